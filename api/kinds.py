@@ -1,0 +1,72 @@
+"""Group, version and kind of everything we talk about, and where it lies on the API server."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from . import core
+from .meta import KubeObject, ObjectKey
+from .spiffeid.v1beta1 import clusterspiffeid, spireentry
+
+T_co = TypeVar("T_co", bound=KubeObject, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T_co]):
+    """One kind: its names, its scope and the type that its objects decode to."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    type: type[T_co]
+    has_status_subresource: bool = False
+
+    @property
+    def api_version(self) -> str:
+        """``group/version``, or the version alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """``plural.group``, as kubectl accepts it; never ambiguous between groups."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection, of one object, or of its subresource."""
+        parts = [f"/apis/{self.group}" if self.group else "/api", self.version]
+        if namespace and self.namespaced:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+    def object_path(self, key: ObjectKey, subresource: str = "") -> str:
+        """The URL path of one object."""
+        return self.path(key.namespace, key.name, subresource)
+
+
+POD = Kind("", "v1", "Pod", "pods", namespaced=True, type=core.Pod)
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False, type=core.Namespace)
+EVENT = Kind("", "v1", "Event", "events", namespaced=True, type=core.Event)
+LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True, type=core.Lease)
+CLUSTER_SPIFFE_ID = Kind(
+    "spiffeid.spiffe.io",
+    "v1beta1",
+    "ClusterSpiffeId",
+    "clusterspiffeids",
+    namespaced=False,
+    type=clusterspiffeid.ClusterSpiffeId,
+    has_status_subresource=True,
+)
+SPIRE_ENTRY = Kind(
+    "spiffeid.spiffe.io",
+    "v1beta1",
+    "SpireEntry",
+    "spireentries",
+    namespaced=False,
+    type=spireentry.SpireEntry,
+)

@@ -1,0 +1,1 @@
+"""One short file per reconciled kind: gather, plan, apply, status. The rules live below."""

@@ -1,0 +1,1 @@
+"""The process and its command line: the only place where everything meets."""

@@ -1,0 +1,1 @@
+"""Kubernetes client and controller runtime; knows no word of SPIFFE."""

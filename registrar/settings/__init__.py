@@ -1,0 +1,1 @@
+"""One typed Settings out of configuration files, environment and flags."""

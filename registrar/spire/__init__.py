@@ -1,0 +1,1 @@
+"""SPIRE client: connection, entry mirror, batching writer."""
