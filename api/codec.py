@@ -49,6 +49,25 @@ def convert(document: JSONValue, as_type: type[T]) -> T:
         raise DecodeError(str(error)) from error
 
 
+def merge_diff(old: JSONValue, new: JSONValue) -> JSONObject:
+    """The JSON merge patch (RFC 7386) that makes the object ``new`` out of the object ``old``.
+
+    Lists are replaced whole. Raises TypeError unless both are objects.
+    """
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        raise TypeError("a merge patch is made between two objects")
+    patch: JSONObject = {name: None for name in old.keys() - new.keys()}
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            inner = merge_diff(before, value)
+            if inner:
+                patch[name] = inner
+        elif name not in old or before != value:
+            patch[name] = value
+    return patch
+
+
 class _StrictLoader(yaml.CSafeLoader):
     """YAML as Kubernetes users mean it: a key given twice is an error, dates stay text."""
 

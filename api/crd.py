@@ -1,0 +1,208 @@
+"""CustomResourceDefinitions, made from the typed structs of the kinds.
+
+``hack/generate.py`` writes them below ``config/crd``; the demo and the tests
+apply the same documents.
+"""
+
+import inspect
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.inspect import (
+    BoolType,
+    DictType,
+    Field,
+    IntType,
+    Metadata,
+    StrType,
+    StructType,
+    Type,
+    VarTupleType,
+    type_info,
+)
+
+from .codec import JSONObject, JSONValue
+from .kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY, Kind
+from .meta import KubeObject
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of ``kubectl get``; those with a priority above 0 need ``-o wide``."""
+
+    name: str
+    json_path: str
+    type: str = "string"
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomKind:
+    """What a CRD says beside the schema."""
+
+    kind: Kind[KubeObject]
+    singular: str
+    short_names: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+_READY = Column(
+    "Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it is in force"
+)
+_REASON = Column(
+    "Reason", '.status.conditions[?(@.type=="Ready")].reason', description="Why it is, or is not"
+)
+_MESSAGE = Column("Message", '.status.conditions[?(@.type=="Ready")].message', priority=1)
+_AGE = Column("Age", ".metadata.creationTimestamp", type="date")
+_SPIFFE_ID = Column("SPIFFE ID", ".spec.spiffeId", description="The identity")
+_ENTRY_ID = Column("Entry ID", ".status.entryId", description="Entry on the SPIRE server")
+
+CUSTOM_KINDS: tuple[CustomKind, ...] = (
+    CustomKind(
+        CLUSTER_SPIFFE_ID,
+        singular="clusterspiffeid",
+        short_names=("cspid",),
+        columns=(
+            _SPIFFE_ID,
+            _ENTRY_ID,
+            _READY,
+            _REASON,
+            Column("SpireEntry", ".status.spireEntry", priority=1),
+            _MESSAGE,
+            _AGE,
+        ),
+    ),
+    CustomKind(
+        SPIRE_ENTRY,
+        singular="spireentry",
+        short_names=("spentry",),
+        columns=(
+            _SPIFFE_ID,
+            _ENTRY_ID,
+            _READY,
+            _REASON,
+            Column("Parent ID", ".spec.parentId", priority=1),
+            Column("Selectors", ".spec.selectors", priority=1),
+            _MESSAGE,
+            _AGE,
+        ),
+    ),
+)
+
+
+def crd(custom: CustomKind) -> JSONObject:
+    """The CustomResourceDefinition of one kind, as a document to apply."""
+    kind = custom.kind
+    version: JSONObject = {
+        "name": kind.version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": _root_schema(kind)},
+        "additionalPrinterColumns": [_column(column) for column in custom.columns],
+    }
+    if kind.has_status_subresource:
+        version["subresources"] = {"status": {}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": kind.resource},
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "names": {
+                "kind": kind.kind,
+                "listKind": f"{kind.kind}List",
+                "plural": kind.plural,
+                "singular": custom.singular,
+                "shortNames": list(custom.short_names),
+                "categories": ["spiffe"],
+            },
+            "versions": [version],
+        },
+    }
+
+
+def _column(column: Column) -> JSONObject:
+    document: JSONObject = {
+        "name": column.name,
+        "type": column.type,
+        "jsonPath": column.json_path,
+    }
+    if column.priority:
+        document["priority"] = column.priority
+    if column.description:
+        document["description"] = column.description
+    return document
+
+
+def _root_schema(kind: Kind[KubeObject]) -> JSONObject:
+    """The schema of the whole object; the API server itself knows ``metadata``."""
+    info = type_info(kind.type)
+    if not isinstance(info, StructType):
+        raise TypeError(f"{kind.kind} is not a struct")
+    properties: JSONObject = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+    }
+    own = [f for f in info.fields if f.name not in {"api_version", "kind", "metadata"}]
+    properties |= {f.encode_name: _schema(f.type) for f in own}
+    required: list[JSONValue] = [f.encode_name for f in own if f.required]
+    return {
+        "type": "object",
+        "description": _description(kind.type),
+        "properties": properties,
+        "required": required,
+    }
+
+
+def _schema(info: Type) -> JSONObject:
+    """The structural schema of one type (Kubernetes API documentation, CRD validation)."""
+    description = ""
+    extra: JSONObject = {}
+    while isinstance(info, Metadata):
+        described = info.extra_json_schema or {}
+        description = str(described.get("description", description))
+        extra = {**{k: v for k, v in described.items() if k != "description"}, **extra}
+        info = info.type
+    schema = _plain_schema(info)
+    if description:
+        schema["description"] = description
+    return {**schema, **extra}
+
+
+def _plain_schema(info: Type) -> JSONObject:
+    match info:
+        case StrType():
+            return {"type": "string"}
+        case BoolType():
+            return {"type": "boolean"}
+        case IntType():
+            return {"type": "integer"}
+        case DictType():
+            return {"type": "object", "additionalProperties": _schema(info.value_type)}
+        case VarTupleType():
+            return {"type": "array", "items": _schema(info.item_type)}
+        case StructType():
+            return _struct_schema(info.cls, info.fields)
+        case _:
+            raise TypeError(f"no schema for {info}")
+
+
+def _struct_schema(cls: type[msgspec.Struct], fields: tuple[Field, ...]) -> JSONObject:
+    schema: JSONObject = {
+        "type": "object",
+        "description": _description(cls),
+        "properties": {f.encode_name: _schema(f.type) for f in fields},
+    }
+    required: list[JSONValue] = [f.encode_name for f in fields if f.required]
+    if required:
+        schema["required"] = required
+    return schema
+
+
+def _description(cls: type[msgspec.Struct]) -> str:
+    """The class docstring, one paragraph a line."""
+    paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+    return "\n".join(" ".join(p.split()) for p in paragraphs)

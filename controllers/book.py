@@ -1,0 +1,120 @@
+"""What one term of leadership knows: claims, outcomes, names, problems. No rules, no I/O.
+
+The reconcilers of a term share one Book. It is built afresh at every start and
+at every change of leader, out of the stores and the SPIRE server.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from api.meta import ObjectKey
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
+from api.spiffeid.v1beta1.spireentry import SpireEntry
+from registrar.claims.claim import Problem, Source
+from registrar.claims.index import ClaimIndex
+from registrar.claims.naming import Naming
+from registrar.claims.outcome import Outcomes
+from registrar.claims.ownership import entry_id
+from registrar.claims.record import key_of
+from registrar.identity.entry import Entry, EntryKey
+from registrar.kube.store import Store
+
+
+def _nothing(_: object) -> None:
+    """Stand in until the wiring connects a queue."""
+
+
+@dataclass(slots=True)
+class Wakeups:
+    """How a reconciler tells another that a key has work; the wiring connects the queues."""
+
+    claims: Callable[[str], None] = _nothing
+    """A ClusterSpiffeId, by name, may claim something else now."""
+    entry: Callable[[EntryKey], None] = _nothing
+    """A key may differ from what the SPIRE server holds."""
+    release: Callable[[EntryKey], None] = _nothing
+    """Nobody may claim the key any more."""
+    record: Callable[[str], None] = _nothing
+    """A SpireEntry, by name, may differ from what is recorded."""
+    status: Callable[[str], None] = _nothing
+    """A ClusterSpiffeId, by name, may need another status."""
+    pod: Callable[[ObjectKey], None] = _nothing
+    """A Pod may want another ClusterSpiffeId."""
+    generated: Callable[[str], None] = _nothing
+    """A ClusterSpiffeId made for a Pod, by name, may need to be written."""
+
+
+@dataclass(slots=True)
+class Book:
+    """The knowledge of one term."""
+
+    trust_domain: str
+    cluster: str
+    instance: str
+    prefix: str
+    naming: Naming
+    spire_entries: Store[SpireEntry]
+    own_entry: Callable[[str], Entry | None]
+    """The entry with that ID among ours on the SPIRE server."""
+    index: ClaimIndex = field(default_factory=ClaimIndex)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    problems: dict[Source, Problem] = field(default_factory=dict)
+    wake: Wakeups = field(default_factory=Wakeups)
+    assumed: dict[str, ClusterSpiffeId] = field(default_factory=dict)
+    """ClusterSpiffeIds that the pod controller wants, whether written yet or not."""
+    unwanted: dict[str, EntryKey | None] = field(default_factory=dict)
+    """ClusterSpiffeIds that it is about to delete, with the key that must be released first."""
+    waiting: dict[EntryKey, str] = field(default_factory=dict)
+    """The other way round: the ClusterSpiffeId to delete when the key is released."""
+    withheld: str = ""
+    """Why deletions are withheld, for the condition on the registrar's own SpireEntry."""
+    withheld_count: int = 0
+    _names: dict[EntryKey, str] = field(default_factory=dict)
+    _holders: dict[str, EntryKey] = field(default_factory=dict)
+
+    def name_of(self, key: EntryKey) -> str:
+        """The name of the key's SpireEntry; chosen once, kept until ``forget``."""
+        name = self._names.get(key)
+        if name is None:
+            name = self.naming.choose(key, self._holder_of)
+            self._names[key] = name
+            self._holders[name] = key
+        return name
+
+    def known_name_of(self, key: EntryKey) -> str:
+        """The name of the key's SpireEntry if one was chosen, else the empty text."""
+        return self._names.get(key, "")
+
+    def holder(self, name: str) -> EntryKey | None:
+        """The key that the name was chosen for in this term."""
+        return self._holders.get(name)
+
+    def rename(self, key: EntryKey, *, taken_by: EntryKey) -> None:
+        """Give up the key's name: the SPIRE server holds another key under its entry ID."""
+        name = self._names.pop(key)
+        self._holders[name] = taken_by
+
+    def forget(self, key: EntryKey) -> None:
+        """Drop what is known of a key that is released and no longer recorded."""
+        name = self._names.pop(key, None)
+        if name is not None:
+            self._holders.pop(name, None)
+        self.outcomes.forget(key)
+
+    def wake_sources(self, key: EntryKey) -> None:
+        """Let every object that claims the key look at its status."""
+        for claim in self.index.claims(key):
+            self.wake.status(claim.source.name)
+
+    def _holder_of(self, name: str) -> EntryKey | None:
+        """Which key holds a name: here, in a SpireEntry, or on the SPIRE server."""
+        held = self._holders.get(name)
+        if held is not None:
+            return held
+        stored = self.spire_entries.get(ObjectKey("", name))
+        if stored is not None:
+            key = key_of(stored)
+            if key is not None:
+                return key
+        entry = self.own_entry(entry_id(self.prefix, name))
+        return None if entry is None else entry.key

@@ -1,0 +1,211 @@
+"""ClusterSpiffeId: what each claims, and its status."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from api.codec import to_json
+from api.kinds import CLUSTER_SPIFFE_ID
+from api.meta import ObjectKey, ObjectMeta, find_condition
+from api.spiffeid.v1beta1.clusterspiffeid import (
+    POD_UID_LABEL,
+    ClusterSpiffeId,
+    ClusterSpiffeIdStatus,
+)
+from controllers.book import Book
+from controllers.ports import Events, Kubernetes, Mirror, reference
+from registrar.claims.claim import Claim, Origin, Problem, Source
+from registrar.claims.clusterspiffeid import claim_of, source_of
+from registrar.claims.outcome import PENDING
+from registrar.claims.record import attributes_of, belongs_to, key_of
+from registrar.claims.status import READY, masking, status_of
+from registrar.errors import InvalidField
+from registrar.identity.entry import EntryKey
+from registrar.kube.controller import Again, Done, Outcome
+from registrar.kube.store import Store
+
+OWNER_INDEX = "owner"
+"""Index of the SpireEntry store: uids of ownerReferences."""
+
+_STATUS_INTERVAL_SECONDS = 1.0
+
+
+class ClaimReconciler:
+    """Keeps the claim index in line with the ClusterSpiffeIds. No remote call."""
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        objects: Store[ClusterSpiffeId],
+        mirror: Mirror,
+    ) -> None:
+        self._book = book
+        self._objects = objects
+        self._mirror = mirror
+
+    async def reconcile(self, name: str) -> Outcome:
+        """Bring the claims of one ClusterSpiffeId up to date."""
+        book, source = self._book, source_of(name)
+        obj = self._effective(name)
+        broken = self._objects.broken.get(ObjectKey("", name))
+        if broken is not None:
+            touched = self._keep_last_good(
+                source, Problem("Undecodable", f"{broken.error}: correct the object"), broken.meta
+            )
+        elif obj is None or obj.spec.class_name != book.instance:
+            book.problems.pop(source, None)
+            touched = book.index.remove(source)
+        else:
+            touched = self._claim(source, obj)
+        touched |= book.index.settle(source, book.outcomes.is_set)
+        for key in touched:
+            book.wake.entry(key)
+            for claim in book.index.claims(key):
+                if claim.source != source:
+                    book.wake.status(claim.source.name)
+        book.wake.status(name)
+        return Done()
+
+    def _effective(self, name: str) -> ClusterSpiffeId | None:
+        """The object as it is about to be: what the pod controller assumes, else what is stored."""
+        stored = self._objects.get(ObjectKey("", name))
+        if name in self._book.unwanted:
+            return None
+        assumed = self._book.assumed.get(name)
+        if assumed is None:
+            return stored
+        if stored is None:
+            return assumed
+        return msgspec.structs.replace(stored, spec=assumed.spec)
+
+    def _claim(self, source: Source, obj: ClusterSpiffeId) -> set[EntryKey]:
+        book = self._book
+        try:
+            claim = claim_of(obj, trust_domain=book.trust_domain, cluster=book.cluster)
+        except InvalidField as error:
+            return self._keep_last_good(source, Problem("InvalidSpec", str(error)), obj.metadata)
+        book.problems.pop(source, None)
+        return book.index.replace(source, [claim])
+
+    def _keep_last_good(self, source: Source, problem: Problem, meta: ObjectMeta) -> set[EntryKey]:
+        """Fail static: what worked goes on working while the object is wrong.
+
+        After a restart the last good state is what SpireEntries record for
+        this object and the SPIRE server holds; nothing new comes of it.
+        """
+        self._book.problems[source] = problem
+        if self._book.index.has(source):
+            return set()
+        claims = []
+        for entry_key in self._book.spire_entries.by_index(OWNER_INDEX, meta.uid):
+            entry = self._book.spire_entries.get(entry_key)
+            key = None if entry is None else key_of(entry)
+            if entry is None or key is None or not belongs_to(entry, self._book.instance):
+                continue
+            if self._mirror.entry_of(key) is None:
+                continue
+            claims.append(
+                Claim(
+                    source=source,
+                    key=key,
+                    attributes=attributes_of(entry),
+                    origin=Origin.POD if POD_UID_LABEL in meta.labels else Origin.WRITTEN,
+                    api_version=CLUSTER_SPIFFE_ID.api_version,
+                    uid=meta.uid,
+                    created=meta.creation_timestamp or "",
+                )
+            )
+        return self._book.index.replace(source, claims)
+
+
+class StatusReconciler:
+    """Writes the status of ClusterSpiffeIds, once a second per object at most."""
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        objects: Store[ClusterSpiffeId],
+        kube: Kubernetes,
+        events: Events,
+        clock: Callable[[], float],
+        timestamp: Callable[[], str],
+    ) -> None:
+        self._book = book
+        self._objects = objects
+        self._kube = kube
+        self._events = events
+        self._clock = clock
+        self._timestamp = timestamp
+        self._written: dict[str, float] = {}
+
+    async def reconcile(self, name: str) -> Outcome:
+        """Write the status if it differs from the stored one."""
+        obj = self._objects.get(ObjectKey("", name))
+        if obj is None or obj.spec.class_name != self._book.instance:
+            self._written.pop(name, None)
+            return Done()
+        if name in self._book.unwanted:
+            return Done()
+        wanted = self._wanted(obj)
+        if wanted is None or wanted == obj.status:
+            return Done()
+        wait = self._written.get(name, -_STATUS_INTERVAL_SECONDS) + _STATUS_INTERVAL_SECONDS
+        if wait > self._clock():
+            return Again(wait - self._clock(), "statuses are written once a second")
+        patch = to_json(wanted)
+        if not isinstance(patch, dict):
+            raise TypeError("a status is an object")
+        for missing in ("spireEntry", "entryId"):
+            patch.setdefault(missing, None)
+        stored = await self._kube.merge_patch(
+            CLUSTER_SPIFFE_ID, obj.key, {"status": patch}, subresource="status"
+        )
+        self._written[name] = self._clock()
+        self._objects.assume(stored)
+        self._report(obj, wanted)
+        return Done()
+
+    def _wanted(self, obj: ClusterSpiffeId) -> ClusterSpiffeIdStatus | None:
+        """The status as it should be, or None while the SPIRE server has not been asked."""
+        book, source = self._book, source_of(obj.metadata.name)
+        claims = book.index.of_source(source)
+        problem = book.problems.get(source)
+        outcome, masked, name = PENDING, None, ""
+        if claims:
+            claim = claims[0]
+            outcome = book.outcomes.get(claim.key)
+            name = book.name_of(claim.key)
+            winner = book.index.winner(claim.key)
+            masked = masking(claim, winner) if winner is not None else None
+        elif problem is None:
+            return None
+        return status_of(
+            obj,
+            name=name,
+            outcome=outcome,
+            problem=problem,
+            masked=masked,
+            now=self._timestamp(),
+        )
+
+    def _report(self, obj: ClusterSpiffeId, status: ClusterSpiffeIdStatus) -> None:
+        """Say in an Event what changed: a failure always, a success for what people wrote."""
+        before = find_condition(obj.status.conditions, READY)
+        after = find_condition(status.conditions, READY)
+        if after is None or (
+            before is not None
+            and (before.status, before.reason, before.message, obj.status.entry_id)
+            == (after.status, after.reason, after.message, status.entry_id)
+        ):
+            return
+        is_ready = after.status == "True"
+        if after.reason == PENDING.reason or (is_ready and POD_UID_LABEL in obj.metadata.labels):
+            return
+        self._events.emit(
+            reference(CLUSTER_SPIFFE_ID, obj),
+            type="Normal" if is_ready else "Warning",
+            reason=after.reason,
+            message=after.message,
+        )

@@ -1,0 +1,78 @@
+"""The drift check: what changed on the SPIRE server behind our back is put right."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from registrar.spire.errors import SpireError
+from registrar.spire.mirror import EntryMirror
+
+from controllers.book import Book
+from registrar.identity.entry import EntryKey
+
+_LOG = logging.getLogger(__name__)
+
+
+class DriftCheck:
+    """Compares the SPIRE server with the claims, about every ``interval_seconds``.
+
+    ``repaired`` counts what it found, by kind: changed, vanished or orphan.
+    ``checked`` is called after each look, failed or not.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        mirror: EntryMirror,
+        interval_seconds: float,
+        repaired: Callable[[str, int], None],
+        checked: Callable[[], None],
+    ) -> None:
+        self._book = book
+        self._mirror = mirror
+        self._interval = interval_seconds
+        self._repaired = repaired
+        self._checked = checked
+
+    async def run(self) -> None:
+        """Check until cancelled; an unreachable server changes nothing."""
+        while True:
+            # Jitter keeps the registrars of many clusters from listing at once.
+            await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            try:
+                await self.check()
+            except SpireError as error:
+                _LOG.warning("drift check failed", extra={"error": error.message})
+            self._checked()
+
+    async def check(self) -> None:
+        """Look once. Raises SpireError when the server cannot be read."""
+        privileged = frozenset(self._mirror.privileged_ids)
+        drift = await self._mirror.refresh()
+        for entry in (*drift.changed, *drift.vanished):
+            self._book.wake.entry(entry.key)
+        self._repaired("changed", len(drift.changed))
+        self._repaired("vanished", len(drift.vanished))
+        for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
+            for key in self._book.index.keys_of(spiffe_id):
+                self._book.wake.entry(key)
+        orphans = self.sweep()
+        self._repaired("orphan", orphans)
+
+    def sweep(self) -> int:
+        """Hand what nobody claims, and second entries of one key, to the release pass."""
+        found = 0
+        doubled: set[EntryKey] = set()
+        seen: set[EntryKey] = set()
+        for entry in self._mirror.own.values():
+            if entry.key in seen:
+                doubled.add(entry.key)
+            seen.add(entry.key)
+            if entry.key not in self._book.index:
+                self._book.wake.release(entry.key)
+                found += 1
+        for key in doubled:
+            self._book.wake.release(key)
+        return found + len(doubled)

@@ -1,0 +1,128 @@
+"""Pod controller: one ClusterSpiffeId for each Pod that asks for an identity.
+
+What a Pod should have is assumed at once, so that the SPIRE write does not wait
+for the API write; ``GeneratedReconciler`` writes it down.
+"""
+
+from collections.abc import Callable, Iterable
+
+from registrar.settings.model import PodIdentity
+
+from api.core import Pod
+from api.kinds import POD
+from api.meta import ObjectKey
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
+from controllers.book import Book
+from controllers.ports import Events, reference
+from registrar.claims.clusterspiffeid import source_of
+from registrar.claims.pods import cluster_spiffe_id_for, generated_name, pod_of
+from registrar.errors import InvalidField
+from registrar.kube.controller import Done, Outcome
+from registrar.kube.store import Store
+
+POD_INDEX = "pod"
+"""Index of the ClusterSpiffeId store: ``namespace/name`` of the Pod it was made for."""
+
+
+def pods_of(obj: ClusterSpiffeId) -> Iterable[str]:
+    """The values of POD_INDEX."""
+    pod = pod_of(obj)
+    return () if pod is None else (str(pod),)
+
+
+class PodReconciler:
+    """Decides which ClusterSpiffeId a Pod has. No remote call."""
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        settings: PodIdentity,
+        pods: Store[Pod],
+        objects: Store[ClusterSpiffeId],
+        events: Events,
+        on_pod: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._book = book
+        self._settings = settings
+        self._pods = pods
+        self._objects = objects
+        self._events = events
+        self._on_pod = on_pod
+        self._assumed_for: dict[ObjectKey, str] = {}
+        self._complaints: dict[ObjectKey, str] = {}
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Assume what the Pod should have and drop what it should not."""
+        pod = self._pods.get(key)
+        if key in self._pods.broken:
+            return Done()
+        wanted: ClusterSpiffeId | None = None
+        kept = ""
+        if pod is not None:
+            try:
+                wanted = cluster_spiffe_id_for(
+                    pod,
+                    self._settings,
+                    trust_domain=self._book.trust_domain,
+                    class_name=self._book.instance,
+                )
+            except InvalidField as error:
+                kept = generated_name(key.namespace, key.name, pod.metadata.uid)
+                self._complain(pod, str(error))
+            else:
+                self._complaints.pop(key, None)
+        else:
+            self._complaints.pop(key, None)
+        for name in self._existing(key):
+            if name != kept and (wanted is None or name != wanted.metadata.name):
+                self._drop(key, name)
+        if wanted is not None:
+            self._assume(key, wanted)
+        return Done()
+
+    def _existing(self, key: ObjectKey) -> set[str]:
+        """What the Pod, or an earlier one of its name, has: stored or assumed."""
+        names = {found.name for found in self._objects.by_index(POD_INDEX, str(key))}
+        assumed = self._assumed_for.get(key)
+        return names | {assumed} if assumed else names
+
+    def _assume(self, key: ObjectKey, wanted: ClusterSpiffeId) -> None:
+        book, name = self._book, wanted.metadata.name
+        self._assumed_for[key] = name
+        was_unwanted = name in book.unwanted
+        book.unwanted.pop(name, None)
+        if book.assumed.get(name) == wanted and not was_unwanted:
+            book.wake.generated(name)
+            return
+        if name not in book.assumed:
+            self._on_pod(name)
+        book.assumed[name] = wanted
+        book.wake.claims(name)
+        book.wake.generated(name)
+
+    def _drop(self, key: ObjectKey, name: str) -> None:
+        """Stop claiming; the object goes once its entry is released."""
+        book = self._book
+        if name in book.unwanted:
+            book.wake.generated(name)
+            return
+        claims = book.index.of_source(source_of(name))
+        released = claims[0].key if claims else None
+        book.unwanted[name] = released
+        if released is not None:
+            book.waiting[released] = name
+        book.assumed.pop(name, None)
+        if self._assumed_for.get(key) == name:
+            del self._assumed_for[key]
+        book.wake.claims(name)
+        book.wake.generated(name)
+
+    def _complain(self, pod: Pod, message: str) -> None:
+        """Report a bad label or annotation once on the Pod; its last good identity stays."""
+        if self._complaints.get(pod.key) == message:
+            return
+        self._complaints[pod.key] = message
+        self._events.emit(
+            reference(POD, pod), type="Warning", reason="InvalidIdentity", message=message
+        )

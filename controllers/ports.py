@@ -1,0 +1,99 @@
+"""What the reconcilers need of the world, as small protocols."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from api.codec import JSONObject
+from api.core import ObjectReference
+from api.kinds import Kind
+from api.meta import KubeObject, ObjectKey
+from registrar.identity.entry import Entry, EntryKey
+
+T = TypeVar("T", bound=KubeObject)
+
+
+class Kubernetes(Protocol):
+    """Writes to the Kubernetes API; ``registrar.kube.client.KubeClient`` is one."""
+
+    async def create(self, kind: Kind[T], obj: T, *, namespace: str = "") -> T:
+        """Create an object and return it as stored."""
+        ...
+
+    async def merge_patch(
+        self, kind: Kind[T], key: ObjectKey, patch: JSONObject, *, subresource: str = ""
+    ) -> T:
+        """Patch an object and return it as stored."""
+        ...
+
+    async def delete(
+        self, kind: Kind[T], key: ObjectKey, *, uid: str = "", resource_version: str = ""
+    ) -> None:
+        """Delete an object."""
+        ...
+
+
+class SpireWriter(Protocol):
+    """Writes to the SPIRE server; ``registrar.spire.writer.EntryWriter`` is one."""
+
+    @property
+    def dropped_fields(self) -> frozenset[str]:
+        """Attributes that the server is known to drop."""
+        ...
+
+    async def create(self, entry: Entry) -> Entry:
+        """Create an entry and return it as the server holds it."""
+        ...
+
+    async def update(self, entry: Entry, fields: frozenset[str]) -> Entry:
+        """Change those attributes and return the entry as the server holds it."""
+        ...
+
+    async def delete(self, entry_id: str) -> bool:
+        """Delete an entry; False when there was none."""
+        ...
+
+
+class Mirror(Protocol):
+    """What the SPIRE server holds; ``registrar.spire.mirror.EntryMirror`` is one."""
+
+    @property
+    def own(self) -> Mapping[str, Entry]:
+        """Our entries by ID."""
+        ...
+
+    @property
+    def privileged_ids(self) -> Mapping[str, frozenset[str]]:
+        """SPIFFE IDs of all admin and downstream entries, ours or not, and the entries' IDs."""
+        ...
+
+    def entry_of(self, key: EntryKey) -> Entry | None:
+        """Our entry with that key."""
+        ...
+
+    def entries_of(self, key: EntryKey) -> Sequence[Entry]:
+        """All our entries with that key: more than one after a race of two servers."""
+        ...
+
+    def adopt(self, entry: Entry) -> None:
+        """Take an entry that somebody else made among ours."""
+        ...
+
+
+class Events(Protocol):
+    """Reports Events; never blocks, never fails."""
+
+    def emit(self, regarding: ObjectReference, *, type: str, reason: str, message: str) -> None:  # noqa: A002 - the field's name
+        """Report one Event on an object."""
+        ...
+
+
+def reference(kind: Kind[T], obj: T) -> ObjectReference:
+    """A reference to a stored object."""
+    return ObjectReference(
+        api_version=kind.api_version,
+        kind=kind.kind,
+        namespace=obj.metadata.namespace,
+        name=obj.metadata.name,
+        uid=obj.metadata.uid,
+        resource_version=obj.metadata.resource_version,
+    )

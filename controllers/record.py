@@ -1,0 +1,115 @@
+"""SpireEntry objects: write down in Kubernetes what was asked for and what SPIRE said.
+
+Works behind the SPIRE writes, one request per change, at bounded concurrency.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+from api.codec import merge_diff, to_json
+from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY
+from api.meta import Condition, ObjectKey
+from api.spiffeid.v1beta1.spireentry import SpireEntry
+from controllers.book import Book
+from controllers.ports import Events, Kubernetes, Mirror, reference
+from registrar.claims.record import belongs_to, is_same, key_of, record
+from registrar.claims.release import withheld_condition
+from registrar.errors import Retry
+from registrar.identity.entry import EntryKey
+from registrar.kube.controller import Done, Outcome
+from registrar.kube.errors import AlreadyExists, Conflict, NotFound
+from registrar.kube.store import Store
+
+
+class RecordReconciler:
+    """Creates, patches and deletes SpireEntries. ``alias_key`` is the registrar's own entry."""
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        objects: Store[SpireEntry],
+        kube: Kubernetes,
+        events: Events,
+        mirror: Mirror,
+        alias_key: EntryKey,
+        timestamp: Callable[[], str],
+    ) -> None:
+        self._book = book
+        self._objects = objects
+        self._kube = kube
+        self._events = events
+        self._mirror = mirror
+        self._alias_key = alias_key
+        self._timestamp = timestamp
+
+    async def reconcile(self, name: str) -> Outcome:
+        """Bring one SpireEntry in line. Raises Retry on a conflict with somebody else's write."""
+        stored = self._objects.get(ObjectKey("", name))
+        if stored is not None and not belongs_to(stored, self._book.instance):
+            return Done()
+        key = self._book.holder(name)
+        try:
+            if key is not None and key in self._book.index:
+                await self._write(name, key, stored)
+            elif stored is not None:
+                await self._remove(stored)
+            elif key is not None and self._mirror.entry_of(key) is None:
+                self._book.forget(key)
+        except (AlreadyExists, Conflict) as error:
+            raise Retry("Conflict", f"SpireEntry {name} was changed by somebody else") from error
+        return Done()
+
+    async def _write(self, name: str, key: EntryKey, stored: SpireEntry | None) -> None:
+        claims = self._book.index.claims(key)
+        if not any(claim.uid or claim.source.kind != CLUSTER_SPIFFE_ID.kind for claim in claims):
+            return  # its owner is assumed; the write that creates it wakes us again
+        extra: Sequence[Condition] = ()
+        if key == self._alias_key:
+            extra = withheld_condition(
+                self._book.withheld, self._book.withheld_count, self._timestamp()
+            )
+        wanted = record(
+            name=name,
+            instance=self._book.instance,
+            claims=claims,
+            outcome=self._book.outcomes.get(key),
+            old=stored,
+            now=self._timestamp(),
+            extra=extra,
+        )
+        if stored is None:
+            self._objects.assume(await self._kube.create(SPIRE_ENTRY, wanted))
+            return
+        if is_same(wanted, stored):
+            return
+        patch = merge_diff(to_json(stored), to_json(wanted))
+        metadata = patch.setdefault("metadata", {})
+        if isinstance(metadata, dict):
+            metadata["resourceVersion"] = stored.metadata.resource_version
+        try:
+            self._objects.assume(await self._kube.merge_patch(SPIRE_ENTRY, stored.key, patch))
+        except NotFound as error:
+            raise Retry("Gone", f"SpireEntry {name} was deleted meanwhile") from error
+
+    async def _remove(self, stored: SpireEntry) -> None:
+        """Delete the record of an entry that nobody claims, once SPIRE holds it no more."""
+        key = key_of(stored)
+        is_held = key is not None and self._mirror.entry_of(key) is not None
+        if key is not None and is_held and key not in self._book.index:
+            self._book.wake.release(key)
+            return
+        if stored.metadata.deletion_timestamp is None:
+            if key is not None and self._book.holder(stored.metadata.name) is None:
+                self._events.emit(
+                    reference(SPIRE_ENTRY, stored),
+                    type="Warning",
+                    reason="Unclaimed",
+                    message="no object claims this SpireEntry, so it grants nothing: removed; "
+                    "write a ClusterSpiffeId instead",
+                )
+            with contextlib.suppress(NotFound):
+                await self._kube.delete(SPIRE_ENTRY, stored.key, uid=stored.metadata.uid)
+            self._objects.assume_deleted(stored.key, stored.metadata.uid)
+        if key is not None and self._book.known_name_of(key) == stored.metadata.name:
+            self._book.forget(key)

@@ -1,0 +1,195 @@
+"""The release pass: delete from SPIRE what nobody claims any more, within the budget.
+
+Everything that is to go is judged together, so that a mass deletion is seen as
+one, whether a relist, a template edit or a person caused it.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from registrar.spire.errors import NotFound, SpireError
+
+from api.kinds import SPIRE_ENTRY
+from api.meta import ObjectKey
+from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION, SpireEntry
+from controllers.book import Book
+from controllers.ports import Events, Kubernetes, Mirror, SpireWriter, reference
+from registrar.claims.budget import DeletionBudget
+from registrar.claims.outcome import State
+from registrar.claims.release import WITHHELD, confirmed_deletions
+from registrar.identity.entry import Entry, EntryKey
+from registrar.kube.errors import KubeError
+from registrar.kube.store import Store
+
+ENTRY_ID_INDEX = "entry-id"
+"""Index of the SpireEntry store: ``status.entryId``."""
+
+_RETRY_SECONDS = 5.0
+
+
+class ReleasePass:
+    """Gathers keys that may be free and deletes their entries. One pass at a time."""
+
+    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
+        self,
+        book: Book,
+        *,
+        objects: Store[SpireEntry],
+        writer: SpireWriter,
+        kube: Kubernetes,
+        events: Events,
+        budget: DeletionBudget,
+        mirror: Mirror,
+        alias_key: EntryKey,
+        clock: Callable[[], float],
+    ) -> None:
+        self._book = book
+        self._objects = objects
+        self._writer = writer
+        self._kube = kube
+        self._events = events
+        self._budget = budget
+        self._mirror = mirror
+        self._alias_key = alias_key
+        self._clock = clock
+        self._pending: set[EntryKey] = set()
+        self._dirty = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._busy = False
+
+    def add(self, key: EntryKey) -> None:
+        """Look at a key in the next pass."""
+        self._pending.add(key)
+        self._dirty.set()
+
+    def look_again(self) -> None:
+        """Judge what is withheld anew: the confirmation or the time has changed."""
+        if self._pending:
+            self._dirty.set()
+
+    def open(self) -> None:
+        """Allow passes: every source has been seen, so what is unclaimed is known to be."""
+        self._opened.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be released, but for what is withheld."""
+        return not self._busy and not self._dirty.is_set()
+
+    async def run(self) -> None:
+        """Run passes until cancelled."""
+        await self._opened.wait()
+        while True:
+            await self._dirty.wait()
+            self._busy = True
+            self._dirty.clear()
+            # One turn of the loop lets a burst of releases become one pass.
+            await asyncio.sleep(0)
+            try:
+                await self._pass()
+            finally:
+                self._busy = False
+
+    async def _pass(self) -> None:
+        doomed = self._doomed()
+        ruling = self._budget.rule(
+            wanted=len(doomed),
+            held=len(self._mirror.own),
+            confirmed=confirmed_deletions(self._alias_object()),
+            now=self._clock(),
+        )
+        if not ruling.allowed:
+            self._show_withheld(ruling.message, len(doomed))
+            return
+        await self._confirmation_used()
+        self._show_withheld("", 0)
+        self._budget.spend(len(doomed), self._clock())
+        async with asyncio.TaskGroup() as tasks:
+            for entry in doomed:
+                tasks.create_task(self._delete(entry))
+
+    def _doomed(self) -> list[Entry]:
+        """The entries to delete; keys that are claimed (again) leave the pending set."""
+        doomed = []
+        for key in list(self._pending):
+            entries = list(self._mirror.entries_of(key))
+            if not self._is_free(key):
+                self._pending.discard(key)
+                kept = self._book.outcomes.get(key).entry_id
+                entries = [entry for entry in entries if kept and entry.id != kept]
+            doomed += entries
+            if not entries:
+                self._pending.discard(key)
+                self._done(key, "")
+        return doomed
+
+    def _is_free(self, key: EntryKey) -> bool:
+        if key not in self._book.index:
+            return True
+        return self._book.outcomes.get(key).state is State.REFUSED
+
+    async def _delete(self, entry: Entry) -> None:
+        """Delete one entry; on failure it stays pending for a later pass."""
+        key = entry.key
+        if not self._is_free(key) and self._book.outcomes.get(key).entry_id == entry.id:
+            self._pending.discard(key)
+            return
+        try:
+            await self._writer.delete(entry.id)
+        except NotFound:
+            pass
+        except SpireError:
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._dirty.set)
+            return
+        self._pending.discard(key)
+        self._done(key, entry.id)
+
+    def _done(self, key: EntryKey, entry_id: str) -> None:
+        """Let the records follow, and put the entry back if it was claimed meanwhile."""
+        book = self._book
+        if key in book.index:
+            book.wake.entry(key)
+            return
+        names = {name for name in (book.known_name_of(key),) if name}
+        if entry_id:
+            names |= {k.name for k in self._objects.by_index(ENTRY_ID_INDEX, entry_id)}
+        for name in names:
+            book.wake.record(name)
+        waiting = book.waiting.pop(key, None)
+        if waiting is not None:
+            book.wake.generated(waiting)
+
+    def _show_withheld(self, why: str, count: int) -> None:
+        """Bring condition and Event of the registrar's own SpireEntry in line."""
+        book = self._book
+        if (book.withheld, book.withheld_count) == (why, count):
+            return
+        is_new = bool(why) and not book.withheld
+        book.withheld, book.withheld_count = why, count
+        book.wake.record(book.name_of(self._alias_key))
+        alias = self._alias_object()
+        if is_new and alias is not None:
+            self._events.emit(
+                reference(SPIRE_ENTRY, alias), type="Warning", reason=WITHHELD, message=why
+            )
+
+    def _alias_object(self) -> SpireEntry | None:
+        name = self._book.known_name_of(self._alias_key)
+        return self._objects.get(ObjectKey("", name)) if name else None
+
+    async def _confirmation_used(self) -> None:
+        """Take the annotation away: a person's word counts once."""
+        alias = self._alias_object()
+        if alias is None or CONFIRM_DELETIONS_ANNOTATION not in alias.metadata.annotations:
+            return
+        if not self._book.withheld:
+            return
+        try:
+            patched = await self._kube.merge_patch(
+                SPIRE_ENTRY,
+                alias.key,
+                {"metadata": {"annotations": {CONFIRM_DELETIONS_ANNOTATION: None}}},
+            )
+        except KubeError:
+            return
+        self._objects.assume(patched)

@@ -1,0 +1,151 @@
+"""One claimed key at a time: make the SPIRE server hold what the winning claim says."""
+
+import asyncio
+from collections.abc import Callable
+
+from registrar.spire.errors import AlreadyExists, NotFound, SpireError
+
+from controllers.book import Book
+from controllers.ports import Mirror, SpireWriter
+from registrar.claims.claim import Claim
+from registrar.claims.outcome import Outcome as EntryOutcome
+from registrar.claims.outcome import State
+from registrar.claims.ownership import entry_id, is_ours
+from registrar.claims.plan import Create, Keep, Release, Update, plan, refusal
+from registrar.errors import Retry, Terminal
+from registrar.identity.entry import Entry, EntryKey
+from registrar.kube.controller import Done, Outcome
+
+_RECORD_PENDING_AFTER_SECONDS = 2.0
+_ATTEMPTS = 4
+
+SET = "EntrySet"
+_SET_MESSAGE = "the SPIRE server holds the entry"
+
+
+class EntryReconciler:
+    """Creates and updates entries; what nobody claims is left to the release pass.
+
+    ``on_set`` is told the claim each time that its entry is found set.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        writer: SpireWriter,
+        mirror: Mirror,
+        adoption_allowed: bool,
+        on_set: Callable[[Claim], None] = lambda _: None,
+    ) -> None:
+        self._book = book
+        self._writer = writer
+        self._mirror = mirror
+        self._adoption_allowed = adoption_allowed
+        self._on_set = on_set
+
+    async def reconcile(self, key: EntryKey) -> Outcome:
+        """Bring one entry in line. Raises Retry or Terminal when SPIRE refuses."""
+        late = asyncio.get_running_loop().call_later(
+            _RECORD_PENDING_AFTER_SECONDS, self._record_if_claimed, key
+        )
+        try:
+            await self._apply(key)
+        except SpireError as error:
+            self._failed(key, error.reason, error.message)
+            kind = Retry if error.retryable else Terminal
+            raise kind(error.reason, error.message) from error
+        except Terminal as error:
+            self._failed(key, error.reason, str(error))
+            raise
+        finally:
+            late.cancel()
+        return Done()
+
+    async def _apply(self, key: EntryKey) -> None:
+        """Plan and act until the plan is to keep; each step makes the next plan smaller."""
+        for _ in range(_ATTEMPTS):
+            claim = self._book.index.winner(key)
+            step = plan(
+                claim,
+                self._mirror.entry_of(key),
+                refused=refusal(
+                    claim,
+                    self._book.index,
+                    key.spiffe_id in self._mirror.privileged_ids,
+                ),
+                dropped_fields=self._writer.dropped_fields,
+            )
+            match step:
+                case Release(problem=problem):
+                    if problem is not None:
+                        self._settled(
+                            key,
+                            EntryOutcome(
+                                State.REFUSED, reason=problem.reason, message=problem.message
+                            ),
+                        )
+                    self._book.wake.release(key)
+                    return
+                case Keep(entry_id=id_):
+                    self._settled(key, EntryOutcome(State.SET, id_, SET, _SET_MESSAGE))
+                    if claim is not None:
+                        self._on_set(claim)
+                    return
+                case Create(attributes=attributes):
+                    await self._create(Entry(self._id_for(key), key, attributes))
+                case Update(entry_id=id_, attributes=attributes, fields=fields):
+                    await self._update(Entry(id_, key, attributes), fields)
+        raise Retry("Unsettled", f"the entry of {key.spiffe_id} changed at every attempt")
+
+    def _id_for(self, key: EntryKey) -> str:
+        return entry_id(self._book.prefix, self._book.name_of(key))
+
+    async def _create(self, entry: Entry) -> None:
+        """Create, or take over what the server holds under the same key already."""
+        try:
+            await self._writer.create(entry)
+        except AlreadyExists as error:
+            existing = error.existing
+            if existing is None:
+                raise
+            if existing.key != entry.key:
+                self._book.rename(entry.key, taken_by=existing.key)
+            elif is_ours(self._book.prefix, existing.id) or self._adoption_allowed:
+                self._mirror.adopt(existing)
+            else:
+                raise Terminal(
+                    "EntryExists",
+                    f"the SPIRE server holds this identity already as entry {existing.id!r}, "
+                    "which is not ours: delete that entry, or allow adoption_policy = adopt",
+                ) from error
+
+    async def _update(self, entry: Entry, fields: frozenset[str]) -> None:
+        """Change in place; an entry that vanished meanwhile is created by the next plan."""
+        try:
+            await self._writer.update(entry, fields)
+        except NotFound:
+            # The mirror has learnt of it with the answer.
+            return
+
+    def _settled(self, key: EntryKey, outcome: EntryOutcome) -> None:
+        """Remember the outcome and let everyone see it who shows it."""
+        book = self._book
+        if book.outcomes.set(key, outcome):
+            book.wake_sources(key)
+        self._record_if_claimed(key)
+        if not outcome.is_set:
+            return
+        for claim in book.index.claims(key):
+            for dropped in book.index.settle(claim.source, book.outcomes.is_set):
+                book.wake.entry(dropped)
+
+    def _failed(self, key: EntryKey, reason: str, message: str) -> None:
+        """Remember a failure; the entry ID of an earlier success stays known."""
+        if key in self._book.index:
+            known = self._book.outcomes.get(key).entry_id
+            self._settled(key, EntryOutcome(State.FAILED, known, reason, message))
+
+    def _record_if_claimed(self, key: EntryKey) -> None:
+        if key in self._book.index:
+            self._book.wake.record(self._book.name_of(key))

@@ -1,0 +1,70 @@
+"""What a claim is: one object asking for one entry.
+
+Every source of identity becomes claims; everything after this point (who wins,
+what is recorded, what is written to SPIRE) knows claims only.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from registrar.identity.entry import Attributes, EntryKey
+
+
+class Origin(Enum):
+    """Who chose the SPIFFE ID; decides which IDs are allowed."""
+
+    REGISTRAR = "registrar"
+    """The registrar itself, for the alias of the cluster's agents."""
+
+    WRITTEN = "written"
+    """A person with write access to a cluster-scoped kind."""
+
+    POD = "pod"
+    """A Pod's label, annotation or service account: whoever may create a Pod."""
+
+
+class Source(NamedTuple):
+    """The object behind a claim, by kind and name; namespace empty for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """``Kind namespace/name``."""
+        return f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One object asks for one entry.
+
+    ``uid`` is empty while the object is assumed and not yet created;
+    ``created`` is its creationTimestamp (RFC 3339, so it sorts as text), empty
+    while unknown, which counts as youngest.
+    """
+
+    source: Source
+    key: EntryKey
+    attributes: Attributes
+    origin: Origin
+    api_version: str = ""
+    uid: str = ""
+    created: str = ""
+
+    @property
+    def seniority(self) -> tuple[str, str, Source]:
+        """Sorts claims from the oldest to the youngest."""
+        return (self.created or "~", self.uid, self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a source, in words for its condition and Event.
+
+    ``reason`` is a CamelCase word; ``message`` names field, value and remedy.
+    """
+
+    reason: str
+    message: str

@@ -1,0 +1,138 @@
+"""The claim index: who asks for which entry, right now.
+
+It lives in memory and is rebuilt from the sources at start, so it is never the
+only copy of anything. A source whose claims change keeps its old ones as
+*retiring* until all its new entries are set on the SPIRE server (create before
+delete); only then they are dropped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from registrar.claims.claim import Claim, Origin, Source
+from registrar.identity.entry import EntryKey
+
+
+class ClaimIndex:
+    """Claims by source and by entry key. Every change returns the keys that it touched."""
+
+    def __init__(self) -> None:
+        self._current: dict[Source, dict[EntryKey, Claim]] = {}
+        self._retiring: dict[Source, dict[EntryKey, Claim]] = {}
+        self._by_key: dict[EntryKey, dict[Source, Claim]] = {}
+        self._by_spiffe_id: dict[str, set[EntryKey]] = {}
+
+    def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
+        """Replace what ``source`` claims; keys that it gives up begin to retire."""
+        new = {claim.key: claim for claim in claims}
+        old = self._current.get(source, {})
+        touched = {key for key, claim in new.items() if old.get(key) != claim}
+        retiring = self._retiring.get(source, {})
+        for key in old.keys() - new.keys():
+            retiring[key] = old[key]
+            touched.add(key)
+        for key in new.keys() & retiring.keys():
+            del retiring[key]
+            touched.add(key)
+        self._store(self._current, source, new)
+        self._store(self._retiring, source, retiring)
+        for key in touched:
+            self._link(source, key)
+        return touched
+
+    def remove(self, source: Source) -> set[EntryKey]:
+        """Forget a source that is known to be gone, retiring claims included."""
+        touched = set(self._current.pop(source, ())) | set(self._retiring.pop(source, ()))
+        for key in touched:
+            self._link(source, key)
+        return touched
+
+    def settle(self, source: Source, is_set: Callable[[EntryKey], bool]) -> set[EntryKey]:
+        """Drop the retiring claims of ``source`` if all its current entries are set."""
+        if source not in self._retiring:
+            return set()
+        if not all(is_set(key) for key in self._current.get(source, ())):
+            return set()
+        touched = set(self._retiring.pop(source))
+        for key in touched:
+            self._link(source, key)
+        return touched
+
+    def claims(self, key: EntryKey) -> list[Claim]:
+        """All claims on an entry, the one that decides its attributes first.
+
+        That is the oldest; a retiring claim comes after all that are current.
+        """
+        held = self._by_key.get(key, {})
+        return sorted(held.values(), key=lambda claim: (self.is_retiring(claim), claim.seniority))
+
+    def winner(self, key: EntryKey) -> Claim | None:
+        """The claim whose attributes count, or None when nobody claims the entry."""
+        held = self._by_key.get(key)
+        if not held:
+            return None
+        if len(held) == 1:
+            return next(iter(held.values()))
+        return self.claims(key)[0]
+
+    def of_source(self, source: Source) -> list[Claim]:
+        """The current claims of one source."""
+        return list(self._current.get(source, {}).values())
+
+    def has(self, source: Source) -> bool:
+        """Whether the source claims anything, now or still."""
+        return source in self._current or source in self._retiring
+
+    def is_retiring(self, claim: Claim) -> bool:
+        """Whether the claim stands only until its successor is set."""
+        return claim.key not in self._current.get(claim.source, {})
+
+    def keys(self) -> Iterator[EntryKey]:
+        """Every key that somebody claims."""
+        return iter(list(self._by_key))
+
+    def __contains__(self, key: object) -> bool:
+        """Whether somebody claims the key."""
+        return key in self._by_key
+
+    def __len__(self) -> int:
+        """How many keys are claimed."""
+        return len(self._by_key)
+
+    def keys_of(self, spiffe_id: str) -> frozenset[EntryKey]:
+        """The claimed keys with this SPIFFE ID."""
+        return frozenset(self._by_spiffe_id.get(spiffe_id, ()))
+
+    def is_privileged(self, spiffe_id: str) -> bool:
+        """Whether a claim other than a Pod's makes this SPIFFE ID admin or downstream."""
+        return any(
+            claim.origin is not Origin.POD
+            and (claim.attributes.admin or claim.attributes.downstream)
+            for key in self._by_spiffe_id.get(spiffe_id, ())
+            for claim in self._by_key[key].values()
+        )
+
+    @staticmethod
+    def _store(
+        table: dict[Source, dict[EntryKey, Claim]], source: Source, claims: dict[EntryKey, Claim]
+    ) -> None:
+        if claims:
+            table[source] = claims
+        else:
+            table.pop(source, None)
+
+    def _link(self, source: Source, key: EntryKey) -> None:
+        """Bring the lookup by key in line with what the source claims or retires."""
+        claim = self._current.get(source, {}).get(key) or self._retiring.get(source, {}).get(key)
+        held = self._by_key.setdefault(key, {})
+        if claim is None:
+            held.pop(source, None)
+        else:
+            held[source] = claim
+        if held:
+            self._by_spiffe_id.setdefault(key.spiffe_id, set()).add(key)
+            return
+        del self._by_key[key]
+        same_id = self._by_spiffe_id.get(key.spiffe_id, set())
+        same_id.discard(key)
+        if not same_id:
+            self._by_spiffe_id.pop(key.spiffe_id, None)

@@ -1,0 +1,84 @@
+"""What to do on the SPIRE server for one entry: desired state against observed."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from registrar.claims.claim import Claim, Origin, Problem
+from registrar.claims.index import ClaimIndex
+from registrar.identity.entry import Attributes, Entry, differing
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The entry is missing."""
+
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The entry differs in these attributes."""
+
+    entry_id: str
+    attributes: Attributes
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The entry is as it should be."""
+
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Nobody claims the entry, or nobody may."""
+
+    problem: Problem | None = None
+
+
+Plan: TypeAlias = Create | Update | Keep | Release
+
+
+def plan(
+    claim: Claim | None,
+    seen: Entry | None,
+    *,
+    refused: Problem | None = None,
+    dropped_fields: frozenset[str] = frozenset(),
+) -> Plan:
+    """Decide for one key.
+
+    ``claim`` is the winning one, ``seen`` what the server holds under the key,
+    ``refused`` why the claim may not be served. Attributes that the server is
+    known to drop are left out of the comparison, or it would never end.
+    """
+    if claim is None or refused is not None:
+        return Release(refused)
+    if seen is None:
+        return Create(claim.attributes)
+    fields = differing(claim.attributes, seen.attributes) - dropped_fields
+    if fields:
+        return Update(seen.id, claim.attributes, fields)
+    return Keep(seen.id)
+
+
+def refusal(claim: Claim | None, index: ClaimIndex, privileged_elsewhere: bool) -> Problem | None:  # noqa: FBT001 - a fact, not a switch
+    """Why a Pod's claim may not be served, or None.
+
+    SPIRE makes every workload with the SPIFFE ID of an ``admin`` entry an
+    administrator, whichever entry gave it the ID; so an ID that a Pod's label,
+    annotation or service account chose must not be one of those.
+    ``privileged_elsewhere``: the SPIRE server holds such an entry.
+    """
+    if claim is None or claim.origin is not Origin.POD:
+        return None
+    if not privileged_elsewhere and not index.is_privileged(claim.key.spiffe_id):
+        return None
+    return Problem(
+        "PrivilegedID",
+        f"{claim.key.spiffe_id} belongs to an admin or downstream entry, so a Pod may not choose "
+        "it by label, annotation or service account: give the Pod another identity, or write a "
+        "ClusterSpiffeId for it",
+    )

@@ -1,0 +1,118 @@
+"""Pod to ClusterSpiffeId: the identity by label, annotation or service account.
+
+The ClusterSpiffeId is cluster-scoped, so it cannot be owned by its Pod; it is
+owned by the Pod's Namespace, and annotations name the Pod.
+"""
+
+import msgspec
+import xxhash
+
+from api.core import Namespace, Pod
+from api.kinds import CLUSTER_SPIFFE_ID, NAMESPACE
+from api.meta import ObjectKey, ObjectMeta, OwnerReference
+from api.spiffeid.v1beta1.clusterspiffeid import (
+    POD_NAME_ANNOTATION,
+    POD_NAMESPACE_ANNOTATION,
+    POD_UID_LABEL,
+    ClusterSpiffeId,
+    ClusterSpiffeIdSpec,
+    Selector,
+)
+from registrar.identity.spiffeid import check_path, check_workload_id
+from registrar.settings.model import PodIdentity
+
+_MAX_READABLE = 200
+
+
+def generated_name(namespace: str, pod: str, uid: str) -> str:
+    """The name of the ClusterSpiffeId made for a Pod: readable, and unique by the Pod's uid."""
+    readable = f"{namespace}.{pod}"[:_MAX_READABLE].rstrip(".-")
+    return f"{readable}-{xxhash.xxh3_64_hexdigest(uid.encode())[:10]}"
+
+
+def pod_of(obj: ClusterSpiffeId) -> ObjectKey | None:
+    """The Pod that a ClusterSpiffeId was made for, or None if the pod controller did not make it.
+
+    The name must be the one that we give, so that an object which merely
+    carries the label is never taken for ours.
+    """
+    meta = obj.metadata
+    uid = meta.labels.get(POD_UID_LABEL, "")
+    namespace = meta.annotations.get(POD_NAMESPACE_ANNOTATION, "")
+    name = meta.annotations.get(POD_NAME_ANNOTATION, "")
+    if not uid or meta.name != generated_name(namespace, name, uid):
+        return None
+    return ObjectKey(namespace, name)
+
+
+def spiffe_id_of(pod: Pod, settings: PodIdentity, trust_domain: str) -> str | None:
+    """The SPIFFE ID of a Pod, or None when it asks for none.
+
+    Raises InvalidField, naming the label or annotation.
+    """
+    meta = pod.metadata
+    if settings.mode == "service_account":
+        account = pod.spec.service_account_name or "default"
+        path, field = f"ns/{meta.namespace}/sa/{account}", "spec.serviceAccountName"
+    else:
+        table = meta.labels if settings.mode == "label" else meta.annotations
+        field = f"metadata.{settings.mode}s[{settings.key}]"
+        path = table.get(settings.key, "")
+        if not path:
+            return None
+    check_path(path, path=field)
+    return check_workload_id(
+        f"spiffe://{trust_domain}/{path.removeprefix('/')}", path=field, trust_domain=trust_domain
+    )
+
+
+def wants_identity(pod: Pod, settings: PodIdentity) -> bool:
+    """Whether the Pod is one that may run, in a namespace that is not disabled."""
+    if pod.metadata.namespace in settings.disabled_namespaces:
+        return False
+    return pod.status.phase not in {"Succeeded", "Failed"}
+
+
+def cluster_spiffe_id_for(
+    pod: Pod, settings: PodIdentity, *, trust_domain: str, class_name: str = ""
+) -> ClusterSpiffeId | None:
+    """The ClusterSpiffeId that a Pod should have, or None for none.
+
+    Raises InvalidField when its label or annotation makes no SPIFFE ID.
+    """
+    if not wants_identity(pod, settings):
+        return None
+    spiffe_id = spiffe_id_of(pod, settings, trust_domain)
+    if spiffe_id is None:
+        return None
+    meta = pod.metadata
+    return ClusterSpiffeId(
+        api_version=CLUSTER_SPIFFE_ID.api_version,
+        kind=CLUSTER_SPIFFE_ID.kind,
+        metadata=ObjectMeta(
+            name=generated_name(meta.namespace, meta.name, meta.uid),
+            labels={POD_UID_LABEL: meta.uid},
+            annotations={
+                POD_NAMESPACE_ANNOTATION: meta.namespace,
+                POD_NAME_ANNOTATION: meta.name,
+            },
+        ),
+        spec=ClusterSpiffeIdSpec(
+            spiffe_id=spiffe_id,
+            selector=Selector(pod_uid=meta.uid, namespace=meta.namespace),
+            class_name=class_name,
+        ),
+    )
+
+
+def owned_by(obj: ClusterSpiffeId, namespace: Namespace) -> ClusterSpiffeId:
+    """The object with the Pod's Namespace as its owner, so that it goes when that goes."""
+    owner = OwnerReference(
+        api_version=NAMESPACE.api_version,
+        kind=NAMESPACE.kind,
+        name=namespace.metadata.name,
+        uid=namespace.metadata.uid,
+    )
+    return msgspec.structs.replace(
+        obj, metadata=msgspec.structs.replace(obj.metadata, owner_references=(owner,))
+    )

@@ -1,0 +1,147 @@
+"""Claims and outcome to SpireEntry, and back: what is recorded in Kubernetes."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from api.kinds import SPIRE_ENTRY
+from api.meta import Condition, ObjectMeta, OwnerReference, set_condition
+from api.spiffeid.v1beta1.spireentry import (
+    INSTANCE_LABEL,
+    Holder,
+    SpireEntry,
+    SpireEntrySpec,
+    SpireEntryStatus,
+)
+from registrar.claims.claim import Claim
+from registrar.claims.outcome import Outcome
+from registrar.errors import InvalidField
+from registrar.identity.entry import Attributes, EntryKey
+from registrar.identity.selectors import parse_selector
+
+READY = "Ready"
+
+
+def key_of(obj: SpireEntry) -> EntryKey | None:
+    """The key that a SpireEntry records, or None when somebody wrote nonsense into it."""
+    try:
+        selectors = [parse_selector(text, path="spec.selectors") for text in obj.spec.selectors]
+    except InvalidField:
+        return None
+    return EntryKey.of(obj.spec.spiffe_id, obj.spec.parent_id, selectors)
+
+
+def attributes_of(obj: SpireEntry) -> Attributes:
+    """The attributes that a SpireEntry records."""
+    spec = obj.spec
+    return Attributes(
+        x509_svid_ttl=spec.ttl,
+        jwt_svid_ttl=spec.jwt_ttl,
+        federates_with=spec.federates_with,
+        dns_names=spec.dns_names,
+        admin=spec.admin,
+        downstream=spec.downstream,
+        store_svid=spec.store_svid,
+        hint=spec.hint,
+    )
+
+
+def belongs_to(obj: SpireEntry, instance: str) -> bool:
+    """Whether a SpireEntry is that of the registrar ``instance`` (its class name)."""
+    return obj.metadata.labels.get(INSTANCE_LABEL, "") == instance
+
+
+def record(
+    *,
+    name: str,
+    instance: str,
+    claims: Sequence[Claim],
+    outcome: Outcome,
+    old: SpireEntry | None,
+    now: str,
+    extra: Sequence[Condition] = (),
+) -> SpireEntry:
+    """The SpireEntry as it should be: the winner's spec, all owners, the outcome.
+
+    ``claims`` has the winner first. ``now`` is an RFC 3339 time, used for
+    conditions that change. Metadata that others added to ``old`` stays.
+    """
+    winner = claims[0]
+    key, attributes = winner.key, winner.attributes
+    conditions = () if old is None else old.status.conditions
+    wanted = (
+        Condition(
+            type=READY,
+            status="True" if outcome.is_set else "False",
+            reason=outcome.reason,
+            message=outcome.message,
+            last_transition_time=now,
+        ),
+        *extra,
+    )
+    types = {condition.type for condition in wanted}
+    conditions = tuple(c for c in conditions if c.type in types)
+    for condition in wanted:
+        conditions = set_condition(conditions, condition)
+    meta = old.metadata if old is not None else ObjectMeta(name=name)
+    labels = dict(meta.labels)
+    if instance:
+        labels[INSTANCE_LABEL] = instance
+    return SpireEntry(
+        api_version=SPIRE_ENTRY.api_version,
+        kind=SPIRE_ENTRY.kind,
+        metadata=msgspec.structs.replace(meta, labels=labels, owner_references=_owners(claims)),
+        spec=SpireEntrySpec(
+            spiffe_id=key.spiffe_id,
+            parent_id=key.parent_id,
+            selectors=tuple(str(selector) for selector in key.selectors),
+            ttl=attributes.x509_svid_ttl,
+            jwt_ttl=attributes.jwt_svid_ttl,
+            federates_with=attributes.federates_with,
+            dns_names=attributes.dns_names,
+            admin=attributes.admin,
+            downstream=attributes.downstream,
+            hint=attributes.hint,
+            store_svid=attributes.store_svid,
+            holders=_holders(claims),
+        ),
+        status=SpireEntryStatus(entry_id=outcome.entry_id, conditions=conditions),
+    )
+
+
+def is_same(wanted: SpireEntry, stored: SpireEntry) -> bool:
+    """Whether recording ``wanted`` over ``stored`` would change anything but a time."""
+    return (
+        wanted.spec == stored.spec
+        and wanted.metadata.labels == stored.metadata.labels
+        and wanted.metadata.owner_references == stored.metadata.owner_references
+        and wanted.status == stored.status
+    )
+
+
+def _owners(claims: Sequence[Claim]) -> tuple[OwnerReference, ...]:
+    """Cluster-scoped claimants that exist, in a stable order."""
+    return tuple(
+        OwnerReference(
+            api_version=claim.api_version,
+            kind=claim.source.kind,
+            name=claim.source.name,
+            uid=claim.uid,
+        )
+        for claim in sorted(claims, key=lambda c: c.source)
+        if claim.uid and not claim.source.namespace
+    )
+
+
+def _holders(claims: Sequence[Claim]) -> tuple[Holder, ...]:
+    """Claimants that an ownerReference of a cluster-scoped object cannot name."""
+    return tuple(
+        Holder(
+            kind=claim.source.kind,
+            namespace=claim.source.namespace,
+            name=claim.source.name,
+            uid=claim.uid,
+        )
+        for claim in sorted(claims, key=lambda c: c.source)
+        if claim.source.namespace or claim.source.kind == "Registrar"
+    )

@@ -1,0 +1,32 @@
+"""Releases: which entries nobody claims any more, and the condition that withholds them."""
+
+from collections.abc import Sequence
+
+from api.meta import Condition
+from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION, SpireEntry
+
+WITHHELD = "DeletionsWithheld"
+
+
+def withheld_condition(why: str, count: int, now: str) -> Sequence[Condition]:
+    """The condition on the registrar's own SpireEntry while a mass deletion waits for a word."""
+    if not why:
+        return ()
+    return (
+        Condition(
+            type=WITHHELD,
+            status="True",
+            reason="DeletionBudget",
+            message=f"{why}. If that is meant, annotate this object: "
+            f"{CONFIRM_DELETIONS_ANNOTATION}={count}",
+            last_transition_time=now,
+        ),
+    )
+
+
+def confirmed_deletions(obj: SpireEntry | None) -> int:
+    """The number of deletions that a person agreed to on the registrar's own SpireEntry."""
+    if obj is None:
+        return 0
+    text = obj.metadata.annotations.get(CONFIRM_DELETIONS_ANNOTATION, "")
+    return int(text) if text.isascii() and text.isdigit() else 0

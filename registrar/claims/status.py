@@ -1,0 +1,84 @@
+"""The status of a ClusterSpiffeId: what became of it, in words."""
+
+from api.meta import Condition, set_condition
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId, ClusterSpiffeIdStatus
+from registrar.claims.claim import Claim, Problem
+from registrar.claims.outcome import Outcome, State
+from registrar.identity.entry import differing
+
+READY = "Ready"
+MASKED = "Masked"
+
+
+def masking(claim: Claim, winner: Claim) -> Problem | None:
+    """Why the attributes of ``claim`` do not count, or None when they do (or are the same)."""
+    if claim.source == winner.source:
+        return None
+    names = differing(winner.attributes, claim.attributes)
+    if not names:
+        return None
+    return Problem(
+        "OlderClaim",
+        f"{winner.source} asks for the same identity and is older: its "
+        f"{', '.join(sorted(names))} count; make them equal or delete one of the two",
+    )
+
+
+def status_of(
+    obj: ClusterSpiffeId,
+    *,
+    name: str,
+    outcome: Outcome,
+    problem: Problem | None,
+    masked: Problem | None,
+    now: str,
+) -> ClusterSpiffeIdStatus:
+    """The status to write.
+
+    ``name`` is the SpireEntry's, ``problem`` what is wrong with the object
+    itself; with a problem, name and outcome are those of its last good state.
+    """
+    generation = obj.metadata.generation
+    ready = _ready(outcome, problem)
+    conditions = tuple(c for c in obj.status.conditions if c.type in {READY, MASKED})
+    wanted = [
+        Condition(
+            type=READY,
+            status=ready[0],
+            reason=ready[1],
+            message=ready[2],
+            observed_generation=generation,
+            last_transition_time=now,
+        )
+    ]
+    if masked is not None:
+        wanted.append(
+            Condition(
+                type=MASKED,
+                status="True",
+                reason=masked.reason,
+                message=masked.message,
+                observed_generation=generation,
+                last_transition_time=now,
+            )
+        )
+    else:
+        conditions = tuple(c for c in conditions if c.type != MASKED)
+    for condition in wanted:
+        conditions = set_condition(conditions, condition)
+    return ClusterSpiffeIdStatus(
+        spire_entry=name,
+        entry_id=outcome.entry_id,
+        observed_generation=generation,
+        conditions=conditions,
+    )
+
+
+def _ready(outcome: Outcome, problem: Problem | None) -> tuple[str, str, str]:
+    """Status, reason and message of the Ready condition."""
+    if problem is not None:
+        kept = "; the last good state stays in force" if outcome.is_set else ""
+        return "False", problem.reason, problem.message + kept
+    if outcome.state is State.SET:
+        return "True", outcome.reason, outcome.message
+    return "False", outcome.reason, outcome.message

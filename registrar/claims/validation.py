@@ -1,0 +1,58 @@
+"""Checks of what an entry may hold, one rule set for every source.
+
+Most rules stand in the CRD schemas as well; objects stored before a rule, and
+sources without a schema, meet them here.
+"""
+
+import re
+from collections.abc import Iterable
+
+from registrar.errors import InvalidField
+from registrar.identity.spiffeid import check_trust_domain
+
+MAX_HINT_LENGTH = 1024
+_MAX_TTL = 2**31 - 1
+_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?")
+_MAX_DNS_NAME = 255
+
+
+def check_dns_name(value: str, *, path: str) -> str:
+    """A DNS name for an SVID; the first label may be ``*``. Raises InvalidField."""
+    labels = value.removeprefix("*.").split(".")
+    if len(value) > _MAX_DNS_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise InvalidField(
+            path,
+            value,
+            "not a DNS name: use labels of letters, digits, '-' and '_' joined by dots, "
+            "such as web.shop.svc",
+        )
+    return value
+
+
+def check_ttl(value: int, *, path: str) -> int:
+    """A lifetime in seconds, 0 for the server's default. Raises InvalidField."""
+    if not 0 <= value <= _MAX_TTL:
+        raise InvalidField(
+            path, str(value), f"use seconds from 1 to {_MAX_TTL}, or 0 for the server's default"
+        )
+    return value
+
+
+def check_hint(value: str, *, path: str) -> str:
+    """A hint of at most 1024 characters, SPIRE's limit. Raises InvalidField."""
+    if len(value) > MAX_HINT_LENGTH:
+        raise InvalidField(path, value[:32] + "…", f"shorten it to {MAX_HINT_LENGTH} characters")
+    return value
+
+
+def check_federates_with(values: Iterable[str], *, path: str, trust_domain: str) -> tuple[str, ...]:
+    """Names of foreign trust domains, sorted, nothing twice. Raises InvalidField."""
+    names = set()
+    for number, value in enumerate(values):
+        name = check_trust_domain(value, path=f"{path}[{number}]")
+        if name == trust_domain:
+            raise InvalidField(
+                f"{path}[{number}]", value, "this is the SPIRE server's own trust domain: remove it"
+            )
+        names.add(name)
+    return tuple(sorted(names))
