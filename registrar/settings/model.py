@@ -1,0 +1,113 @@
+"""The settings of one registrar process, typed and already checked.
+
+``load.py`` makes a Settings out of a file and flags; everything else only reads
+it. What each key of the file means stands in ``keys.py``.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+DRIFT_INTERVAL_SECONDS = 30.0
+"""How often, by default, what SPIRE holds is compared with what it should hold."""
+
+METRICS_ADDR = ":8080"
+"""Where metrics and probes are served by default: this port of every interface."""
+
+DISABLED_NAMESPACES = frozenset({"kube-system", "kube-public"})
+"""Namespaces whose Pods get no identity from the pod controller by default."""
+
+IdentityMode = Literal["label", "annotation", "service_account"]
+AdoptionPolicy = Literal["adopt", "refuse"]
+LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal", "panic"]
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A SPIRE server reached through its own unix socket."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TCPAddress:
+    """A SPIRE server reached over mTLS, with an SVID from the agent's Workload API.
+
+    ``host`` is a name or an address without brackets.
+    """
+
+    host: str
+    port: int
+    workload_api_socket: Path
+
+
+SpireAddress = UnixAddress | TCPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class PodIdentity:
+    """How the pod controller finds the SPIFFE ID of a Pod.
+
+    ``key`` names the label or annotation; it is empty for service accounts.
+    """
+
+    mode: IdentityMode
+    key: str = ""
+    disabled_namespaces: frozenset[str] = DISABLED_NAMESPACES
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderElection:
+    """The Lease that lets one of several registrars write.
+
+    ``namespace`` None is the namespace that the registrar runs in. The lease
+    is longer than the deadline for renewing it, and that is longer than the
+    pause between two attempts.
+    """
+
+    namespace: str | None
+    name: str
+    lease_seconds: float = 15.0
+    renew_deadline_seconds: float = 10.0
+    retry_seconds: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionBudget:
+    """The most that one pass may delete without a person's word.
+
+    A pass is withheld when it would delete more than ``count`` entries and
+    more than ``fraction`` (0 to 1) of ours, unless ``allow_mass_deletion``.
+    """
+
+    count: int = 100
+    fraction: float = 0.2
+    allow_mass_deletion: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be configured.
+
+    ``pods`` None: the pod controller is off. ``leader_election`` None: this
+    process always writes. ``entry_id_prefix`` None: derived at start from the
+    cluster. ``log_path`` None: standard error. ``kubeconfig`` None: the
+    configuration that the cluster gives its Pods.
+    """
+
+    cluster: str
+    trust_domain: str
+    spire: SpireAddress
+    class_name: str = ""
+    entry_id_prefix: str | None = None
+    adoption_policy: AdoptionPolicy = "adopt"
+    pods: PodIdentity | None = None
+    leader_election: LeaderElection | None = None
+    drift_interval_seconds: float = DRIFT_INTERVAL_SECONDS
+    deletion_budget: DeletionBudget = field(default_factory=DeletionBudget)
+    metrics_addr: str = METRICS_ADDR
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    log_path: Path | None = None
+    kubeconfig: Path | None = None
