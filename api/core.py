@@ -68,10 +68,11 @@ class Event(KubeObject, frozen=True, kw_only=True):
     involved_object: ObjectReference = ObjectReference()
     reason: str = ""
     message: str = ""
-    type: str = "Normal"
+    # No defaults of our own here: what is left out on the wire stays empty.
+    type: str = ""
     source: EventSource = EventSource()
     reporting_component: str = ""
     reporting_instance: str = ""
     first_timestamp: str | None = None
     last_timestamp: str | None = None
-    count: int = 1
+    count: int = 0
