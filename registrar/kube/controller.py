@@ -1,0 +1,180 @@
+"""A work queue and the function that brings one key to its desired state.
+
+``reconcile`` returns what should happen next or raises what went wrong; all
+the rest (back-off, time-outs, concurrency, metrics, the one log line of an
+error) is here. Workers exist only while there is work, so a high limit on
+concurrency costs nothing while idle.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from registrar.errors import Retry, Terminal
+from registrar.kube.errors import NotLeading, TooManyRequests
+from registrar.kube.workqueue import ShutDown, WorkQueue
+from registrar.telemetry.logging import Throttle, kv, log_context
+from registrar.telemetry.observers import ControllerObserver, SilentController
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+
+QUIET_SECONDS = 10.0
+"""Failures of one reason are logged at most that often; the line says how many it stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The key is as it should be until something changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Look at the key again after that many seconds; no failure, so no back-off."""
+
+    seconds: float
+    why: str = ""
+
+
+Outcome = Done | Again
+
+
+class Controller(Generic[K]):
+    """Runs ``reconcile`` for every key of ``queue``, each key in one worker at a time.
+
+    Retry and unexpected errors come back with back-off; Terminal waits for
+    the next change. ``on_error`` hears of each failure and must not block.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        reconcile: Callable[[K], Awaitable[Outcome]],
+        concurrency: int,
+        timeout_seconds: float,
+        on_error: Callable[[K, BaseException], None] | None = None,
+        observer: ControllerObserver | None = None,
+    ) -> None:
+        self.name = name
+        self._reconcile = reconcile
+        self._concurrency = concurrency
+        self._timeout_seconds = timeout_seconds
+        self._on_error = on_error
+        self._observer = observer or SilentController()
+        self._observer.limit(concurrency)
+        self.queue: WorkQueue[K] = WorkQueue(observer=self._observer.queue)
+        self._numbers = itertools.count(1)
+        self._throttle = Throttle(QUIET_SECONDS)
+        self._given_up: dict[K, str] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled, or until the queue is shut down and empty."""
+        slots = asyncio.Semaphore(self._concurrency)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await slots.acquire()
+                try:
+                    key = await self.queue.get()
+                except ShutDown:
+                    break
+                group.create_task(self._work(key, slots))
+
+    async def settled(self) -> None:
+        """Wait until the queue is empty and nothing is being reconciled.
+
+        After the caches are synced it tells that the first pass is over.
+        """
+        await self.queue.settled()
+
+    async def _work(self, key: K, slots: asyncio.Semaphore) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        log_context.set(
+            {
+                "controller": self.name,
+                "object": str(key),
+                "reconcile_id": f"{self.name}-{next(self._numbers)}",
+            }
+        )
+        self._observer.started()
+        result = "error"
+        try:
+            result = await self._attempt(key)
+        finally:
+            self._observer.finished(result, loop.time() - started)
+            self.queue.done(key)
+            slots.release()
+
+    async def _attempt(self, key: K) -> str:
+        """Reconcile once and arrange what comes next; the result as metrics call it."""
+        deadline = asyncio.timeout(self._timeout_seconds)
+        try:
+            async with deadline:
+                outcome = await self._reconcile(key)
+        except Terminal as error:
+            return self._give_up(key, error)
+        except TimeoutError as error:
+            self._fail(key, error, "Timeout")
+            return "timeout" if deadline.expired() else "error"
+        except NotLeading as error:
+            # Not our turn to write; the next leader starts from its own caches.
+            self._fail(key, error, error.reason, level=logging.DEBUG)
+            return "error"
+        except Retry as error:
+            self._fail(key, error, error.reason)
+            return "error"
+        except Exception as error:  # noqa: BLE001 - the worker loop: one key must not end all
+            reason = getattr(error, "reason", "") or type(error).__name__
+            self._fail(key, error, str(reason), unexpected=True)
+            return "error"
+        self.queue.forget(key)
+        self._given_up.pop(key, None)
+        if isinstance(outcome, Again):
+            self.queue.add_after(key, outcome.seconds)
+            return "requeue_after"
+        return "success"
+
+    def _give_up(self, key: K, error: Terminal) -> str:
+        self.queue.forget(key)
+        text = f"{error.reason}: {error}"
+        if self._given_up.get(key) != text:
+            self._given_up[key] = text
+            log.error("gave up until something changes", extra=kv(reason=error.reason, error=error))
+        self._report(key, error)
+        return "terminal"
+
+    def _fail(
+        self,
+        key: K,
+        error: Exception,
+        reason: str,
+        *,
+        level: int = logging.WARNING,
+        unexpected: bool = False,
+    ) -> None:
+        at_least = error.retry_after if isinstance(error, TooManyRequests) else 0.0
+        seconds = self.queue.add_rate_limited(key, at_least)
+        suppressed = self._throttle.allow(reason, asyncio.get_running_loop().time())
+        if suppressed is not None:
+            log.log(
+                level,
+                "reconcile failed, trying again",
+                extra=kv(
+                    reason=reason,
+                    error=error,
+                    attempt=self.queue.failures(key),
+                    retry_seconds=round(seconds, 3),
+                    similar=suppressed,
+                ),
+                exc_info=error if unexpected else None,
+            )
+        self._report(key, error)
+
+    def _report(self, key: K, error: Exception) -> None:
+        if self._on_error is not None:
+            self._on_error(key, error)

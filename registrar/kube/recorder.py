@@ -1,0 +1,183 @@
+"""Kubernetes Events: what ``kubectl describe`` shows below an object.
+
+Events are a courtesy. ``emit`` never waits and never fails; a queue of bounded
+length, a budget per object and a pace for all of them keep a storm of
+failures from becoming a storm of writes. Repetitions are counted on the Event
+that is there already.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from api.core import Event, EventSource, ObjectReference
+from api.kinds import EVENT
+from api.meta import ObjectKey, ObjectMeta
+from registrar.kube.client import KubeClient
+from registrar.kube.errors import KubeError, NotFound
+from registrar.kube.ratelimit import TokenBucket
+from registrar.telemetry.logging import kv
+from registrar.telemetry.observers import EventObserver, Silent
+
+log = logging.getLogger(__name__)
+
+WAITING = 1_000
+"""Events that may wait; the oldest give way."""
+REMEMBERED = 4_096
+"""Events and objects remembered for counting and budgets; the longest unused are forgotten."""
+WINDOW_SECONDS = 600.0
+"""A repetition within it is counted on the first Event."""
+OBJECT_BURST, OBJECT_PER_SECOND = 25.0, 1.0 / 300.0
+TOTAL_BURST, TOTAL_PER_SECOND = 100.0, 25.0
+MAX_MESSAGE = 1_024
+"""Characters of a message; the API server refuses longer ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """What makes two Events the same one, happening twice."""
+
+    regarding: ObjectReference
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Sent:
+    """An Event on the server: where, how often, and when it was counted last."""
+
+    key: ObjectKey
+    count: int
+    at: float
+
+
+class EventRecorder:
+    """Sends Events for one component; ``run`` does the sending and never ends by itself."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        component: str,
+        instance: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        observer: EventObserver | None = None,
+    ) -> None:
+        self._client = client
+        self._component = component
+        self._instance = instance
+        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._observer = observer or Silent()
+        self._waiting: OrderedDict[_Same, int] = OrderedDict()
+        self._sent: OrderedDict[_Same, _Sent] = OrderedDict()
+        self._budgets: OrderedDict[tuple[str, str, str, str], TokenBucket] = OrderedDict()
+        self._wake = asyncio.Event()
+
+    def emit(
+        self,
+        regarding: ObjectReference,
+        *,
+        type: Literal["Normal", "Warning"],  # noqa: A002 - the field's name in the API
+        reason: str,
+        message: str,
+    ) -> None:
+        """Report something about an object; ``reason`` is one CamelCase word."""
+        if len(message) > MAX_MESSAGE:
+            message = message[: MAX_MESSAGE - 1] + "…"
+        same = _Same(regarding, type, reason, message)
+        if same in self._waiting:
+            self._waiting[same] += 1
+            return
+        if not self._budget(regarding).take(self._clock()):
+            self._observer.dropped()
+            return
+        if len(self._waiting) >= WAITING:
+            self._waiting.popitem(last=False)
+            self._observer.dropped()
+        self._waiting[same] = 1
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send what is emitted until cancelled."""
+        pace = TokenBucket(TOTAL_PER_SECOND, TOTAL_BURST, self._clock())
+        while True:
+            while self._waiting:
+                if pace.take(self._clock()):
+                    same, times = self._waiting.popitem(last=False)
+                    await self._send(same, times)
+                else:
+                    await asyncio.sleep(pace.seconds_until_next(self._clock()))
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _send(self, same: _Same, times: int) -> None:
+        try:
+            await self._count_or_create(same, times)
+        except KubeError as error:
+            self._observer.dropped()
+            log.debug("an event was not sent", extra=kv(reason=same.reason, error=str(error)))
+
+    async def _count_or_create(self, same: _Same, times: int) -> None:
+        now = self._clock()
+        sent = self._sent.get(same)
+        if sent is not None and now - sent.at < WINDOW_SECONDS:
+            try:
+                await self._client.merge_patch(
+                    EVENT,
+                    sent.key,
+                    {"count": sent.count + times, "lastTimestamp": _timestamp()},
+                )
+            except NotFound:
+                # The API server forgets Events after an hour; somebody may delete them earlier.
+                del self._sent[same]
+            else:
+                sent.count += times
+                sent.at = now
+                self._sent.move_to_end(same)
+                return
+        created = await self._client.create(EVENT, self._event(same, times))
+        self._sent[same] = _Sent(created.key, times, now)
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+
+    def _event(self, same: _Same, times: int) -> Event:
+        regarding, now = same.regarding, _timestamp()
+        # Events about cluster-scoped objects live in "default", by convention.
+        namespace = regarding.namespace or "default"
+        return Event(
+            metadata=ObjectMeta(
+                name=f"{regarding.name[:200]}.{uuid.uuid4().hex[:16]}", namespace=namespace
+            ),
+            involved_object=regarding,
+            reason=same.reason,
+            message=same.message,
+            type=same.type,
+            source=EventSource(component=self._component),
+            reporting_component=self._component,
+            reporting_instance=self._instance,
+            first_timestamp=now,
+            last_timestamp=now,
+            count=times,
+        )
+
+    def _budget(self, regarding: ObjectReference) -> TokenBucket:
+        about = (regarding.kind, regarding.namespace, regarding.name, regarding.uid)
+        budget = self._budgets.get(about)
+        if budget is None:
+            budget = self._budgets[about] = TokenBucket(
+                OBJECT_PER_SECOND, OBJECT_BURST, self._clock()
+            )
+            if len(self._budgets) > REMEMBERED:
+                self._budgets.popitem(last=False)
+        self._budgets.move_to_end(about)
+        return budget
+
+
+def _timestamp() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,357 @@
+"""List and watch one kind into a store, for ever.
+
+A complete list first, then a watch from the list's resourceVersion. The watch
+is resumed from the last version seen (bookmarks keep that one young); only
+410 Gone, or a watch that the server keeps refusing, leads to a new list, and
+a new list announces only what differs. No failure ever takes anything out of
+the store: an unreachable server or a missing kind means "what we last knew".
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from api.kinds import Kind
+from api.meta import KubeObject, ObjectMeta
+from registrar.kube.backoff import Backoff
+from registrar.kube.client import ListMeta, list_request, read_page
+from registrar.kube.errors import (
+    Gone,
+    KubeError,
+    NotFound,
+    Status,
+    TooManyRequests,
+    Unavailable,
+    error_for,
+)
+from registrar.kube.session import Request, Session
+from registrar.kube.store import Change, Store, version_of
+from registrar.telemetry.logging import kv
+from registrar.telemetry.observers import ReflectorObserver, Silent
+
+__all__ = ["Change", "Reflector", "State"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=KubeObject)
+State = Literal["listing", "watching", "missing", "broken"]
+
+PAGE_SIZE = 500
+WATCH_SECONDS = (240.0, 420.0)
+"""How long the server keeps one watch open, drawn anew each time so that replicas spread."""
+SILENCE_SECONDS = 100.0
+"""Longest silence of a watch; bookmarks come about once a minute."""
+MAX_LINE = 64 * 2**20
+"""Bytes of one watch event; far above what etcd stores, a guard against a broken stream."""
+REFUSALS_BEFORE_LIST = 3
+"""A watch refused that often in a row is not resumed any more (a restored backup, say)."""
+
+
+class _List(msgspec.Struct, Generic[T]):
+    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+    items: list[T] | None = None
+
+
+class _Event(msgspec.Struct, Generic[T]):
+    type: str
+    object: T
+
+
+class _RawEvent(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class LineSplitter:
+    """Cuts a stream of chunks into lines; each byte is looked at once, however long a line is."""
+
+    def __init__(self, limit: int = MAX_LINE) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._limit = limit
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that ``chunk`` completes. Raises Unavailable for one beyond the limit."""
+        head, *rest = chunk.split(b"\n")
+        self._parts.append(head)
+        self._size += len(head)
+        if self._size > self._limit:
+            raise Unavailable("a watch event is too long", 0, "TooLong")
+        if not rest:
+            return []
+        lines = [b"".join(self._parts), *rest[:-1]]
+        self._parts = [rest[-1]]
+        self._size = len(rest[-1])
+        return [line for line in lines if line]
+
+
+class Reflector(Generic[T]):
+    """Keeps ``store`` equal to what the API server holds of ``kind``, within the selectors.
+
+    ``on_change`` hears of every change after it is in the store, the first
+    list's objects included; it must not block. ``state`` and ``last_error``
+    are for probes and metrics.
+    """
+
+    def __init__(  # noqa: PLR0913 - what to list stands beside what to do with it
+        self,
+        *,
+        session: Session,
+        kind: Kind[T],
+        store: Store[T],
+        on_change: Callable[[Change[T]], None],
+        label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
+        observer: ReflectorObserver | None = None,
+    ) -> None:
+        self._session = session
+        self._kind = kind
+        self._store = store
+        self._on_change = on_change
+        self._label = label_selector
+        self._field = field_selector
+        self._namespace = namespace
+        self._observer = observer or Silent()
+        # The concrete kind is only known here; the type checker sees its type variable.
+        self._list_decoder = msgspec.json.Decoder(_List[kind.type])  # type: ignore[name-defined]
+        self._event_decoder = msgspec.json.Decoder(_Event[kind.type])  # type: ignore[name-defined]
+        self._decoder = msgspec.json.Decoder(kind.type)
+        self._version = ""
+        self._refusals = 0
+        self._paged = True
+        self.state: State = "listing"
+        self.last_error = ""
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        backoff = Backoff(base=0.2, maximum=30.0)
+        missing = Backoff(base=2.0, maximum=30.0)
+        while True:
+            try:
+                if not self._version:
+                    self._enter("listing")
+                    await self._list()
+                    missing.reset()
+                self._enter("watching")
+                if await self._watch():
+                    backoff.reset()
+                else:
+                    # A server that ends its watches at once must not be asked in a tight loop.
+                    await asyncio.sleep(backoff.next_seconds())
+            except NotFound as error:
+                self._version = ""
+                self._enter("missing", str(error))
+                await asyncio.sleep(missing.next_seconds())
+            except Gone as error:
+                log.debug("watch expired, listing again", extra=kv(kind=self._kind.resource))
+                self._paged = bool(self._version)
+                self._version = ""
+                self._enter("listing", str(error))
+                await asyncio.sleep(backoff.next_seconds())
+            except KubeError as error:
+                await self._recover(error, backoff)
+
+    async def _recover(self, error: KubeError, backoff: Backoff) -> None:
+        if error.status:
+            self._refusals += 1
+            if self._refusals >= REFUSALS_BEFORE_LIST:
+                self._version = ""
+        seconds = backoff.next_seconds()
+        if isinstance(error, TooManyRequests):
+            seconds = max(seconds, error.retry_after)
+        if self.state != "broken":
+            log.warning(
+                "cannot list or watch",
+                extra=kv(kind=self._kind.resource, error=str(error), retry_seconds=seconds),
+            )
+        self._enter("broken", str(error))
+        await asyncio.sleep(seconds)
+
+    def _enter(self, state: State, error: str = "") -> None:
+        # A new attempt does not hide the last failure: only success (see _succeeded) does.
+        if error:
+            self.last_error = error
+        elif self.state in {"broken", "missing"}:
+            return
+        if state != self.state:
+            if state == "missing":
+                log.info("the kind is not installed yet", extra=kv(kind=self._kind.resource))
+            self.state = state
+        self._observer.state(state)
+
+    def _succeeded(self, state: State) -> None:
+        if self.state in {"broken", "missing"}:
+            log.info("list and watch work again", extra=kv(kind=self._kind.resource))
+        self._refusals = 0
+        self.last_error = ""
+        self.state = state
+        self._observer.state(state)
+
+    # The list.
+
+    async def _list(self) -> None:
+        started = asyncio.get_running_loop().time()
+        listing = self._store.begin_list()
+        token, version = "", ""
+        while True:
+            request = list_request(
+                self._kind,
+                limit=PAGE_SIZE if self._paged else 0,
+                continue_token=token,
+                label=self._label,
+                field=self._field,
+                namespace=self._namespace,
+            )
+            reply = await self._session.call(request)
+            good, bad, meta = self._read_list(reply)
+            del reply
+            if not version:
+                version = meta.resource_version
+                listing.begin(version_of(ObjectMeta(resource_version=version)))
+            for obj in good:
+                self._announce(listing.take(obj))
+            for broken, error in bad:
+                self._announce(listing.take_broken(broken, error))
+            token = meta.continue_
+            if not token:
+                break
+            await asyncio.sleep(0)
+        for number, change in enumerate(listing.finish()):
+            self._announce(change)
+            if number % PAGE_SIZE == PAGE_SIZE - 1:
+                await asyncio.sleep(0)
+        self._version = version
+        self._paged = True
+        self._store.synced.set()
+        self._succeeded("watching")
+        self._observer.listed(asyncio.get_running_loop().time() - started)
+
+    def _read_list(self, reply: bytes) -> tuple[list[T], list[tuple[ObjectMeta, str]], ListMeta]:
+        """The objects of a page, those that do not decode apart."""
+        try:
+            listed = self._list_decoder.decode(reply)
+        except msgspec.ValidationError:
+            pass
+        except msgspec.DecodeError as error:
+            raise Unavailable(f"broken list: {error}", 0, "Undecodable") from error
+        else:
+            return listed.items or [], [], listed.metadata
+        page = read_page(reply)
+        good: list[T] = []
+        bad: list[tuple[ObjectMeta, str]] = []
+        for item in page.items:
+            try:
+                good.append(self._decoder.decode(item))
+            except msgspec.ValidationError as error:
+                meta = self._metadata(item)
+                if meta is not None:
+                    bad.append((meta, str(error)))
+        return good, bad, ListMeta(page.resource_version, page.continue_token)
+
+    def _metadata(self, item: bytes | msgspec.Raw) -> ObjectMeta | None:
+        """The metadata of an object that does not decode, None where even that is broken."""
+        try:
+            return msgspec.json.decode(item, type=KubeObject).metadata
+        except msgspec.DecodeError as error:
+            log.warning(
+                "an object without readable metadata is ignored",
+                extra=kv(kind=self._kind.resource, error=str(error)),
+            )
+            return None
+
+    # The watch.
+
+    async def _watch(self) -> bool:
+        """Watch until the server ends it; whether it gave anything or lasted a while."""
+        seconds = random.uniform(*WATCH_SECONDS)  # noqa: S311 - spreads load, guards nothing
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(int(seconds)),
+        }
+        if self._label:
+            query["labelSelector"] = self._label
+        if self._field:
+            query["fieldSelector"] = self._field
+        # The server ends the watch; the deadline only catches one that forgets to.
+        request = Request(
+            "GET", self._kind.path(self._namespace), query, deadline_seconds=seconds + 60.0
+        )
+        loop = asyncio.get_running_loop()
+        started, before = loop.time(), self._version
+        lines = LineSplitter()
+        async with self._session.stream(request, read_seconds=SILENCE_SECONDS) as chunks:
+            self._succeeded("watching")
+            try:
+                async for chunk in chunks:
+                    for line in lines.feed(chunk):
+                        self._take_event(line)
+                    # Chunks that are there already would otherwise be taken without a pause.
+                    await asyncio.sleep(0)
+            except TimeoutError:
+                log.debug("silent watch, resuming", extra=kv(kind=self._kind.resource))
+        return self._version != before or loop.time() - started >= 1.0
+
+    def _take_event(self, line: bytes) -> None:
+        try:
+            event = self._event_decoder.decode(line)
+        except msgspec.DecodeError:
+            self._take_raw_event(line)
+            return
+        if event.type not in _OBJECT_EVENTS:
+            self._take_raw_event(line)
+            return
+        self._observer.received(event.type)
+        if event.type == "DELETED":
+            self._announce(self._store.observe_deleted(event.object.metadata))
+        else:
+            self._announce(self._store.observe(event.object))
+        self._version = event.object.metadata.resource_version or self._version
+
+    def _take_raw_event(self, line: bytes) -> None:
+        """Bookmarks, errors, and objects that do not decode."""
+        try:
+            event = msgspec.json.decode(line, type=_RawEvent)
+            if event.type == "ERROR":
+                status = msgspec.json.decode(event.object, type=Status)
+                raise error_for(status.code, status, call=f"watch {self._kind.resource}")
+            meta = self._metadata(event.object)
+        except msgspec.DecodeError as error:
+            raise Unavailable(f"broken watch event: {error}", 0, "Undecodable") from error
+        self._observer.received(event.type)
+        if meta is None:
+            return
+        if event.type == "BOOKMARK":
+            self._store.advance(version_of(meta))
+        elif event.type == "DELETED":
+            self._announce(self._store.observe_deleted(meta))
+        elif event.type in _OBJECT_EVENTS:
+            self._announce(self._store.observe_broken(meta, self._why_broken(event.object)))
+        self._version = meta.resource_version or self._version
+
+    def _why_broken(self, item: msgspec.Raw) -> str:
+        try:
+            self._decoder.decode(item)
+        except msgspec.DecodeError as error:
+            return str(error)
+        return "unreadable"
+
+    def _announce(self, change: Change[T] | None) -> None:
+        if change is None:
+            return
+        try:
+            self._on_change(change)
+        except Exception:  # a handler's bug must not end the watch for every other object
+            log.exception(
+                "a change handler failed",
+                extra=kv(kind=self._kind.resource, object=str(change.key)),
+            )
+
+
+_OBJECT_EVENTS = frozenset({"ADDED", "MODIFIED", "DELETED"})

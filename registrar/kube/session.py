@@ -1,0 +1,166 @@
+"""Bytes to and from one API server: authentication, TLS, deadlines, errors as KubeError.
+
+A Session owns its connections. Whatever must not wait behind other traffic
+(the Lease) takes a Session of its own.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from registrar.kube.config import Credentials, Login
+from registrar.kube.errors import KubeError, Unauthorized, Unavailable, error_for, read_status
+from registrar.telemetry.observers import CallObserver, Silent
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10.0
+DEADLINE_SECONDS = 30.0
+"""For a call that does not say otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. ``deadline_seconds`` covers everything from connecting to the last byte."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    content_type: str = "application/json"
+    deadline_seconds: float = DEADLINE_SECONDS
+
+
+class Session:
+    """An authenticated connection pool to one API server; made by ``connect``."""
+
+    def __init__(
+        self, http: aiohttp.ClientSession, credentials: Credentials, observer: CallObserver
+    ) -> None:
+        self._http = http
+        self._credentials = credentials
+        self._observer = observer
+        self.host = URL(credentials.login.host).authority
+        """Host and port of the API server, for logs and metrics."""
+
+    async def call(self, request: Request) -> bytes:
+        """Make the call and give the body of the reply. Raises KubeError."""
+        limits = aiohttp.ClientTimeout(total=request.deadline_seconds, sock_connect=CONNECT_SECONDS)
+        async with self._open(request, limits) as response:
+            return await response.read()
+
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, *, read_seconds: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Make a GET whose reply never ends by itself; gives its bytes in pieces of any size.
+
+        ``read_seconds`` is the longest silence: Unavailable after it. The
+        whole stream ends at ``deadline_seconds``.
+        """
+        limits = aiohttp.ClientTimeout(
+            total=request.deadline_seconds, sock_connect=CONNECT_SECONDS, sock_read=read_seconds
+        )
+        async with self._open(request, limits) as response:
+            yield response.content.iter_any()
+
+    @asynccontextmanager
+    async def _open(
+        self, request: Request, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        call = f"{request.method} {request.path}"
+        try:
+            login = await self._credentials.fresh()
+            try:
+                response = await self._send(request, limits, login)
+            except Unauthorized:
+                # A refused call has done nothing: one more try with a new login is safe.
+                renewed = await self._credentials.renew(login)
+                if renewed is login:
+                    raise
+                response = await self._send(request, limits, renewed)
+            async with response:
+                yield response
+        except TimeoutError as error:
+            raise Unavailable(f"{call}: no answer in time", 0, "Timeout") from error
+        except (aiohttp.ClientError, OSError) as error:
+            text = str(error) or type(error).__name__
+            raise Unavailable(f"{call}: {text}", 0, "Network") from error
+
+    async def _send(
+        self, request: Request, limits: aiohttp.ClientTimeout, login: Login
+    ) -> aiohttp.ClientResponse:
+        headers = {"Authorization": login.authorization} if login.authorization else {}
+        if request.body:
+            headers["Content-Type"] = request.content_type
+        target = login.host + request.path
+        if request.query:
+            target += "?" + urlencode(request.query)
+        started = time.monotonic()
+        code = "<error>"
+        try:
+            response = await self._http.request(
+                request.method,
+                URL(target, encoded=True),
+                headers=headers,
+                data=request.body or None,
+                timeout=limits,
+                proxy=login.proxy,
+                server_hostname=login.server_name,
+                allow_redirects=False,
+            )
+            code = str(response.status)
+            if response.status >= 300:
+                raise await _refusal(request, response)
+            return response
+        finally:
+            self._observer.called(request.method, self.host, code, time.monotonic() - started)
+
+
+async def _refusal(request: Request, response: aiohttp.ClientResponse) -> KubeError:
+    async with response:
+        body = await response.read()
+    retry_after = response.headers.get("Retry-After", "")
+    return error_for(
+        response.status,
+        read_status(body),
+        call=f"{request.method} {request.path}",
+        retry_after=float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0,
+    )
+
+
+@asynccontextmanager
+async def connect(
+    kubeconfig: Path | None, *, user_agent: str, observer: CallObserver | None = None
+) -> AsyncIterator[Session]:
+    """A Session with its own connections, closed at the end; None means in-cluster.
+
+    Connects only when it is used: the API server may come later. Raises
+    InvalidField when the configuration is missing or wrong. ``observer``
+    hears of every call, watches included.
+    """
+    credentials = await Credentials.load(kubeconfig)
+    connector = aiohttp.TCPConnector(
+        # The callers bound their own concurrency; a limit here would let watches starve writes.
+        limit=0,
+        ssl=credentials.context if credentials.context is not None else True,
+        keepalive_timeout=60.0,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        # Within a cluster bandwidth is cheaper than the CPU time of compressing.
+        headers={
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        },
+        read_bufsize=2**18,
+    ) as http:
+        yield Session(http, credentials, observer or Silent())

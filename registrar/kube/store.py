@@ -1,0 +1,299 @@
+"""The objects of one kind as last seen, with indexes: what reconcilers read instead of the API.
+
+A reflector fills it; reconcilers read it and may *assume* the result of their
+own writes before the watch echoes them.
+
+Two facts about resourceVersions carry the assume logic. They are opaque by
+contract but, within one kind, comparable as decimal numbers (Kubernetes
+enhancement 5504 makes that official); and a watch delivers the changes of a
+kind in their order. So the store remembers the highest version that the watch
+has delivered. A write's result at or below it is already contained in what the
+store holds, or was deleted since, and is ignored; one above it is news, and
+older watch events do not undo it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, KeysView, Mapping, ValuesView
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from api.meta import KubeObject, ObjectKey, ObjectMeta
+
+T = TypeVar("T", bound=KubeObject)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An object that exists but does not have the shape of its kind."""
+
+    meta: ObjectMeta
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What happened to one key: ``old`` and ``new`` are None where there was or is no object.
+
+    With ``error`` the object in the cluster does not decode; ``new`` is then
+    the last good one, which the store keeps.
+    """
+
+    key: ObjectKey
+    old: T | None
+    new: T | None
+    error: str = ""
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether the store knew it already: the watch's echo of something assumed."""
+        if self.error:
+            return False
+        if self.old is None or self.new is None:
+            return self.old is self.new
+        return version_of(self.old.metadata) == version_of(self.new.metadata)
+
+
+def version_of(meta: ObjectMeta) -> int:
+    """The object's resourceVersion as a number, 0 for none or a strange one."""
+    text = meta.resource_version
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+class Store(Generic[T]):
+    """Objects by key, and keys by index value. One event loop only; nothing here waits."""
+
+    def __init__(self, indexes: Mapping[str, Callable[[T], Iterable[str]]] | None = None) -> None:
+        self._objects: dict[ObjectKey, T] = {}
+        self._indexers = dict(indexes or {})
+        self._indexes: dict[str, dict[str, set[ObjectKey]]] = {name: {} for name in self._indexers}
+        self._broken: dict[ObjectKey, Broken] = {}
+        self._seen = 0
+        self._assumed: set[ObjectKey] = set()
+        self._deleted: dict[ObjectKey, str] = {}
+        self.synced = asyncio.Event()
+        """Set once the first complete list is in the store and its changes were announced."""
+
+    def get(self, key: ObjectKey) -> T | None:
+        """The object, or None."""
+        return self._objects.get(key)
+
+    def keys(self) -> KeysView[ObjectKey]:
+        """A live view of all keys; copy it before waiting."""
+        return self._objects.keys()
+
+    def values(self) -> ValuesView[T]:
+        """A live view of all objects; copy it before waiting."""
+        return self._objects.values()
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._objects
+
+    def by_index(self, name: str, value: str) -> frozenset[ObjectKey]:
+        """Keys of the objects indexed under ``value``. KeyError for an unknown index."""
+        return frozenset(self._indexes[name].get(value, ()))
+
+    @property
+    def broken(self) -> Mapping[ObjectKey, Broken]:
+        """Objects that exist but do not decode; their last good versions stay in the store."""
+        return MappingProxyType(self._broken)
+
+    def put(self, obj: T) -> T | None:
+        """Put an object in the place of whatever stands there; gives the one before."""
+        key = obj.key
+        old = self._objects.get(key)
+        self._objects[key] = obj
+        self._broken.pop(key, None)
+        for name, indexer in self._indexers.items():
+            self._reindex(
+                self._indexes[name],
+                key,
+                set(indexer(old)) if old is not None else set(),
+                set(indexer(obj)),
+            )
+        return old
+
+    def remove(self, key: ObjectKey) -> T | None:
+        """Take an object out; gives it, or None."""
+        self._broken.pop(key, None)
+        self._assumed.discard(key)
+        old = self._objects.pop(key, None)
+        if old is not None:
+            for name, indexer in self._indexers.items():
+                self._reindex(self._indexes[name], key, set(indexer(old)), set())
+        return old
+
+    @staticmethod
+    def _reindex(
+        index: dict[str, set[ObjectKey]], key: ObjectKey, before: set[str], after: set[str]
+    ) -> None:
+        for value in before - after:
+            keys = index[value]
+            keys.discard(key)
+            if not keys:
+                del index[value]
+        for value in after - before:
+            index.setdefault(value, set()).add(key)
+
+    # Our own writes, before the watch echoes them.
+
+    def assume(self, obj: T) -> bool:
+        """Take the result of our own write as seen; False where the store knows as much already.
+
+        Only for objects that the reflector's selectors cover: nobody would
+        ever take another one out again. Announces nothing: who writes knows.
+        """
+        version = version_of(obj.metadata)
+        if version <= self._seen:
+            return False
+        current = self._objects.get(obj.key)
+        if current is not None and version_of(current.metadata) >= version:
+            return False
+        if self._deleted.get(obj.key) == obj.metadata.uid:
+            return False
+        self.put(obj)
+        self._assumed.add(obj.key)
+        return True
+
+    def assume_deleted(self, key: ObjectKey, uid: str) -> bool:
+        """Take our own deletion of that very object as done; False where it is not there.
+
+        Until the watch confirms it, events about the same uid are ignored.
+        """
+        current = self._objects.get(key)
+        broken = self._broken.get(key)
+        meta = current.metadata if current is not None else broken.meta if broken else None
+        if meta is None or meta.uid != uid:
+            return False
+        self._deleted[key] = uid
+        self.remove(key)
+        return True
+
+    # What the reflector reports.
+
+    @property
+    def seen_version(self) -> int:
+        """The highest resourceVersion that the list or watch has delivered."""
+        return self._seen
+
+    def observe(self, obj: T) -> Change[T] | None:
+        """A watch reports an object; None where we know better (see ``assume``)."""
+        key, version = obj.key, version_of(obj.metadata)
+        self._seen = max(self._seen, version)
+        if self._deleted.get(key) == obj.metadata.uid:
+            return None
+        current = self._objects.get(key)
+        if current is not None and version_of(current.metadata) > version:
+            return None
+        self._settle(key)
+        return Change(key, self.put(obj), obj)
+
+    def observe_deleted(self, meta: ObjectMeta) -> Change[T] | None:
+        """A watch reports a deletion; ``meta`` is the object's last. None where it is old news."""
+        key, version = meta.key, version_of(meta)
+        self._seen = max(self._seen, version)
+        if self._deleted.get(key) == meta.uid:
+            del self._deleted[key]
+        current = self._objects.get(key)
+        if (
+            current is not None
+            and current.metadata.uid != meta.uid
+            and version_of(current.metadata) > version
+        ):
+            # Somebody (we) has made a new object of that name meanwhile.
+            return None
+        return Change(key, self.remove(key), None)
+
+    def observe_broken(self, meta: ObjectMeta, error: str) -> Change[T] | None:
+        """The list or watch reports an object that does not decode; the last good one stays."""
+        key = meta.key
+        self._seen = max(self._seen, version_of(meta))
+        if self._deleted.get(key) == meta.uid:
+            return None
+        known = self._objects.get(key)
+        self._broken[key] = Broken(meta, error)
+        return Change(key, known, known, error)
+
+    def advance(self, version: int) -> None:
+        """A bookmark: everything up to ``version`` has been delivered."""
+        self._seen = max(self._seen, version)
+
+    def begin_list(self) -> "Listing[T]":
+        """Begin to take in a complete list; call it before the list is requested."""
+        return Listing(self, dict(self._deleted))
+
+    def _settle(self, key: ObjectKey) -> None:
+        self._assumed.discard(key)
+        self._deleted.pop(key, None)
+
+
+class Listing(Generic[T]):
+    """One complete list on its way into a store, page by page; ``finish`` tells what vanished.
+
+    A list is the truth at its resourceVersion. Only what we wrote after that,
+    or deleted while it was under way, is known better here.
+    """
+
+    def __init__(self, store: Store[T], deleted_before: dict[ObjectKey, str]) -> None:
+        self._store = store
+        self._deleted_before = deleted_before
+        self._present: set[ObjectKey] = set()
+        self._version = 0
+
+    def begin(self, version: int) -> None:
+        """The first page tells the list's resourceVersion."""
+        store = self._store
+        self._version = version
+        if version < store._seen:  # noqa: SLF001 - two halves of one thing
+            # The server went back in time (a restored backup): what it says now counts.
+            store._assumed.clear()  # noqa: SLF001
+            store._seen = 0  # noqa: SLF001
+        for key, uid in self._deleted_before.items():
+            # Deleted before the list was requested: the list knows about it.
+            if store._deleted.get(key) == uid:  # noqa: SLF001
+                del store._deleted[key]  # noqa: SLF001
+
+    def take(self, obj: T) -> Change[T] | None:
+        """One listed object; None where it is not news."""
+        store, key = self._store, obj.key
+        self._present.add(key)
+        current = store.get(key)
+        if current is not None:
+            if current.metadata.resource_version == obj.metadata.resource_version:
+                store._assumed.discard(key)  # noqa: SLF001
+                if key not in store.broken:
+                    return None
+            elif self._is_ours(key, current):
+                return None
+        if store._deleted.get(key) == obj.metadata.uid:  # noqa: SLF001
+            return None
+        store._settle(key)  # noqa: SLF001
+        return Change(key, store.put(obj), obj)
+
+    def take_broken(self, meta: ObjectMeta, error: str) -> Change[T] | None:
+        """One listed object that does not decode; None where that is known."""
+        self._present.add(meta.key)
+        known = self._store.broken.get(meta.key)
+        if known is not None and known.meta.resource_version == meta.resource_version:
+            return None
+        return self._store.observe_broken(meta, error)
+
+    def finish(self) -> list[Change[T]]:
+        """Take out what the list does not contain; the changes, for announcing."""
+        store = self._store
+        gone = [
+            key
+            for key, current in store._objects.items()  # noqa: SLF001
+            if key not in self._present and not self._is_ours(key, current)
+        ]
+        gone += [key for key in store.broken if key not in self._present and key not in store]
+        store.advance(self._version)
+        return [Change(key, store.remove(key), None) for key in gone]
+
+    def _is_ours(self, key: ObjectKey, current: T) -> bool:
+        """Whether ``current`` is an own write that is newer than the list."""
+        assumed = key in self._store._assumed  # noqa: SLF001
+        return assumed and version_of(current.metadata) > self._version
