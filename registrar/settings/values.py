@@ -1,0 +1,264 @@
+"""Values of a configuration file into typed ones, each with its own check.
+
+A reader takes a value of the tree and returns what it means, or raises Wrong.
+Which reader a key has is said in ``keys.py``.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from registrar.errors import InvalidField
+from registrar.identity.spiffeid import check_path, check_trust_domain
+from registrar.settings.hcl import Items, Scalar, Table, Value
+from registrar.settings.hcltokens import Position
+
+T = TypeVar("T", bound=str)
+
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_SOCKET_PATH_BYTES = 107
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DNS_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+)
+_ENTRY_ID_PREFIX = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9_-]")
+
+
+class Wrong(ValueError):  # noqa: N818 - reads as what it is
+    """A value cannot stand where it stands; ``at`` is the value's own place."""
+
+    def __init__(self, message: str, at: Position) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+
+
+def text(value: Value) -> str:
+    """A text as it is."""
+    if isinstance(value, Scalar) and isinstance(value.value, str):
+        return value.value
+    raise Wrong(f"must be text in double quotes, not {_described(value)}", value.at)
+
+
+def boolean(value: Value) -> bool:
+    """``true`` or ``false``, also in quotes or as 1 and 0, as Go's HCL decoder takes them."""
+    if isinstance(value, Scalar):
+        word = str(value.value).lower()
+        if word in {"true", "1"}:
+            return True
+        if word in {"false", "0"}:
+            return False
+    raise Wrong(f"must be true or false, not {_described(value)}", value.at)
+
+
+def count(value: Value) -> int:
+    """A whole number from 0."""
+    if not isinstance(value, Scalar) or type(value.value) is not int:
+        raise Wrong(f"must be a whole number, not {_described(value)}", value.at)
+    if value.value < 0:
+        raise Wrong(f"must not be negative, it is {value.value}", value.at)
+    return value.value
+
+
+def fraction(value: Value) -> float:
+    """A number from 0 to 1."""
+    number = _number(value)
+    if number is None:
+        raise Wrong(f"must be a number from 0 to 1, not {_described(value)}", value.at)
+    if not 0 <= number <= 1:
+        raise Wrong(f"must be from 0 to 1, it is {number:g}", value.at)
+    return number
+
+
+def seconds(value: Value) -> float:
+    """A duration above zero: a number of seconds, or Go's notation such as ``"1m30s"``."""
+    number = _number(value)
+    if number is None and isinstance(value, Scalar) and isinstance(value.value, str):
+        number = _go_seconds(value.value)
+    if number is None:
+        raise Wrong(
+            f'must be a duration such as "30s", "1m30s" or a number of seconds, '
+            f"not {_described(value)}",
+            value.at,
+        )
+    if not number > 0 or math.isinf(number):
+        raise Wrong(f"must be more than zero, it is {_described(value)}", value.at)
+    return number
+
+
+def choice(names: tuple[T, ...], other: Mapping[str, T] | None = None) -> Callable[[Value], T]:
+    """A reader for one of ``names`` in any case; ``other`` are further spellings."""
+    spellings = {str(name): name for name in names} | dict(other or {})
+
+    def read(value: Value) -> T:
+        name = spellings.get(text(value).lower())
+        if name is None:
+            listed = ", ".join(f'"{name}"' for name in names)
+            raise Wrong(f"must be one of {listed}, not {_described(value)}", value.at)
+        return name
+
+    return read
+
+
+def path(value: Value) -> Path:
+    """The path of a file."""
+    return Path(_without_nul(value))
+
+
+def socket_path(value: Value) -> Path:
+    """The path of a unix socket, ``unix:`` in front of it or not."""
+    written = _without_nul(value)
+    plain = written.removeprefix("unix://").removeprefix("unix:")
+    if not plain or "://" in plain:
+        raise Wrong(f"must be the path of a unix socket, not {_described(value)}", value.at)
+    if len(plain.encode()) > _SOCKET_PATH_BYTES:
+        raise Wrong(
+            f"is longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have",
+            value.at,
+        )
+    return Path(plain)
+
+
+def trust_domain(value: Value) -> str:
+    """The name of a trust domain, ``spiffe://`` in front of it or not."""
+    try:
+        return check_trust_domain(text(value), path="trust_domain")
+    except InvalidField as error:
+        raise Wrong(f"{error.value!r}: {error.remedy}", value.at) from error
+
+
+def cluster(value: Value) -> str:
+    """The name of a cluster; it becomes part of SPIFFE IDs."""
+    name = text(value)
+    try:
+        check_path(name, path="cluster")
+    except InvalidField as error:
+        raise Wrong(f"{error.value!r}: {error.remedy}", value.at) from error
+    if name.startswith("/"):
+        raise Wrong(f"{name!r}: write it without the slash in front", value.at)
+    return name
+
+
+def class_name(value: Value) -> str:
+    """The name of an instance; SpireEntries carry it as a label."""
+    return _matched(
+        value,
+        _LABEL_VALUE,
+        "use at most 63 letters, digits, '.', '-' and '_', a letter or digit at both ends",
+    )
+
+
+def entry_id_prefix(value: Value) -> str:
+    """What the IDs of our entries begin with."""
+    return _matched(
+        value, _ENTRY_ID_PREFIX, "use letters, digits, '.', '-' and '_', not ending with a dot"
+    )
+
+
+def lease_name(value: Value) -> str:
+    """The name of a Lease."""
+    return _matched(value, _DNS_NAME, "use lower case letters, digits, '-' and '.'")
+
+
+def namespace(value: Value) -> str:
+    """The name of a namespace."""
+    return _matched(value, _DNS_LABEL, "use at most 63 lower case letters, digits and '-'")
+
+
+def namespaces(value: Value) -> frozenset[str]:
+    """A list of namespaces, which may be empty."""
+    if not isinstance(value, Items):
+        raise Wrong(f'must be a list such as ["kube-system"], not {_described(value)}', value.at)
+    return frozenset(namespace(item) for item in value.values)
+
+
+def metadata_key(value: Value) -> str:
+    """The name of a label or annotation, such as ``example.org/identity``."""
+    prefix, slash, name = text(value).rpartition("/")
+    if (slash and not _DNS_NAME.fullmatch(prefix)) or not _LABEL_VALUE.fullmatch(name):
+        raise Wrong(
+            f"{text(value)!r} cannot be the name of a label or annotation: "
+            "write it as identity or example.org/identity",
+            value.at,
+        )
+    return text(value)
+
+
+def listen_address(value: Value) -> str:
+    """``host:port`` to listen at; without a host it is every interface."""
+    written = text(value)
+    host, port = _host_and_port(written)
+    if port is None or " " in host:
+        raise Wrong(
+            f'{written!r}: write ":8080" or "127.0.0.1:8080"; the probes are served there too',
+            value.at,
+        )
+    return written
+
+
+def server_address(value: Value) -> tuple[str, int]:
+    """Host and port to connect to; gRPC's ``dns:///`` may stand in front."""
+    written = text(value)
+    host, port = _host_and_port(written.removeprefix("dns:///").removeprefix("dns:"))
+    if written.startswith("unix:"):
+        raise Wrong("for a unix socket leave it out and give server_socket_path", value.at)
+    if not port or not host or "/" in host or " " in host:
+        raise Wrong(f'{written!r}: write "host:port", such as "spire-server:8081"', value.at)
+    return host, port
+
+
+def _number(value: Value) -> float | None:
+    if not isinstance(value, Scalar) or isinstance(value.value, str | bool):
+        return None
+    return float(value.value)
+
+
+def _go_seconds(written: str) -> float | None:
+    """The seconds of a duration in Go's notation; the sign is kept, None if it is not one."""
+    unsigned = written.removeprefix("-")
+    parts = _DURATION_PART.findall(unsigned)
+    if not parts or "".join(number + unit for number, unit in parts) != unsigned:
+        return None
+    total = math.fsum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return -total if written.startswith("-") else total
+
+
+def _host_and_port(written: str) -> tuple[str, int | None]:
+    """Both parts of ``host:port``, brackets of IPv6 taken off; port None if malformed."""
+    host, colon, digits = written.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    is_port = colon and digits.isascii() and digits.isdecimal() and len(digits) <= 5
+    if not is_port or int(digits) > 0xFFFF or (":" in host) is not bracketed:
+        return host, None
+    return host.removeprefix("[").removesuffix("]"), int(digits)
+
+
+def _matched(value: Value, pattern: re.Pattern[str], remedy: str) -> str:
+    written = text(value)
+    if not pattern.fullmatch(written):
+        raise Wrong(f"{written!r}: {remedy}", value.at)
+    return written
+
+
+def _without_nul(value: Value) -> str:
+    written = text(value)
+    if "\0" in written:
+        raise Wrong("a path cannot hold a zero byte", value.at)
+    return written
+
+
+def _described(value: Value) -> str:
+    """A value as a person would point at it."""
+    if isinstance(value, Table):
+        return "a block"
+    if isinstance(value, Items):
+        return "a list"
+    if isinstance(value.value, bool):
+        return "true" if value.value else "false"
+    if isinstance(value.value, str):
+        return f'the text "{value.value}"'
+    return f"the number {value.value}"
