@@ -1,0 +1,97 @@
+# Every target that needs Python packages sets up .venv first; nothing outside the checkout and
+# the user's cache folder is touched. Only Python 3.11 or newer, make and git must be there.
+
+PYTHON ?=
+ARGS ?=
+# Processes for the tests; each one that meets a real test starts a control plane of its own.
+JOBS ?= 2
+IMAGE ?= spire-registrar:dev
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-real lint types generate verify bench control-plane lock image clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything in it, the command too; again only after changes
+
+# The versions that work, whatever the machine calls them; a shim that can't run is passed over.
+# A .venv whose Python has gone is made anew.
+$(STAMP): setup.cfg requirements.lock
+	@set -e; \
+	ok='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	if ! $(BIN)/python -c "$$ok" 2>/dev/null; then \
+	  found=; \
+	  for candidate in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	    if $$candidate -c "$$ok" 2>/dev/null; then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "no Python 3.11 or newer here: install one, or make setup PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "making $(VENV) with $$($$found --version)"; \
+	  $$found -m venv --clear $(VENV); \
+	fi
+	@echo "installing what requirements.lock names"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## run the main job on embedded servers; ARGS=--once checks the result and ends
+	$(BIN)/spire-registrar dev $(ARGS)
+
+test: $(STAMP) ## run all tests; those on a real control plane only if it is built (CI=true: all)
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+test-real: control-plane ## build the real control plane if need be, then run the tests on it
+	SPIRE_REGISTRAR_REAL=1 $(BIN)/pytest -m real $(ARGS)
+
+lint: $(STAMP) ## check style, format and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(STAMP) ## check types, strictly
+	$(BIN)/mypy
+
+generate: $(STAMP) ## write the generated files anew: CRDs and what else comes from the types
+	$(BIN)/python hack/generate.py
+
+verify: $(STAMP) ## fail if a generated file is stale, and name it
+	$(BIN)/python hack/generate.py --check
+
+bench: control-plane ## measure the figures of docs/performance.md on a real API server
+	$(BIN)/python hack/bench.py $(ARGS)
+
+control-plane: $(STAMP) ## build kube-apiserver, etcd, … once, about 4 to 7 minutes
+	$(BIN)/python hack/control_plane.py build
+
+# One lock for all of Python 3.11 to 3.13 and all platforms. setup.cfg decides what may be in it.
+lock: $(STAMP) ## choose the newest versions that fit and write the two lock files
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --extra dev --output-file requirements.lock setup.cfg
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --constraint requirements.lock \
+	  --output-file requirements-run.lock setup.cfg
+
+LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+image: ## build the container image with podman, docker or buildah, whichever is there
+	@for engine in podman docker buildah; do \
+	  if command -v $$engine >/dev/null; then \
+	    echo "$$engine build --tag $(IMAGE) ."; exec $$engine build --tag $(IMAGE) .; \
+	  fi; \
+	done; \
+	echo "no podman, docker or buildah here" >&2; exit 1
+
+clean: ## remove what was made in the checkout; the built control plane stays in the cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
