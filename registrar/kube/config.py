@@ -13,7 +13,7 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,7 +27,11 @@ from kubernetes_asyncio.config.incluster_config import (
     SERVICE_TOKEN_FILENAME,
     InClusterConfigLoader,
 )
-from kubernetes_asyncio.config.kube_config import KubeConfigLoader, KubeConfigMerger
+from kubernetes_asyncio.config.kube_config import (
+    ConfigNode,
+    KubeConfigLoader,
+    KubeConfigMerger,
+)
 
 from registrar.errors import InvalidField
 from registrar.telemetry.logging import kv
@@ -143,6 +147,7 @@ class _KubeConfig:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._loader: KubeConfigLoader | None = None
+        self._waits = False
 
     def __call__(self, force: bool) -> Login:  # noqa: FBT001
         if not self._path.is_file():
@@ -151,11 +156,18 @@ class _KubeConfig:
         try:
             loader = self._loader
             if loader is None:
-                merged = KubeConfigMerger(str(self._path)).config
+                merged = KubeConfigMerger(str(self._path)).config or ConfigNode("", {})
                 loader = KubeConfigLoader(merged, config_base_path=None)
+                self._waits = any(
+                    "exec" in (user["user"] or {}) or "auth-provider" in (user["user"] or {})
+                    for user in merged.value["users"]
+                )
             if force and hasattr(loader, "exec_plugin_expiry"):
                 del loader.exec_plugin_expiry
-            asyncio.run(_load(loader, configuration))
+            if self._waits:
+                asyncio.run(_load(loader, configuration))
+            else:
+                _step(loader.load_and_set(configuration))
         except (ConfigException, yaml.YAMLError, OSError, ValueError, TimeoutError) as error:
             text = str(error) or type(error).__name__
             raise InvalidField("kubeconfig", str(self._path), text) from error
@@ -171,6 +183,16 @@ class _KubeConfig:
 async def _load(loader: KubeConfigLoader, configuration: Configuration) -> None:
     async with asyncio.timeout(LOAD_SECONDS):
         await loader.load_and_set(configuration)
+
+
+def _step(reading: Coroutine[None, None, None]) -> None:
+    """Run to its end a coroutine that only reads files and so never waits."""
+    try:
+        reading.send(None)
+    except StopIteration:
+        return
+    reading.close()
+    raise ConfigException("unexpected wait while reading the configuration")
 
 
 def _login(configuration: Configuration) -> Login:

@@ -1,0 +1,234 @@
+"""The controller: what becomes of each outcome and each error."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from registrar.errors import Retry, Terminal
+from registrar.kube.controller import Again, Controller, Done, Outcome
+from registrar.telemetry.logging import log_context
+from registrar.telemetry.metrics import Metrics
+from tests.support.waiting import until
+
+Reconcile = Callable[[str], Awaitable[Outcome]]
+
+
+@asynccontextmanager
+async def running(
+    reconcile: Reconcile,
+    *,
+    concurrency: int = 10,
+    timeout_seconds: float = 5.0,
+    errors: list[BaseException] | None = None,
+    metrics: Metrics | None = None,
+) -> AsyncIterator[Controller[str]]:
+    def on_error(_: str, error: BaseException) -> None:
+        if errors is not None:
+            errors.append(error)
+
+    controller = Controller(
+        name="test",
+        reconcile=reconcile,
+        concurrency=concurrency,
+        timeout_seconds=timeout_seconds,
+        on_error=on_error,
+        observer=(metrics or Metrics()).controller("test"),
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(controller.run())
+        yield controller
+        task.cancel()
+
+
+def sample(metrics: Metrics, series: str, /, **labels: str) -> float:
+    metrics.refresh()
+    value = metrics.registry.get_sample_value(series, labels)
+    assert value is not None, (series, labels)
+    return value
+
+
+async def test_every_key_is_reconciled() -> None:
+    seen: list[str] = []
+
+    async def reconcile(key: str) -> Outcome:
+        seen.append(key)
+        return Done()
+
+    async with running(reconcile) as controller:
+        for key in ("a", "b", "a", "c"):
+            controller.queue.add(key)
+        await controller.settled()
+    assert sorted(seen) == ["a", "b", "c"]
+
+
+async def test_no_more_run_at_once_than_allowed() -> None:
+    active, most = 0, 0
+
+    async def reconcile(_: str) -> Outcome:
+        nonlocal active, most
+        active += 1
+        most = max(most, active)
+        await asyncio.sleep(0)
+        active -= 1
+        return Done()
+
+    async with running(reconcile, concurrency=3) as controller:
+        for number in range(50):
+            controller.queue.add(str(number))
+        await controller.settled()
+    assert most == 3
+
+
+async def test_a_key_that_changes_while_being_reconciled_runs_again() -> None:
+    seen: list[str] = []
+
+    async def reconcile(key: str) -> Outcome:
+        seen.append(key)
+        if len(seen) == 1:
+            controller.queue.add(key)
+        return Done()
+
+    async with running(reconcile) as controller:
+        controller.queue.add("a")
+        await controller.settled()
+    assert seen == ["a", "a"]
+
+
+async def test_again_comes_back_without_counting_as_a_failure() -> None:
+    seen: list[str] = []
+    metrics = Metrics()
+
+    async def reconcile(key: str) -> Outcome:
+        seen.append(key)
+        return Again(0.001, "soon") if len(seen) < 3 else Done()
+
+    async with running(reconcile, metrics=metrics) as controller:
+        controller.queue.add("a")
+        await until(lambda: len(seen) == 3)
+        await controller.settled()
+        assert controller.queue.failures("a") == 0
+    total = "controller_runtime_reconcile_total"
+    assert sample(metrics, total, controller="test", result="requeue_after") == 2
+    assert sample(metrics, total, controller="test", result="success") == 1
+
+
+@pytest.mark.parametrize("error", [Retry("Busy", "later"), KeyError("bug")], ids=["retry", "bug"])
+async def test_a_failure_is_tried_again_until_it_works(error: Exception) -> None:
+    seen: list[str] = []
+    errors: list[BaseException] = []
+    metrics = Metrics()
+
+    async def reconcile(key: str) -> Outcome:
+        seen.append(key)
+        if len(seen) < 3:
+            raise error
+        return Done()
+
+    async with running(reconcile, errors=errors, metrics=metrics) as controller:
+        controller.queue.add("a")
+        await until(lambda: len(seen) == 3)
+        await controller.settled()
+        assert controller.queue.failures("a") == 0
+    assert errors == [error, error]
+    assert sample(metrics, "workqueue_retries_total", name="test", controller="test") == 2
+    errors_total = "controller_runtime_reconcile_errors_total"
+    assert sample(metrics, errors_total, controller="test") == 2
+
+
+async def test_a_terminal_error_waits_for_a_change_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    errors: list[BaseException] = []
+    metrics = Metrics()
+
+    async def reconcile(_: str) -> Outcome:
+        raise Terminal("Invalid", "no good")
+
+    async with running(reconcile, errors=errors, metrics=metrics) as controller:
+        for _ in range(2):
+            controller.queue.add("a")
+            await controller.settled()
+        assert controller.queue.delayed == 0
+    assert len(errors) == 2
+    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
+    terminal = "controller_runtime_terminal_reconcile_errors_total"
+    assert sample(metrics, terminal, controller="test") == 2
+
+
+async def test_a_reconcile_that_hangs_is_cut_off_and_counted_apart() -> None:
+    errors: list[BaseException] = []
+    metrics = Metrics()
+
+    async def reconcile(_: str) -> Outcome:
+        if errors:
+            return Done()
+        await asyncio.Event().wait()
+        return Done()
+
+    async with running(reconcile, timeout_seconds=0.01, errors=errors, metrics=metrics) as c:
+        c.queue.add("a")
+        await until(lambda: bool(errors))
+    assert isinstance(errors[0], TimeoutError)
+    assert sample(metrics, "controller_runtime_reconcile_timeouts_total", controller="test") == 1
+
+
+async def test_one_key_that_fails_holds_up_no_other() -> None:
+    seen: list[str] = []
+
+    async def reconcile(key: str) -> Outcome:
+        if key == "bad":
+            raise Retry("Busy", "later")
+        seen.append(key)
+        return Done()
+
+    async with running(reconcile, concurrency=1) as controller:
+        controller.queue.add("bad")
+        controller.queue.add("good")
+        await until(lambda: seen == ["good"])
+
+
+async def test_a_storm_of_equal_failures_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    async def reconcile(_: str) -> Outcome:
+        raise Retry("Busy", "later")
+
+    async with running(reconcile) as controller:
+        for number in range(100):
+            controller.queue.add(str(number))
+        await controller.settled()
+    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1
+
+
+async def test_each_reconcile_has_an_id_of_its_own() -> None:
+    ids: list[str] = []
+
+    async def reconcile(_: str) -> Outcome:
+        ids.append(log_context.get()["reconcile_id"])
+        return Done()
+
+    async with running(reconcile) as controller:
+        controller.queue.add("a")
+        controller.queue.add("b")
+        await controller.settled()
+    assert len(set(ids)) == 2
+    assert "reconcile_id" not in log_context.get()
+
+
+async def test_shutting_the_queue_down_finishes_the_work_at_hand() -> None:
+    seen: list[str] = []
+
+    async def reconcile(key: str) -> Outcome:
+        await asyncio.sleep(0)
+        seen.append(key)
+        return Done()
+
+    controller = Controller(
+        name="test", reconcile=reconcile, concurrency=2, timeout_seconds=5, on_error=None
+    )
+    for number in range(5):
+        controller.queue.add(str(number))
+    controller.queue.shut_down()
+    await controller.run()
+    assert len(seen) == 5
