@@ -1,0 +1,30 @@
+"""What the Trust domain and the Bundle API share: bundles kept in order, and their masks."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from devcluster.spire.validation import Refusal, trust_domain
+
+M = TypeVar("M", bound=Message)
+
+
+def page_of(items: dict[str, M], page_size: int, token: str) -> tuple[list[M], str]:
+    """A page of what is stored by trust domain, sorted by it, and the token of the next.
+
+    The token is the last name of the page. Without a page size all come at once.
+    """
+    names: Iterable[str] = sorted(name for name in items if name > token)
+    if page_size <= 0:
+        return [items[name] for name in names], ""
+    names = list(names)[:page_size]
+    return [items[name] for name in names], names[-1] if names else ""
+
+
+def named(name: str, what: str) -> str:
+    """The bare name of a trust domain. Raises Refusal that starts with ``what``."""
+    try:
+        return trust_domain(name)
+    except Refusal as error:
+        raise Refusal(f"{what}: {error}") from error

@@ -1,0 +1,229 @@
+"""What a SPIRE server accepts: each check raises ``Refusal`` with the server's status."""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from urllib.parse import urlsplit
+
+import grpc
+
+from api.proto import types_pb2
+
+SCHEME = "spiffe://"
+MAX_ENTRY_ID = 255
+MAX_HINT_BYTES = 1024
+
+_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)*")
+_DOTS = re.compile(r"/\.{1,2}(?:/|$)")
+_ENTRY_ID = re.compile(r"[A-Za-z0-9._-]*")
+_DNS_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+class Refusal(Exception):  # noqa: N818 - a status that the server answers with, not a fault of its own
+    """The server says no: ``code`` and the message go to the client."""
+
+    def __init__(
+        self, message: str, code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def code_number(code: grpc.StatusCode) -> int:
+    """The number that stands for a code on the wire."""
+    return int(code.value[0])
+
+
+def status(code: grpc.StatusCode, message: str) -> types_pb2.Status:
+    """The status of one item of a batch."""
+    return types_pb2.Status(code=code_number(code), message=message)
+
+
+def ok() -> types_pb2.Status:
+    """The status of an item that went well."""
+    return types_pb2.Status(code=0, message="OK")
+
+
+def refused(refusal: Refusal, doing: str) -> types_pb2.Status:
+    """The status of an item that was refused while ``doing`` something with it."""
+    return status(refusal.code, f"{doing}: {refusal}")
+
+
+def id_text(spiffe_id: types_pb2.SPIFFEID) -> str:
+    """``spiffe://<trust domain><path>``."""
+    return f"{SCHEME}{spiffe_id.trust_domain}{spiffe_id.path}"
+
+
+def trust_domain(name: str) -> str:
+    """A trust domain's name, given with or without the scheme."""
+    bare = name.removeprefix(SCHEME)
+    if not bare:
+        raise Refusal("trust domain is missing")
+    if not _TRUST_DOMAIN.fullmatch(bare):
+        raise Refusal(
+            "trust domain characters are limited to lowercase letters, numbers, dots, dashes, "
+            "and underscores"
+        )
+    return bare
+
+
+def member_id(spiffe_id: types_pb2.SPIFFEID, domain: str) -> str:
+    """A well-formed SPIFFE ID of the server's trust domain."""
+    trust_domain(spiffe_id.trust_domain)
+    path = spiffe_id.path
+    if path and not path.startswith("/"):
+        raise Refusal("path must have a leading slash")
+    if path.endswith("/"):
+        raise Refusal("path cannot have a trailing slash")
+    if "//" in path:
+        raise Refusal("path cannot contain empty segments")
+    if not _PATH.fullmatch(path):
+        raise Refusal(
+            "path segment characters are limited to letters, numbers, dots, dashes, and underscores"
+        )
+    if _DOTS.search(path):
+        raise Refusal("path cannot contain dot segments")
+    text = id_text(spiffe_id)
+    if spiffe_id.trust_domain != domain:
+        raise Refusal(f'"{text}" is not a member of trust domain "{domain}"')
+    return text
+
+
+def workload_id(spiffe_id: types_pb2.SPIFFEID, domain: str) -> str:
+    """A SPIFFE ID that an entry may give to a workload."""
+    text = member_id(spiffe_id, domain)
+    if not spiffe_id.path:
+        raise Refusal(f'"{text}" is not a workload in trust domain "{domain}"; path is empty')
+    if spiffe_id.path == "/spire" or spiffe_id.path.startswith("/spire/"):
+        raise Refusal(
+            f'"{text}" is not a workload in trust domain "{domain}"; '
+            "path is in the reserved namespace"
+        )
+    return text
+
+
+def selectors(given: Iterable[types_pb2.Selector]) -> None:
+    """Each selector has a type without a colon, and a value."""
+    for selector in given:
+        if not selector.type:
+            raise Refusal("missing selector type")
+        if ":" in selector.type:
+            raise Refusal("selector type contains ':'")
+        if not selector.value:
+            raise Refusal("missing selector value")
+
+
+def dns_name(name: str) -> None:
+    """A DNS name, whose first label may be the wildcard ``*``."""
+    if not name:
+        raise Refusal("invalid DNS name: empty or only whitespace")
+    if len(name) > 255:
+        raise Refusal("invalid DNS name: name exceeds 255 characters")
+    labels = name.removeprefix("*.").split(".")
+    if not all(_DNS_LABEL.fullmatch(label) for label in labels):
+        raise Refusal(f'invalid DNS name: label of "{name}" is malformed')
+
+
+def entry_id(given: str) -> None:
+    """An entry ID that a client chose, or none."""
+    if len(given) > MAX_ENTRY_ID:
+        raise Refusal("entry ID too long")
+    if not _ENTRY_ID.fullmatch(given):
+        raise Refusal(
+            "entry ID contains invalid characters, must only contain alphanumeric characters, "
+            "dashes, dots, and underscores"
+        )
+
+
+def entry(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
+    """Those fields of an entry as the server would store them."""
+    _ids(given, fields, domain)
+    if "dns_names" in fields:
+        for name in given.dns_names:
+            dns_name(name)
+    if "federates_with" in fields:
+        for other in given.federates_with:
+            _prefixed("invalid federated trust domain", partial(trust_domain, other))
+    if "selectors" in fields:
+        if not given.selectors:
+            raise Refusal("selector list is empty")
+        selectors(given.selectors)
+    _numbers(given, fields)
+    if "hint" in fields and len(given.hint.encode()) > MAX_HINT_BYTES:
+        raise Refusal(f"hint is too long, max length is {MAX_HINT_BYTES} characters")
+
+
+def storable(given: types_pb2.Entry) -> None:
+    """SVIDs that are stored need selectors of one type."""
+    if given.store_svid and len({selector.type for selector in given.selectors}) > 1:
+        raise Refusal("selector types must be the same when store SVID is enabled")
+
+
+def relationship(given: types_pb2.FederationRelationship, fields: frozenset[str]) -> None:
+    """A federation relationship, or those fields of it."""
+    _prefixed("failed to parse trust domain", lambda: trust_domain(given.trust_domain))
+    if "bundle_endpoint_url" in fields:
+        _endpoint_url(given.bundle_endpoint_url)
+    if "bundle_endpoint_profile" in fields:
+        profile = given.WhichOneof("bundle_endpoint_profile")
+        if profile is None:
+            raise Refusal("unsupported bundle endpoint profile type: <nil>")
+        if profile == "https_spiffe":
+            _endpoint_id(given.https_spiffe.endpoint_spiffe_id)
+    if "trust_domain_bundle" in fields and given.HasField("trust_domain_bundle"):
+        inside = trust_domain(given.trust_domain_bundle.trust_domain)
+        outside = trust_domain(given.trust_domain)
+        if inside != outside:
+            raise Refusal(
+                f'trust domain bundle ("{inside}") must match the trust domain of the '
+                f'federation relationship ("{outside}")'
+            )
+
+
+def _ids(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
+    if "parent_id" in fields:
+        if not given.HasField("parent_id"):
+            raise Refusal("invalid parent ID: request must specify SPIFFE ID")
+        _prefixed("invalid parent ID", partial(member_id, given.parent_id, domain))
+    if "spiffe_id" in fields:
+        if not given.HasField("spiffe_id"):
+            raise Refusal("invalid SPIFFE ID: request must specify SPIFFE ID")
+        _prefixed("invalid SPIFFE ID", partial(workload_id, given.spiffe_id, domain))
+
+
+def _numbers(given: types_pb2.Entry, fields: frozenset[str]) -> None:
+    if "x509_svid_ttl" in fields and given.x509_svid_ttl < 0:
+        raise Refusal("X509-SVID TTL cannot be negative")
+    if "jwt_svid_ttl" in fields and given.jwt_svid_ttl < 0:
+        raise Refusal("JWT-SVID TTL cannot be negative")
+
+
+def _endpoint_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as error:
+        raise Refusal(f"failed to parse bundle endpoint URL: {error}") from error
+    if parts.scheme != "https":
+        raise Refusal("bundle endpoint URL must use the https scheme")
+    if not host:
+        raise Refusal("bundle endpoint URL must specify the host")
+    if "@" in parts.netloc:
+        raise Refusal("bundle endpoint URL must not contain user info")
+
+
+def _endpoint_id(text: str) -> None:
+    what = "failed to parse endpoint SPIFFE ID"
+    if not text.startswith(SCHEME):
+        raise Refusal(f"{what}: scheme is missing or invalid")
+    name, slash, path = text.removeprefix(SCHEME).partition("/")
+    spiffe_id = types_pb2.SPIFFEID(trust_domain=name, path=slash + path)
+    _prefixed(what, partial(member_id, spiffe_id, name))
+
+
+def _prefixed(what: str, check: Callable[[], str]) -> None:
+    try:
+        check()
+    except Refusal as error:
+        raise Refusal(f"{what}: {error}", error.code) from error

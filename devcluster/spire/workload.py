@@ -1,0 +1,158 @@
+"""The SPIFFE Workload API of a pretended agent: X.509 SVIDs with rotation on demand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+
+from api.proto import workload_pb2, workload_pb2_grpc
+from devcluster.spire.authority import SVID, Authority
+from devcluster.spire.service import ServicerContext
+
+_HEADER = ("workload.spiffe.io", "true")
+
+
+class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
+    """Gives every caller the SVID of one SPIFFE ID. Make it with ``serve``.
+
+    ``svid`` is the current one, None when there is none to give: then callers
+    are refused, as an agent refuses a workload without an entry.
+    """
+
+    def __init__(self, *, socket_path: Path, authority: Authority, spiffe_id: str) -> None:
+        self.socket_path = socket_path
+        self.authority = authority
+        self.spiffe_id = spiffe_id
+        self.svid: SVID | None = authority.issue(spiffe_id)
+        self.streams = 0
+        self._changed = asyncio.Event()
+        self._server: grpc.aio.Server | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def serve(
+        cls, *, socket_path: Path, authority: Authority, spiffe_id: str
+    ) -> AsyncIterator["WorkloadAPI"]:
+        """Serve on a unix socket until the block is left."""
+        workload_api = cls(socket_path=socket_path, authority=authority, spiffe_id=spiffe_id)
+        await workload_api.start()
+        try:
+            yield workload_api
+        finally:
+            await workload_api.stop()
+
+    async def start(self) -> None:
+        """Serve on the same socket as before."""
+        self.socket_path.unlink(missing_ok=True)
+        server = grpc.aio.server()
+        workload_pb2_grpc.add_SpiffeWorkloadAPIServicer_to_server(self, server)
+        server.add_insecure_port(f"unix:{self.socket_path}")
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Break all streams and leave the socket."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(grace=None)
+        self.socket_path.unlink(missing_ok=True)
+
+    def rotate(self) -> SVID:
+        """Issue a new SVID and send it down every open stream."""
+        return self.give(self.authority.issue(self.spiffe_id))
+
+    def give(self, svid: SVID) -> SVID:
+        """Send that SVID down every open stream and to new callers."""
+        self.svid = svid
+        self._change()
+        return svid
+
+    def withdraw(self) -> None:
+        """End every open stream and refuse new callers."""
+        self.svid = None
+        self._change()
+
+    async def FetchX509SVID(
+        self, request: workload_pb2.X509SVIDRequest, context: ServicerContext
+    ) -> AsyncIterator[workload_pb2.X509SVIDResponse]:
+        """The SVID now, and again whenever it changes."""
+        await self._check(context)
+        self.streams += 1
+        try:
+            while True:
+                changed, svid = self._changed, self.svid
+                if svid is None:
+                    await _deny(context)
+                else:
+                    yield self._response(svid)
+                await changed.wait()
+        finally:
+            self.streams -= 1
+
+    async def FetchX509Bundles(
+        self, request: workload_pb2.X509BundlesRequest, context: ServicerContext
+    ) -> AsyncIterator[workload_pb2.X509BundlesResponse]:
+        """The bundle of the trust domain, once."""
+        await self._check(context)
+        name = f"spiffe://{self.authority.trust_domain}"
+        yield workload_pb2.X509BundlesResponse(bundles={name: self.authority.certificate_der})
+        await asyncio.Event().wait()
+
+    async def FetchJWTSVID(
+        self, request: workload_pb2.JWTSVIDRequest, context: ServicerContext
+    ) -> workload_pb2.JWTSVIDResponse:
+        """Not served: nothing here needs JWT SVIDs."""
+        raise NotImplementedError
+
+    def FetchJWTBundles(
+        self, request: workload_pb2.JWTBundlesRequest, context: ServicerContext
+    ) -> AsyncIterator[workload_pb2.JWTBundlesResponse]:
+        """Not served: nothing here needs JWT SVIDs."""
+        raise NotImplementedError
+
+    async def ValidateJWTSVID(
+        self, request: workload_pb2.ValidateJWTSVIDRequest, context: ServicerContext
+    ) -> workload_pb2.ValidateJWTSVIDResponse:
+        """Not served: nothing here needs JWT SVIDs."""
+        raise NotImplementedError
+
+    def FetchWITSVID(
+        self, request: workload_pb2.WITSVIDRequest, context: ServicerContext
+    ) -> AsyncIterator[workload_pb2.WITSVIDResponse]:
+        """Not served: nothing here needs WIT SVIDs."""
+        raise NotImplementedError
+
+    def FetchWITBundles(
+        self, request: workload_pb2.WITBundlesRequest, context: ServicerContext
+    ) -> AsyncIterator[workload_pb2.WITBundlesResponse]:
+        """Not served: nothing here needs WIT SVIDs."""
+        raise NotImplementedError
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _check(self, context: ServicerContext) -> None:
+        """Without the header the caller may be a browser that was tricked: the specification."""
+        if _HEADER not in [(str(key), value) for key, value in context.invocation_metadata() or ()]:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "security header missing from request"
+            )
+
+    def _response(self, svid: SVID) -> workload_pb2.X509SVIDResponse:
+        return workload_pb2.X509SVIDResponse(
+            svids=[
+                workload_pb2.X509SVID(
+                    spiffe_id=svid.spiffe_id,
+                    x509_svid=svid.certificate_der,
+                    x509_svid_key=svid.key_der,
+                    bundle=self.authority.certificate_der,
+                )
+            ]
+        )
+
+
+async def _deny(context: ServicerContext) -> None:
+    await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no identity issued")
