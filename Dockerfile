@@ -1,0 +1,50 @@
+# Two stages: the first has pip and builds wheels, the second only what runs. The lock file's
+# hashes decide what gets in, and nothing is compiled: every dependency has a wheel.
+FROM python:3.13-slim AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+
+# Dependencies first: this layer changes with the lock only.
+COPY requirements-run.lock ./
+RUN python -m pip wheel --require-hashes --only-binary=:all: \
+      --wheel-dir /wheels --requirement requirements-run.lock
+
+COPY setup.cfg pyproject.toml README.md ./
+COPY api ./api
+COPY registrar ./registrar
+COPY controllers ./controllers
+COPY devcluster ./devcluster
+COPY manager ./manager
+# What builds our own wheel is locked too.
+COPY requirements.lock ./
+RUN awk '/^setuptools==/ { on = 1; print; next } on && /^[^ ]/ { exit } on' requirements.lock > build.lock \
+ && python -m pip install --require-hashes --requirement build.lock \
+ && python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+
+# The virtual environment is made where it will lie: its scripts name that path.
+RUN python -m venv --without-pip /opt/spire-registrar \
+ && python -m pip --python /opt/spire-registrar install \
+      --no-index --find-links /wheels --no-deps /wheels/*.whl \
+ && /opt/spire-registrar/bin/python -m compileall -q /opt/spire-registrar/lib
+
+
+FROM python:3.13-slim
+
+LABEL org.opencontainers.image.title="spire-registrar" \
+      org.opencontainers.image.description="Keeps a SPIRE server's registration entries right for Kubernetes workloads" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+COPY --from=build /opt/spire-registrar /opt/spire-registrar
+
+# The root file system may be read-only: byte code is compiled already, logs go to stderr.
+ENV PATH="/opt/spire-registrar/bin:$PATH" \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+# By number, so that runAsNonRoot can be checked without a look into the image.
+USER 65532:65532
+WORKDIR /
+EXPOSE 8080
+ENTRYPOINT ["spire-registrar"]
+CMD ["run"]
