@@ -1,0 +1,1 @@
+"""Embedded servers on real loopback sockets, for the demo and the fast tests."""
