@@ -61,7 +61,7 @@ class Key(Generic[T_co]):
         return "--" + self.name.replace("_", "-")
 
 
-CLUSTER = Key[str](
+CLUSTER: Key[str] = Key(
     name="cluster",
     kind="text",
     read=values.cluster,
@@ -70,7 +70,7 @@ CLUSTER = Key[str](
     inherited=True,
     meaning="Name of the Kubernetes cluster, as the SPIRE agents attest it (`k8s_psat:cluster`).",
 )
-TRUST_DOMAIN = Key[str](
+TRUST_DOMAIN: Key[str] = Key(
     name="trust_domain",
     kind="text",
     read=values.trust_domain,
@@ -79,7 +79,7 @@ TRUST_DOMAIN = Key[str](
     inherited=True,
     meaning="The SPIRE server's trust domain, such as `example.org`.",
 )
-SERVER_SOCKET_PATH = Key[Path](
+SERVER_SOCKET_PATH: Key[Path] = Key(
     name="server_socket_path",
     kind="path",
     read=values.socket_path,
@@ -89,7 +89,7 @@ SERVER_SOCKET_PATH = Key[Path](
     meaning="The SPIRE server's unix socket; with `server_address` the socket of the agent's "
     "Workload API, from which the SVID for mTLS comes.",
 )
-SERVER_ADDRESS = Key[tuple[str, int] | None](
+SERVER_ADDRESS: Key[tuple[str, int] | None] = Key(
     name="server_address",
     kind="host:port",
     read=values.server_address,
@@ -99,7 +99,7 @@ SERVER_ADDRESS = Key[tuple[str, int] | None](
     meaning="The SPIRE server's TCP address. The server must prove to be "
     "`spiffe://<trust domain>/spire/server`.",
 )
-CLASS_NAME = Key[str](
+CLASS_NAME: Key[str] = Key(
     name="class_name",
     kind="text",
     read=values.class_name,
@@ -107,7 +107,7 @@ CLASS_NAME = Key[str](
     meaning="Name of this instance where several work on one cluster; each leaves the "
     "SpireEntries of the others alone.",
 )
-ENTRY_ID_PREFIX = Key[str | None](
+ENTRY_ID_PREFIX: Key[str | None] = Key(
     name="entry_id_prefix",
     kind="text",
     read=values.entry_id_prefix,
@@ -116,7 +116,7 @@ ENTRY_ID_PREFIX = Key[str | None](
     meaning="What the IDs of our SPIRE entries begin with, before a dot. Entries with this "
     "prefix are taken to be ours, so no other registrar on the server may use it.",
 )
-ADOPTION_POLICY = Key[AdoptionPolicy](
+ADOPTION_POLICY: Key[AdoptionPolicy] = Key(
     name="adoption_policy",
     kind="`adopt` or `refuse`",
     read=values.choice(ADOPTION_POLICIES),
@@ -124,7 +124,7 @@ ADOPTION_POLICY = Key[AdoptionPolicy](
     meaning="What to do with an entry that has the same SPIFFE ID, parent and selectors under "
     "an ID that is not ours: manage it from now on, or leave it and report a conflict.",
 )
-POD_CONTROLLER = Key[bool](
+POD_CONTROLLER: Key[bool] = Key(
     name="pod_controller",
     kind="boolean",
     read=values.boolean,
@@ -134,7 +134,7 @@ POD_CONTROLLER = Key[bool](
     meaning="Make a ClusterSpiffeId for every Pod: by `pod_label` or `pod_annotation`, else by "
     "its service account as `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.",
 )
-POD_LABEL = Key[str | None](
+POD_LABEL: Key[str | None] = Key(
     name="pod_label",
     kind="label name",
     read=values.metadata_key,
@@ -143,7 +143,7 @@ POD_LABEL = Key[str | None](
     meaning="The pod controller takes the SPIFFE ID's path from this label; a Pod without it "
     "gets no identity. Not together with `pod_annotation`.",
 )
-POD_ANNOTATION = Key[str | None](
+POD_ANNOTATION: Key[str | None] = Key(
     name="pod_annotation",
     kind="annotation name",
     read=values.metadata_key,
@@ -151,14 +151,14 @@ POD_ANNOTATION = Key[str | None](
     inherited=True,
     meaning="As `pod_label`, from an annotation.",
 )
-DISABLED = Key[frozenset[str]](
+DISABLED: Key[frozenset[str]] = Key(
     name="disabled_namespaces",
     kind="list of text",
     read=values.namespaces,
     default=DISABLED_NAMESPACES,
     meaning="Namespaces whose Pods get nothing from the pod controller.",
 )
-DRIFT_INTERVAL = Key[float](
+DRIFT_INTERVAL: Key[float] = Key(
     name="drift_interval",
     kind="duration",
     read=values.seconds,
@@ -167,7 +167,7 @@ DRIFT_INTERVAL = Key[float](
     meaning="How often the entries on the SPIRE server are compared with what they should be, "
     "and put right.",
 )
-BUDGET_COUNT = Key[int](
+BUDGET_COUNT: Key[int] = Key(
     name="deletion_budget_count",
     kind="whole number",
     read=values.count,
@@ -176,7 +176,7 @@ BUDGET_COUNT = Key[int](
     meaning="A pass that would delete more entries than this, and also more than the fraction "
     "below, is withheld until a person confirms it.",
 )
-BUDGET_FRACTION = Key[float](
+BUDGET_FRACTION: Key[float] = Key(
     name="deletion_budget_fraction",
     kind="number from 0 to 1",
     read=values.fraction,
@@ -184,7 +184,7 @@ BUDGET_FRACTION = Key[float](
     default=_BUDGET.fraction,
     meaning="The fraction of our entries for `deletion_budget_count`.",
 )
-ALLOW_MASS_DELETION = Key[bool](
+ALLOW_MASS_DELETION: Key[bool] = Key(
     name="allow_mass_deletion",
     kind="boolean",
     read=values.boolean,
@@ -192,7 +192,7 @@ ALLOW_MASS_DELETION = Key[bool](
     default=_BUDGET.allow_mass_deletion,
     meaning="Confirms every deletion, however large.",
 )
-LEADER_ELECTION = Key[bool](
+LEADER_ELECTION: Key[bool] = Key(
     name="leader_election",
     kind="boolean",
     read=values.boolean,
@@ -201,7 +201,7 @@ LEADER_ELECTION = Key[bool](
     inherited=True,
     meaning="Hold a Lease before writing, so that several replicas may run.",
 )
-LEASE_NAMESPACE = Key[str | None](
+LEASE_NAMESPACE: Key[str | None] = Key(
     name="leader_election_namespace",
     kind="text",
     read=values.namespace,
@@ -209,7 +209,7 @@ LEASE_NAMESPACE = Key[str | None](
     shown="the namespace it runs in",
     meaning="The namespace of the Lease.",
 )
-LEASE = Key[str | None](
+LEASE: Key[str | None] = Key(
     name="leader_election_name",
     kind="text",
     read=values.lease_name,
@@ -217,7 +217,7 @@ LEASE = Key[str | None](
     shown=f"`{LEASE_NAME}`, with `-<class_name>` if there is one",
     meaning="The name of the Lease.",
 )
-LEASE_DURATION = Key[float](
+LEASE_DURATION: Key[float] = Key(
     name="leader_election_lease_duration",
     kind="duration",
     read=values.seconds,
@@ -225,7 +225,7 @@ LEASE_DURATION = Key[float](
     default=_LEASE.lease_seconds,
     meaning="How long a Lease that is not renewed keeps the other replicas waiting.",
 )
-RENEW_DEADLINE = Key[float](
+RENEW_DEADLINE: Key[float] = Key(
     name="leader_election_renew_deadline",
     kind="duration",
     read=values.seconds,
@@ -234,7 +234,7 @@ RENEW_DEADLINE = Key[float](
     meaning="How long the leader tries to renew its Lease before it stops writing; less than "
     "the lease duration.",
 )
-RETRY_PERIOD = Key[float](
+RETRY_PERIOD: Key[float] = Key(
     name="leader_election_retry_period",
     kind="duration",
     read=values.seconds,
@@ -243,7 +243,7 @@ RETRY_PERIOD = Key[float](
     meaning="The pause between two attempts to take or renew the Lease; less than the renew "
     "deadline.",
 )
-METRICS = Key[str](
+METRICS: Key[str] = Key(
     name="metrics_addr",
     kind="host:port",
     read=values.listen_address,
@@ -251,7 +251,7 @@ METRICS = Key[str](
     inherited=True,
     meaning="Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one.",
 )
-LOG_LEVEL = Key[LogLevel](
+LOG_LEVEL: Key[LogLevel] = Key(
     name="log_level",
     kind="level",
     read=values.choice(LOG_LEVELS, {"warning": "warn"}),
@@ -260,14 +260,14 @@ LOG_LEVEL = Key[LogLevel](
     meaning="The least severe messages to write: `trace`, `debug`, `info`, `warn` (or "
     "`warning`), `error`, `fatal`, `panic`, in any case.",
 )
-LOG_FORMAT = Key[LogFormat](
+LOG_FORMAT: Key[LogFormat] = Key(
     name="log_format",
     kind="`text` or `json`",
     read=values.choice(LOG_FORMATS),
     default="text",
     meaning="How a line of the log is written.",
 )
-LOG_PATH = Key[Path | None](
+LOG_PATH: Key[Path | None] = Key(
     name="log_path",
     kind="path",
     read=values.path,
@@ -276,7 +276,7 @@ LOG_PATH = Key[Path | None](
     inherited=True,
     meaning="The file to write the log to.",
 )
-KUBECONFIG = Key[Path | None](
+KUBECONFIG: Key[Path | None] = Key(
     name="kubeconfig",
     kind="path",
     read=values.path,

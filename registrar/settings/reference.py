@@ -24,8 +24,8 @@ _HEAD = """\
 <!-- Generated from registrar/settings/keys.py; edit that file instead. -->
 # Configuration
 
-`spire-registrar run --config FILE` reads one file in HCL 1, the format of SPIRE's own
-configuration, or the same keys as JSON.
+The registrar reads one file in HCL 1, the format of SPIRE's own configuration, or the same
+keys as JSON.
 
 ```hcl
 {example}```
@@ -34,9 +34,9 @@ configuration, or the same keys as JSON.
   A boolean flag may stand alone for true; a list is separated by commas.
 - A duration is a number of seconds or a text such as `"30s"`, `"1m30s"` or `"500ms"`.
 - An empty text counts as not given.
-- All mistakes of a file are reported together, each with its line, and the program ends with
-  exit code 2: unknown and repeated keys, wrong types, values out of range, required keys that
-  are missing.
+- All mistakes are reported together, each with its line: unknown and repeated keys, wrong
+  types, values out of range, required keys that are missing. A mistake in the syntax is
+  reported alone.
 - The keys marked with * are those of the layered spire-k8s-registrar and mean the same here.
 
 | Key | Type | Default | Meaning |
