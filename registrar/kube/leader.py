@@ -149,9 +149,10 @@ class LeaderElector:
     async def _try(self) -> bool:
         """One attempt to acquire or renew; any failure counts as "not now"."""
         started = self._clock()
-        left = self._timing.renew_deadline_seconds
+        # Half of the deadline at most, so that one call that hangs leaves time for another.
+        left = self._timing.renew_deadline_seconds / 2
         if self._valid_until is not None:
-            left = max(self._valid_until - started, 0.0)
+            left = max(min(self._valid_until - started, left), 0.0)
         try:
             async with asyncio.timeout(left):
                 written = await self._write_if_free(started)
@@ -231,7 +232,13 @@ class LeaderElector:
         }
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self._patch(self._record, free)
+                try:
+                    await self._patch(self._record, free)
+                except Conflict:
+                    # A renewal that was cut off had taken effect after all.
+                    lease = await self._client.get(LEASE, self._key)
+                    if lease.spec.holder_identity == self._identity:
+                        await self._patch(lease, free)
         except (KubeError, TimeoutError) as error:
             log.info(
                 "the lease was not given back", extra=kv(lease=str(self._key), error=str(error))

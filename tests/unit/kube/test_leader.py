@@ -1,0 +1,231 @@
+"""Leader election: one leads at a time, and stops before another may begin."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from api.codec import JSONObject, decode
+from registrar.kube.client import KubeClient
+from registrar.kube.leader import LeaderElector
+from registrar.kube.session import connect
+from tests.support.scripted_api import json_reply, scripted_api, status_reply
+from tests.support.waiting import until
+
+
+class OneLease:
+    """A Lease with optimistic locking, as the API server keeps it; may be made to refuse."""
+
+    def __init__(self) -> None:
+        self.spec: JSONObject | None = None
+        self.version = 1
+        self.refuse_writes_of: set[str] = set()
+        self.renewals = 0
+
+    @property
+    def holder(self) -> object:
+        return (self.spec or {}).get("holderIdentity")
+
+    def _reply(self) -> web.Response:
+        metadata: JSONObject = {
+            "name": "lock",
+            "namespace": "spire",
+            "resourceVersion": str(self.version),
+        }
+        return json_reply({"metadata": metadata, "spec": self.spec})
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return self._reply() if self.spec is not None else status_reply(404, "NotFound")
+        body = decode(await request.read(), dict)
+        spec, metadata = body["spec"], body["metadata"]
+        if request.headers["User-Agent"] in self.refuse_writes_of:
+            return status_reply(500, "InternalError")
+        if request.method == "POST":
+            if self.spec is not None:
+                return status_reply(409, "AlreadyExists")
+            self.spec = {}
+        elif metadata["resourceVersion"] != str(self.version):
+            return status_reply(409, "Conflict")
+        assert self.spec is not None
+        self.spec.update(spec)
+        self.version += 1
+        self.renewals += 1
+        return self._reply()
+
+
+class Replica:
+    """One process that wants to lead."""
+
+    def __init__(self) -> None:
+        self.leads = 0
+        self.stopped = 0
+        self.elector: LeaderElector
+
+    async def lead(self) -> None:
+        self.leads += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.stopped += 1
+
+
+@asynccontextmanager
+async def replica(kubeconfig: Path, identity: str) -> AsyncIterator[Replica]:
+    one = Replica()
+    async with connect(kubeconfig, user_agent=identity) as session, asyncio.TaskGroup() as group:
+        one.elector = LeaderElector(
+            KubeClient(session),
+            namespace="spire",
+            name="lock",
+            identity=identity,
+            lease_seconds=1.0,
+            renew_deadline_seconds=0.4,
+            retry_seconds=0.02,
+        )
+        task = group.create_task(one.elector.run(one.lead))
+        yield one
+        task.cancel()
+
+
+@pytest.fixture
+def lease() -> OneLease:
+    return OneLease()
+
+
+async def test_the_first_one_leads_and_renews(tmp_path: Path, lease: OneLease) -> None:
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first") as first,
+    ):
+        await until(lambda: lease.renewals > 3)
+        assert first.elector.is_leader()
+        assert (first.leads, first.stopped) == (1, 0)
+        assert lease.holder == "first"
+
+
+async def test_the_second_one_waits_and_takes_over_at_once_after_a_clean_end(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    async with scripted_api(lease) as api:
+        kubeconfig = api.kubeconfig(tmp_path)
+        async with replica(kubeconfig, "first") as first:
+            await until(lambda: first.leads == 1)
+            async with replica(kubeconfig, "second") as second:
+                await until(lambda: second.elector.holder == "first")
+                assert second.leads == 0
+        assert lease.holder == ""
+        assert first.stopped == 1
+        async with replica(kubeconfig, "second") as second:
+            await until(lambda: second.leads == 1)
+            assert lease.holder == "second"
+
+
+async def test_one_that_cannot_renew_stops_before_the_other_begins(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    async with scripted_api(lease) as api:
+        kubeconfig = api.kubeconfig(tmp_path)
+        async with replica(kubeconfig, "first") as first:
+            await until(lambda: first.leads == 1)
+            async with replica(kubeconfig, "second") as second:
+                lease.refuse_writes_of.add("first")
+                await until(lambda: first.stopped == 1)
+                assert second.leads == 0
+                assert not first.elector.is_leader()
+                await until(lambda: second.leads == 1)
+                assert (first.leads, lease.holder) == (1, "second")
+
+
+async def test_a_lease_taken_by_force_ends_the_leadership(tmp_path: Path, lease: OneLease) -> None:
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first") as first,
+    ):
+        await until(lambda: first.leads == 1)
+        lease.spec = {"holderIdentity": "thief", "leaseDurationSeconds": 60, "renewTime": "x"}
+        lease.version += 1
+        await until(lambda: first.stopped == 1)
+        assert not first.elector.is_leader()
+
+
+async def test_a_process_that_was_stalled_does_not_believe_it_leads(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    now = 100.0
+
+    async def work() -> None:
+        await asyncio.Event().wait()
+
+    async with (
+        scripted_api(lease) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="first") as session,
+        asyncio.TaskGroup() as group,
+    ):
+        elector = LeaderElector(
+            KubeClient(session),
+            namespace="spire",
+            name="lock",
+            identity="first",
+            clock=lambda: now,
+        )
+        task = group.create_task(elector.run(work))
+        await until(elector.is_leader)
+        now += 9.9
+        assert elector.is_leader()
+        now += 0.2
+        assert not elector.is_leader()
+        task.cancel()
+
+
+async def test_work_that_fails_gives_the_lease_back(tmp_path: Path, lease: OneLease) -> None:
+    async def fail() -> None:
+        raise KeyError("bug")
+
+    async with (
+        scripted_api(lease) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="first") as session,
+    ):
+        elector = LeaderElector(KubeClient(session), namespace="spire", name="lock", identity="x")
+        with pytest.raises(ExceptionGroup):
+            await elector.run(fail)
+        assert lease.holder == ""
+
+
+async def test_work_that_ends_ends_the_leadership(tmp_path: Path, lease: OneLease) -> None:
+    async def nothing() -> None:
+        return
+
+    async with (
+        scripted_api(lease) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="first") as session,
+    ):
+        elector = LeaderElector(KubeClient(session), namespace="spire", name="lock", identity="x")
+        await elector.run(nothing)
+        assert lease.holder == ""
+        assert not elector.is_leader()
+
+
+@pytest.mark.parametrize(
+    ("lease_seconds", "renew", "retry"), [(10, 10, 2), (15, 2, 2), (15, 10, 0)]
+)
+async def test_timings_that_would_overlap_are_refused(
+    tmp_path: Path, lease: OneLease, lease_seconds: float, renew: float, retry: float
+) -> None:
+    async with (
+        scripted_api(lease) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="first") as session,
+    ):
+        with pytest.raises(ValueError, match="lease duration"):
+            LeaderElector(
+                KubeClient(session),
+                namespace="spire",
+                name="lock",
+                identity="x",
+                lease_seconds=lease_seconds,
+                renew_deadline_seconds=renew,
+                retry_seconds=retry,
+            )
