@@ -119,9 +119,9 @@ async def test_the_second_one_waits_and_takes_over_at_once_after_a_clean_end(
                 assert second.leads == 0
         assert lease.holder == ""
         assert first.stopped == 1
-        async with replica(kubeconfig, "second") as second:
-            await until(lambda: second.leads == 1)
-            assert lease.holder == "second"
+        async with replica(kubeconfig, "third") as third:
+            await until(lambda: third.leads == 1)
+            assert third.elector.holder == "third"
 
 
 async def test_one_that_cannot_renew_stops_before_the_other_begins(
