@@ -249,7 +249,8 @@ METRICS: Key[str] = Key(
     read=values.listen_address,
     default=METRICS_ADDR,
     inherited=True,
-    meaning="Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one.",
+    meaning="Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one, "
+    '`"0"` alone serves nothing.',
 )
 LOG_LEVEL: Key[LogLevel] = Key(
     name="log_level",

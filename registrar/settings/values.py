@@ -189,12 +189,14 @@ def metadata_key(value: Value) -> str:
 
 
 def listen_address(value: Value) -> str:
-    """``host:port`` to listen at; without a host it is every interface."""
+    """``host:port`` to listen at; without a host it is every interface, ``0`` is not to listen."""
     written = text(value)
+    if written == "0":
+        return written
     host, port = _host_and_port(written)
     if port is None or " " in host:
         raise Wrong(
-            f'{written!r}: write ":8080" or "127.0.0.1:8080"; the probes are served there too',
+            f'{written!r}: write ":8080", "127.0.0.1:8080", or "0" for neither metrics nor probes',
             value.at,
         )
     return written
