@@ -37,10 +37,6 @@ class _RawList(msgspec.Struct):
     items: list[msgspec.Raw] | None = None
 
 
-class _Answer(msgspec.Struct):
-    kind: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of a list, its items as JSON bytes; ``continue_token`` is empty on the last."""
@@ -99,11 +95,10 @@ class KubeClient:
 
     async def delete(
         self, kind: Kind[T], key: ObjectKey, *, uid: str = "", resource_version: str = ""
-    ) -> bool:
+    ) -> None:
         """Delete, if it is still that very object (uid) or version; Conflict where it is not.
 
-        True when the object is gone, False when it is only marked (finalizers,
-        a Pod's grace period). NotFound where there is none.
+        NotFound where there is none. An object with finalizers is only marked.
         """
         options: JSONObject = {"propagationPolicy": "Background"}
         preconditions: JSONObject = {}
@@ -114,15 +109,11 @@ class KubeClient:
         if preconditions:
             options["preconditions"] = preconditions
         self._check_gate("DELETE", kind)
-        reply = await self._call(
+        await self._call(
             Request(
                 "DELETE", _path(kind, key), body=encode(options), deadline_seconds=WRITE_SECONDS
             )
         )
-        try:
-            return decode(reply, _Answer).kind == "Status"
-        except DecodeError:
-            return False
 
     async def page(
         self, kind: Kind[T], *, limit: int, continue_token: str = "", label_selector: str = ""

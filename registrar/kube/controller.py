@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from registrar.errors import Retry, Terminal
-from registrar.kube.errors import NotLeading, TooManyRequests
+from registrar.kube.errors import KubeError, NotLeading, TooManyRequests
 from registrar.kube.workqueue import ShutDown, WorkQueue
 from registrar.telemetry.logging import Throttle, kv, log_context
 from registrar.telemetry.observers import ControllerObserver, SilentController
@@ -128,9 +128,11 @@ class Controller(Generic[K]):
         except Retry as error:
             self._fail(key, error, error.reason)
             return "error"
+        except KubeError as error:
+            self._fail(key, error, error.reason or type(error).__name__)
+            return "error"
         except Exception as error:  # noqa: BLE001 - the worker loop: one key must not end all
-            reason = getattr(error, "reason", "") or type(error).__name__
-            self._fail(key, error, str(reason), unexpected=True)
+            self._fail(key, error, type(error).__name__, unexpected=True)
             return "error"
         self.queue.forget(key)
         self._given_up.pop(key, None)

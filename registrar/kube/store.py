@@ -161,7 +161,9 @@ class Store(Generic[T]):
     def assume_deleted(self, key: ObjectKey, uid: str) -> bool:
         """Take our own deletion of that very object as done; False where it is not there.
 
-        Until the watch confirms it, events about the same uid are ignored.
+        Until the watch confirms it, or a later list contradicts it, events
+        about the same uid are ignored. Not for objects with finalizers: their
+        deletion is only a request.
         """
         current = self._objects.get(key)
         broken = self._broken.get(key)

@@ -5,6 +5,7 @@ tokens. What a real API server does is asked of the embedded one.
 """
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,7 +43,9 @@ class ScriptedAPI:
 
 
 @asynccontextmanager
-async def scripted_api(answer: Answer) -> AsyncIterator[ScriptedAPI]:
+async def scripted_api(
+    answer: Answer, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ScriptedAPI]:
     """Serve on a free port; ``answer`` may be replaced at any time."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -56,9 +59,9 @@ async def scripted_api(answer: Answer) -> AsyncIterator[ScriptedAPI]:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        api.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         yield api
     finally:
         await runner.cleanup()

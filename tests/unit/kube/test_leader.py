@@ -124,6 +124,7 @@ async def test_the_second_one_waits_and_takes_over_at_once_after_a_clean_end(
             assert third.elector.holder == "third"
 
 
+@pytest.mark.slow
 async def test_one_that_cannot_renew_stops_before_the_other_begins(
     tmp_path: Path, lease: OneLease
 ) -> None:

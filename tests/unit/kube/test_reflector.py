@@ -173,6 +173,7 @@ async def test_an_event_may_be_cut_anywhere(tmp_path: Path, script: Script) -> N
         await until(lambda: "c" in running.names())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_event", [True, False], ids=["event", "status"])
 async def test_an_expired_watch_leads_to_a_list_that_announces_the_difference(
     tmp_path: Path, script: Script, *, as_event: bool
@@ -221,6 +222,7 @@ async def test_a_refused_list_is_reported_and_tried_again(tmp_path: Path, script
         assert running.reflector.last_error == ""
 
 
+@pytest.mark.slow
 async def test_a_server_that_errs_takes_nothing_out(tmp_path: Path, script: Script) -> None:
     async with reflecting(tmp_path, script) as running:
         await until(lambda: script.watches == ["10"])
@@ -286,6 +288,7 @@ async def test_the_selectors_are_part_of_list_and_watch(tmp_path: Path, script: 
     assert all("fieldSelector=metadata.name%21%3Dx" in asked for asked in api.asked)
 
 
+@pytest.mark.slow
 async def test_own_writes_are_not_undone_by_a_list_that_is_older(
     tmp_path: Path, script: Script
 ) -> None:

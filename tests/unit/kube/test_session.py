@@ -1,0 +1,136 @@
+"""TLS and proxies: whom we trust, and which way a call takes."""
+
+import ipaddress
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from api.codec import JSONObject, JSONValue, dump_yaml
+from api.kinds import NAMESPACE
+from api.meta import ObjectKey
+from registrar.kube.client import KubeClient
+from registrar.kube.errors import Unavailable
+from registrar.kube.session import connect
+from tests.support.scripted_api import a_namespace_document, json_reply, scripted_api
+
+KEY = ObjectKey("", "a")
+
+
+class Authority:
+    """A CA as clusters have them: no key identifiers. ``issue`` writes a server's files."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.file = folder / f"{name}.crt"
+        certificate = self._sign(name, self._key.public_key(), is_ca=True)
+        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _sign(
+        self, name: str, public_key: ec.EllipticCurvePublicKey, *, is_ca: bool
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        )
+        if not is_ca:
+            address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+            builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def context(self) -> ssl.SSLContext:
+        """What a server on loopback needs to be trusted by those who trust this CA."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign("server", key.public_key(), is_ca=False)
+        both = self._folder / f"{self._name}-server.pem"
+        both.write_bytes(
+            certificate.public_bytes(serialization.Encoding.PEM)
+            + key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(both)
+        return context
+
+
+def a_kubeconfig(folder: Path, server: str, cluster: JSONObject) -> Path:
+    document: JSONValue = {
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": server, **cluster}}],
+        "users": [{"name": "test", "user": {"token": "secret"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    path = folder / "kubeconfig.yaml"
+    path.write_text(dump_yaml(document))
+    return path
+
+
+async def a_namespace(_: web.Request) -> web.StreamResponse:
+    return json_reply(a_namespace_document("a"))
+
+
+async def test_a_cluster_ca_without_key_identifiers_is_trusted(tmp_path: Path) -> None:
+    ours = Authority(tmp_path, "ours")
+    async with scripted_api(a_namespace, ours.context()) as api:
+        kubeconfig = a_kubeconfig(tmp_path, api.url, {"certificate-authority": str(ours.file)})
+        async with connect(kubeconfig, user_agent="test") as session:
+            assert (await KubeClient(session).get(NAMESPACE, KEY)).key == KEY
+
+
+async def test_a_server_of_another_ca_is_not_trusted(tmp_path: Path) -> None:
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    async with scripted_api(a_namespace, theirs.context()) as api:
+        kubeconfig = a_kubeconfig(tmp_path, api.url, {"certificate-authority": str(ours.file)})
+        async with connect(kubeconfig, user_agent="test") as session:
+            with pytest.raises(Unavailable, match=r"(?i)certificate"):
+                await KubeClient(session).get(NAMESPACE, KEY)
+    assert api.asked == []
+
+
+async def test_verification_can_be_turned_off_by_the_kubeconfig(tmp_path: Path) -> None:
+    theirs = Authority(tmp_path, "theirs")
+    async with scripted_api(a_namespace, theirs.context()) as api:
+        kubeconfig = a_kubeconfig(tmp_path, api.url, {"insecure-skip-tls-verify": True})
+        async with connect(kubeconfig, user_agent="test") as session:
+            assert (await KubeClient(session).get(NAMESPACE, KEY)).key == KEY
+
+
+async def test_a_call_takes_the_proxy_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scripted_api(a_namespace) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "192.168.0.0/16")
+        kubeconfig = a_kubeconfig(tmp_path, "http://10.1.2.3:8080", {})
+        async with connect(kubeconfig, user_agent="test") as session:
+            await KubeClient(session).get(NAMESPACE, KEY)
+        assert len(proxy.asked) == 1
+
+
+async def test_a_server_on_this_machine_needs_no_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    async with scripted_api(a_namespace) as api:
+        kubeconfig = a_kubeconfig(tmp_path, api.url, {})
+        async with connect(kubeconfig, user_agent="test") as session:
+            await KubeClient(session).get(NAMESPACE, KEY)
+        assert len(api.asked) == 1
