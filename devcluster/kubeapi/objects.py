@@ -7,7 +7,7 @@ one put into the store. Nothing here awaits, so a write is atomic.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from devcluster.kubeapi import conversion, intake, metadata, ownership, prepare, rules, shaping
+from devcluster.kubeapi import conversion, intake, metadata, ownership, prepare, shaping
 from devcluster.kubeapi import validation
 from devcluster.kubeapi.documents import (
     JSONObject,
@@ -19,6 +19,7 @@ from devcluster.kubeapi.documents import (
 )
 from devcluster.kubeapi.ownership import Manager, Owned
 from devcluster.kubeapi.resources import Registry, Resource
+from devcluster.kubeapi.rules import Rules
 from devcluster.kubeapi.status import (
     APIError,
     Cause,
@@ -68,6 +69,7 @@ class Objects:
     def __init__(self, store: Store, registry: Registry) -> None:
         self.store = store
         self.registry = registry
+        self._rules = Rules()
 
     def get(self, resource: Resource, key: ObjectKey) -> Stored:
         """What is stored.
@@ -173,7 +175,7 @@ class Objects:
         if before is not None:
             causes += metadata.check_update(before, document)
         if resource.custom:
-            causes += rules.check(document, before, schema, unsound=bool(causes))
+            causes += self._rules.check(document, before, schema, causes)
         if causes:
             name = text(document, "metadata", "name")
             raise invalid(resource.group, resource.kind, name, causes)

@@ -1,5 +1,6 @@
 """The embedded Kubernetes API as one handle: start it, point clients at it, break it, stop it."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from devcluster.kubeapi.builtin import Builtins
 from devcluster.kubeapi.customresources import CustomResources
 from devcluster.kubeapi.documents import JSONObject
 from devcluster.kubeapi.faults import Faults
+from devcluster.kubeapi.garbage import Collector
 from devcluster.kubeapi.objects import Objects, WriteOptions
 from devcluster.kubeapi.resources import Registry
 from devcluster.kubeapi.routes import Routes
@@ -23,15 +25,14 @@ _SHUTDOWN_SECONDS = 5.0
 class KubeAPI:
     """One embedded API server. Make it with `serve`."""
 
-    def __init__(self, *, port: int, garbage_collection: bool) -> None:
+    def __init__(self, builtins: Builtins, *, port: int, garbage_collection: bool) -> None:
         self._port = port
-        self._collects = garbage_collection
         self._store = Store()
         registry = Registry()
-        builtins = Builtins()
         registry.install(builtins.resources())
         CustomResources(self._store, registry, builtins)
         self._objects = Objects(self._store, registry)
+        self._collector = Collector(self._objects, follows_owners=garbage_collection)
         self._watches = Watches()
         self.faults = Faults(drop=self._watches.close_all, expire=self._store.compact)
         self._routes = Routes(self._objects, builtins, self.faults, self._watches)
@@ -56,7 +57,9 @@ class KubeAPI:
         cls, *, port: int = 0, garbage_collection: bool = True
     ) -> AsyncIterator["KubeAPI"]:
         """A server that runs until the block is left; port 0 takes a free one."""
-        server = cls(port=port, garbage_collection=garbage_collection)
+        server = cls(
+            await asyncio.to_thread(Builtins), port=port, garbage_collection=garbage_collection
+        )
         await server.start()
         try:
             yield server
@@ -98,13 +101,16 @@ class KubeAPI:
         await runner.setup()
         await web.SockSite(runner, listener, backlog=1024).start()
         self._runner = runner
+        self._collector.resume()
 
     async def stop(self) -> None:
         """Goes away: open watches end, connections are refused, all objects are kept."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._collector.pause()
             self._watches.close_all()
             await runner.cleanup()
 
     async def settled(self) -> None:
-        """Returns when the garbage collector has nothing left to do."""
+        """Returns when the garbage collector and its kin have nothing left to do."""
+        await self._collector.settled()
