@@ -10,8 +10,9 @@ from registrar.spire.mirror import EntryMirror
 
 from controllers.book import Book
 from registrar.identity.entry import EntryKey
+from registrar.telemetry.logging import kv
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class DriftCheck:
@@ -27,7 +28,7 @@ class DriftCheck:
         *,
         mirror: EntryMirror,
         interval_seconds: float,
-        repaired: Callable[[str, int], None],
+        repaired: Callable[[str], None],
         checked: Callable[[], None],
     ) -> None:
         self._book = book
@@ -44,22 +45,22 @@ class DriftCheck:
             try:
                 await self.check()
             except SpireError as error:
-                _LOG.warning("drift check failed", extra={"error": error.message})
+                log.warning("drift check failed", extra=kv(error=error.message))
             self._checked()
 
     async def check(self) -> None:
         """Look once. Raises SpireError when the server cannot be read."""
         privileged = frozenset(self._mirror.privileged_ids)
         drift = await self._mirror.refresh()
-        for entry in (*drift.changed, *drift.vanished):
-            self._book.wake.entry(entry.key)
-        self._repaired("changed", len(drift.changed))
-        self._repaired("vanished", len(drift.vanished))
+        for kind, entries in (("changed", drift.changed), ("vanished", drift.vanished)):
+            for entry in entries:
+                self._book.wake.entry(entry.key)
+                self._repaired(kind)
         for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
             for key in self._book.index.keys_of(spiffe_id):
                 self._book.wake.entry(key)
-        orphans = self.sweep()
-        self._repaired("orphan", orphans)
+        for _ in range(self.sweep()):
+            self._repaired("orphan")
 
     def sweep(self) -> int:
         """Hand what nobody claims, and second entries of one key, to the release pass."""

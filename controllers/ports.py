@@ -1,7 +1,7 @@
 """What the reconcilers need of the world, as small protocols."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from api.codec import JSONObject
 from api.core import ObjectReference
@@ -82,7 +82,14 @@ class Mirror(Protocol):
 class Events(Protocol):
     """Reports Events; never blocks, never fails."""
 
-    def emit(self, regarding: ObjectReference, *, type: str, reason: str, message: str) -> None:  # noqa: A002 - the field's name
+    def emit(
+        self,
+        regarding: ObjectReference,
+        *,
+        type: Literal["Normal", "Warning"],  # noqa: A002 - the field's name
+        reason: str,
+        message: str,
+    ) -> None:
         """Report one Event on an object."""
         ...
 

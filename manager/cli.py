@@ -1,0 +1,33 @@
+"""The command line ``spire-registrar``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from manager.commands import check, dev, run
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser with every subcommand; each sets ``main``, the function to call."""
+    top = argparse.ArgumentParser(
+        prog="spire-registrar",
+        description="Kubernetes workload identities: keeps a SPIRE server's registration entries "
+        "right.",
+    )
+    top.add_argument("--version", action="version", version=version("spire-registrar"))
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (run, check, dev):
+        module.add_parser(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parsed = parser().parse_args(arguments)
+    code: int = parsed.main(parsed)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""How long it takes from seeing a Pod that wants an identity to its entry on the SPIRE server."""
+
+from collections.abc import Callable
+
+from registrar.claims.claim import Claim
+
+
+class PodLatency:
+    """Feeds the pod-to-entry histogram. ``clock`` is monotonic seconds.
+
+    Pods found at start are not counted: their wait was for us to start.
+    """
+
+    def __init__(self, *, observe: Callable[[float], None], clock: Callable[[], float]) -> None:
+        self._observe = observe
+        self._clock = clock
+        self._seen: dict[str, float] = {}
+        self._counting = False
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._counting = True
+
+    def pod_seen(self, name: str) -> None:
+        """A Pod was seen for the first time; ``name`` is its ClusterSpiffeId's."""
+        if self._counting:
+            self._seen[name] = self._clock()
+
+    def entry_set(self, claim: Claim) -> None:
+        """The entry of a claim is on the SPIRE server."""
+        since = self._seen.pop(claim.source.name, None)
+        if since is not None:
+            self._observe(self._clock() - since)

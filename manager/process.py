@@ -1,0 +1,177 @@
+"""The registrar process: caches, probes, leadership, and a term whenever it leads."""
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from pathlib import Path
+
+from api.kinds import NAMESPACE
+from api.meta import ObjectKey
+from manager.spire import SpireSide
+from manager.stores import Stores
+from manager.term import Term
+from manager.wiring import World
+from registrar.claims.ownership import check_prefix, default_prefix
+from registrar.errors import InvalidField
+from registrar.kube.backoff import Backoff
+from registrar.kube.client import KubeClient
+from registrar.kube.errors import KubeError
+from registrar.kube.leader import LeaderElector
+from registrar.kube.recorder import EventRecorder
+from registrar.kube.session import Session, connect
+from registrar.settings.model import LeaderElection, Settings
+from registrar.telemetry.health import Checks, Heartbeat, serve
+from registrar.telemetry.logging import kv
+from registrar.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = "spire-registrar"
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class Process:
+    """One registrar. ``run`` works until cancelled."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.entry_id_prefix is not None:
+            check_prefix(settings.entry_id_prefix)
+        self._settings = settings
+        self._metrics = Metrics()
+        self._stores = Stores(with_pods=settings.pods is not None)
+        self._elector: LeaderElector | None = None
+        self._term: Term | None = None
+        self._checks = Checks()
+        self._metrics.on_refresh(self._count_entries)
+        self.port = 0
+        """The port of metrics and probes, once ``run`` listens."""
+
+    def is_leading(self) -> bool:
+        """Whether this process may write now."""
+        return self._elector is None or self._elector.is_leader()
+
+    @property
+    def first_pass_is_over(self) -> bool:
+        """Whether this process leads and has looked at every source."""
+        return self._term is not None and self._term.ready.is_set()
+
+    def why_not_ready(self) -> str | None:
+        """None when ready, else what the process waits for, in words."""
+        return next((why for why in self._checks.run().values() if why is not None), None)
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises InvalidField for what only a start can find wrong."""
+        settings, metrics = self._settings, self._metrics
+        heartbeat, checks = Heartbeat(metrics), self._checks
+        spire = SpireSide(settings, metrics=metrics, is_leading=self.is_leading)
+        checks.add("caches", self._stores.why_not_synced)
+        checks.add("spire", spire.problem)
+        checks.add("first-pass", self._why_not_passed)
+        async with (
+            serve(
+                settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
+            ) as health,
+            connect(settings.kubeconfig, user_agent=USER_AGENT, observer=metrics) as session,
+            connect(settings.kubeconfig, user_agent=f"{USER_AGENT}-lease", observer=metrics) as own,
+            spire.connected(),
+            asyncio.TaskGroup() as tasks,
+        ):
+            self.port = health.port
+            tasks.create_task(heartbeat.run())
+            self._stores.start(session, tasks, metrics)
+            tasks.create_task(spire.watch())
+            kube = KubeClient(session, gate=self.is_leading)
+            recorder = EventRecorder(kube, USER_AGENT, socket.gethostname(), observer=metrics)
+            tasks.create_task(recorder.run())
+
+            async def lead() -> None:
+                await self._lead(kube, recorder, spire)
+
+            election = settings.leader_election
+            if election is None:
+                await lead()
+            else:
+                self._elector = await self._make_elector(election, own)
+                await self._elector.run(lead)
+
+    async def _lead(self, kube: KubeClient, recorder: EventRecorder, spire: SpireSide) -> None:
+        """One term: wait for both sides, then run the controllers until cancelled."""
+        await self._stores.synced()
+        prefix = self._settings.entry_id_prefix or await self._prefix(kube)
+        async with spire.term(prefix, self._stores.spire_entries.store) as (mirror, writer):
+            world = World(
+                settings=self._settings,
+                stores=self._stores,
+                kube=kube,
+                events=recorder,
+                mirror=mirror,
+                writer=writer,
+                metrics=self._metrics,
+            )
+            self._term = Term(world, prefix=prefix)
+            log.info("leading", extra=kv(prefix=prefix, own_entries=len(mirror.own)))
+            try:
+                await self._term.run()
+            finally:
+                self._term = None
+
+    async def _prefix(self, kube: KubeClient) -> str:
+        """The default prefix; the uid of kube-system stands for the cluster."""
+        backoff = Backoff(0.2, 10.0)
+        while True:
+            try:
+                namespace = await kube.get(NAMESPACE, ObjectKey("", "kube-system"))
+            except KubeError as error:
+                log.warning("cannot read namespace kube-system", extra=kv(error=error))
+                await asyncio.sleep(backoff.next_seconds())
+            else:
+                uid, settings = namespace.metadata.uid, self._settings
+                return default_prefix(settings.cluster, uid, settings.class_name)
+
+    async def _make_elector(self, election: LeaderElection, session: Session) -> LeaderElector:
+        """The elector, on a connection of its own."""
+        namespace = election.namespace or await asyncio.to_thread(_own_namespace)
+        return LeaderElector(
+            KubeClient(session),
+            namespace=namespace,
+            name=election.name,
+            identity=f"{socket.gethostname()}_{uuid.uuid4()}",
+            lease_seconds=election.lease_seconds,
+            renew_deadline_seconds=election.renew_deadline_seconds,
+            retry_seconds=election.retry_seconds,
+            observer=self._metrics.leader(election.name),
+        )
+
+    def _why_not_passed(self) -> str | None:
+        """None once every source was looked at; a standby has nothing to look at."""
+        if self._elector is not None and not self._elector.is_leader():
+            return None
+        if self._term is None:
+            return "waiting for the caches and the SPIRE server"
+        return None if self._term.ready.is_set() else "looking at every object once"
+
+    def _count_entries(self) -> None:
+        """Bring the gauges up to date before a scrape."""
+        if self._term is None:
+            return
+        counts = self._term.entry_counts()
+        for state, number in counts.items():
+            self._metrics.spire.entries(state, number)
+        self._metrics.spire.deletions_withheld(counts["withheld"])
+
+
+def _own_namespace() -> str:
+    """The namespace that this Pod runs in. Raises InvalidField outside a cluster."""
+    named = os.environ.get("MY_POD_NAMESPACE", "")
+    if named:
+        return named
+    try:
+        return _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+    except OSError:
+        raise InvalidField(
+            "leader_election_namespace",
+            "",
+            "not in a cluster, so name the namespace of the Lease, or set MY_POD_NAMESPACE",
+        ) from None

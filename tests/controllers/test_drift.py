@@ -1,0 +1,134 @@
+"""What somebody changes on the SPIRE server is put right; what is not ours is left alone."""
+
+from api.proto.types_pb2 import SPIFFEID, Entry, Selector
+from tests.support.setup import Setup, eventually, until
+
+
+def foreign(id_: str, path: str = "/foreign", selector: str = "ns:other") -> Entry:
+    return Entry(
+        id=id_,
+        spiffe_id=SPIFFEID(trust_domain="example.org", path=path),
+        parent_id=SPIFFEID(trust_domain="example.org", path="/spire-k8s-operator/test/node"),
+        selectors=[Selector(type="k8s", value=selector)],
+    )
+
+
+async def test_an_entry_deleted_on_the_server_comes_back(embedded: Setup) -> None:
+    async with embedded.registrar():
+        await embedded.apply("web")
+        obj = await embedded.until_ready("web")
+        embedded.spire.state.delete(obj.status.entry_id)
+        (entry,) = await embedded.until_entries("/web", 1)
+        assert entry.id == obj.status.entry_id
+
+
+async def test_an_entry_changed_on_the_server_is_put_right(embedded: Setup) -> None:
+    async with embedded.registrar():
+        await embedded.apply("web", ttl=60)
+        await embedded.until_ready("web")
+        (entry,) = embedded.entries("/web")
+        changed = Entry()
+        changed.CopyFrom(entry)
+        changed.x509_svid_ttl = 7
+        changed.dns_names.append("evil.test")
+        embedded.spire.state.put(changed)
+        await until(
+            lambda: embedded.entries("/web")[0].x509_svid_ttl == 60
+            and not embedded.entries("/web")[0].dns_names
+        )
+
+
+async def test_entries_that_are_not_ours_are_never_touched(embedded: Setup) -> None:
+    for id_ in ("made-by-hand", "other-12345678.web.abc", "join-token"):
+        embedded.spire.state.put(foreign(id_, f"/{id_}"))
+    before = {e.id: e.SerializeToString(deterministic=True) for e in embedded.entries()}
+    async with embedded.registrar():
+        await embedded.apply("web")
+        await embedded.until_ready("web")
+        await until(lambda: embedded.spire.calls["ListEntries"] > 4)
+    after = {e.id: e.SerializeToString(deterministic=True) for e in embedded.entries()}
+    assert before.items() <= after.items()
+
+
+async def test_an_entry_with_our_prefix_that_nobody_claims_goes(embedded: Setup) -> None:
+    async with embedded.registrar():
+        await embedded.apply("web")
+        obj = await embedded.until_ready("web")
+        prefix = obj.status.entry_id.partition(".")[0]
+        embedded.spire.state.put(foreign(f"{prefix}.left-over.{'a' * 26}", "/left-over"))
+        await embedded.until_entries("/left-over", 0)
+        assert len(embedded.entries("/web")) == 1
+
+
+async def test_an_equal_entry_of_somebody_else_is_adopted_and_corrected(embedded: Setup) -> None:
+    embedded.spire.state.put(foreign("made-before", "/web", "pod-label:app:web"))
+    async with embedded.registrar():
+        await embedded.apply("web", ttl=60)
+        obj = await embedded.until_ready("web")
+        assert obj.status.entry_id == "made-before"
+        assert [e.x509_svid_ttl for e in embedded.entries("/web")] == [60]
+
+        async def is_recorded() -> bool:
+            return [e.status.entry_id for e in await embedded.spire_entries()] == ["made-before"]
+
+        await eventually(is_recorded)
+    async with embedded.registrar():
+        await embedded.client.delete("/apis/spiffeid.spiffe.io/v1beta1/clusterspiffeids/web")
+        await embedded.until_entries("/web", 0)
+
+
+async def test_adoption_can_be_refused(embedded: Setup) -> None:
+    embedded.spire.state.put(foreign("made-before", "/web", "pod-label:app:web"))
+    async with embedded.registrar(adoption_policy="refuse"):
+        await embedded.apply("web", ttl=60)
+        await embedded.until_ready("web", "False")
+        ready = await embedded.condition("web")
+        assert ready is not None
+        assert (ready.reason, "'made-before'" in ready.message) == ("EntryExists", True)
+        assert [e.x509_svid_ttl for e in embedded.entries("/web")] == [0]
+
+
+async def test_a_name_that_another_key_holds_on_the_server_is_not_trusted(
+    embedded: Setup,
+) -> None:
+    async with embedded.registrar():
+        await embedded.apply("web")
+        id_ = (await embedded.until_ready("web")).status.entry_id
+        await embedded.client.delete("/apis/spiffeid.spiffe.io/v1beta1/clusterspiffeids/web")
+        await embedded.until_entries("/web", 0)
+
+        async def is_unrecorded() -> bool:
+            return not await embedded.spire_entries()
+
+        await eventually(is_unrecorded)
+    embedded.spire.state.put(foreign(id_, "/squatter"))
+    async with embedded.registrar(drift_interval_seconds=3600):
+        embedded.spire.state.put(foreign(id_, "/squatter"))
+        await embedded.apply("web")
+        obj = await embedded.until_ready("web")
+        assert obj.status.entry_id != id_
+        assert len(embedded.entries("/web")) == 1
+
+
+async def test_second_entries_of_one_key_are_healed(embedded: Setup) -> None:
+    async with embedded.registrar():
+        await embedded.apply("web")
+        obj = await embedded.until_ready("web")
+        prefix = obj.status.entry_id.partition(".")[0]
+        twin = foreign(f"{prefix}.web.{'a' * 26}", "/web", "pod-label:app:web")
+        embedded.spire.state.put(twin)
+        assert len(embedded.entries("/web")) == 2
+        await embedded.until_entries("/web", 1)
+
+
+async def test_fields_that_an_old_server_drops_are_not_written_for_ever(
+    embedded: Setup,
+) -> None:
+    embedded.spire.state.drop_fields = frozenset({"hint", "jwt_svid_ttl"})
+    async with embedded.registrar():
+        await embedded.apply("web", hint="h", jwtTtl=60)
+        await embedded.until_ready("web")
+        writes = embedded.spire.writes
+        listed = embedded.spire.calls["ListEntries"]
+        await until(lambda: embedded.spire.calls["ListEntries"] > listed + 3)
+        assert embedded.spire.writes == writes

@@ -1,0 +1,253 @@
+"""A Kubernetes API, an embedded SPIRE server, and registrar processes between them.
+
+The same tests run on the embedded API server and on the real one; ``Setup``
+hides which it is. The registrar is the real process object on real sockets.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+
+from api.codec import JSONObject, convert, dump_yaml
+from api.core import Event
+from api.crd import CUSTOM_KINDS, crd
+from api.kinds import CLUSTER_SPIFFE_ID, EVENT, POD, SPIRE_ENTRY, Kind
+from api.meta import Condition, KubeObject, find_condition
+from api.proto.types_pb2 import Entry
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
+from api.spiffeid.v1beta1.spireentry import SpireEntry
+from devcluster.client import Client
+from devcluster.kubeapi.server import KubeAPI
+from devcluster.spire.server import SpireServer
+from hack.control_plane import ControlPlane
+from manager.process import Process
+from registrar.settings.model import Settings, UnixAddress
+
+T = TypeVar("T", bound=KubeObject)
+
+SECONDS = 20.0
+DRIFT_SECONDS = 0.5
+
+
+@dataclass
+class Setup:
+    """The servers, and a client that knows nothing of the product's own."""
+
+    client: Client
+    spire: SpireServer
+    settings: Settings
+    embedded: KubeAPI | None = None
+    processes: list[Process] = field(default_factory=list)
+
+    @contextlib.asynccontextmanager
+    async def registrar(self, **changes: object) -> AsyncIterator[Process]:
+        """Run a registrar until the block ends; waits until its first pass is over."""
+        async with self.starting(**changes) as process:
+            await until(lambda: process.first_pass_is_over)
+            yield process
+
+    @contextlib.asynccontextmanager
+    async def starting(self, **changes: object) -> AsyncIterator[Process]:
+        """Run a registrar until the block ends, however far it comes."""
+        process = Process(replace(self.settings, **changes))  # type: ignore[arg-type]
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(process.run())
+            try:
+                yield process
+            finally:
+                running.cancel()
+
+    async def apply(self, name: str, **spec: object) -> None:
+        """Apply a ClusterSpiffeId with that spec, in camelCase."""
+        await self.client.apply(cluster_spiffe_id(name, **spec))
+
+    async def create_pod(self, name: str, namespace: str = "default", **labels: str) -> str:
+        """Create a Pod; gives its uid."""
+        document = await self.client.create(
+            f"/api/v1/namespaces/{namespace}/pods",
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "labels": dict(labels)},
+                "spec": {"containers": [{"name": "main", "image": "example.org/main:1"}]},
+            },
+        )
+        metadata = document["metadata"]
+        assert isinstance(metadata, dict)
+        return str(metadata["uid"])
+
+    async def get(self, name: str) -> ClusterSpiffeId:
+        """The ClusterSpiffeId of that name."""
+        return convert(
+            await self.client.get(CLUSTER_SPIFFE_ID.path("", name)), CLUSTER_SPIFFE_ID.type
+        )
+
+    async def cluster_spiffe_ids(self) -> list[ClusterSpiffeId]:
+        """All ClusterSpiffeIds."""
+        return await self._list(CLUSTER_SPIFFE_ID)
+
+    async def spire_entries(self) -> list[SpireEntry]:
+        """All SpireEntries but the registrar's own."""
+        entries = await self._list(SPIRE_ENTRY)
+        return [e for e in entries if not e.spec.spiffe_id.endswith("/node")]
+
+    async def alias(self) -> SpireEntry:
+        """The registrar's own SpireEntry."""
+        entries = await self._list(SPIRE_ENTRY)
+        return next(e for e in entries if e.spec.spiffe_id.endswith("/node"))
+
+    async def events(self, kind: str, name: str) -> list[Event]:
+        """The Events on one object."""
+        found = await self._list(EVENT)
+        return [
+            e for e in found if (e.involved_object.kind, e.involved_object.name) == (kind, name)
+        ]
+
+    async def condition(self, name: str, type_: str = "Ready") -> Condition | None:
+        """A condition of a ClusterSpiffeId."""
+        return find_condition((await self.get(name)).status.conditions, type_)
+
+    async def until_ready(self, name: str, status: str = "True") -> ClusterSpiffeId:
+        """Wait until a ClusterSpiffeId's Ready condition speaks of its generation."""
+        found: list[ClusterSpiffeId] = []
+
+        async def is_ready() -> bool:
+            obj = await self.get(name)
+            ready = find_condition(obj.status.conditions, "Ready")
+            found[:] = [obj]
+            return (
+                ready is not None
+                and ready.status == status
+                and ready.reason != "Pending"
+                and ready.observed_generation == obj.metadata.generation
+            )
+
+        await eventually(is_ready)
+        return found[0]
+
+    def entries(self, path: str = "") -> list[Entry]:
+        """Entries on the SPIRE server: those of a SPIFFE ID's path, or all but the alias."""
+        return [
+            entry
+            for entry in self.spire.state.entries()
+            if (entry.spiffe_id.path == path if path else not entry.spiffe_id.path.endswith("/node"))
+        ]
+
+    async def until_entries(self, path: str, number: int) -> list[Entry]:
+        """Wait until the SPIRE server holds that many entries of a path."""
+        await until(lambda: len(self.entries(path)) == number)
+        return self.entries(path)
+
+    async def _list(self, kind: Kind[T]) -> list[T]:
+        items = (await self.client.get(kind.path()))["items"]
+        assert isinstance(items, list)
+        return [convert(item, kind.type) for item in items]
+
+    async def clean(self) -> None:
+        """Remove what a test left on a server that others use too."""
+        for path in (CLUSTER_SPIFFE_ID.path(), SPIRE_ENTRY.path()):
+            await self.client.delete(path)
+        for pod in await self._list(POD):
+            path = POD.object_path(pod.key)
+            await self.client.delete(f"{path}?gracePeriodSeconds=0")
+
+
+def cluster_spiffe_id(name: str, **spec: object) -> JSONObject:
+    """A ClusterSpiffeId to apply; by default /<name> for Pods labelled app=<name>."""
+    document: JSONObject = {
+        "apiVersion": CLUSTER_SPIFFE_ID.api_version,
+        "kind": CLUSTER_SPIFFE_ID.kind,
+        "metadata": {"name": name},
+        "spec": {
+            "spiffeId": f"spiffe://example.org/{name}",
+            "selector": {"podLabel": {"app": name}},
+            **spec,  # type: ignore[dict-item]
+        },
+    }
+    return document
+
+
+async def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Wait until ``condition`` holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - the condition may be anything
+            await asyncio.sleep(0.005)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
+    """Wait until ``condition``, which asks a server, holds."""
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - the condition may be anything
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def embedded_setup(folder: Path) -> AsyncIterator[Setup]:
+    """Everything embedded."""
+    async with KubeAPI.serve() as api:
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(dump_yaml(api.kubeconfig()), encoding="utf-8")
+        async with (
+            aiohttp.ClientSession() as http,
+            _setup(folder, Client(http, api.url), kubeconfig) as setup,
+        ):
+            setup.embedded = api
+            yield setup
+
+
+@contextlib.asynccontextmanager
+async def real_setup(folder: Path, plane: ControlPlane) -> AsyncIterator[Setup]:
+    """The real control plane with an embedded SPIRE server; cleaned afterwards."""
+    tls = ssl.create_default_context(cafile=str(plane.ca_file))
+    async with (
+        aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {plane.token}"},
+            connector=aiohttp.TCPConnector(ssl=tls),
+        ) as http,
+        _setup(folder, Client(http, plane.url), plane.kubeconfig) as setup,
+    ):
+        try:
+            yield setup
+        finally:
+            await setup.clean()
+
+
+@contextlib.asynccontextmanager
+async def _setup(folder: Path, client: Client, kubeconfig: Path) -> AsyncIterator[Setup]:
+    socket = folder / "spire.sock"
+    for custom in CUSTOM_KINDS:
+        await client.apply(crd(custom))
+    for custom in CUSTOM_KINDS:
+        await _served(client, custom.kind)
+    async with SpireServer.serve(socket_path=socket) as spire:
+        yield Setup(
+            client=client,
+            spire=spire,
+            settings=Settings(
+                cluster="test",
+                trust_domain="example.org",
+                spire=UnixAddress(socket),
+                metrics_addr="127.0.0.1:0",
+                drift_interval_seconds=DRIFT_SECONDS,
+                kubeconfig=kubeconfig,
+            ),
+        )
+
+
+async def _served(client: Client, kind: Kind[T]) -> None:
+    """Wait until the API server serves a custom kind."""
+
+    async def answers() -> bool:
+        try:
+            await client.get(kind.path())
+        except RuntimeError:
+            return False
+        return True
+
+    await eventually(answers)

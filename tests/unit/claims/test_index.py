@@ -1,0 +1,107 @@
+"""The claim index."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registrar.claims.claim import Claim, Origin
+from registrar.claims.index import ClaimIndex
+from registrar.identity.entry import Attributes, EntryKey
+from tests.support.builders import make_claim, make_key
+
+A, B = make_key("/a"), make_key("/b")
+
+
+def test_the_oldest_claim_decides_the_attributes() -> None:
+    index = ClaimIndex()
+    young = make_claim("young", A, created="2026-02-01T00:00:00Z")
+    old = make_claim("old", A, created="2026-01-01T00:00:00Z")
+    index.replace(young.source, [young])
+    index.replace(old.source, [old])
+    assert index.claims(A) == [old, young]
+
+
+def test_an_object_that_is_only_assumed_counts_as_youngest() -> None:
+    index = ClaimIndex()
+    assumed, old = make_claim("assumed", A, created=""), make_claim("old", A)
+    index.replace(assumed.source, [assumed])
+    index.replace(old.source, [old])
+    assert index.winner(A) == old
+
+
+def test_a_changed_source_keeps_its_old_claim_until_the_new_entry_is_set() -> None:
+    index = ClaimIndex()
+    before, after = make_claim("web", A), make_claim("web", B)
+    index.replace(before.source, [before])
+    assert index.replace(after.source, [after]) == {A, B}
+    assert A in index
+    assert index.settle(after.source, lambda key: key != B) == set()
+    assert index.settle(after.source, lambda _: True) == {A}
+    assert A not in index
+    assert B in index
+
+
+def test_a_deleted_source_gives_up_its_retiring_claims_too() -> None:
+    index = ClaimIndex()
+    before, after = make_claim("web", A), make_claim("web", B)
+    index.replace(before.source, [before])
+    index.replace(after.source, [after])
+    assert index.remove(before.source) == {A, B}
+    assert len(index) == 0
+
+
+def test_changing_back_takes_a_retiring_claim_up_again() -> None:
+    index = ClaimIndex()
+    before, after = make_claim("web", A), make_claim("web", B)
+    index.replace(before.source, [before])
+    index.replace(after.source, [after])
+    index.replace(before.source, [before])
+    assert not index.is_retiring(before)
+    assert index.settle(before.source, lambda _: True) == {B}
+    assert list(index.keys()) == [A]
+
+
+def test_an_id_is_privileged_by_a_written_claim_but_not_by_a_pods() -> None:
+    index = ClaimIndex()
+    admin = Attributes(admin=True)
+    pod = make_claim("pod", A, attributes=admin, origin=Origin.POD)
+    index.replace(pod.source, [pod])
+    assert not index.is_privileged(A.spiffe_id)
+    written = make_claim("written", make_key("/a", "ns:other"), attributes=admin)
+    index.replace(written.source, [written])
+    assert index.is_privileged(A.spiffe_id)
+
+
+names = st.sampled_from(["x", "y", "z"])
+wanted = st.sets(st.sampled_from([make_key(f"/{n}") for n in range(4)]), max_size=3)
+steps = st.lists(st.tuples(names, st.one_of(st.none(), wanted), st.booleans()), max_size=20)
+
+
+@given(steps)
+def test_lookups_agree_with_a_plain_model(
+    steps: list[tuple[str, set[EntryKey] | None, bool]],
+) -> None:
+    index = ClaimIndex()
+    current: dict[str, set[EntryKey]] = {}
+    retiring: dict[str, set[EntryKey]] = {}
+    for name, keys, settle in steps:
+        source = make_claim(name).source
+        if keys is None:
+            index.remove(source)
+            current.pop(name, None)
+            retiring.pop(name, None)
+        else:
+            claims: list[Claim] = [make_claim(name, key) for key in keys]
+            index.replace(source, claims)
+            retiring[name] = (retiring.get(name, set()) | current.get(name, set())) - keys
+            current[name] = keys
+        if settle:
+            index.settle(source, lambda _: True)
+            retiring.pop(name, None)
+        held = set().union(*current.values(), *retiring.values())
+        assert set(index.keys()) == held
+        for key in held:
+            holders = {c.source.name for c in index.claims(key)}
+            assert holders == {
+                n for n in "xyz" if key in current.get(n, ()) or key in retiring.get(n, ())
+            }
+            assert key in index.keys_of(key.spiffe_id)
