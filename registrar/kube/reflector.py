@@ -129,8 +129,8 @@ class Reflector(Generic[T]):
 
     async def run(self) -> None:
         """List and watch until cancelled."""
-        backoff = Backoff(base=0.2, maximum=30.0)
-        missing = Backoff(base=2.0, maximum=30.0)
+        backoff = Backoff(base=0.2, maximum=10.0)
+        missing = Backoff(base=1.0, maximum=10.0)
         while True:
             try:
                 if not self._version:
