@@ -7,6 +7,7 @@ import importlib.resources
 from collections.abc import Mapping
 
 from devcluster.kubeapi.documents import JSONObject, decode, obj
+from devcluster.kubeapi.protobuf import Messages
 from devcluster.kubeapi.resources import Resource
 from devcluster.kubeapi.schema import Schema, parse
 
@@ -100,6 +101,7 @@ class Builtins:
     def __init__(self) -> None:
         raw = importlib.resources.files("devcluster.kubeapi").joinpath("builtin.json").read_bytes()
         self.sources: JSONObject = obj(decode(raw))
+        self.messages = Messages()
         self._parsed: dict[str, Schema] = {}
 
     def schema(self, name: str) -> Schema:

@@ -18,6 +18,7 @@ from devcluster.kubeapi.documents import (
     text,
 )
 from devcluster.kubeapi.ownership import Manager, Owned
+from devcluster.kubeapi.protobuf import Messages
 from devcluster.kubeapi.resources import Registry, Resource
 from devcluster.kubeapi.rules import Rules
 from devcluster.kubeapi.status import (
@@ -66,9 +67,10 @@ class Written:
 class Objects:
     """Creates and changes objects in the store."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, messages: Messages) -> None:
         self.store = store
         self.registry = registry
+        self.messages = messages
         self._rules = Rules()
 
     def get(self, resource: Resource, key: ObjectKey) -> Stored:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from devcluster.kubeapi import apply, conversion, deletion, intake, listing, patch
+from devcluster.kubeapi import apply, conversion, deletion, intake, listing, patch, protobuf
 from devcluster.kubeapi.documents import (
     DecodeError,
     JSONObject,
@@ -51,16 +51,21 @@ def _warnings(request: Request, more: list[str]) -> list[str]:
     return [request.resource.warning, *more] if request.resource.warning else more
 
 
-def read_body(request: Request) -> JSONObject:
+def read_body(objects: Objects, request: Request) -> JSONObject:
     """The body as an object of the resource.
 
     Raises:
         APIError: It is something else.
     """
     kind = request.content_type
+    resource = request.resource
+    if kind.startswith(protobuf.CONTENT_TYPE) and not resource.custom:
+        document = objects.messages.read(request.body, resource.schema_name, resource.schema)
+        intake.check_type(resource, document)
+        return document
     if kind and "json" not in kind and "yaml" not in kind:
         raise unsupported_media_type(["application/json", "application/yaml"])
-    return intake.read_object(request.resource, request.body, kind)
+    return intake.read_object(resource, request.body, kind)
 
 
 def get(objects: Objects, request: Request) -> Answer:
@@ -80,13 +85,15 @@ def list_(objects: Objects, request: Request) -> Answer:
 def create(objects: Objects, request: Request) -> Answer:
     """A new object."""
     options = write_options(request)
-    written = objects.create(request.resource, request.namespace or "", read_body(request), options)
+    written = objects.create(
+        request.resource, request.namespace or "", read_body(objects, request), options
+    )
     return _shown(request, written, 201)
 
 
 def update(objects: Objects, request: Request) -> Answer:
     """An object in place of the present one."""
-    document = read_body(request)
+    document = read_body(objects, request)
     require_revision(request.resource, document)
     written = objects.change(
         request.resource, request.key, lambda _: document, write_options(request)

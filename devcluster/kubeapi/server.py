@@ -31,7 +31,7 @@ class KubeAPI:
         registry = Registry()
         registry.install(builtins.resources())
         CustomResources(self._store, registry, builtins)
-        self._objects = Objects(self._store, registry)
+        self._objects = Objects(self._store, registry, builtins.messages)
         self._collector = Collector(self._objects, follows_owners=garbage_collection)
         self._watches = Watches()
         self.faults = Faults(drop=self._watches.close_all, expire=self._store.compact)
