@@ -1,0 +1,90 @@
+"""One unary call to the SPIRE server: with a deadline, observed, its errors in our terms."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import grpc
+
+from registrar.spire.errors import SpireError, error_of
+
+TIMEOUT_SECONDS = 30.0
+"""How long a call may take by default."""
+
+
+class CallObserver(Protocol):
+    """Hears of calls to the SPIRE server; ``telemetry.metrics.SpireMetrics`` is one."""
+
+    def called(self, method: str, code: str, seconds: float) -> None:
+        """A call (list, get, create, update, delete, bundle) ended with that gRPC code."""
+        ...
+
+    def batched(self, method: str, size: int) -> None:
+        """A call carried that many entries."""
+        ...
+
+
+class Unobserved:
+    """A CallObserver that forgets what it hears."""
+
+    def called(self, method: str, code: str, seconds: float) -> None:
+        """Nothing."""
+
+    def batched(self, method: str, size: int) -> None:
+        """Nothing."""
+
+
+class Channels(Protocol):
+    """Where channels come from; ``connection.Connection`` is one."""
+
+    @property
+    def problem(self) -> str:
+        """Why the last connection failed, as far as gRPC itself cannot know; else empty."""
+        ...
+
+    def use(self) -> AbstractAsyncContextManager[grpc.aio.Channel]:
+        """The current channel; it stays open until the block is left."""
+        ...
+
+
+class Caller:
+    """Wraps each call of one client."""
+
+    def __init__(
+        self, channels: Channels, *, observer: CallObserver, timeout_seconds: float
+    ) -> None:
+        self._channels = channels
+        self._observer = observer
+        self.timeout_seconds = timeout_seconds
+
+    def batched(self, method: str, size: int) -> None:
+        """Tell the observer how many entries a call carries."""
+        self._observer.batched(method, size)
+
+    @asynccontextmanager
+    async def call(self, method: str) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel for one call in the block; what it raises becomes a SpireError."""
+        began = time.perf_counter()
+        code = grpc.StatusCode.OK
+        try:
+            async with self._channels.use() as channel:
+                yield channel
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+            raise self._explained(code, error.details() or "") from error
+        except SpireError as error:
+            code = error.code
+            raise
+        except BaseException:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            self._observer.called(method, code.name, time.perf_counter() - began)
+
+    def _explained(self, code: grpc.StatusCode, details: str) -> SpireError:
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            details = f"no answer within {self.timeout_seconds:g} s"
+        if code is grpc.StatusCode.UNAVAILABLE and self._channels.problem:
+            details = self._channels.problem
+        return error_of(code, details)

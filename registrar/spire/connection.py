@@ -1,0 +1,133 @@
+"""The connection to the SPIRE server: its unix socket, or TCP with mTLS.
+
+Over TCP gRPC dials the private socket of ``relay.py``, which speaks TLS as the
+SVID that ``workload.py`` follows. When the SVID rotates, new calls go out on
+a new channel; the old one is closed when its last call has ended.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+
+from registrar.settings.model import SpireAddress, UnixAddress
+from registrar.spire.background import background
+from registrar.spire.relay import Relay
+from registrar.spire.workload import X509Identity, X509Source
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The largest message that we take; servers send no limit of theirs."""
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+    # Servers in Go refuse the escaped socket path that would be the authority.
+    ("grpc.default_authority", "localhost"),
+    # Two channels to one target must not share a connection, or rotation would change nothing.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class _Dial:
+    """One channel, and how many calls are on it."""
+
+    def __init__(self, target: str) -> None:
+        self.channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        self.calls = 0
+        self.is_retired = False
+
+
+class Connection:
+    """Where calls find their channel. Make it with ``open_connection``."""
+
+    def __init__(self, target: str, relay: Relay | None = None) -> None:
+        self._target = target
+        self._relay = relay
+        self._dial = _Dial(target)
+        self._retired: set[_Dial] = set()
+
+    @property
+    def problem(self) -> str:
+        """Why the last TLS connection failed; empty when none did or there is no TLS."""
+        return self._relay.problem if self._relay is not None else ""
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[grpc.aio.Channel]:
+        """The current channel; it stays open until the block is left."""
+        dial = self._dial
+        dial.calls += 1
+        try:
+            yield dial.channel
+        finally:
+            dial.calls -= 1
+            if dial.is_retired and not dial.calls:
+                self._retired.discard(dial)
+                await dial.channel.close()
+
+    def redial(self) -> None:
+        """Send the calls from now on over a new channel."""
+        before, self._dial = self._dial, _Dial(self._target)
+        before.is_retired = True
+        self._retired.add(before)
+
+    async def sweep(self) -> None:
+        """Close the channels that went out of use while no call was on them."""
+        for dial in [dial for dial in self._retired if not dial.calls]:
+            self._retired.discard(dial)
+            await dial.channel.close()
+
+    async def close(self) -> None:
+        """Close every channel; calls that are under way are cancelled."""
+        for dial in (self._dial, *self._retired):
+            await dial.channel.close()
+        self._retired.clear()
+
+
+@asynccontextmanager
+async def open_connection(address: SpireAddress, *, trust_domain: str) -> AsyncIterator[Connection]:
+    """A connection to the server of a trust domain, until the block is left.
+
+    It does not wait for the server, nor for an SVID: calls fail with
+    Unavailable, and say why, until both are there.
+    """
+    if isinstance(address, UnixAddress):
+        connection = Connection(f"unix:{address.path}")
+        try:
+            yield connection
+        finally:
+            await connection.close()
+        return
+    changed = asyncio.Event()
+
+    def on_change(_identity: X509Identity) -> None:
+        changed.set()
+
+    source = X509Source(
+        address.workload_api_socket, authorities_of=trust_domain, on_change=on_change
+    )
+    relay = Relay(
+        host=address.host,
+        port=address.port,
+        server_id=f"spiffe://{trust_domain}/spire/server",
+        identity=source.identity,
+        waiting_for=lambda: source.problem,
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(relay.serve())
+        connection = Connection(relay.target, relay)
+        stack.push_async_callback(connection.close)
+        tasks = await stack.enter_async_context(background())
+        tasks.create_task(source.run(), name="workload-api")
+        tasks.create_task(_redial(connection, changed), name="redial")
+        yield connection
+
+
+async def _redial(connection: Connection, changed: asyncio.Event) -> None:
+    while True:
+        await changed.wait()
+        changed.clear()
+        connection.redial()
+        await connection.sweep()

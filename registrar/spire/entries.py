@@ -1,0 +1,189 @@
+"""The client of the Entry API: pages, and batches with a result for each item."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import grpc
+
+from api.proto import entry_pb2, entry_pb2_grpc, types_pb2
+from registrar.identity.entry import Entry
+from registrar.spire.calls import TIMEOUT_SECONDS, Caller, CallObserver, Channels, Unobserved
+from registrar.spire.convert import attribute_mask, from_proto, to_proto
+from registrar.spire.errors import AlreadyExists, Internal, InvalidArgument, SpireError, error_of
+
+if TYPE_CHECKING:
+    from api.proto.entry_pb2_grpc import EntryAsyncStub
+
+PAGE_SIZE = 500
+"""Entries in a page: real servers fail near 10,000, at 4 MiB."""
+
+ItemResult: TypeAlias = Entry | SpireError
+"""What became of one item: the entry as the server holds it, or why not."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class EntryClient:
+    """Calls the Entry API. Every method raises SpireError when the call as a whole fails.
+
+    ``timeout_seconds`` is the deadline of each call. A message that is too
+    large for the server or for us is split by the client itself.
+    """
+
+    def __init__(
+        self,
+        channels: Channels,
+        *,
+        observer: CallObserver | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._caller = Caller(
+            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds
+        )
+
+    async def pages(
+        self, *, mask: types_pb2.EntryMask | None = None, page_size: int = PAGE_SIZE
+    ) -> AsyncIterator[list[types_pb2.Entry]]:
+        """All entries, page after page in the order of their creation.
+
+        Without a mask with all fields. The page size is halved whenever a
+        page is too large for a message.
+        """
+        token = ""
+        while True:
+            request = entry_pb2.ListEntriesRequest(
+                output_mask=mask, page_size=page_size, page_token=token
+            )
+            try:
+                async with self._caller.call("list") as channel:
+                    response = await _stub(channel).ListEntries(
+                        request, timeout=self._caller.timeout_seconds
+                    )
+            except SpireError as error:
+                if error.code is not grpc.StatusCode.RESOURCE_EXHAUSTED or page_size == 1:
+                    raise
+                page_size //= 2
+                continue
+            if response.entries:
+                yield list(response.entries)
+            token = response.next_page_token
+            if not token:
+                return
+
+    async def get(self, entry_id: str) -> Entry:
+        """One entry. Raises NotFound."""
+        request = entry_pb2.GetEntryRequest(id=entry_id)
+        async with self._caller.call("get") as channel:
+            found = await _stub(channel).GetEntry(request, timeout=self._caller.timeout_seconds)
+        return from_proto(found)
+
+    async def create(self, entries: Sequence[Entry]) -> list[ItemResult]:
+        """Create entries; a result for each, in order.
+
+        Where an entry is in the way the result is AlreadyExists with that
+        entry, also when only its ID is.
+        """
+
+        async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
+            request = entry_pb2.BatchCreateEntryRequest(entries=part)
+            async with self._caller.call("create") as channel:
+                response = await _stub(channel).BatchCreateEntry(
+                    request, timeout=self._caller.timeout_seconds
+                )
+            self._check_length(len(part), len(response.results))
+            return [_item(result.status, result.entry) for result in response.results]
+
+        self._caller.batched("create", len(entries))
+        results = await _convertible(entries, send)
+        for place, (entry, result) in enumerate(zip(entries, results, strict=True)):
+            if isinstance(result, AlreadyExists) and result.existing is None and entry.id:
+                results[place] = await self._with_existing(entry.id, result)
+        return results
+
+    async def update(self, entries: Sequence[Entry], fields: frozenset[str]) -> list[ItemResult]:
+        """Change those attributes of entries, by ID; a result for each, in order."""
+        mask = attribute_mask(fields)
+
+        async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
+            request = entry_pb2.BatchUpdateEntryRequest(entries=part, input_mask=mask)
+            async with self._caller.call("update") as channel:
+                response = await _stub(channel).BatchUpdateEntry(
+                    request, timeout=self._caller.timeout_seconds
+                )
+            self._check_length(len(part), len(response.results))
+            return [_item(result.status, result.entry) for result in response.results]
+
+        self._caller.batched("update", len(entries))
+        return await _convertible(entries, send)
+
+    async def delete(self, ids: Sequence[str]) -> list[SpireError | None]:
+        """Delete entries; for each None, or why not (NotFound when it was not there)."""
+
+        async def send(part: Sequence[str]) -> list[SpireError | None]:
+            request = entry_pb2.BatchDeleteEntryRequest(ids=part)
+            async with self._caller.call("delete") as channel:
+                response = await _stub(channel).BatchDeleteEntry(
+                    request, timeout=self._caller.timeout_seconds
+                )
+            self._check_length(len(part), len(response.results))
+            return [
+                error_of(result.status.code, result.status.message) if result.status.code else None
+                for result in response.results
+            ]
+
+        self._caller.batched("delete", len(ids))
+        return await _split(ids, send)
+
+    async def _with_existing(self, entry_id: str, error: AlreadyExists) -> AlreadyExists:
+        """The error with the entry that has the ID; without it when there is none any more."""
+        try:
+            existing = await self.get(entry_id)
+        except SpireError:
+            return error
+        return AlreadyExists(error.message, code=error.code, existing=existing)
+
+    def _check_length(self, sent: int, received: int) -> None:
+        if sent != received:
+            raise Internal(f"SPIRE gave {received} results for {sent} entries")
+
+
+def _item(status: types_pb2.Status, message: types_pb2.Entry) -> ItemResult:
+    if not status.code:
+        return from_proto(message)
+    error = error_of(status.code, status.message)
+    if isinstance(error, AlreadyExists) and message.id:
+        error.existing = from_proto(message)
+    return error
+
+
+async def _convertible(
+    entries: Sequence[Entry],
+    send: Callable[[Sequence[types_pb2.Entry]], Awaitable[list[ItemResult]]],
+) -> list[ItemResult]:
+    """Send the entries that the protocol can express; the others fail each for itself."""
+    messages: list[types_pb2.Entry] = []
+    results: list[ItemResult | None] = []
+    for entry in entries:
+        try:
+            messages.append(to_proto(entry))
+            results.append(None)
+        except ValueError as error:
+            results.append(InvalidArgument(f"SPIRE cannot be told of this entry: {error}"))
+    sent = iter(await _split(messages, send) if messages else ())
+    return [next(sent) if result is None else result for result in results]
+
+
+async def _split(items: Sequence[T], send: Callable[[Sequence[T]], Awaitable[list[R]]]) -> list[R]:
+    """Send all at once, or in halves of halves when the message is too large."""
+    try:
+        return await send(items)
+    except SpireError as error:
+        if error.code is not grpc.StatusCode.RESOURCE_EXHAUSTED or len(items) < 2:
+            raise
+    middle = len(items) // 2
+    return [*await _split(items[:middle], send), *await _split(items[middle:], send)]
+
+
+def _stub(channel: grpc.aio.Channel) -> "EntryAsyncStub":
+    return entry_pb2_grpc.EntryStub(channel)

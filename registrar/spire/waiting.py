@@ -1,0 +1,49 @@
+"""Waiting for a SPIRE server that is not there yet: with back-off, for ever."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from registrar.spire.errors import SpireError
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 10.0
+_LOG_EVERY = 20
+
+T = TypeVar("T")
+
+
+async def until_done(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    what: str,
+    on_failure: Callable[[SpireError], None] = lambda _: None,
+) -> T:
+    """Try until it succeeds, and return what it gave.
+
+    Any SpireError is waited out: a server that is being installed may refuse
+    us before it knows us. The first failure is logged, then every twentieth,
+    a few minutes apart; ``on_failure`` hears of each.
+    """
+
+    def failed(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if not isinstance(error, SpireError):
+            return
+        on_failure(error)
+        if state.attempt_number == 1 or state.attempt_number % _LOG_EVERY == 0:
+            log.warning(
+                "waiting for the SPIRE server",
+                extra=kv(what=what, why=error.message, attempt=state.attempt_number),
+            )
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(SpireError),
+        wait=wait_exponential_jitter(initial=0.1, max=LONGEST_WAIT_SECONDS, jitter=0.5),
+        before_sleep=failed,
+    )
+    return await retrying(attempt)

@@ -1,0 +1,181 @@
+"""Our own X.509 SVID, from the SPIFFE Workload API of the agent on this node.
+
+One stream, followed for as long as the process lives: the agent sends the
+SVID at once and again whenever it is rotated. Keys stay in memory.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from api.proto import workload_pb2, workload_pb2_grpc
+from registrar.identity.spiffeid import SCHEME, trust_domain_of
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+_METADATA = (("workload.spiffe.io", "true"),)
+_FIRST_MESSAGE_SECONDS = 30.0
+_LONGEST_WAIT_SECONDS = 30.0
+_REOPEN_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class X509Identity:
+    """An X.509 SVID with its key, and whom to believe: all DER.
+
+    ``chain`` starts with the leaf; ``authorities`` are those of the trust
+    domain that was asked for, empty when the agent does not know them.
+    """
+
+    spiffe_id: str
+    chain: tuple[bytes, ...]
+    key: bytes
+    authorities: tuple[bytes, ...]
+
+
+class NoIdentityError(Exception):
+    """The Workload API gave nothing that can be used."""
+
+
+class X509Source:
+    """Follows the Workload API while ``run`` runs.
+
+    ``authorities_of`` is the trust domain whose servers are to be believed;
+    ``on_change`` is called, on the loop, with each new identity.
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        *,
+        authorities_of: str,
+        on_change: Callable[[X509Identity], None] = lambda _: None,
+    ) -> None:
+        self._socket_path = socket_path
+        self._authorities_of = authorities_of
+        self._on_change = on_change
+        self._known = asyncio.Event()
+        self.current: X509Identity | None = None
+        self.problem = "the Workload API has not answered yet"
+
+    async def identity(self) -> X509Identity:
+        """The current identity; waits for the first one."""
+        while self.current is None:
+            await self._known.wait()
+        return self.current
+
+    async def run(self) -> None:
+        """Follow until cancelled; a stream that ends is opened again, with back-off."""
+        address = f"unix:{self._socket_path}"
+        options = [
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 5000),
+            ("grpc.default_authority", "localhost"),
+        ]
+        async with grpc.aio.insecure_channel(address, options=options) as channel:
+            while True:
+                retrying = AsyncRetrying(
+                    retry=retry_if_exception_type(
+                        (grpc.aio.AioRpcError, NoIdentityError, TimeoutError)
+                    ),
+                    wait=wait_exponential_jitter(initial=0.2, max=_LONGEST_WAIT_SECONDS),
+                    before_sleep=self._failed,
+                )
+                async for attempt in retrying:
+                    with attempt:
+                        await self._follow(channel)
+                # It gave us something before it ended: no back-off, but no rush either.
+                await asyncio.sleep(_REOPEN_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+
+    async def _follow(self, channel: grpc.aio.Channel) -> None:
+        """One stream to its end. Raises only when it ends before the first identity."""
+        stub = workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
+        stream = stub.FetchX509SVID(workload_pb2.X509SVIDRequest(), metadata=_METADATA)
+        messages = aiter(stream)
+        try:
+            async with asyncio.timeout(_FIRST_MESSAGE_SECONDS):
+                self._take(await anext(messages, None))
+            try:
+                async for message in messages:
+                    self._take(message)
+            except (grpc.aio.AioRpcError, NoIdentityError) as error:
+                log.info("Workload API stream ended", extra=kv(why=_why(error)))
+        finally:
+            stream.cancel()
+
+    def _take(self, message: workload_pb2.X509SVIDResponse | None) -> None:
+        identity = identity_of(message, self._authorities_of)
+        self.problem = ""
+        if identity == self.current:
+            return
+        self.current = identity
+        self._known.set()
+        self._on_change(identity)
+
+    def _failed(self, state: RetryCallState) -> None:
+        outcome = state.outcome
+        error = outcome.exception() if outcome is not None else None
+        why = _why(error)
+        if self.current is None:
+            self.problem = f"no SVID from the Workload API at {self._socket_path}: {why}"
+        # The first failure, then rarely: attempts are half a minute apart by then.
+        if state.attempt_number == 1 or state.attempt_number % 20 == 0:
+            log.warning(
+                "no SVID from the Workload API",
+                extra=kv(socket=str(self._socket_path), why=why, attempt=state.attempt_number),
+            )
+
+
+def identity_of(message: workload_pb2.X509SVIDResponse | None, authorities_of: str) -> X509Identity:
+    """The default SVID of a message: the first. Raises NoIdentityError for none or nonsense."""
+    if message is None or not message.svids:
+        raise NoIdentityError("the Workload API sent no SVID")
+    svid = message.svids[0]
+    if authorities_of == trust_domain_of(svid.spiffe_id):
+        bundle = svid.bundle
+    else:
+        bundle = message.federated_bundles.get(f"{SCHEME}{authorities_of}", b"")
+    chain = split_der(svid.x509_svid)
+    if not chain or not svid.x509_svid_key:
+        raise NoIdentityError("the Workload API sent an SVID without certificate or key")
+    return X509Identity(svid.spiffe_id, chain, svid.x509_svid_key, split_der(bundle))
+
+
+def split_der(data: bytes) -> tuple[bytes, ...]:
+    """DER values that stand one after the other, apart. Raises NoIdentityError."""
+    values = []
+    start = 0
+    while start < len(data):
+        end = start + _der_length(data, start)
+        if end > len(data):
+            raise NoIdentityError("the Workload API sent a certificate that is cut off")
+        values.append(data[start:end])
+        start = end
+    return tuple(values)
+
+
+def _der_length(data: bytes, start: int) -> int:
+    """The length of the value at ``start``, with its tag and length octets (X.690, 8.1.3)."""
+    header = data[start : start + 2]
+    if len(header) < 2 or header[0] != 0x30:
+        raise NoIdentityError("the Workload API sent something that is no certificate")
+    if header[1] < 0x80:
+        return 2 + header[1]
+    count = header[1] & 0x7F
+    octets = data[start + 2 : start + 2 + count]
+    if not 1 <= count <= 4 or len(octets) < count:
+        raise NoIdentityError("the Workload API sent a certificate of no sensible length")
+    return 2 + count + int.from_bytes(octets, "big")
+
+
+def _why(error: BaseException | None) -> str:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return error.details() or error.code().name
+    return str(error) or type(error).__name__

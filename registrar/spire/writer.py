@@ -1,0 +1,168 @@
+"""The batching writer: everybody writes one entry, the server hears of many at once.
+
+Natural batching: a write goes out at once when no call of its kind is under
+way, and those that come meanwhile go together in the next call. So an idle
+registrar is quick and a busy one efficient, without a timer to tune.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from registrar.identity.entry import Attributes, Entry, EntryKey
+from registrar.spire.convert import DROPPABLE
+from registrar.spire.entries import EntryClient, ItemResult
+from registrar.spire.errors import NotFound, NotLeading, SpireError
+from registrar.spire.lane import Kind, Queues, Result, Write
+from registrar.spire.mirror import EntryMirror
+
+BATCH_SIZE = 500
+"""The most entries in one call."""
+
+_DEFAULTS = Attributes()
+_NO_KEY = EntryKey("", "", ())
+
+
+class EntryWriter:
+    """Writes entries while ``run`` runs, and keeps the mirror true to what the server answers.
+
+    ``gate`` is asked just before each call whether we may write: a process
+    that lost its lease sends nothing more. ``calls_per_kind`` is how many
+    calls of one kind may be under way; writes to one entry never overtake
+    each other, whatever it is. Every failure is that of one entry: a call
+    that fails as a whole fails its entries, each with an error of its own.
+    """
+
+    def __init__(
+        self,
+        client: EntryClient,
+        mirror: EntryMirror,
+        *,
+        gate: Callable[[], bool] = lambda: True,
+        calls_per_kind: int = 1,
+        batch_size: int = BATCH_SIZE,
+    ) -> None:
+        self._client = client
+        self._mirror = mirror
+        self._gate = gate
+        self._calls_per_kind = calls_per_kind
+        self._batch_size = batch_size
+        self._queues = Queues()
+        self._dropped: frozenset[str] = frozenset()
+        self._has_stopped = False
+
+    @property
+    def dropped_fields(self) -> frozenset[str]:
+        """Attributes that we sent and that came back empty: this server does not know them."""
+        return self._dropped
+
+    async def create(self, entry: Entry) -> Entry:
+        """Create an entry and return it as the server holds it. Raises SpireError."""
+        return cast("Entry", await self._submit(Kind.CREATE, entry))
+
+    async def update(self, entry: Entry, fields: frozenset[str]) -> Entry:
+        """Change those attributes and return the entry as the server holds it.
+
+        Raises SpireError: NotFound when there is no such entry any more.
+        """
+        return cast("Entry", await self._submit(Kind.UPDATE, entry, fields))
+
+    async def delete(self, entry_id: str) -> bool:
+        """Delete an entry; False when there was none. Raises SpireError."""
+        return cast("bool", await self._submit(Kind.DELETE, Entry(entry_id, _NO_KEY)))
+
+    async def run(self) -> None:
+        """Send until cancelled; what waits then fails with NotLeading."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for kind in Kind:
+                    for _ in range(self._calls_per_kind):
+                        tasks.create_task(self._work(kind), name=f"spire-{kind.value}")
+        finally:
+            self._has_stopped = True
+            for write in self._queues.waiting():
+                write.fail(_stopped())
+
+    async def _submit(
+        self, kind: Kind, entry: Entry, fields: frozenset[str] = frozenset()
+    ) -> Result:
+        if self._has_stopped:
+            raise _stopped()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._queues.put(Write(kind, entry, future, fields))
+        return await future
+
+    async def _work(self, kind: Kind) -> None:
+        """Send what waits in one lane, batch after batch."""
+        lane = self._queues.lanes[kind]
+        while True:
+            taken = await lane.take(self._batch_size)
+            # Whoever was cancelled before his turn does not want it any more.
+            wanted = [write for write in taken if not write.future.done()]
+            try:
+                if wanted:
+                    await self._send(kind, wanted)
+            finally:
+                for write in taken:
+                    write.fail(_stopped())
+                    self._queues.done(write)
+
+    async def _send(self, kind: Kind, writes: Sequence[Write]) -> None:
+        if not self._gate():
+            for write in writes:
+                write.fail(NotLeading("this process may not write: another one leads"))
+            return
+        with self._mirror.writing(write.entry.id for write in writes):
+            try:
+                if kind is Kind.DELETE:
+                    self._deleted(writes, await self._client.delete([w.entry.id for w in writes]))
+                    return
+                entries = [write.entry for write in writes]
+                if kind is Kind.CREATE:
+                    results = await self._client.create(entries)
+                else:
+                    results = await self._client.update(entries, writes[0].fields)
+            except SpireError as error:
+                for write in writes:
+                    write.fail(error.again())
+                return
+            self._written(writes, results)
+
+    def _written(self, writes: Sequence[Write], results: Sequence[ItemResult]) -> None:
+        for write, result in zip(writes, results, strict=True):
+            if isinstance(result, Entry):
+                self._mirror.wrote(result)
+                self._learn(write, result)
+                write.succeed(result)
+                continue
+            if isinstance(result, NotFound):
+                self._mirror.removed(write.entry.id)
+            write.fail(result)
+
+    def _deleted(self, writes: Sequence[Write], results: Sequence[SpireError | None]) -> None:
+        for write, error in zip(writes, results, strict=True):
+            if error is None or isinstance(error, NotFound):
+                self._mirror.removed(write.entry.id)
+                write.succeed(error is None)
+            else:
+                write.fail(error)
+
+    def _learn(self, write: Write, held: Entry) -> None:
+        """See which attributes came back as they were sent, and which did not come back."""
+        for name in DROPPABLE:
+            if write.kind is Kind.UPDATE and name not in write.fields:
+                continue
+            default = getattr(_DEFAULTS, name)
+            sent = getattr(write.entry.attributes, name)
+            if sent == default:
+                continue
+            got = getattr(held.attributes, name)
+            if got == default:
+                self._dropped |= {name}
+            elif got == sent:
+                # The server was replaced by one that knows it.
+                self._dropped -= {name}
+
+
+def _stopped() -> NotLeading:
+    return NotLeading("the writer has stopped")
