@@ -14,6 +14,7 @@ SCHEME = "spiffe://"
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 _SEGMENT = re.compile(r"[a-zA-Z0-9._-]+")
 _MAX_LENGTH = 2048
+_TRUST_DOMAIN_REMEDY = "use lower case letters, digits, '.', '-' and '_', such as example.org"
 
 
 def check_trust_domain(value: str, *, path: str) -> str:
@@ -23,27 +24,14 @@ def check_trust_domain(value: str, *, path: str) -> str:
     """
     name = value.removeprefix(SCHEME)
     if not _TRUST_DOMAIN.fullmatch(name):
-        raise InvalidField(
-            path,
-            value,
-            "not a trust domain: use lower case letters, digits, '.', '-' and '_', "
-            "such as example.org",
-        )
+        raise InvalidField(path, value, f"not a trust domain: {_TRUST_DOMAIN_REMEDY}")
     return name
 
 
 def check_path(value: str, *, path: str) -> str:
     """The path of a SPIFFE ID, with its leading slash. Raises InvalidField."""
     segments = value.removeprefix("/").split("/")
-    for segment in segments:
-        if segment in {"", ".", ".."} or not _SEGMENT.fullmatch(segment):
-            what = repr(segment) if segment else "an empty segment"
-            raise InvalidField(
-                path,
-                value,
-                f"{what} cannot stand in the path of a SPIFFE ID: use segments of letters, "
-                "digits, '.', '-' and '_', without a slash at the end",
-            )
+    _check_segments(segments, value, path)
     return "/" + "/".join(segments)
 
 
@@ -59,10 +47,13 @@ def check_spiffe_id(value: str, *, path: str, trust_domain: str = "") -> str:
     if len(value) > _MAX_LENGTH:
         raise InvalidField(path, value, f"longer than {_MAX_LENGTH} bytes: shorten the path")
     name, slash, rest = value.removeprefix(SCHEME).partition("/")
-    check_trust_domain(name, path=path)
+    if not _TRUST_DOMAIN.fullmatch(name):
+        raise InvalidField(
+            path, value, f"its trust domain {name!r} is none: {_TRUST_DOMAIN_REMEDY}"
+        )
     if not slash:
         raise InvalidField(path, value, f"a path is missing: write {SCHEME}{name}/<workload>")
-    check_path("/" + rest, path=path)
+    _check_segments(rest.split("/"), value, path)
     if trust_domain and name != trust_domain:
         raise InvalidField(
             path,
@@ -71,6 +62,18 @@ def check_spiffe_id(value: str, *, path: str, trust_domain: str = "") -> str:
             f"write {SCHEME}{trust_domain}/{rest}",
         )
     return value
+
+
+def _check_segments(segments: list[str], value: str, path: str) -> None:
+    for segment in segments:
+        if segment in {"", ".", ".."} or not _SEGMENT.fullmatch(segment):
+            what = repr(segment) if segment else "an empty segment"
+            raise InvalidField(
+                path,
+                value,
+                f"{what} cannot stand in the path of a SPIFFE ID: use segments of letters, "
+                "digits, '.', '-' and '_', without a slash at the end",
+            )
 
 
 def check_workload_id(value: str, *, path: str, trust_domain: str) -> str:

@@ -33,8 +33,10 @@ async def test_an_entry_changed_on_the_server_is_put_right(embedded: Setup) -> N
         changed.dns_names.append("evil.test")
         embedded.spire.state.put(changed)
         await until(
-            lambda: embedded.entries("/web")[0].x509_svid_ttl == 60
-            and not embedded.entries("/web")[0].dns_names
+            lambda: (
+                embedded.entries("/web")[0].x509_svid_ttl == 60
+                and not embedded.entries("/web")[0].dns_names
+            )
         )
 
 

@@ -166,9 +166,7 @@ def small_budget() -> DeletionBudget:
     return DeletionBudget(count=3, fraction=0.2)
 
 
-async def test_a_mass_deletion_waits_for_a_word(
-    setup: Setup, small_budget: DeletionBudget
-) -> None:
+async def test_a_mass_deletion_waits_for_a_word(setup: Setup, small_budget: DeletionBudget) -> None:
     names = [f"n{number}" for number in range(10)]
     async with setup.registrar():
         for name in names:

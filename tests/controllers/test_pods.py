@@ -106,8 +106,10 @@ async def test_a_pod_recreated_under_its_name_gets_a_new_entry(setup: Setup) -> 
         await setup.client.delete(POD.path("default", "web-0") + "?gracePeriodSeconds=0")
         uid = await setup.create_pod("web-0", spiffe="web")
         await until(
-            lambda: [{s.value for s in e.selectors} for e in setup.entries("/web")]
-            == [{f"pod-uid:{uid}", "ns:default"}]
+            lambda: (
+                [{s.value for s in e.selectors} for e in setup.entries("/web")]
+                == [{f"pod-uid:{uid}", "ns:default"}]
+            )
         )
 
 

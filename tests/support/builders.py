@@ -21,7 +21,7 @@ def make_spec(**changes: object) -> ClusterSpiffeIdSpec:
     return msgspec.structs.replace(spec, **changes)
 
 
-def make_cluster_spiffe_id(name: str = "web", **changes: object) -> ClusterSpiffeId:
+def make_cluster_spiffe_id(name: str = "web", /, **changes: object) -> ClusterSpiffeId:
     """A stored ClusterSpiffeId with these fields of its spec changed."""
     return ClusterSpiffeId(
         api_version="spiffeid.spiffe.io/v1beta1",

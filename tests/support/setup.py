@@ -136,7 +136,9 @@ class Setup:
         return [
             entry
             for entry in self.spire.state.entries()
-            if (entry.spiffe_id.path == path if path else not entry.spiffe_id.path.endswith("/node"))
+            if (
+                entry.spiffe_id.path == path if path else not entry.spiffe_id.path.endswith("/node")
+            )
         ]
 
     async def until_entries(self, path: str, number: int) -> list[Entry]:

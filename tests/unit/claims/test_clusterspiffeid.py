@@ -10,9 +10,7 @@ from tests.support.builders import CLUSTER, TRUST_DOMAIN, make_cluster_spiffe_id
 
 
 def claim(**changes: object) -> Claim:
-    return claim_of(
-        make_cluster_spiffe_id(**changes), trust_domain=TRUST_DOMAIN, cluster=CLUSTER
-    )
+    return claim_of(make_cluster_spiffe_id(**changes), trust_domain=TRUST_DOMAIN, cluster=CLUSTER)
 
 
 def test_every_part_of_a_selector_becomes_its_spire_selector() -> None:

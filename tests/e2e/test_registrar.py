@@ -1,0 +1,226 @@
+"""The command as it runs in a cluster: its own process, its own rights, the real API server."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from devcluster.spire.server import SpireServer
+from hack.control_plane import ControlPlane
+from tests.support.control_plane import REGISTRAR
+from tests.support.setup import eventually, until
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.may_block, pytest.mark.timeout(180)]
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATION = """\
+cluster            = "test"
+trust_domain       = "example.org"
+server_socket_path = "{socket}"
+metrics_addr       = "127.0.0.1:0"
+drift_interval     = "1s"
+log_path           = "{log}"
+"""
+ELECTION = """\
+leader_election                = true
+leader_election_namespace      = "spire"
+leader_election_lease_duration = "3s"
+leader_election_renew_deadline = "2s"
+leader_election_retry_period   = "200ms"
+"""
+WEB = """\
+apiVersion: spiffeid.spiffe.io/v1beta1
+kind: ClusterSpiffeId
+metadata: {name: web}
+spec:
+  spiffeId: spiffe://example.org/web
+  selector: {podLabel: {app: web}}
+"""
+
+
+class World:
+    """The real API server with config/default applied, and a SPIRE server."""
+
+    def __init__(self, plane: ControlPlane, spire: SpireServer, folder: Path) -> None:
+        self.plane = plane
+        self.spire = spire
+        self.folder = folder
+
+    async def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl as admin."""
+        return await asyncio.to_thread(self.plane.run_kubectl, *arguments, stdin=stdin)
+
+    def ids(self) -> list[str]:
+        """Paths of the entries, the alias left out."""
+        paths = [entry.spiffe_id.path for entry in self.spire.state.entries()]
+        return sorted(path for path in paths if not path.endswith("/node"))
+
+    @contextlib.asynccontextmanager
+    async def registrar(
+        self, name: str, extra: str = ""
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Run the command with the rights of the manifests' service account."""
+        log = self.folder / f"{name}.log"
+        configuration = self.folder / f"{name}.conf"
+        text = CONFIGURATION.format(socket=self.folder / "spire.sock", log=log)
+        configuration.write_text(text + extra, encoding="utf-8")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "manager",
+            "run",
+            "--config",
+            str(configuration),
+            "--kubeconfig",
+            str(self.plane.kubeconfig_for(REGISTRAR.user, REGISTRAR.groups)),
+            cwd=ROOT,
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
+
+    async def holder(self) -> str:
+        """Who holds the Lease, or the empty text."""
+        text = await self.kubectl(
+            "get", "leases", "-n", "spire", "-o", "jsonpath={.items[*].spec.holderIdentity}"
+        )
+        return text.strip()
+
+
+@pytest_asyncio.fixture
+async def world(real_control_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[World]:
+    """Everything deployed but the Deployment's Pods, for nothing schedules them here."""
+    async with SpireServer.serve(socket_path=tmp_path / "spire.sock") as spire:
+        made = World(real_control_plane, spire, tmp_path)
+        await made.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+        await made.kubectl(
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "crd/clusterspiffeids.spiffeid.spiffe.io",
+            "crd/spireentries.spiffeid.spiffe.io",
+        )
+        yield made
+        for kind in ("clusterspiffeids.spiffeid.spiffe.io", "spireentries.spiffeid.spiffe.io"):
+            await made.kubectl("delete", kind, "--all", "--wait=false")
+
+
+async def test_an_applied_object_gives_the_spire_entry(world: World) -> None:
+    async with world.registrar("one"):
+        await world.kubectl("apply", "-f", "-", stdin=WEB)
+        await world.kubectl(
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=30s",
+            "clusterspiffeids.spiffeid.spiffe.io/web",
+        )
+        assert world.ids() == ["/web"]
+        shown = await world.kubectl("get", "clusterspiffeids.spiffeid.spiffe.io")
+        header, row = shown.splitlines()
+        assert header.split("  ")[0] == "NAME"
+        assert "SPIFFE ID" in header
+        assert "spiffe://example.org/web" in row
+        assert world.spire.state.entries()[-1].id in row
+        assert "True" in row
+        await world.kubectl("delete", "clusterspiffeids.spiffeid.spiffe.io", "web")
+        await until(lambda: world.ids() == [])
+
+
+async def test_the_api_server_refuses_what_a_rule_forbids(world: World) -> None:
+    async def refused(change: str, says: str) -> None:
+        document = WEB.replace("spiffeId: spiffe://example.org/web", change)
+        with pytest.raises(Exception, match="(?s)" + says):
+            await world.kubectl("apply", "-f", "-", stdin=document)
+
+    await refused("spiffeId: spiffe://example.org/spire/server", "reserved")
+    await refused("spiffeId: spiffe://example.org/a/../b", "'.' and '..'")
+    await refused("spiffeId: https://example.org/a", "spec.spiffeId")
+    await refused("spiffeId: spiffe://example.org/a\n  ttl: -1", "spec.ttl")
+    await refused("spiffeId: spiffe://example.org/a\n  dnsNames: ['a b']", r"spec.dnsNames\[0\]")
+
+
+async def test_another_registrar_takes_over_when_the_leader_dies(world: World) -> None:
+    async with world.registrar("one", ELECTION) as one:
+
+        async def is_held() -> bool:
+            return bool(await world.holder())
+
+        await eventually(is_held)
+        first = await world.holder()
+        async with world.registrar("two", ELECTION):
+            await world.kubectl("apply", "-f", "-", stdin=WEB)
+            await until(lambda: world.ids() == ["/web"])
+            one.send_signal(signal.SIGKILL)
+            await world.kubectl("delete", "clusterspiffeids.spiffeid.spiffe.io", "web")
+
+            async def is_taken() -> bool:
+                return await world.holder() not in {"", first}
+
+            await eventually(is_taken)
+            await until(lambda: world.ids() == [])
+
+
+async def test_a_leader_that_is_stopped_in_order_hands_over_at_once(world: World) -> None:
+    long = ELECTION.replace('"3s"', '"60s"').replace('"2s"', '"40s"')
+    async with world.registrar("one", long) as one, world.registrar("two", long):
+
+        async def is_held() -> bool:
+            return bool(await world.holder())
+
+        await eventually(is_held)
+        first = await world.holder()
+        one.terminate()
+        assert await one.wait() == 0
+        await world.kubectl("apply", "-f", "-", stdin=WEB)
+        await until(lambda: world.ids() == ["/web"])
+        assert first
+
+
+async def test_a_paused_leader_does_not_write_when_it_wakes_up(world: World) -> None:
+    async with world.registrar("one", ELECTION) as one:
+
+        async def is_held() -> bool:
+            return bool(await world.holder())
+
+        await eventually(is_held)
+        first = await world.holder()
+        one.send_signal(signal.SIGSTOP)
+        async with world.registrar("two", ELECTION):
+
+            async def is_taken() -> bool:
+                return await world.holder() not in {"", first}
+
+            await eventually(is_taken)
+            one.send_signal(signal.SIGCONT)
+            await world.kubectl("apply", "-f", "-", stdin=WEB)
+            await until(lambda: world.ids() == ["/web"])
+            assert one.returncode is None
+
+
+def test_a_wrong_configuration_stops_the_start_with_the_line(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.conf"
+    wrong.write_text('cluster = "a"\ntrust_domain = "Upper"\nclustr = "b"\n', encoding="utf-8")
+    finished = subprocess.run(
+        [sys.executable, "-m", "manager", "run", "--config", str(wrong)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ.copy(),
+    )
+    assert finished.returncode == 2
+    assert "wrong.conf:2" in finished.stderr
+    assert "'Upper'" in finished.stderr
+    assert "wrong.conf:3" in finished.stderr
+    assert "did you mean cluster?" in finished.stderr
+    assert "server_socket_path" in finished.stderr

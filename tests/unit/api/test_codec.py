@@ -1,0 +1,51 @@
+"""Decoding, merge patches and YAML."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.codec import DecodeError, JSONObject, JSONValue, convert, load_yaml_documents, merge_diff
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
+
+values = st.recursive(
+    st.one_of(st.booleans(), st.integers(-5, 5), st.text(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+objects = st.dictionaries(st.text(max_size=3), values, max_size=4)
+
+
+def merged(old: JSONValue, patch: JSONValue) -> JSONValue:
+    """The algorithm of RFC 7386, section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    result: JSONObject = dict(old) if isinstance(old, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+@given(objects, objects)
+def test_a_merge_patch_makes_the_new_object_out_of_the_old(
+    old: JSONObject, new: JSONObject
+) -> None:
+    assert merged(old, merge_diff(old, new)) == new
+
+
+def test_a_wrong_type_is_named_with_its_path() -> None:
+    with pytest.raises(DecodeError, match=r"\$\.spec\.ttl"):
+        convert({"spec": {"spiffeId": "x", "selector": {}, "ttl": "an hour"}}, ClusterSpiffeId)
+
+
+def test_a_key_given_twice_in_yaml_is_an_error_with_its_line() -> None:
+    with pytest.raises(DecodeError, match=r"line 2: key 'a'"):
+        load_yaml_documents("a: 1\na: 2\n")
+
+
+def test_dates_in_yaml_stay_text() -> None:
+    assert load_yaml_documents("a: 2026-01-01\n---\n---\nb: 1\n") == [{"a": "2026-01-01"}, {"b": 1}]
