@@ -22,11 +22,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 import yaml
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException
-from kubernetes_asyncio.config.incluster_config import (
-    SERVICE_CERT_FILENAME,
-    SERVICE_TOKEN_FILENAME,
-    InClusterConfigLoader,
-)
+from kubernetes_asyncio.config.incluster_config import InClusterConfigLoader
 from kubernetes_asyncio.config.kube_config import (
     ConfigNode,
     KubeConfigLoader,
@@ -40,6 +36,9 @@ log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 60.0
 """How old a token may get before it is read again; a kubelet renews it minutes ahead."""
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes mounts a Pod's token and the cluster's CA."""
 
 LOAD_SECONDS = 30.0
 """How long an exec plugin or an OIDC provider may take."""
@@ -67,17 +66,24 @@ class Credentials:
         self.context = _tls_context(login) if login.host.startswith("https") else None
         self._load = load
         self._tls_files = _read_tls_files(login)
+        self.generation = 0
+        """Counts changes of TLS material: connections of an older one are not to be used again."""
         self._due = time.monotonic() + REFRESH_SECONDS
         self._renewing = asyncio.Lock()
 
     @classmethod
-    async def load(cls, kubeconfig: Path | None) -> "Credentials":
-        """Read the configuration. Raises InvalidField that names what is missing or wrong."""
+    async def load(
+        cls, kubeconfig: Path | None, *, service_account: Path = SERVICE_ACCOUNT
+    ) -> "Credentials":
+        """Read the configuration: the file, or where it is None the mounted service account.
+
+        Raises InvalidField that names what is missing or wrong.
+        """
 
         def load(force: bool) -> Login:  # noqa: FBT001 - passed on as one argument
             return source(force)
 
-        source = _InCluster() if kubeconfig is None else _KubeConfig(kubeconfig)
+        source = _InCluster(service_account) if kubeconfig is None else _KubeConfig(kubeconfig)
         login = await asyncio.to_thread(load, False)  # noqa: FBT003
         try:
             return await asyncio.to_thread(cls, login, load)
@@ -102,10 +108,12 @@ class Credentials:
             try:
                 login = await asyncio.to_thread(self._load, force)
                 files = await asyncio.to_thread(_read_tls_files, login)
-                if self.context is not None and files != self._tls_files:
+                changed = files != self._tls_files
+                if self.context is not None and changed:
                     _load_tls_files(self.context, login)
                     self._tls_files = files
-                if login != self.login:
+                    self.generation += 1
+                if changed or login != self.login:
                     self.login = login
             except (InvalidField, OSError, ssl.SSLError) as error:
                 log.warning("cannot renew the Kubernetes login", extra=kv(error=str(error)))
@@ -115,6 +123,10 @@ class Credentials:
 class _InCluster:
     """The service account that Kubernetes mounts into a Pod."""
 
+    def __init__(self, folder: Path) -> None:
+        self._token = folder / "token"
+        self._ca = folder / "ca.crt"
+
     def __call__(self, force: bool) -> Login:  # noqa: ARG002, FBT001 - files are read each time
         for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
             if not os.environ.get(name):
@@ -123,10 +135,10 @@ class _InCluster:
                     "",
                     "not set: outside of a Pod, name a kubeconfig file",
                 )
-        for name in (SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME):
-            if not Path(name).is_file():
+        for file in (self._token, self._ca):
+            if not file.is_file():
                 raise InvalidField(
-                    name,
+                    str(file),
                     "",
                     "no such file: give the Pod a service account and leave "
                     "automountServiceAccountToken on",
@@ -134,7 +146,7 @@ class _InCluster:
         configuration = Configuration()
         try:
             InClusterConfigLoader(
-                SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME, try_refresh_token=False
+                str(self._token), str(self._ca), try_refresh_token=False
             ).load_and_set(configuration)
         except (ConfigException, OSError) as error:
             raise InvalidField("in-cluster configuration", "", str(error)) from error

@@ -6,8 +6,8 @@ A Session owns its connections. Whatever must not wait behind other traffic
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
@@ -42,9 +42,14 @@ class Session:
     """An authenticated connection pool to one API server; made by ``connect``."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, credentials: Credentials, observer: CallObserver
+        self,
+        open_pool: Callable[[], aiohttp.ClientSession],
+        credentials: Credentials,
+        observer: CallObserver,
     ) -> None:
-        self._http = http
+        self._open_pool = open_pool
+        self._pool = open_pool()
+        self._generation = credentials.generation
         self._credentials = credentials
         self._observer = observer
         self.host = URL(credentials.login.host).authority
@@ -80,6 +85,10 @@ class Session:
             login = await self._credentials.fresh()
             try:
                 response = await self._send(request, limits, login)
+            except aiohttp.ClientSSLError:
+                # The cluster's CA may have been replaced: read it for the next call.
+                await self._credentials.renew(login)
+                raise
             except Unauthorized:
                 # A refused call has done nothing: one more try with a new login is safe.
                 renewed = await self._credentials.renew(login)
@@ -94,6 +103,16 @@ class Session:
             text = str(error) or type(error).__name__
             raise Unavailable(f"{call}: {text}", 0, "Network") from error
 
+    def _current_pool(self) -> aiohttp.ClientSession:
+        """The connections to use: new ones after the client certificate or CA has changed.
+
+        Streams on the older ones go on; the idle ones time out by themselves.
+        """
+        if self._generation != self._credentials.generation:
+            self._generation = self._credentials.generation
+            self._pool = self._open_pool()
+        return self._pool
+
     async def _send(
         self, request: Request, limits: aiohttp.ClientTimeout, login: Login
     ) -> aiohttp.ClientResponse:
@@ -106,7 +125,7 @@ class Session:
         started = time.monotonic()
         code = "<error>"
         try:
-            response = await self._http.request(
+            response = await self._current_pool().request(
                 request.method,
                 URL(target, encoded=True),
                 headers=headers,
@@ -147,13 +166,25 @@ async def connect(
     hears of every call, watches included.
     """
     credentials = await Credentials.load(kubeconfig)
+    async with AsyncExitStack() as pools:
+
+        def open_pool() -> aiohttp.ClientSession:
+            pool = _pool(credentials, user_agent)
+            pools.push_async_callback(pool.close)
+            return pool
+
+        yield Session(open_pool, credentials, observer or Silent())
+
+
+def _pool(credentials: Credentials, user_agent: str) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         # The callers bound their own concurrency; a limit here would let watches starve writes.
         limit=0,
         ssl=credentials.context if credentials.context is not None else True,
+        # Less than the API server's own, so that it does not close one under a write.
         keepalive_timeout=60.0,
     )
-    async with aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=connector,
         # Within a cluster bandwidth is cheaper than the CPU time of compressing.
         headers={
@@ -162,5 +193,4 @@ async def connect(
             "Accept-Encoding": "identity",
         },
         read_bufsize=2**18,
-    ) as http:
-        yield Session(http, credentials, observer or Silent())
+    )

@@ -211,13 +211,12 @@ class Store(Generic[T]):
 
     def observe_broken(self, meta: ObjectMeta, error: str) -> Change[T] | None:
         """The list or watch reports an object that does not decode; the last good one stays."""
-        key = meta.key
-        self._seen = max(self._seen, version_of(meta))
-        if self._deleted.get(key) == meta.uid:
-            return None
+        key, version = meta.key, version_of(meta)
+        self._seen = max(self._seen, version)
         known = self._objects.get(key)
-        self._broken[key] = Broken(meta, error)
-        return Change(key, known, known, error)
+        if known is not None and version_of(known.metadata) > version:
+            return None
+        return self._take_broken(meta, error)
 
     def advance(self, version: int) -> None:
         """A bookmark: everything up to ``version`` has been delivered."""
@@ -226,6 +225,19 @@ class Store(Generic[T]):
     def begin_list(self) -> "Listing[T]":
         """Begin to take in a complete list; call it before the list is requested."""
         return Listing(self, dict(self._deleted))
+
+    def _take_broken(self, meta: ObjectMeta, error: str) -> Change[T] | None:
+        key = meta.key
+        if self._deleted.get(key) == meta.uid:
+            return None
+        old = self._objects.get(key)
+        # A good object of another uid was an earlier one of that name: it is known to be gone.
+        kept = old if old is None or old.metadata.uid == meta.uid else None
+        if kept is None:
+            self.remove(key)
+        self._settle(key)
+        self._broken[key] = Broken(meta, error)
+        return Change(key, old, kept, error)
 
     def _settle(self, key: ObjectKey) -> None:
         self._assumed.discard(key)
@@ -277,11 +289,15 @@ class Listing(Generic[T]):
 
     def take_broken(self, meta: ObjectMeta, error: str) -> Change[T] | None:
         """One listed object that does not decode; None where that is known."""
-        self._present.add(meta.key)
-        known = self._store.broken.get(meta.key)
+        key = meta.key
+        self._present.add(key)
+        known = self._store.broken.get(key)
         if known is not None and known.meta.resource_version == meta.resource_version:
             return None
-        return self._store.observe_broken(meta, error)
+        current = self._store.get(key)
+        if current is not None and self._is_ours(key, current):
+            return None
+        return self._store._take_broken(meta, error)  # noqa: SLF001
 
     def finish(self) -> list[Change[T]]:
         """Take out what the list does not contain; the changes, for announcing."""

@@ -16,6 +16,7 @@ from api.codec import JSONObject, JSONValue, dump_yaml
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
 from registrar.kube.client import KubeClient
+from registrar.kube.config import Credentials
 from registrar.kube.errors import Unavailable
 from registrar.kube.session import connect
 from tests.support.scripted_api import a_namespace_document, json_reply, scripted_api
@@ -103,6 +104,35 @@ async def test_a_server_of_another_ca_is_not_trusted(tmp_path: Path) -> None:
             with pytest.raises(Unavailable, match=r"(?i)certificate"):
                 await KubeClient(session).get(NAMESPACE, KEY)
     assert api.asked == []
+
+
+async def test_a_replaced_ca_is_taken_up_after_the_first_refusal(tmp_path: Path) -> None:
+    old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
+    trusted = tmp_path / "ca.crt"
+    trusted.write_bytes(old.file.read_bytes())
+    async with scripted_api(a_namespace, new.context()) as api:
+        kubeconfig = a_kubeconfig(tmp_path, api.url, {"certificate-authority": str(trusted)})
+        async with connect(kubeconfig, user_agent="test") as session:
+            trusted.write_bytes(new.file.read_bytes())
+            with pytest.raises(Unavailable):
+                await KubeClient(session).get(NAMESPACE, KEY)
+            assert (await KubeClient(session).get(NAMESPACE, KEY)).key == KEY
+
+
+async def test_a_service_account_is_read_again_when_its_token_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    (tmp_path / "ca.crt").write_bytes(Authority(tmp_path, "ours").file.read_bytes())
+    (tmp_path / "token").write_text("one\n")
+    credentials = await Credentials.load(None, service_account=tmp_path)
+    assert credentials.login.host == "https://[fd00::1]:443"
+    assert credentials.login.authorization == "Bearer one"
+    (tmp_path / "token").write_text("two\n")
+    renewed = await credentials.renew(credentials.login)
+    assert renewed.authorization == "Bearer two"
+    assert credentials.login is renewed
 
 
 async def test_verification_can_be_turned_off_by_the_kubeconfig(tmp_path: Path) -> None:
