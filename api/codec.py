@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
-JSONObject: TypeAlias = "dict[str, JSONValue]"
+JSONObject: TypeAlias = dict[str, "JSONValue"]
 
 T = TypeVar("T")
 

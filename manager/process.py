@@ -132,7 +132,9 @@ class Process:
 
     async def _make_elector(self, election: LeaderElection, session: Session) -> LeaderElector:
         """The elector, on a connection of its own."""
-        namespace = election.namespace or await asyncio.to_thread(_own_namespace)
+        namespace = election.namespace
+        if namespace is None:
+            namespace = await asyncio.to_thread(_own_namespace)
         return LeaderElector(
             KubeClient(session),
             namespace=namespace,

@@ -79,10 +79,11 @@ class SpireSide:
         adopted = adopted_entries(records, prefix, self._settings.class_name)
         mirror = EntryMirror(client, is_ours=lambda id_: is_ours(prefix, id_) or id_ in adopted)
         await until_done(mirror.load, what="reading its entries")
-        for id_, key in adopted.items():
+        for id_, key in list(adopted.items()):
             entry = mirror.own.get(id_)
             if entry is not None and entry.key != key:
                 # The record speaks of another entry than the one that has the ID.
+                del adopted[id_]
                 mirror.disown(id_)
         writer = EntryWriter(client, mirror, gate=self._is_leading, observer=self._metrics.spire)
         async with writer.running():

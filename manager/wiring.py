@@ -1,7 +1,7 @@
 """The one list of controllers: which reconciler works on which queue, and who wakes whom."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -71,7 +71,7 @@ class Controllers:
     release: ReleasePass
     drift: DriftCheck
 
-    def runs(self) -> Iterator[Callable[[], Awaitable[None]]]:
+    def runs(self) -> Iterator[Callable[[], Coroutine[None, None, None]]]:
         """The loops to run."""
         yield self.claims.run
         yield self.entries.run

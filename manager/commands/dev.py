@@ -57,19 +57,19 @@ def main(arguments: argparse.Namespace) -> int:
     if not _SAMPLES.is_dir():
         print("spire-registrar dev: the samples are missing: run it in a checkout", file=sys.stderr)
         return 1
+    code = 0
     with tempfile.TemporaryDirectory(prefix="spire-registrar-") as folder:
         try:
             asyncio.run(_demo(Path(folder), once=arguments.once, port=arguments.port))
         except* DemoFailed as failures:
-            for failure in failures.exceptions:
-                print(f"FAILED: {failure}", file=sys.stderr)
+            code = 1
+            print(f"FAILED: {failures.exceptions[0]}", file=sys.stderr)
             log = Path(folder) / "registrar.log"
             if log.exists():
                 print(log.read_text(encoding="utf-8")[-4000:], file=sys.stderr)
-            return 1
         except* (KeyboardInterrupt, asyncio.CancelledError):
             print()
-    return 0
+    return code
 
 
 async def _demo(folder: Path, *, once: bool, port: int) -> None:

@@ -5,19 +5,28 @@ from collections.abc import Callable, Sequence
 from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID
 from api.meta import find_condition
-from api.proto.types_pb2 import SPIFFEID, Entry, Selector
+from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector
 from api.spiffeid.v1beta1.clusterspiffeid import POD_NAME_ANNOTATION
 from devcluster.cluster import Cluster
 from manager.demo.view import View
 
 _SECONDS = 10.0
 _TTL = 1234
+_PARTNER = "partner.example"
 _MANUAL = Entry(
     id="made-by-hand",
     spiffe_id=SPIFFEID(trust_domain="example.org", path="/made-by-hand"),
     parent_id=SPIFFEID(trust_domain="example.org", path="/spire/server"),
     selectors=[Selector(type="unix", value="uid:0")],
 )
+
+_LABELLED_POD: JSONObject = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "orders-1", "namespace": "shop", "labels": {"spiffe": "orders"}},
+    "spec": {"containers": [{"name": "server", "image": "registry.k8s.io/pause:3.10"}]},
+}
+"""For the pod controller, which the demo runs with pod_label = "spiffe"."""
 
 
 class DemoFailed(Exception):  # noqa: N818 - says what happened
@@ -35,15 +44,16 @@ class Scenario:
         """Apply the samples and wait until each has its entry. Raises DemoFailed."""
         view = self._view
         self._cluster.spire.state.put(_MANUAL)
+        self._cluster.spire.state.bundles[_PARTNER] = Bundle(trust_domain=_PARTNER)
         view.heading("applying config/samples: ClusterSpiffeIds and Pods")
-        await self._cluster.apply(samples)
+        await self._cluster.apply([*samples, _LABELLED_POD])
         wanted = {name_of(d) for d in samples if d["kind"] == CLUSTER_SPIFFE_ID.kind}
-        pods = {name_of(d) for d in samples if d["kind"] == "Pod" and _is_labelled(d)}
         await self._expect(
             "every ClusterSpiffeId and labelled Pod has its entry",
             lambda: (
                 wanted <= {n for n in view.cluster_spiffe_ids if self._is_set(n)}
-                and pods <= {self._pod_of(n) for n in view.cluster_spiffe_ids if self._is_set(n)}
+                and {name_of(_LABELLED_POD)}
+                <= {self._pod_of(n) for n in view.cluster_spiffe_ids if self._is_set(n)}
             ),
         )
 
@@ -124,9 +134,3 @@ def name_of(document: JSONObject) -> str:
     """The name of a document."""
     metadata = document["metadata"]
     return str(metadata["name"]) if isinstance(metadata, dict) else ""
-
-
-def _is_labelled(document: JSONObject) -> bool:
-    metadata = document["metadata"]
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return isinstance(labels, dict) and "spiffe" in labels
