@@ -21,7 +21,7 @@ class CallObserver(Protocol):
         ...
 
     def batched(self, method: str, size: int) -> None:
-        """A call carried that many entries."""
+        """The writer gathered that many entries for one call."""
         ...
 
 
@@ -57,10 +57,6 @@ class Caller:
         self._channels = channels
         self._observer = observer
         self.timeout_seconds = timeout_seconds
-
-    def batched(self, method: str, size: int) -> None:
-        """Tell the observer how many entries a call carries."""
-        self._observer.batched(method, size)
 
     @asynccontextmanager
     async def call(self, method: str) -> AsyncIterator[grpc.aio.Channel]:

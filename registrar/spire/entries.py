@@ -1,6 +1,6 @@
 """The client of the Entry API: pages, and batches with a result for each item."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import grpc
@@ -44,7 +44,7 @@ class EntryClient:
 
     async def pages(
         self, *, mask: types_pb2.EntryMask | None = None, page_size: int = PAGE_SIZE
-    ) -> AsyncIterator[list[types_pb2.Entry]]:
+    ) -> AsyncGenerator[list[types_pb2.Entry], None]:
         """All entries, page after page in the order of their creation.
 
         Without a mask with all fields. The page size is halved whenever a
@@ -94,7 +94,6 @@ class EntryClient:
             self._check_length(len(part), len(response.results))
             return [_item(result.status, result.entry) for result in response.results]
 
-        self._caller.batched("create", len(entries))
         results = await _convertible(entries, send)
         for place, (entry, result) in enumerate(zip(entries, results, strict=True)):
             if isinstance(result, AlreadyExists) and result.existing is None and entry.id:
@@ -114,7 +113,6 @@ class EntryClient:
             self._check_length(len(part), len(response.results))
             return [_item(result.status, result.entry) for result in response.results]
 
-        self._caller.batched("update", len(entries))
         return await _convertible(entries, send)
 
     async def delete(self, ids: Sequence[str]) -> list[SpireError | None]:
@@ -132,7 +130,6 @@ class EntryClient:
                 for result in response.results
             ]
 
-        self._caller.batched("delete", len(ids))
         return await _split(ids, send)
 
     async def _with_existing(self, entry_id: str, error: AlreadyExists) -> AlreadyExists:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from registrar.spire.errors import SpireError
 from registrar.telemetry.logging import kv
@@ -43,7 +43,7 @@ async def until_done(
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(SpireError),
-        wait=wait_exponential_jitter(initial=0.1, max=LONGEST_WAIT_SECONDS, jitter=0.5),
+        wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_SECONDS),
         before_sleep=failed,
     )
     return await retrying(attempt)

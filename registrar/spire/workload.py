@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from api.proto import workload_pb2, workload_pb2_grpc
 from registrar.identity.spiffeid import SCHEME, trust_domain_of
@@ -85,7 +85,7 @@ class X509Source:
                     retry=retry_if_exception_type(
                         (grpc.aio.AioRpcError, NoIdentityError, TimeoutError)
                     ),
-                    wait=wait_exponential_jitter(initial=0.2, max=_LONGEST_WAIT_SECONDS),
+                    wait=wait_random_exponential(initial=0.2, max=_LONGEST_WAIT_SECONDS),
                     before_sleep=self._failed,
                 )
                 async for attempt in retrying:

@@ -6,10 +6,13 @@ registrar is quick and a busy one efficient, without a timer to tune.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import cast
 
 from registrar.identity.entry import Attributes, Entry, EntryKey
+from registrar.spire.background import background
+from registrar.spire.calls import CallObserver, Unobserved
 from registrar.spire.convert import DROPPABLE
 from registrar.spire.entries import EntryClient, ItemResult
 from registrar.spire.errors import NotFound, NotLeading, SpireError
@@ -39,12 +42,14 @@ class EntryWriter:
         mirror: EntryMirror,
         *,
         gate: Callable[[], bool] = lambda: True,
+        observer: CallObserver | None = None,
         calls_per_kind: int = 1,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         self._client = client
         self._mirror = mirror
         self._gate = gate
+        self._observer = observer or Unobserved()
         self._calls_per_kind = calls_per_kind
         self._batch_size = batch_size
         self._queues = Queues()
@@ -71,8 +76,15 @@ class EntryWriter:
         """Delete an entry; False when there was none. Raises SpireError."""
         return cast("bool", await self._submit(Kind.DELETE, Entry(entry_id, _NO_KEY)))
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """``run`` in the background, until the block is left."""
+        async with background() as tasks:
+            tasks.create_task(self.run(), name="spire-writer")
+            yield
+
     async def run(self) -> None:
-        """Send until cancelled; what waits then fails with NotLeading."""
+        """Send until cancelled; what waits then fails with NotLeading, as does what comes later."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 for kind in Kind:
@@ -112,6 +124,7 @@ class EntryWriter:
             for write in writes:
                 write.fail(NotLeading("this process may not write: another one leads"))
             return
+        self._observer.batched(kind.value, len(writes))
         with self._mirror.writing(write.entry.id for write in writes):
             try:
                 if kind is Kind.DELETE:
