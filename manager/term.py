@@ -70,17 +70,20 @@ class Term:
         book, stores, controllers = self.book, self._world.stores, self.controllers
         for key in book.index.replace(self._alias.source, [self._alias]):
             book.wake.entry(key)
+        for found in [
+            *stores.cluster_spiffe_ids.store.keys(),
+            *stores.cluster_spiffe_ids.store.broken,
+        ]:
+            book.wake.claims(found.name)
+        await controllers.claims.settled()
         if controllers.pods is not None:
+            # After the claims, so that what belongs to a Pod that is gone is released in order.
             for pod in list(stores.pods.store.keys()):
                 book.wake.pod(pod)
             for obj in list(stores.cluster_spiffe_ids.store.values()):
                 self._wake_pod(obj)
             await controllers.pods.settled()
-        for found in list(stores.cluster_spiffe_ids.store.keys()):
-            book.wake.claims(found.name)
-        for found in stores.cluster_spiffe_ids.store.broken:
-            book.wake.claims(found.name)
-        await controllers.claims.settled()
+            await controllers.claims.settled()
         for found in list(stores.spire_entries.store.keys()):
             book.wake.record(found.name)
         controllers.drift.sweep()

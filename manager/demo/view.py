@@ -17,7 +17,7 @@ from devcluster.cluster import Cluster
 
 T = TypeVar("T", bound=KubeObject)
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.01
 _COLOURS = {"+": "32", "~": "33", "-": "31", "!": "31", "=": "1"}
 
 

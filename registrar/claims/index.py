@@ -7,9 +7,12 @@ delete); only then they are dropped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.identity.entry import EntryKey
+
+T = TypeVar("T")
 
 
 class ClaimIndex:
@@ -20,6 +23,7 @@ class ClaimIndex:
         self._retiring: dict[Source, dict[EntryKey, Claim]] = {}
         self._by_key: dict[EntryKey, dict[Source, Claim]] = {}
         self._by_spiffe_id: dict[str, set[EntryKey]] = {}
+        self._privileged: dict[str, set[tuple[Source, EntryKey]]] = {}
 
     def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
         """Replace what ``source`` claims; keys that it gives up begin to retire."""
@@ -35,16 +39,12 @@ class ClaimIndex:
             touched.add(key)
         self._store(self._current, source, new)
         self._store(self._retiring, source, retiring)
-        for key in touched:
-            self._link(source, key)
-        return touched
+        return self._linked(source, touched)
 
     def remove(self, source: Source) -> set[EntryKey]:
         """Forget a source that is known to be gone, retiring claims included."""
         touched = set(self._current.pop(source, ())) | set(self._retiring.pop(source, ()))
-        for key in touched:
-            self._link(source, key)
-        return touched
+        return self._linked(source, touched)
 
     def settle(self, source: Source, is_set: Callable[[EntryKey], bool]) -> set[EntryKey]:
         """Drop the retiring claims of ``source`` if all its current entries are set."""
@@ -53,9 +53,7 @@ class ClaimIndex:
         if not all(is_set(key) for key in self._current.get(source, ())):
             return set()
         touched = set(self._retiring.pop(source))
-        for key in touched:
-            self._link(source, key)
-        return touched
+        return self._linked(source, touched)
 
     def claims(self, key: EntryKey) -> list[Claim]:
         """All claims on an entry, the one that decides its attributes first.
@@ -104,12 +102,7 @@ class ClaimIndex:
 
     def is_privileged(self, spiffe_id: str) -> bool:
         """Whether a claim other than a Pod's makes this SPIFFE ID admin or downstream."""
-        return any(
-            claim.origin is not Origin.POD
-            and (claim.attributes.admin or claim.attributes.downstream)
-            for key in self._by_spiffe_id.get(spiffe_id, ())
-            for claim in self._by_key[key].values()
-        )
+        return spiffe_id in self._privileged
 
     @staticmethod
     def _store(
@@ -120,19 +113,42 @@ class ClaimIndex:
         else:
             table.pop(source, None)
 
+    def _linked(self, source: Source, keys: set[EntryKey]) -> set[EntryKey]:
+        """Link those keys; gives them and all whose SPIFFE ID became privileged, or no more."""
+        touched = set(keys)
+        for key in keys:
+            was_privileged = self.is_privileged(key.spiffe_id)
+            self._link(source, key)
+            if self.is_privileged(key.spiffe_id) != was_privileged:
+                touched |= self.keys_of(key.spiffe_id)
+        return touched
+
     def _link(self, source: Source, key: EntryKey) -> None:
-        """Bring the lookup by key in line with what the source claims or retires."""
+        """Bring the lookups in line with what the source claims or retires."""
         claim = self._current.get(source, {}).get(key) or self._retiring.get(source, {}).get(key)
         held = self._by_key.setdefault(key, {})
         if claim is None:
             held.pop(source, None)
         else:
             held[source] = claim
-        if held:
-            self._by_spiffe_id.setdefault(key.spiffe_id, set()).add(key)
-            return
-        del self._by_key[key]
-        same_id = self._by_spiffe_id.get(key.spiffe_id, set())
-        same_id.discard(key)
-        if not same_id:
-            self._by_spiffe_id.pop(key.spiffe_id, None)
+        is_privileged = (
+            claim is not None
+            and claim.origin is not Origin.POD
+            and (claim.attributes.admin or claim.attributes.downstream)
+        )
+        _mark(self._privileged, key.spiffe_id, (source, key), present=is_privileged)
+        _mark(self._by_spiffe_id, key.spiffe_id, key, present=bool(held))
+        if not held:
+            del self._by_key[key]
+
+
+def _mark(table: dict[str, set[T]], name: str, value: T, *, present: bool) -> None:
+    """Put a value into the set of that name, or out of it; an empty set goes."""
+    if present:
+        table.setdefault(name, set()).add(value)
+        return
+    values = table.get(name)
+    if values is not None:
+        values.discard(value)
+        if not values:
+            del table[name]

@@ -67,7 +67,7 @@ async def test_an_entry_that_spire_refuses_is_reported_and_harms_no_other(
 ) -> None:
     async with embedded.registrar():
         embedded.spire.faults.fail_entry(
-            lambda entry: entry.spiffe_id.path == "/bad", grpc.StatusCode.INVALID_ARGUMENT, "no"
+            lambda entry: entry.spiffe_id.path == "/bad", code=grpc.StatusCode.INVALID_ARGUMENT
         )
         await embedded.apply("bad")
         await embedded.apply("web")
@@ -104,7 +104,7 @@ async def test_spire_may_go_and_come_back(embedded: Setup) -> None:
 
 async def test_a_refusing_spire_is_asked_again(embedded: Setup) -> None:
     async with embedded.registrar():
-        embedded.spire.faults.fail("BatchCreateEntry", 3, grpc.StatusCode.UNAVAILABLE, "busy")
+        embedded.spire.faults.fail("BatchCreateEntry", times=3)
         await embedded.apply("web")
         await embedded.until_ready("web")
 
