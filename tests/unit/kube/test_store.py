@@ -146,6 +146,21 @@ def test_a_list_does_not_take_out_what_was_created_after_it() -> None:
     assert store.get(KEY) is not None
 
 
+def test_a_list_does_not_undo_an_own_write_that_is_newer() -> None:
+    store = a_store()
+    listed(store, 5, a_namespace(version=4, team="blue"))
+    assert store.assume(a_namespace(version=8, team="red"))
+    assert listed(store, 6, a_namespace(version=4, team="blue")) == []
+    assert store.by_index("team", "red") == {KEY}
+
+
+def test_a_stale_event_does_not_break_a_newer_own_write() -> None:
+    store = a_store()
+    assert store.assume(a_namespace(version=8))
+    assert store.observe_broken(a_namespace(version=6).metadata, "bad field") is None
+    assert not store.broken
+
+
 def test_a_list_takes_out_an_assumed_object_that_is_older_than_the_list() -> None:
     store = a_store()
     assert store.assume(a_namespace(version=6))

@@ -7,7 +7,7 @@ from api.core import Namespace
 from api.meta import ObjectMeta
 from registrar.kube.store import Listing, Store, version_of
 
-NAMES = st.sampled_from(["a", "b", "c"])
+NAMES = st.sampled_from(["a", "b"])
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -98,6 +98,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.listing is None)
     @rule()
+    def the_watch_catches_up(self) -> None:
+        while self.delivered < len(self.events):
+            self.the_watch_delivers()
+
+    @precondition(lambda self: self.listing is None)
+    @rule()
     def a_list_is_requested(self) -> None:
         self.listing = self.store.begin_list()
 
@@ -115,7 +121,8 @@ class StoreMachine(RuleBasedStateMachine):
         version, delivered, items = self.snapshot
         self.listing.begin(version)
         for obj, broken in items:
-            if self.replies and data.draw(st.booleans()):
+            reply_now = data.draw(st.booleans())
+            if self.replies and reply_now:
                 self.a_reply_arrives(data)
             if broken:
                 self.listing.take_broken(obj.metadata, "unreadable")
@@ -144,4 +151,5 @@ class StoreMachine(RuleBasedStateMachine):
             assert version_of(obj.metadata) <= self.version
 
 
+# The orders that matter are rare: the fast profile finds blunders, the deep one the rest.
 TestStoreMachine = StoreMachine.TestCase
