@@ -45,7 +45,14 @@ class Authority:
     def __init__(self, trust_domain: str) -> None:
         self.trust_domain = trust_domain
         self._key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "SPIRE")])
+        # Its own serial number is part of an authority's name, so that no SVID has the same.
+        serial = str(x509.random_serial_number())
+        name = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "SPIFFE"),
+                x509.NameAttribute(NameOID.SERIAL_NUMBER, serial),
+            ]
+        )
         self.certificate = (
             _builder(name, name, f"spiffe://{trust_domain}", self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -77,6 +84,9 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
                 critical=False,

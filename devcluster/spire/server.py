@@ -1,5 +1,6 @@
 """The embedded SPIRE server on its sockets."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -115,7 +116,7 @@ class SpireServer:
         bundle_pb2_grpc.add_BundleServicer_to_server(bundles, server)
         domains = TrustDomainService(self.state, self.published)
         trustdomain_pb2_grpc.add_TrustDomainServicer_to_server(domains, server)
-        self.socket_path.unlink(missing_ok=True)
+        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
         server.add_insecure_port(f"unix:{self.socket_path}")
         if self._tcp is not None:
             self._add_tcp_port(server, self._tcp)
@@ -127,7 +128,7 @@ class SpireServer:
         server, self._server = self._server, None
         if server is not None:
             await server.stop(grace=None)
-        self.socket_path.unlink(missing_ok=True)
+        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
 
     def _add_tcp_port(self, server: grpc.aio.Server, tcp: TLSOptions) -> None:
         spiffe_id = tcp.spiffe_id or f"spiffe://{self.trust_domain}/spire/server"

@@ -45,7 +45,7 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
 
     async def start(self) -> None:
         """Serve on the same socket as before."""
-        self.socket_path.unlink(missing_ok=True)
+        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
         server = grpc.aio.server()
         workload_pb2_grpc.add_SpiffeWorkloadAPIServicer_to_server(self, server)
         server.add_insecure_port(f"unix:{self.socket_path}")
@@ -57,7 +57,7 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
         server, self._server = self._server, None
         if server is not None:
             await server.stop(grace=None)
-        self.socket_path.unlink(missing_ok=True)
+        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
 
     def rotate(self) -> SVID:
         """Issue a new SVID and send it down every open stream."""

@@ -41,10 +41,10 @@ class _Dial:
 
 
 class Connection:
-    """Where calls find their channel. Make it with ``open_connection``."""
+    """Where calls find their channel. Make it with ``open_connection``; ``target`` is dialled."""
 
     def __init__(self, target: str, relay: Relay | None = None) -> None:
-        self._target = target
+        self.target = target
         self._relay = relay
         self._dial = _Dial(target)
         self._retired: set[_Dial] = set()
@@ -53,6 +53,11 @@ class Connection:
     def problem(self) -> str:
         """Why the last TLS connection failed; empty when none did or there is no TLS."""
         return self._relay.problem if self._relay is not None else ""
+
+    @property
+    def current(self) -> grpc.aio.Channel:
+        """The channel that the next call goes over; calls ask for it with ``use``."""
+        return self._dial.channel
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[grpc.aio.Channel]:
@@ -69,7 +74,7 @@ class Connection:
 
     def redial(self) -> None:
         """Send the calls from now on over a new channel."""
-        before, self._dial = self._dial, _Dial(self._target)
+        before, self._dial = self._dial, _Dial(self.target)
         before.is_retired = True
         self._retired.add(before)
 

@@ -85,7 +85,7 @@ class X509Source:
                     retry=retry_if_exception_type(
                         (grpc.aio.AioRpcError, NoIdentityError, TimeoutError)
                     ),
-                    wait=wait_random_exponential(initial=0.2, max=_LONGEST_WAIT_SECONDS),
+                    wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_SECONDS),
                     before_sleep=self._failed,
                 )
                 async for attempt in retrying:
