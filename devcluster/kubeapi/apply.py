@@ -71,7 +71,7 @@ def _remove(
 ) -> None:
     """Takes the paths out of the document, except where someone owns them or what is below."""
     needed = {path[:length] for path in kept for length in range(1, len(path) + 1)}
-    for path in sorted(gone - needed, key=lambda path: (-len(path), path)):
+    for path in sorted(gone - needed, key=lambda path: (len(path), path)):
         _remove_path(document, schema, path)
         for length in range(len(path) - 1, 1, -1):
             if path[:length] in needed or not _is_empty(document, schema, path[:length]):

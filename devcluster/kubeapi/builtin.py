@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from devcluster.kubeapi.documents import JSONObject, decode, obj
 from devcluster.kubeapi.protobuf import Messages
 from devcluster.kubeapi.resources import Resource
-from devcluster.kubeapi.schema import Schema, parse
+from devcluster.kubeapi.schema import ANYTHING, Schema, parse
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -112,7 +112,10 @@ class Builtins:
         """
         found = self._parsed.get(name)
         if found is None:
-            found = self._parsed[name] = parse(obj(self.sources[name]), self.schema)
+            source = obj(self.sources[name])
+            # An object of which nothing is said holds anything, such as FieldsV1.
+            is_free = source == {"type": "object"}
+            found = self._parsed[name] = ANYTHING if is_free else parse(source, self.schema)
         return found
 
     def resources(self) -> list[Resource]:

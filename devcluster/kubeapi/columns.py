@@ -256,6 +256,11 @@ def _job_status(document: JSONObject) -> JSONValue:
     return "Running"
 
 
+def _audiences(document: JSONObject) -> JSONValue:
+    listed = objects(document, "spec", "tokenRequests")
+    return _joined([text(request, "audience") for request in listed], "<unset>")
+
+
 def _completions(document: JSONObject) -> JSONValue:
     done = at(document, "status", "succeeded")
     wanted = at(document, "spec", "completions")
@@ -384,6 +389,16 @@ COLUMNS: Mapping[str, tuple[Shown, ...]] = {
         AGE,
         *_TEMPLATE,
         _SELECTOR,
+    ),
+    "CSIDriver": (
+        NAME,
+        Shown("AttachRequired", lambda d: at(d, "spec", "attachRequired"), type="boolean"),
+        Shown("PodInfoOnMount", lambda d: at(d, "spec", "podInfoOnMount"), type="boolean"),
+        Shown("StorageCapacity", lambda d: at(d, "spec", "storageCapacity"), type="boolean"),
+        Shown("TokenRequests", _audiences),
+        Shown("RequiresRepublish", lambda d: at(d, "spec", "requiresRepublish"), type="boolean"),
+        Shown("Modes", lambda d: _joined(texts(d, "spec", "volumeLifecycleModes"), "Persistent")),
+        AGE,
     ),
     "NetworkPolicy": (
         NAME,

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import msgspec
 
-JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
-JSONObject: TypeAlias = dict[str, "JSONValue"]
+JSONValue: TypeAlias = dict[str, "JSONValue"] | list["JSONValue"] | str | int | float | bool | None
+JSONObject: TypeAlias = dict[str, JSONValue]
 
 DecodeError = msgspec.DecodeError
 

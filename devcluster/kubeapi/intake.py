@@ -1,7 +1,6 @@
 """From the bytes of a request to a document that fits its kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import yaml
 
@@ -16,19 +15,12 @@ from devcluster.kubeapi.documents import (
     text,
 )
 from devcluster.kubeapi.resources import Resource
-from devcluster.kubeapi.schema import Schema
-from devcluster.kubeapi.status import APIError, bad_request
+from devcluster.kubeapi.schema import ANYTHING, Schema
+from devcluster.kubeapi.status import APIError, Cause, bad_request, invalid
 
 _GO_TYPES = {"string": "string", "integer": "int64", "boolean": "bool", "number": "float64"}
+_OPTIONAL_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")
 _GO_VALUES = {"integer": "number", "boolean": "bool", "null": "nil"}
-
-
-@dataclass(slots=True)
-class Intake:
-    """A document on its way in, and what its sender should be told."""
-
-    document: JSONObject
-    warnings: list[str] = field(default_factory=list)
 
 
 def read_json(body: bytes, content_type: str) -> JSONValue:
@@ -78,6 +70,11 @@ def check_type(resource: Resource, document: JSONObject) -> None:
             f"the object provided is unrecognized (must be of type {resource.kind}):"
             f" Object '{missing}' is missing in '{shown}'"
         )
+    if kind and kind != resource.kind and resource.custom:
+        cause = Cause(
+            "FieldValueInvalid", f'Invalid value: "{kind}": must be {resource.kind}', "kind"
+        )
+        raise invalid(resource.group, kind, text(document, "metadata", "name"), [cause])
     if kind and kind != resource.kind:
         raise bad_request(
             f'{kind} in version "{version}" cannot be handled as a {resource.kind}:'
@@ -102,14 +99,17 @@ def shape(resource: Resource, document: JSONObject, field_validation: str) -> li
         APIError: There are unknown fields and the sender is strict, or a field of a built-in
             kind holds a value of the wrong type.
     """
-    make_child(document, "metadata")
+    meta = make_child(document, "metadata")
+    for name in _OPTIONAL_METADATA:
+        if meta.get(name) in (None, [], {}):
+            meta.pop(name, None)
     if resource.custom:
         dropped = shaping.prune(document, resource.schema)
         _drop_nulls(document, resource.schema)
     else:
         _check_types(resource, document)
         dropped = shaping.prune(document, resource.schema)
-        _drop_all_nulls(document)
+        _tidy(document, resource.schema)
     problems = [f'unknown field "{path}"' for path in sorted(dropped)]
     if problems and field_validation == "Strict":
         raise strict_error(resource, problems)
@@ -152,18 +152,22 @@ def _misfits(value: JSONValue, schema: Schema, path: str) -> list[tuple[str, JSO
     return found
 
 
-def _drop_all_nulls(value: JSONValue) -> None:
-    """A built-in kind takes a null for an absent field."""
+def _tidy(value: JSONValue, schema: Schema) -> None:
+    """Takes out what a built-in kind does not tell from an absent field: nulls, empty lists and
+    maps that are not required.
+    """
     if isinstance(value, dict):
-        for key in [key for key, item in value.items() if item is None]:
-            del value[key]
-        for item in value.values():
-            if isinstance(item, dict | list):
-                _drop_all_nulls(item)
+        for key, item in list(value.items()):
+            known = schema.fields.get(key, schema.values or ANYTHING)
+            is_bag = known.values is not None or known.items is not None
+            if item is None or (not item and is_bag and key not in schema.required):
+                del value[key]
+            elif isinstance(item, dict | list):
+                _tidy(item, known)
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, dict | list):
-                _drop_all_nulls(item)
+                _tidy(item, schema.items or ANYTHING)
 
 
 def _drop_nulls(value: JSONValue, schema: Schema) -> None:

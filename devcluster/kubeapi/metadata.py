@@ -116,8 +116,8 @@ def _check_annotations(annotations: JSONObject) -> list[Cause]:
 
 def _check_owners(metadata: JSONObject) -> list[Cause]:
     causes: list[Cause] = []
-    for index, owner in enumerate(seq(metadata.get("ownerReferences"))):
-        field = f"metadata.ownerReferences[{index}]"
+    for owner in seq(metadata.get("ownerReferences")):
+        field = "metadata.ownerReferences"
         for name in ("apiVersion", "kind", "name", "uid"):
             if not text(owner, name):
                 rule = 'Invalid value: "": must not be empty'

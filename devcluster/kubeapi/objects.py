@@ -30,6 +30,7 @@ from devcluster.kubeapi.status import (
     forbidden,
     invalid,
     not_found,
+    unclassified,
 )
 from devcluster.kubeapi.storage import ObjectKey, Store, Stored
 
@@ -107,7 +108,7 @@ class Objects:
                 f" request"
             )
         if text(meta, "resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise unclassified("resourceVersion should not be set on objects to be created")
         warnings = intake.shape(resource, document, options.field_validation)
         meta = make_child(document, "metadata")
         base = text(meta, "generateName")

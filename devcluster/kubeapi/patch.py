@@ -4,7 +4,7 @@ Each takes a document that it may change and gives the patched one. Server-side 
 `apply.py`.
 """
 
-from devcluster.kubeapi.documents import JSONObject, JSONValue, copy_of, encode, obj, text
+from devcluster.kubeapi.documents import JSONObject, JSONValue, copy_of, encode, obj, seq, text
 from devcluster.kubeapi.schema import ANYTHING, Schema
 from devcluster.kubeapi.status import APIError, bad_request, unprocessable
 
@@ -91,7 +91,8 @@ def _remove(holder: JSONObject, pointer: str) -> JSONValue:
 def _replace(holder: JSONObject, pointer: str, value: JSONValue) -> None:
     steps = _steps(pointer)
     parent, last = _walk(holder, steps[:-1]), steps[-1]
-    if isinstance(parent, dict) and last in parent:
+    # The real server lets a replace put a field where none was.
+    if isinstance(parent, dict):
         parent[last] = value
     elif isinstance(parent, list):
         parent[_index(last, len(parent))] = value
@@ -161,6 +162,14 @@ def strategic(target: JSONObject, patch: JSONObject, schema: Schema) -> JSONObje
     if isinstance(retained, list):
         for key in [key for key in target if key not in retained]:
             del target[key]
+    order = _orders(patch, schema)
+    before = {
+        name: [
+            _name(item, schema.fields.get(name, ANYTHING).patch_key)
+            for item in seq(target.get(name))
+        ]
+        for name in order
+    }
     for key, value in patch.items():
         if key.startswith(_DELETE_ITEMS):
             name = key.removeprefix(_DELETE_ITEMS)
@@ -171,14 +180,27 @@ def strategic(target: JSONObject, patch: JSONObject, schema: Schema) -> JSONObje
     for key, value in patch.items():
         if not key.startswith("$"):
             _strategic_field(target, key, value, schema.fields.get(key, schema.values or ANYTHING))
+    for name, names in order.items():
+        found = target.get(name)
+        if isinstance(found, list):
+            key = schema.fields.get(name, ANYTHING).patch_key
+            target[name] = _arranged(found, names, before.get(name, []), key)
+    return target
+
+
+def _orders(patch: JSONObject, schema: Schema) -> dict[str, list[JSONValue]]:
+    """The order that the patch gives to the items of each merged list: said, or its own."""
+    orders: dict[str, list[JSONValue]] = {}
+    for key, value in patch.items():
+        known = schema.fields.get(key)
+        if isinstance(value, list) and known is not None and known.patch_merge:
+            orders[key] = [_name(item, known.patch_key) for item in value]
     for key, value in patch.items():
         if key.startswith(_ORDER) and isinstance(value, list):
             name = key.removeprefix(_ORDER)
-            known = schema.fields.get(name, ANYTHING)
-            found = target.get(name)
-            if isinstance(found, list):
-                target[name] = _ordered(found, value, known.patch_key)
-    return target
+            merge_key = schema.fields.get(name, ANYTHING).patch_key
+            orders[name] = [_name(item, merge_key) for item in value]
+    return orders
 
 
 def _strategic_field(target: JSONObject, key: str, value: JSONValue, schema: Schema) -> None:
@@ -237,14 +259,25 @@ def _clean(value: JSONObject) -> JSONObject:
     return kept
 
 
-def _ordered(items: list[JSONValue], order: list[JSONValue], key: str) -> list[JSONValue]:
-    """The items with those that the order names in that order, the others where they stood."""
+def _name(item: JSONValue, key: str) -> JSONValue:
+    return obj(item).get(key) if key else item
 
-    def name(item: JSONValue) -> JSONValue:
-        return obj(item).get(key) if key else item
 
-    wanted = [obj(entry).get(key) if key else entry for entry in order]
-    listed = [item for item in items if name(item) in wanted]
-    listed.sort(key=lambda item: wanted.index(name(item)))
-    queue = iter(listed)
-    return [next(queue) if name(item) in wanted else item for item in items]
+def _arranged(
+    items: list[JSONValue], order: list[JSONValue], before: list[JSONValue], key: str
+) -> list[JSONValue]:
+    """The items that the order names, in that order, and the others between them.
+
+    One of the others comes first only if it stood before the next named one already.
+    """
+    named = sorted(
+        (item for item in items if _name(item, key) in order),
+        key=lambda item: order.index(_name(item, key)),
+    )
+    others = [item for item in items if _name(item, key) not in order]
+    arranged: list[JSONValue] = []
+    while named and others:
+        left, right = _name(others[0], key), _name(named[0], key)
+        stood = left in before and right in before and before.index(left) < before.index(right)
+        arranged.append(others.pop(0) if stood else named.pop(0))
+    return arranged + named + others

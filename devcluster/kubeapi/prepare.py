@@ -3,6 +3,7 @@
 Only what clients look at: phases, the namespace's label and finalizer, a Pod's usual fields.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -12,6 +13,11 @@ from devcluster.kubeapi.status import Cause
 
 Preparation: TypeAlias = Callable[[JSONObject], None]
 
+_KEY = re.compile("[-._a-zA-Z0-9]+")
+_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',"
+    f"  or 'KEY_NAME',  or 'key-name', regex used for validation is '{_KEY.pattern}')"
+)
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 
 
@@ -99,6 +105,18 @@ def _event(document: JSONObject) -> None:
     )
 
 
+def _csi_driver(document: JSONObject) -> None:
+    _default(
+        make_child(document, "spec"),
+        attachRequired=True,
+        podInfoOnMount=False,
+        storageCapacity=False,
+        fsGroupPolicy="ReadWriteOnceWithFSType",
+        requiresRepublish=False,
+        volumeLifecycleModes=["Persistent"],
+    )
+
+
 def _secret(document: JSONObject) -> None:
     _default(document, type="Opaque")
 
@@ -122,6 +140,7 @@ _PREPARATIONS: Mapping[str, Preparation] = {
     "Job": _workload,
     "Event": _event,
     "Secret": _secret,
+    "CSIDriver": _csi_driver,
     "CustomResourceDefinition": _crd,
 }
 
@@ -140,6 +159,12 @@ def check(resource: Resource, document: JSONObject) -> list[Cause]:
         return causes
     if resource.kind == "Pod" and not objects(document, "spec", "containers"):
         causes.append(Cause("FieldValueRequired", "Required value", "spec.containers"))
+    if resource.kind in {"ConfigMap", "Secret"}:
+        causes += [
+            Cause("FieldValueInvalid", f'Invalid value: "{key}": {_KEY_RULE}', f"data[{key}]")
+            for key in child(document, "data")
+            if not _KEY.fullmatch(key)
+        ]
     if resource.kind == "CustomResourceDefinition":
         spec = child(document, "spec")
         wanted = f"{text(spec, 'names', 'plural')}.{text(spec, 'group')}"

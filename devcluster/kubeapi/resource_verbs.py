@@ -19,6 +19,7 @@ from devcluster.kubeapi.requests import Request, write_options
 from devcluster.kubeapi.status import (
     Cause,
     bad_request,
+    conflict,
     invalid,
     method_not_allowed,
     success,
@@ -213,9 +214,8 @@ def bind(objects: Objects, request: Request) -> Answer:
     def make(document: JSONObject) -> JSONObject:
         spec = make_child(document, "spec")
         if text(spec, "nodeName"):
-            raise bad_request(
-                f"pod {request.name} is already assigned to node {text(spec, 'nodeName')}"
-            )
+            why = f'pod {request.name} is already assigned to node "{text(spec, "nodeName")}"'
+            raise conflict("", "pods/binding", request.name, why)
         spec["nodeName"] = node
         return document
 
@@ -254,9 +254,9 @@ def handle(objects: Objects, request: Request) -> Answer:
             return finalize(objects, request)
         case "" | "status", "get":
             return get(objects, request)
-        case "" | "status", "update":
+        case "" | "status", "update" if request.name:
             return update(objects, request)
-        case "" | "status", "patch":
+        case "" | "status", "patch" if request.name:
             return patch_(objects, request)
         case "", "list":
             return list_(objects, request)

@@ -45,8 +45,9 @@ class APIError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details is not None:
             body["details"] = self.details
         body["code"] = self.code
@@ -107,6 +108,11 @@ def conflict(group: str, plural: str, name: str, why: str = "") -> APIError:
     )
     message = f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": {why}'
     return APIError(409, "Conflict", message, _details(name, group, plural))
+
+
+def unclassified(message: str) -> APIError:
+    """The request makes no sense, and a real server does not say so in any machine's words."""
+    return APIError(500, "", message)
 
 
 def bad_request(message: str) -> APIError:

@@ -12,7 +12,7 @@ from devcluster.kubeapi.documents import JSONObject, copy_of, encode, make_child
 from devcluster.kubeapi.listing import ListOptions, parse_revision
 from devcluster.kubeapi.resources import Resource
 from devcluster.kubeapi.selectors import Matcher, matcher
-from devcluster.kubeapi.status import APIError
+from devcluster.kubeapi.status import APIError, unclassified
 from devcluster.kubeapi.storage import Change, Store, Stored, Table
 
 BOOKMARK_SECONDS = 30.0
@@ -98,6 +98,8 @@ class Watch:
         self._accepts: Matcher | None = matcher(resource, options.labels, options.fields)
         self._table: Table = store.table(resource.store_key)
         self._version = f"{resource.group}/{resource.version}"
+        if options.revision and not options.revision.isdigit():
+            raise unclassified(f'strconv.ParseUint: parsing "{options.revision}": invalid syntax')
         start = parse_revision(options.revision, store.revision)
         asked = options.initial_events
         self._initial = start == 0 if asked is None else asked
