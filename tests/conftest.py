@@ -42,4 +42,6 @@ def no_blocking_on_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
         for function in detector.functions.values():
             # Metrics of the process come from /proc, which is memory, not a disk.
             function.can_block_in("prometheus_client/process_collector.py", {"collect"})
+            # gRPC joins its poller thread when its last object is collected, at any time.
+            function.can_block_in("threading.py", {"join", "_wait_for_tstate_lock"})
         yield

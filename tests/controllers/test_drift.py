@@ -103,7 +103,6 @@ async def test_a_name_that_another_key_holds_on_the_server_is_not_trusted(
             return not await embedded.spire_entries()
 
         await eventually(is_unrecorded)
-    embedded.spire.state.put(foreign(id_, "/squatter"))
     async with embedded.registrar(drift_interval_seconds=3600):
         embedded.spire.state.put(foreign(id_, "/squatter"))
         await embedded.apply("web")
