@@ -1,6 +1,6 @@
 """Write every generated file anew; ``--check`` compares instead and names what is stale.
 
-    python hack/generate.py [--check]
+python hack/generate.py [--check]
 """
 
 import argparse

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from registrar.spire.mirror import EntryMirror
-from registrar.spire.writer import EntryWriter
-
 from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.clusterspiffeid import ClaimReconciler, StatusReconciler
@@ -26,6 +23,8 @@ from registrar.claims.claim import Claim
 from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Controller, Outcome
 from registrar.settings.model import Settings
+from registrar.spire.mirror import EntryMirror
+from registrar.spire.writer import EntryWriter
 from registrar.telemetry.metrics import Metrics
 
 SPIRE_CONCURRENCY = 1000

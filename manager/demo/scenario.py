@@ -8,6 +8,7 @@ from api.meta import find_condition
 from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector
 from api.spiffeid.v1beta1.clusterspiffeid import POD_NAME_ANNOTATION
 from devcluster.cluster import Cluster
+from manager.demo.failure import DemoFailed
 from manager.demo.view import View
 
 _SECONDS = 10.0
@@ -27,10 +28,6 @@ _LABELLED_POD: JSONObject = {
     "spec": {"containers": [{"name": "server", "image": "registry.k8s.io/pause:3.10"}]},
 }
 """For the pod controller, which the demo runs with pod_label = "spiffe"."""
-
-
-class DemoFailed(Exception):  # noqa: N818 - says what happened
-    """The result is not what it should be."""
 
 
 class Scenario:

@@ -1,7 +1,9 @@
 """What somebody changes on the SPIRE server is put right; what is not ours is left alone."""
 
+from pathlib import Path
+
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
-from tests.support.setup import Setup, eventually, until
+from tests.support.setup import Setup, embedded_setup, eventually, until
 
 
 def foreign(id_: str, path: str = "/foreign", selector: str = "ns:other") -> Entry:
@@ -122,14 +124,16 @@ async def test_second_entries_of_one_key_are_healed(embedded: Setup) -> None:
         await embedded.until_entries("/web", 1)
 
 
-async def test_fields_that_an_old_server_drops_are_not_written_for_ever(
-    embedded: Setup,
-) -> None:
-    embedded.spire.state.drop_fields = frozenset({"hint", "jwt_svid_ttl"})
-    async with embedded.registrar():
-        await embedded.apply("web", hint="h", jwtTtl=60)
-        await embedded.until_ready("web")
-        writes = embedded.spire.writes
-        listed = embedded.spire.calls["ListEntries"]
-        await until(lambda: embedded.spire.calls["ListEntries"] > listed + 3)
-        assert embedded.spire.writes == writes
+async def test_fields_that_an_old_server_drops_are_not_written_for_ever(tmp_path: Path) -> None:
+    dropped = frozenset({"hint", "jwt_svid_ttl"})
+    async with (
+        embedded_setup(tmp_path, dropped_fields=dropped) as setup,
+        setup.registrar(),
+    ):
+        await setup.apply("web", hint="h", jwtTtl=60)
+        await setup.until_ready("web")
+        assert [e.hint for e in setup.entries("/web")] == [""]
+        writes = setup.spire.writes
+        listed = setup.spire.calls["ListEntries"]
+        await until(lambda: setup.spire.calls["ListEntries"] > listed + 3)
+        assert setup.spire.writes == writes

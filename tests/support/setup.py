@@ -190,14 +190,16 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
 
 
 @contextlib.asynccontextmanager
-async def embedded_setup(folder: Path) -> AsyncIterator[Setup]:
-    """Everything embedded."""
+async def embedded_setup(
+    folder: Path, *, dropped_fields: frozenset[str] = frozenset()
+) -> AsyncIterator[Setup]:
+    """Everything embedded; the SPIRE server does not know ``dropped_fields`` of entries."""
     async with KubeAPI.serve() as api:
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(dump_yaml(api.kubeconfig()), encoding="utf-8")
         async with (
             aiohttp.ClientSession() as http,
-            _setup(folder, Client(http, api.url), kubeconfig) as setup,
+            _setup(folder, Client(http, api.url), kubeconfig, dropped_fields) as setup,
         ):
             setup.embedded = api
             yield setup
@@ -237,13 +239,18 @@ def _install_kinds(plane: ControlPlane) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _setup(folder: Path, client: Client, kubeconfig: Path) -> AsyncIterator[Setup]:
+async def _setup(
+    folder: Path,
+    client: Client,
+    kubeconfig: Path,
+    dropped_fields: frozenset[str] = frozenset(),
+) -> AsyncIterator[Setup]:
     socket = folder / "spire.sock"
     for custom in CUSTOM_KINDS:
         await client.apply(crd(custom))
     for custom in CUSTOM_KINDS:
         await _served(client, custom.kind)
-    async with SpireServer.serve(socket_path=socket) as spire:
+    async with SpireServer.serve(socket_path=socket, dropped_fields=dropped_fields) as spire:
         yield Setup(
             client=client,
             spire=spire,

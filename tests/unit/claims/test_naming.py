@@ -56,6 +56,7 @@ def test_keys_whose_hashes_collide_get_different_names() -> None:
 def test_a_key_stays_under_its_second_name_when_the_first_becomes_free() -> None:
     naming = Naming("", digest=lambda data: bytes(15) + data[-1:])
     first, second = make_key("/same", "ns:10"), make_key("/same", "ns:20")
-    taken = {naming.choose(first, {}.get): first}
+    nothing: dict[str, EntryKey] = {}
+    taken = {naming.choose(first, nothing.get): first}
     name = naming.choose(second, taken.get)
     assert naming.choose(second, {name: second}.get) == name
