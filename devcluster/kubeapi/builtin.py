@@ -25,7 +25,7 @@ core/v1 Pod pods N po ! + @all /binding /eviction
 core/v1 Secret secrets N
 core/v1 Service services N svc ! @all =label
 core/v1 ServiceAccount serviceaccounts N sa /token
-admissionregistration/v1 ValidatingWebhookConfiguration validatingwebhookconfigurations C + @api-extensions
+admission/v1 ValidatingWebhookConfiguration validatingwebhookconfigurations C + @api-extensions
 apiextensions/v1 CustomResourceDefinition customresourcedefinitions C crd crds ! + @api-extensions
 apps/v1 DaemonSet daemonsets N ds ! + @all
 apps/v1 Deployment deployments N deploy ! + @all
@@ -46,7 +46,7 @@ storage/v1 CSIDriver csidrivers C
 """
 _GROUPS: Mapping[str, str] = {
     "core": "",
-    "admissionregistration": "admissionregistration.k8s.io",
+    "admission": "admissionregistration.k8s.io",
     "apiextensions": "apiextensions.k8s.io",
     "apps": "apps",
     "batch": "batch",
@@ -60,6 +60,7 @@ _GROUPS: Mapping[str, str] = {
     "storage": "storage.k8s.io",
 }
 _SCHEMA_HOMES: Mapping[str, str] = {
+    "admission": "io.k8s.api.admissionregistration",
     "apiextensions": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
 }
 _SINGULARS: Mapping[str, str] = {"endpoints": "endpoints"}

@@ -1,6 +1,6 @@
 """The end of an object: preconditions, grace, finalizers, propagation."""
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 
 from devcluster.kubeapi import metadata
@@ -93,7 +93,7 @@ def _grace(resource: Resource, document: JSONObject, options: DeleteOptions) -> 
 
 
 def _later(seconds: int) -> str:
-    then = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    then = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
     return then.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -127,24 +127,10 @@ def delete(
     stored = objects.get(resource, key)
     _check_preconditions(resource, key[1], stored, options)
     document = copy_of(stored.document)
-    meta = make_child(document, "metadata")
-    grace = _grace(resource, document, options)
-    if text(meta, "deletionTimestamp"):
-        remaining = meta.get("deletionGracePeriodSeconds")
-        if isinstance(remaining, int) and grace < remaining:
-            meta["deletionGracePeriodSeconds"] = grace
+    if text(document, "metadata", "deletionTimestamp"):
+        _hasten(document, _grace(resource, document, options))
     else:
-        finalizers = _finalizers(document, options.propagation)
-        if finalizers:
-            meta["finalizers"] = finalizers
-        meta["deletionTimestamp"] = _later(grace) if grace else metadata.now()
-        if resource.kind != "Namespace" or resource.custom:
-            meta["deletionGracePeriodSeconds"] = grace
-        generation = meta.get("generation")
-        if isinstance(generation, int):
-            meta["generation"] = generation + 1
-        if resource.kind == "Namespace" and not resource.custom:
-            make_child(document, "status")["phase"] = "Terminating"
+        _mark(resource, document, options)
     gone = is_finished(document)
     if options.dry_run:
         return Stored(document, stored.revision, b""), gone
@@ -157,6 +143,31 @@ def delete(
     if document == stored.document:
         return stored, False
     return objects.store.put(resource.store_key, key, document), False
+
+
+def _hasten(document: JSONObject, grace: int) -> None:
+    """Shortens the grace of what is going already; it is never made longer."""
+    meta = make_child(document, "metadata")
+    remaining = meta.get("deletionGracePeriodSeconds")
+    if isinstance(remaining, int) and grace < remaining:
+        meta["deletionGracePeriodSeconds"] = grace
+
+
+def _mark(resource: Resource, document: JSONObject, options: DeleteOptions) -> None:
+    """Writes down that the object is going, and what it has to wait for."""
+    meta = make_child(document, "metadata")
+    grace = _grace(resource, document, options)
+    finalizers = _finalizers(document, options.propagation)
+    if finalizers:
+        meta["finalizers"] = finalizers
+    meta["deletionTimestamp"] = _later(grace) if grace else metadata.now()
+    generation = meta.get("generation")
+    if isinstance(generation, int):
+        meta["generation"] = generation + 1
+    if resource.kind == "Namespace" and not resource.custom:
+        make_child(document, "status")["phase"] = "Terminating"
+    else:
+        meta["deletionGracePeriodSeconds"] = grace
 
 
 def deleted_details(resource: Resource, stored: Stored) -> JSONObject:

@@ -1,8 +1,9 @@
 """What Kubernetes' own controllers do when something goes: the garbage collector and its kin.
 
-An object whose owners are all gone is deleted; foreground deletion waits for dependents, orphaning
-lets them go; a terminating namespace loses its content, a deleted CRD its objects. Work is done in
-small steps on the event loop, after the request that caused it, and pauses while the server is down.
+An object whose owners are all gone is deleted; foreground deletion waits for dependents,
+orphaning lets them go; a terminating namespace loses its content, a deleted CRD its objects.
+Work is done in small steps on the event loop, after the request that caused it, and pauses while
+the server is down.
 """
 
 import asyncio

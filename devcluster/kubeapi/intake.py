@@ -153,8 +153,9 @@ def _misfits(value: JSONValue, schema: Schema, path: str) -> list[tuple[str, JSO
 
 
 def _tidy(value: JSONValue, schema: Schema) -> None:
-    """Takes out what a built-in kind does not tell from an absent field: nulls, empty lists and
-    maps that are not required.
+    """Takes out what a built-in kind does not tell from an absent field.
+
+    These are nulls, and empty lists and maps that are not required.
     """
     if isinstance(value, dict):
         for key, item in list(value.items()):

@@ -78,7 +78,10 @@ def read_options(query: dict[str, str]) -> ListOptions:
             )
             causes.append(Cause("FieldValueForbidden", rule, field))
     elif options.match and options.watch:
-        rule = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        rule = (
+            "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is"
+            " provided"
+        )
         causes.append(Cause("FieldValueForbidden", rule, field))
     elif options.match and not options.revision:
         rule = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"

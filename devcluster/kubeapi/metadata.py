@@ -1,6 +1,6 @@
 """The rules of an object's metadata: names, labels, times, identity."""
 
-import datetime
+import datetime as dt
 import re
 import secrets
 import uuid
@@ -43,7 +43,7 @@ _MAX_ANNOTATIONS_BYTES = 256 * 1024
 
 def now() -> str:
     """The time as Kubernetes writes it: RFC 3339 in UTC, whole seconds."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def new_uid() -> str:

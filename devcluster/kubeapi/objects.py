@@ -7,8 +7,7 @@ one put into the store. Nothing here awaits, so a write is atomic.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from devcluster.kubeapi import conversion, intake, metadata, ownership, prepare, shaping
-from devcluster.kubeapi import validation
+from devcluster.kubeapi import conversion, intake, metadata, ownership, prepare, shaping, validation
 from devcluster.kubeapi.documents import (
     JSONObject,
     child,
@@ -105,7 +104,7 @@ class Objects:
         if resource.namespaced and given and given != namespace:
             raise bad_request(
                 "the namespace of the provided object does not match the namespace sent on the"
-                f" request"
+                " request"
             )
         if text(meta, "resourceVersion"):
             raise unclassified("resourceVersion should not be set on objects to be created")
@@ -123,6 +122,7 @@ class Objects:
         stored_as = self._stored_resource(resource)
         if resource.custom:
             shaping.fill_defaults(document, stored_as.schema)
+        prepare.settle(stored_as, document)
         applied = copy_of(document) if managers is None else document
         prepare.prepare(stored_as, document)
         self._check(resource, document, None)
@@ -212,6 +212,7 @@ class Objects:
         _separate(resource, before, document, options.subresource)
         if resource.custom:
             shaping.fill_defaults(document, stored_as.schema)
+        prepare.settle(stored_as, document)
         if stored_as.generation and _spec_changed(resource, before, document):
             meta = make_child(document, "metadata")
             generation = child(before, "metadata").get("generation")
@@ -224,7 +225,7 @@ class Objects:
             ownership.write(document, managers())
         return self._store(resource, key, current, document, options, warnings)
 
-    def _store(  # noqa: PLR0913, PLR0917 - the last step of a change takes all that it gathered
+    def _store(
         self,
         resource: Resource,
         key: ObjectKey,
@@ -333,28 +334,23 @@ def _separate(
     if not resource.has_status:
         return
     if subresource == "status":
-        for key in [key for key in document if key not in {"status", "metadata"}]:
-            del document[key]
-        status = document.pop("status", None)
-        meta = child(document, "metadata")
-        old = copy_of(child(before, "metadata"))
-        for name in ("labels", "annotations", "finalizers", "ownerReferences"):
-            if resource.custom:
-                continue
-            if name in meta:
-                old[name] = meta[name]
-        if "managedFields" in meta:
-            old["managedFields"] = meta["managedFields"]
-        kept = copy_of({key: item for key, item in before.items() if key != "status"})
-        document.clear()
-        document.update(kept)
-        document["metadata"] = old
-        if status is not None:
-            document["status"] = status
+        _keep_all_but_status(resource, before, document)
     elif not subresource:
         document.pop("status", None)
         if "status" in before:
             document["status"] = copy_of({"status": before["status"]})["status"]
+
+
+def _keep_all_but_status(resource: Resource, before: JSONObject, document: JSONObject) -> None:
+    status, given = document.get("status"), child(document, "metadata")
+    document.clear()
+    document.update(copy_of({key: item for key, item in before.items() if key != "status"}))
+    if status is not None:
+        document["status"] = status
+    # A built-in kind takes labels and the like through its status path, a custom one does not.
+    taken = () if resource.custom else ("labels", "annotations", "finalizers", "ownerReferences")
+    meta = make_child(document, "metadata")
+    meta.update({name: given[name] for name in (*taken, "managedFields") if name in given})
 
 
 def _spec_changed(resource: Resource, before: JSONObject, document: JSONObject) -> bool:

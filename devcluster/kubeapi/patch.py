@@ -160,32 +160,29 @@ def strategic(target: JSONObject, patch: JSONObject, schema: Schema) -> JSONObje
         raise bad_request(f"unknown patch type: {directive}")
     retained = patch.get(_RETAIN)
     if isinstance(retained, list):
-        for key in [key for key in target if key not in retained]:
-            del target[key]
+        target = {key: value for key, value in target.items() if key in retained}
     order = _orders(patch, schema)
-    before = {
-        name: [
-            _name(item, schema.fields.get(name, ANYTHING).patch_key)
-            for item in seq(target.get(name))
-        ]
-        for name in order
-    }
-    for key, value in patch.items():
-        if key.startswith(_DELETE_ITEMS):
-            name = key.removeprefix(_DELETE_ITEMS)
-            gone = value if isinstance(value, list) else []
-            kept = target.get(name)
-            if isinstance(kept, list):
-                target[name] = [item for item in kept if item not in gone]
+    keys = {name: schema.fields.get(name, ANYTHING).patch_key for name in order}
+    before = {name: [_name(item, keys[name]) for item in seq(target.get(name))] for name in order}
+    _delete_items(target, patch)
     for key, value in patch.items():
         if not key.startswith("$"):
             _strategic_field(target, key, value, schema.fields.get(key, schema.values or ANYTHING))
     for name, names in order.items():
         found = target.get(name)
         if isinstance(found, list):
-            key = schema.fields.get(name, ANYTHING).patch_key
-            target[name] = _arranged(found, names, before.get(name, []), key)
+            target[name] = _arranged(found, names, before[name], keys[name])
     return target
+
+
+def _delete_items(target: JSONObject, patch: JSONObject) -> None:
+    """Takes out of lists of plain values what the patch's directives name."""
+    for key, value in patch.items():
+        if key.startswith(_DELETE_ITEMS):
+            name = key.removeprefix(_DELETE_ITEMS)
+            kept = target.get(name)
+            if isinstance(kept, list):
+                target[name] = [item for item in kept if item not in seq(value)]
 
 
 def _orders(patch: JSONObject, schema: Schema) -> dict[str, list[JSONValue]]:

@@ -3,6 +3,7 @@
 Only what clients look at: phases, the namespace's label and finalizer, a Pod's usual fields.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -150,6 +151,17 @@ def prepare(resource: Resource, document: JSONObject) -> None:
     preparation = None if resource.custom else _PREPARATIONS.get(resource.kind)
     if preparation is not None:
         preparation(document)
+
+
+def settle(resource: Resource, document: JSONObject) -> None:
+    """Puts at every write into its stored form what may be said in another way."""
+    if resource.kind != "Secret" or resource.custom or "stringData" not in document:
+        return
+    given = child(document, "stringData")
+    del document["stringData"]
+    data = make_child(document, "data")
+    for key, value in given.items():
+        data[key] = base64.b64encode(str(value).encode()).decode()
 
 
 def check(resource: Resource, document: JSONObject) -> list[Cause]:

@@ -1,5 +1,6 @@
 """The verbs on resources, one function each: from a request to an answer."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from devcluster.kubeapi import apply, conversion, deletion, intake, listing, patch, protobuf
@@ -234,9 +235,22 @@ def bind(objects: Objects, request: Request) -> Answer:
     )
 
 
-def finalize(objects: Objects, request: Request) -> Answer:
-    """A namespace's finalizers, which only this path may change."""
-    return update(objects, request)
+_VERBS: Mapping[tuple[str, str, bool], Callable[[Objects, Request], Answer]] = {
+    ("", "get", True): get,
+    ("", "update", True): update,
+    ("", "patch", True): patch_,
+    ("", "delete", True): delete,
+    ("", "list", False): list_,
+    ("", "create", False): create,
+    ("", "deletecollection", False): delete_collection,
+    ("status", "get", True): get,
+    ("status", "update", True): update,
+    ("status", "patch", True): patch_,
+    ("finalize", "update", True): update,
+    ("binding", "create", True): bind,
+    ("eviction", "create", True): delete,
+}
+"""What is done, by subresource, verb, and whether one object is named."""
 
 
 def handle(objects: Objects, request: Request) -> Answer:
@@ -245,26 +259,7 @@ def handle(objects: Objects, request: Request) -> Answer:
     Raises:
         APIError: It cannot be done.
     """
-    match request.subresource, request.verb:
-        case "binding", "create":
-            return bind(objects, request)
-        case "eviction", "create":
-            return delete(objects, request)
-        case "finalize", "update":
-            return finalize(objects, request)
-        case "" | "status", "get":
-            return get(objects, request)
-        case "" | "status", "update" if request.name:
-            return update(objects, request)
-        case "" | "status", "patch" if request.name:
-            return patch_(objects, request)
-        case "", "list":
-            return list_(objects, request)
-        case "", "create" if not request.name:
-            return create(objects, request)
-        case "", "delete":
-            return delete(objects, request)
-        case "", "deletecollection":
-            return delete_collection(objects, request)
-        case _:
-            raise method_not_allowed()
+    verb = _VERBS.get((request.subresource, request.verb, bool(request.name)))
+    if verb is None:
+        raise method_not_allowed()
+    return verb(objects, request)

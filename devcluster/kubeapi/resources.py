@@ -29,9 +29,10 @@ class Column:
 class Resource:
     """One kind in one version.
 
-    `schema_source` is the OpenAPI document of the kind for clients that ask for it. `stored_version`
-    is the apiVersion that stored documents carry. `generation` says whether the server counts
-    changes of the spec. `name_style` is the metadata rule for names: subdomain, label or path.
+    `schema_source` is the OpenAPI document of the kind for clients that ask for it.
+    `stored_version` is the apiVersion that stored documents carry. `generation` says whether the
+    server counts changes of the spec. `name_style` is the metadata rule for names: subdomain,
+    label or path.
     """
 
     group: str

@@ -6,8 +6,16 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from devcluster.kubeapi import conversion, discovery, listing, openapi, resource_verbs, reviews
-from devcluster.kubeapi import tables, watch
+from devcluster.kubeapi import (
+    conversion,
+    discovery,
+    listing,
+    openapi,
+    resource_verbs,
+    reviews,
+    tables,
+    watch,
+)
 from devcluster.kubeapi.builtin import Builtins
 from devcluster.kubeapi.documents import encode
 from devcluster.kubeapi.faults import Faults
@@ -66,7 +74,7 @@ class Routes:
             return await self._answer(request)
         except APIError as error:
             return _refusal(error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - at the edge a bug becomes an answer; it is logged
             # The loop of the server would answer with a text that no client understands.
             _log.exception("request failed", extra={"path": request.path})
             message = "Internal error occurred: see the log of the embedded server"

@@ -49,7 +49,8 @@ class _Parser:
             separator = self._next()
             if separator not in {"", ","}:
                 raise bad_request(
-                    f"unable to parse requirement: found '{separator}', expected: ',' or 'end of string'"
+                    f"unable to parse requirement: found '{separator}', expected: ','"
+                    " or 'end of string'"
                 )
         return found
 
@@ -108,23 +109,20 @@ class _Parser:
     def _values(self) -> set[str]:
         if self._next() != "(":
             raise bad_request("unable to parse requirement: found '', expected: '('")
-        values: set[str] = set()
+        values = {self._member()}
         while True:
-            token = self._next()
-            if token == ")":
-                values.add("")
+            separator = self._next()
+            if separator == ")":
                 return values
-            if token == ",":
-                values.add("")
-                continue
-            values.add(token)
-            token = self._next()
-            if token == ")":
-                return values
-            if token != ",":
+            if separator != ",":
                 raise bad_request(
-                    f"unable to parse requirement: found '{token}', expected: ',' or ')'"
+                    f"unable to parse requirement: found '{separator}', expected: ',' or ')'"
                 )
+            values.add(self._member())
+
+    def _member(self) -> str:
+        """One value of a set, which may be empty."""
+        return "" if self._peek() in {",", ")"} else self._word()
 
 
 def label_matcher(source: str) -> Matcher:

@@ -88,7 +88,7 @@ class KubeAPI:
         }
 
     async def start(self) -> None:
-        """Listens, on the same port as before if it listened before; all objects are still there."""
+        """Listens, on the same port as before if it did so before; all objects are still there."""
         if self._runner is not None:
             return
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

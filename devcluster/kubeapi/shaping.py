@@ -50,21 +50,22 @@ def fill_defaults(value: JSONValue, schema: Schema) -> None:
     """Puts the schema's defaults where nothing stands, also inside what a default put there."""
     if isinstance(value, dict):
         for key, known in schema.fields.items():
-            if key not in value or (value[key] is None and not known.nullable):
-                if known.has_default:
-                    value[key] = _fresh(known.default)
-                elif key in value and not known.nullable:
-                    continue
-            if key in value and isinstance(value[key], dict | list):
-                fill_defaults(value[key], known)
+            is_absent = key not in value or (value[key] is None and not known.nullable)
+            if is_absent and known.has_default:
+                value[key] = _fresh(known.default)
+            _fill_below(value.get(key), known)
         if schema.values is not None:
             for key, item in value.items():
-                if key not in schema.fields and isinstance(item, dict | list):
-                    fill_defaults(item, schema.values)
+                if key not in schema.fields:
+                    _fill_below(item, schema.values)
     elif isinstance(value, list) and schema.items is not None:
         for item in value:
-            if isinstance(item, dict | list):
-                fill_defaults(item, schema.items)
+            _fill_below(item, schema.items)
+
+
+def _fill_below(value: JSONValue, schema: Schema) -> None:
+    if isinstance(value, dict | list):
+        fill_defaults(value, schema)
 
 
 def _fresh(default: JSONValue) -> JSONValue:

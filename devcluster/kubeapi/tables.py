@@ -5,7 +5,8 @@ from collections.abc import Callable
 import yaml
 
 from devcluster.kubeapi import jsonpath
-from devcluster.kubeapi.columns import AGE, COLUMNS, NAME, Shown, since
+from devcluster.kubeapi.cells import AGE, NAME, Shown, since
+from devcluster.kubeapi.columns import COLUMNS
 from devcluster.kubeapi.documents import (
     JSONObject,
     JSONValue,

@@ -3,7 +3,7 @@
 Rules in CEL are another matter: see `rules.py`.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -220,14 +220,14 @@ def _check_branches(value: JSONValue, schema: Schema, path: str, causes: list[Ca
 
 def _is_time(value: str) -> bool:
     try:
-        return datetime.datetime.fromisoformat(value).tzinfo is not None
+        return dt.datetime.fromisoformat(value).tzinfo is not None
     except ValueError:
         return False
 
 
 def _is_date(value: str) -> bool:
     try:
-        datetime.date.fromisoformat(value)
+        dt.date.fromisoformat(value)
     except ValueError:
         return False
     return True

@@ -103,6 +103,7 @@ class Kube:
         path: str,
         body: JSONValue | bytes = None,
         headers: Mapping[str, str] | None = None,
+        /,
         **query: str,
     ) -> Answer:
         """One request; the body as JSON unless it is bytes."""
@@ -122,9 +123,9 @@ class Kube:
                 response.headers.get("Content-Type", ""),
             )
 
-    async def get(self, path: str, accept: str = JSON, **query: str) -> Answer:
+    async def get(self, path: str, accept: str = JSON, /, **query: str) -> Answer:
         """GET."""
-        return await self.request("GET", path, headers={"Accept": accept}, **query)
+        return await self.request("GET", path, None, {"Accept": accept}, **query)
 
     async def post(self, path: str, body: JSONValue, **query: str) -> Answer:
         """POST."""
@@ -135,12 +136,10 @@ class Kube:
         return await self.request("PUT", path, body, **query)
 
     async def patch(
-        self, path: str, body: JSONValue, content_type: str = MERGE, **query: str
+        self, path: str, body: JSONValue, content_type: str = MERGE, /, **query: str
     ) -> Answer:
         """PATCH."""
-        return await self.request(
-            "PATCH", path, body, headers={"Content-Type": content_type}, **query
-        )
+        return await self.request("PATCH", path, body, {"Content-Type": content_type}, **query)
 
     async def apply(self, path: str, body: JSONValue, manager: str, **query: str) -> Answer:
         """Server-side apply."""
@@ -165,19 +164,19 @@ class Kube:
             assert response.status == 200, await response.text()
             yield Events(response)
 
-    async def until_gone(self, path: str) -> None:
+    async def until_gone(self, path: str, seconds: float = SECONDS) -> None:
         """Returns when nothing is found under the path any more."""
 
         async def is_gone() -> bool:
             return (await self.get(path)).code == 404
 
-        await until(is_gone)
+        await until(is_gone, seconds)
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
     """Returns as soon as the condition holds; TimeoutError when it does not in time."""
-    async with asyncio.timeout(SECONDS):
-        while not await condition():
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110 - only the server knows when
             await asyncio.sleep(0.01)
 
 
@@ -223,3 +222,32 @@ class Kubectl:
         result = await self.run(*arguments, stdin=stdin, **environment)
         assert result.code == 0, result.err + result.out
         return result.out
+
+    @contextlib.asynccontextmanager
+    async def reading(self, *arguments: str) -> AsyncIterator["Lines"]:
+        """A run that goes on until the block is left; its lines as they come."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=self._environment,
+        )
+        assert process.stdout is not None
+        try:
+            yield Lines(process.stdout)
+        finally:
+            process.kill()
+            await process.communicate()
+
+
+class Lines:
+    """What a program prints, line by line."""
+
+    def __init__(self, stream: asyncio.StreamReader) -> None:
+        self._stream = stream
+
+    async def next(self) -> str:
+        """The next line."""
+        async with asyncio.timeout(SECONDS):
+            return (await self._stream.readline()).decode()

@@ -91,7 +91,7 @@ def kubectl(kube: Kube, namespace: str, tmp_path: Path) -> Kubectl:
 def real_plane(real_control_plane: ControlPlane) -> Iterator[ControlPlane]:
     """The real servers, from which the suite's own kinds are taken away in the end."""
     yield real_control_plane
-    command = [real_control_plane.kubectl, "--kubeconfig", real_control_plane.kubeconfig]
+    command = [str(real_control_plane.kubectl), "--kubeconfig", str(real_control_plane.kubeconfig)]
     subprocess.run(
         [*command, "delete", "crd", "--selector", "suite=kube", "--wait=false"],
         check=True,

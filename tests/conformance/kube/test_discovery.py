@@ -39,7 +39,9 @@ async def test_a_group_lists_its_kinds(kube: Kube, group: str) -> None:
         )
 
 
-async def test_the_aggregated_form_says_the_same_in_one_answer(kube: Kube, widgets: str) -> None:
+@pytest.mark.usefixtures("widgets")
+async def test_the_aggregated_form_says_the_same_in_one_answer(kube: Kube) -> None:
+    groups: dict[str, JSONObject] = {}
     for path in ("/api", "/apis"):
         found = await kube.get(path, AGGREGATED)
         assert "as=APIGroupDiscoveryList" in found.content_type
@@ -69,7 +71,8 @@ async def test_groups_name_the_version_that_they_prefer(kube: Kube) -> None:
     assert text((await kube.get("/version")).body, "gitVersion").startswith("v")
 
 
-async def test_openapi_describes_a_custom_kind(kube: Kube, widgets: str) -> None:
+@pytest.mark.usefixtures("widgets")
+async def test_openapi_describes_a_custom_kind(kube: Kube) -> None:
     async def url_of_group() -> str:
         index = await kube.get("/openapi/v3")
         return text(index.body, "paths", f"apis/{GROUP}/v1", "serverRelativeURL")

@@ -35,11 +35,11 @@ async def test_pages_fit_together_and_stand_still(kube: Kube, five: str) -> None
     await kube.delete(f"{five}/c")
     await kube.made(five, {"metadata": {"name": "cc", "labels": {"all": "yes"}}})
     query = {"limit": "2", "labelSelector": "all"}
-    second = await kube.request("GET", five, **query, **{"continue": token})
+    second = await kube.get(five, **query, **{"continue": token})
     assert second.names == ["c", "d"]
     assert second.revision == first.revision
     token = text(second.body, "metadata", "continue")
-    third = await kube.request("GET", five, **query, **{"continue": token})
+    third = await kube.get(five, **query, **{"continue": token})
     assert third.names == ["e"]
     assert "continue" not in child(third.body, "metadata")
 
@@ -51,7 +51,7 @@ async def test_an_unselective_page_counts_what_is_left(kube: Kube, five: str) ->
 
 
 async def test_a_broken_continue_token_is_refused(kube: Kube, five: str) -> None:
-    refused = await kube.request("GET", five, limit="2", **{"continue": "nonsense"})
+    refused = await kube.get(five, **{"limit": "2", "continue": "nonsense"})
     assert refused.refusal == (400, "BadRequest")
 
 

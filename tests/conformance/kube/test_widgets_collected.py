@@ -3,8 +3,6 @@
 The real garbage collector looks for new kinds every 30 seconds only.
 """
 
-import asyncio
-
 from devcluster.kubeapi.documents import JSONObject, text
 from tests.conformance.kube.client import Kube
 from tests.conformance.kube.widgets import widget
@@ -24,6 +22,4 @@ async def test_a_custom_owner_takes_its_custom_dependents(kube: Kube, widgets: s
     dependent["metadata"] = {"name": "d", "ownerReferences": [reference]}
     await kube.made(widgets, dependent)
     await kube.delete(f"{widgets}/top")
-    async with asyncio.timeout(RESYNC_SECONDS):
-        while (await kube.get(f"{widgets}/d")).code != 404:
-            await asyncio.sleep(0.05)
+    await kube.until_gone(f"{widgets}/d", RESYNC_SECONDS)
