@@ -13,7 +13,7 @@ from registrar.claims.outcome import State
 from registrar.claims.ownership import entry_id, is_ours
 from registrar.claims.plan import Create, Keep, Release, Update, plan, refusal
 from registrar.errors import Retry, Terminal
-from registrar.identity.entry import Entry, EntryKey
+from registrar.identity.entry import Attributes, Entry, EntryKey, differing
 from registrar.kube.controller import Done, Outcome
 
 _RECORD_PENDING_AFTER_SECONDS = 2.0
@@ -88,7 +88,7 @@ class EntryReconciler:
                     self._book.wake.release(key)
                     return
                 case Keep(entry_id=id_):
-                    self._settled(key, EntryOutcome(State.SET, id_, SET, _SET_MESSAGE))
+                    self._settled(key, EntryOutcome(State.SET, id_, SET, self._set_message(claim)))
                     if claim is not None:
                         self._on_set(claim)
                     return
@@ -97,6 +97,17 @@ class EntryReconciler:
                 case Update(entry_id=id_, attributes=attributes, fields=fields):
                     await self._update(Entry(id_, key, attributes), fields)
         raise Retry("Unsettled", f"the entry of {key.spiffe_id} changed at every attempt")
+
+    def _set_message(self, claim: Claim | None) -> str:
+        """What to say of an entry that is set; names what an old server left out."""
+        left_out = self._writer.dropped_fields
+        if claim is not None and left_out:
+            default = Attributes()
+            asked = differing(claim.attributes, default) & left_out
+            if asked:
+                names = ", ".join(sorted(asked))
+                return f"{_SET_MESSAGE}, without {names}, which this server does not know"
+        return _SET_MESSAGE
 
     def _id_for(self, key: EntryKey) -> str:
         return entry_id(self._book.prefix, self._book.name_of(key))

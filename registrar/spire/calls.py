@@ -83,4 +83,6 @@ class Caller:
             details = f"no answer within {self.timeout_seconds:g} s"
         if code is grpc.StatusCode.UNAVAILABLE and self._channels.problem:
             details = self._channels.problem
+        if code is grpc.StatusCode.PERMISSION_DENIED:
+            details += "; over TCP our own SPIFFE ID needs an entry with admin = true"
         return error_of(code, details)
