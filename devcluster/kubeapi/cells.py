@@ -58,6 +58,8 @@ def duration(seconds: float) -> str:
         return f"{days}d{hours % 24}h" if hours % 24 else f"{days}d"
     if days < 730:
         return f"{days}d"
+    if days < 8 * 365 and days % 365:
+        return f"{days // 365}y{days % 365}d"
     return f"{days // 365}y"
 
 
