@@ -1,6 +1,7 @@
 """ClusterSpiffeId: what each claims, and its status."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -16,11 +17,11 @@ from controllers.book import Book
 from controllers.ports import Events, Kubernetes, Mirror, reference
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
-from registrar.claims.outcome import PENDING
+from registrar.claims.outcome import PENDING, State
 from registrar.claims.record import attributes_of, belongs_to, key_of
 from registrar.claims.status import READY, masking, status_of
 from registrar.errors import InvalidField
-from registrar.identity.entry import EntryKey
+from registrar.identity.entry import EntryKey, differing
 from registrar.kube.controller import Again, Done, Outcome
 from registrar.kube.store import Store
 
@@ -61,12 +62,21 @@ class ClaimReconciler:
             touched = self._claim(source, obj)
         touched |= book.index.settle(source, book.outcomes.is_set)
         for key in touched:
+            self._mark_pending(key)
             book.wake.entry(key)
             for claim in book.index.claims(key):
                 if claim.source != source:
                     book.wake.status(claim.source.name)
         book.wake.status(name)
         return Done()
+
+    def _mark_pending(self, key: EntryKey) -> None:
+        """Call no entry set whose attributes have just changed."""
+        winner, entry = self._book.index.winner(key), self._mirror.entry_of(key)
+        if winner is None or entry is None or not self._book.outcomes.is_set(key):
+            return
+        if differing(winner.attributes, entry.attributes):
+            self._book.outcomes.set(key, replace(PENDING, entry_id=entry.id))
 
     def _effective(self, name: str) -> ClusterSpiffeId | None:
         """The object as it is about to be: what the pod controller assumes, else what is stored."""
@@ -176,7 +186,7 @@ class StatusReconciler:
     def _pending_wait(self, name: str, obj: ClusterSpiffeId) -> float:
         """Seconds to wait before writing that an entry is pending: one write says it all then."""
         claims = self._book.index.of_source(source_of(obj.metadata.name))
-        if not claims or self._book.outcomes.get(claims[0].key) is not PENDING:
+        if not claims or self._book.outcomes.get(claims[0].key).state is not State.PENDING:
             self._pending_since.pop(name, None)
             return 0.0
         since = self._pending_since.setdefault(name, self._clock())

@@ -5,11 +5,10 @@ import logging
 import random
 from collections.abc import Callable
 
-from registrar.spire.errors import SpireError
-from registrar.spire.mirror import EntryMirror
-
 from controllers.book import Book
 from registrar.identity.entry import EntryKey
+from registrar.spire.errors import SpireError
+from registrar.spire.mirror import EntryMirror
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)

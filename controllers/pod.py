@@ -6,8 +6,6 @@ for the API write; ``GeneratedReconciler`` writes it down.
 
 from collections.abc import Callable, Iterable
 
-from registrar.settings.model import PodIdentity
-
 from api.core import Pod
 from api.kinds import POD
 from api.meta import ObjectKey
@@ -19,6 +17,7 @@ from registrar.claims.pods import cluster_spiffe_id_for, generated_name, pod_of
 from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
+from registrar.settings.model import PodIdentity
 
 POD_INDEX = "pod"
 """Index of the ClusterSpiffeId store: ``namespace/name`` of the Pod it was made for."""

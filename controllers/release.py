@@ -7,8 +7,6 @@ one, whether a relist, a template edit or a person caused it.
 import asyncio
 from collections.abc import Callable
 
-from registrar.spire.errors import NotFound, SpireError
-
 from api.kinds import SPIRE_ENTRY
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION, SpireEntry
@@ -20,6 +18,7 @@ from registrar.claims.release import WITHHELD, confirmed_deletions
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.errors import KubeError
 from registrar.kube.store import Store
+from registrar.spire.errors import NotFound, SpireError
 
 ENTRY_ID_INDEX = "entry-id"
 """Index of the SpireEntry store: ``status.entryId``."""
@@ -101,7 +100,8 @@ class ReleasePass:
         if not ruling.allowed:
             self._show_withheld(ruling.message, len(doomed))
             return
-        await self._confirmation_used()
+        if ruling.by_confirmation:
+            await self._confirmation_used()
         self._show_withheld("", 0)
         self._budget.spend(len(doomed), self._clock())
         async with asyncio.TaskGroup() as tasks:
@@ -148,7 +148,8 @@ class ReleasePass:
         """Let the records follow, and put the entry back if it was claimed meanwhile."""
         book = self._book
         if key in book.index:
-            book.wake.entry(key)
+            if book.outcomes.get(key).state is not State.REFUSED:
+                book.wake.entry(key)
             return
         names = {name for name in (book.known_name_of(key),) if name}
         if entry_id:
@@ -180,9 +181,7 @@ class ReleasePass:
     async def _confirmation_used(self) -> None:
         """Take the annotation away: a person's word counts once."""
         alias = self._alias_object()
-        if alias is None or CONFIRM_DELETIONS_ANNOTATION not in alias.metadata.annotations:
-            return
-        if not self._book.withheld:
+        if alias is None:
             return
         try:
             patched = await self._kube.merge_patch(

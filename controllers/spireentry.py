@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-from registrar.spire.errors import AlreadyExists, NotFound, SpireError
-
 from controllers.book import Book
 from controllers.ports import Mirror, SpireWriter
 from registrar.claims.claim import Claim
@@ -15,6 +13,7 @@ from registrar.claims.plan import Create, Keep, Release, Update, plan, refusal
 from registrar.errors import Retry, Terminal
 from registrar.identity.entry import Attributes, Entry, EntryKey, differing
 from registrar.kube.controller import Done, Outcome
+from registrar.spire.errors import AlreadyExists, NotFound, SpireError
 
 _RECORD_PENDING_AFTER_SECONDS = 2.0
 _ATTEMPTS = 4

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from registrar.claims.claim import Claim
 
+_MOST_WAITING = 50_000
+
 
 class PodLatency:
     """Feeds the pod-to-entry histogram. ``clock`` is monotonic seconds.
@@ -23,8 +25,12 @@ class PodLatency:
 
     def pod_seen(self, name: str) -> None:
         """A Pod was seen for the first time; ``name`` is its ClusterSpiffeId's."""
-        if self._counting:
-            self._seen[name] = self._clock()
+        if not self._counting:
+            return
+        self._seen[name] = self._clock()
+        if len(self._seen) > _MOST_WAITING:
+            # Pods that never got their entry, most likely deleted since.
+            del self._seen[next(iter(self._seen))]
 
     def entry_set(self, claim: Claim) -> None:
         """The entry of a claim is on the SPIRE server."""

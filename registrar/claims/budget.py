@@ -11,10 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What the budget says of a pass: ``allowed`` or why not, in words."""
+    """What the budget says of a pass: ``allowed`` or why not, in words.
+
+    ``by_confirmation``: it is allowed only because a person agreed.
+    """
 
     allowed: bool
     message: str = ""
+    by_confirmation: bool = False
 
 
 class DeletionBudget:
@@ -39,10 +43,10 @@ class DeletionBudget:
             self._spent.popleft()
         recent = sum(number for _, number in self._spent)
         total, before = wanted + recent, held + recent
-        if self._unlimited or wanted <= confirmed:
+        if self._unlimited or total <= self._count or total <= self._fraction * before:
             return Ruling(allowed=True)
-        if total <= self._count or total <= self._fraction * before:
-            return Ruling(allowed=True)
+        if wanted <= confirmed:
+            return Ruling(allowed=True, by_confirmation=True)
         return Ruling(
             allowed=False,
             message=f"{wanted} of {held} entries would be deleted, {recent} were within the last "

@@ -29,8 +29,16 @@ def test_deletions_within_the_window_count_together() -> None:
 
 
 def test_a_confirmation_allows_up_to_its_number() -> None:
-    assert budget().rule(wanted=500, held=500, confirmed=500, now=0).allowed
+    ruling = budget().rule(wanted=500, held=500, confirmed=500, now=0)
+    assert ruling.allowed
+    assert ruling.by_confirmation
     assert not budget().rule(wanted=500, held=500, confirmed=499, now=0).allowed
+
+
+def test_a_confirmation_that_is_not_needed_is_not_used() -> None:
+    ruling = budget().rule(wanted=5, held=500, confirmed=500, now=0)
+    assert ruling.allowed
+    assert not ruling.by_confirmation
 
 
 def test_a_flag_allows_everything() -> None:
