@@ -56,7 +56,9 @@ def merge_diff(old: JSONValue, new: JSONValue) -> JSONObject:
     """
     if not isinstance(old, dict) or not isinstance(new, dict):
         raise TypeError("a merge patch is made between two objects")
-    patch: JSONObject = {name: None for name in old.keys() - new.keys()}
+    patch: JSONObject = {}
+    for name in old.keys() - new.keys():
+        patch[name] = None
     for name, value in new.items():
         before = old.get(name)
         if isinstance(before, dict) and isinstance(value, dict):
