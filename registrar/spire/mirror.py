@@ -23,6 +23,10 @@ Version: TypeAlias = tuple[int, int]
 """Revision number and time of creation."""
 
 GET_CONCURRENCY = 8
+THOROUGH_EVERY = 20
+"""Every so many looks ours are read whole: versions miss what is deleted and made anew under
+its ID within the second that its first making took place in."""
+
 RELIST_ABOVE = 200
 """With more changed entries than this, listing them all again is cheaper than one by one."""
 
@@ -92,6 +96,7 @@ class EntryMirror:
         self._in_flight: dict[str, int] = {}
         self._touched: set[str] | None = None
         self._reading = asyncio.Lock()
+        self._looks = 0
 
     @property
     def own(self) -> Mapping[str, Entry]:
@@ -196,7 +201,11 @@ class EntryMirror:
                     for entry_id, version in seen.items()
                     if entry_id not in touched and self._version_of(entry_id) != version
                 }
-                fetched = await self._fetch(wanted)
+                is_thorough = (self._looks + 1) % THOROUGH_EVERY == 0
+                if is_thorough:
+                    wanted |= self._own.keys() & seen.keys()
+                fetched = await self._fetch(wanted, by_page=is_thorough)
+                self._looks += 1
                 # Also those that went between the look and the fetching.
                 left = (seen.keys() - wanted) | fetched.keys()
                 gone = {*self._own, *self._foreign} - left
@@ -228,15 +237,18 @@ class EntryMirror:
         before = self._own.get(entry.id)
         if before is None:
             drift.appeared.append(entry)
+        elif before == entry:
+            # A thorough look that found nothing.
+            return
         elif before.key == entry.key:
             drift.changed.append(entry)
         else:
             drift.vanished.append(before)
             drift.appeared.append(entry)
 
-    async def _fetch(self, wanted: set[str]) -> dict[str, Entry]:
+    async def _fetch(self, wanted: set[str], *, by_page: bool) -> dict[str, Entry]:
         """Those entries as the server has them now; the ones that are gone are missing."""
-        if len(wanted) > RELIST_ABOVE:
+        if wanted and (by_page or len(wanted) > RELIST_ABOVE):
             return {
                 message.id: from_proto(message)
                 async for page in self._client.pages()

@@ -12,7 +12,7 @@ from registrar.identity.entry import Attributes
 from registrar.spire.convert import to_proto
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import Unavailable
-from registrar.spire.mirror import RELIST_ABOVE, Drift, EntryMirror
+from registrar.spire.mirror import RELIST_ABOVE, THOROUGH_EVERY, Drift, EntryMirror
 from registrar.spire.writer import EntryWriter
 from tests.support.entries import PREFIX, foreign, make_entry
 from tests.support.waiting import until
@@ -113,6 +113,22 @@ async def test_an_entry_made_anew_under_its_id_is_seen(
     put(server, "web", Attributes(hint="by hand"))
     drift = await mirror.refresh()
     assert [entry.attributes.hint for entry in drift.changed] == ["by hand"]
+
+
+async def test_what_versions_cannot_show_is_found_by_a_thorough_look(
+    server: SpireServer, mirror: EntryMirror
+) -> None:
+    server.state.clock = lambda: 1_000.0
+    put(server, "web")
+    put(server, "api")
+    server.state.put(foreign())
+    await mirror.load()
+    server.state.delete("ours.web")
+    put(server, "web", Attributes(hint="by hand"))
+    drifts = [await mirror.refresh() for _ in range(2 * THOROUGH_EVERY)]
+    found = [entry for drift in drifts for entry in drift.changed]
+    assert [(entry.id, entry.attributes.hint) for entry in found] == [("ours.web", "by hand")]
+    assert not any(drift.vanished or drift.appeared for drift in drifts)
 
 
 async def test_a_changed_key_vanishes_under_the_old_and_appears_under_the_new(

@@ -1,0 +1,60 @@
+"""Waiting for a server that is not there yet, in virtual time."""
+
+import asyncio
+import logging
+
+import pytest
+
+from registrar.spire.errors import PermissionDenied, SpireError, Unavailable
+from registrar.spire.waiting import LONGEST_WAIT_SECONDS, until_done
+
+pytestmark = pytest.mark.looptime
+
+
+class Server:
+    """Fails so many times, then answers."""
+
+    def __init__(self, failures: int, error: Exception) -> None:
+        self.left = failures
+        self.error = error
+        self.times: list[float] = []
+
+    async def ask(self) -> str:
+        self.times.append(asyncio.get_running_loop().time())
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return "answer"
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), PermissionDenied("not yet")])
+async def test_it_waits_as_long_as_it_takes(error: SpireError) -> None:
+    server = Server(100, error)
+    assert await until_done(server.ask, what="a test") == "answer"
+    assert len(server.times) == 101
+
+
+async def test_pauses_grow_to_a_limit_and_differ() -> None:
+    server = Server(60, Unavailable("away"))
+    await until_done(server.ask, what="a test")
+    pauses = [after - before for before, after in zip(server.times, server.times[1:], strict=False)]
+    assert pauses[0] < 1
+    assert max(pauses) <= LONGEST_WAIT_SECONDS + 0.01
+    # Random up to the limit: half of it on average, give or take.
+    assert sum(pauses[20:]) / len(pauses[20:]) > LONGEST_WAIT_SECONDS / 5
+    assert len({round(pause, 6) for pause in pauses}) > 50
+
+
+async def test_the_first_failure_is_logged_then_rarely(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[SpireError] = []
+    with caplog.at_level(logging.WARNING):
+        await until_done(
+            Server(45, Unavailable("away")).ask, what="a test", on_failure=heard.append
+        )
+    assert len(heard) == 45
+    assert len(caplog.records) == 3
+
+
+async def test_what_is_not_spires_fault_is_not_waited_out() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await until_done(Server(1, ZeroDivisionError()).ask, what="a test")

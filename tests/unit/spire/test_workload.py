@@ -1,0 +1,87 @@
+"""Reading what the Workload API sends."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.proto import workload_pb2
+from devcluster.spire.authority import Authority
+from registrar.spire.relay import RefusedPeerError, client_context
+from registrar.spire.workload import NoIdentityError, X509Identity, identity_of, split_der
+
+OURS, THEIRS = Authority("example.org"), Authority("other.test")
+SVID = OURS.issue("spiffe://example.org/registrar")
+
+
+def response() -> workload_pb2.X509SVIDResponse:
+    return workload_pb2.X509SVIDResponse(
+        svids=[
+            workload_pb2.X509SVID(
+                spiffe_id=SVID.spiffe_id,
+                x509_svid=SVID.certificate_der + OURS.certificate_der,
+                x509_svid_key=SVID.key_der,
+                bundle=OURS.certificate_der * 2,
+            )
+        ],
+        federated_bundles={"spiffe://other.test": THEIRS.certificate_der},
+    )
+
+
+def test_the_first_svid_is_the_default() -> None:
+    message = response()
+    message.svids.add(spiffe_id="spiffe://example.org/second")
+    identity = identity_of(message, "example.org")
+    assert identity.spiffe_id == SVID.spiffe_id
+    assert identity.chain == (SVID.certificate_der, OURS.certificate_der)
+    assert identity.authorities == (OURS.certificate_der, OURS.certificate_der)
+
+
+def test_servers_of_another_trust_domain_are_believed_by_its_federated_bundle() -> None:
+    assert identity_of(response(), "other.test").authorities == (THEIRS.certificate_der,)
+    assert identity_of(response(), "third.test").authorities == ()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        workload_pb2.X509SVIDResponse(),
+        workload_pb2.X509SVIDResponse(svids=[workload_pb2.X509SVID(spiffe_id="spiffe://a.test/b")]),
+    ],
+    ids=["end", "empty", "no-certificate"],
+)
+def test_a_message_without_svid_is_no_identity(
+    message: workload_pb2.X509SVIDResponse | None,
+) -> None:
+    with pytest.raises(NoIdentityError):
+        identity_of(message, "example.org")
+
+
+@given(st.lists(st.sampled_from([SVID.certificate_der, OURS.certificate_der, b"0\x03abc", b"0\0"])))
+def test_certificates_that_stand_together_are_taken_apart(parts: list[bytes]) -> None:
+    assert split_der(b"".join(parts)) == tuple(parts)
+
+
+@given(st.binary(min_size=1, max_size=12) | st.integers(1, 400))
+def test_anything_else_is_refused_or_adds_up(data: bytes | int) -> None:
+    octets = data if isinstance(data, bytes) else SVID.certificate_der[:data]
+    with contextlib.suppress(NoIdentityError):
+        assert b"".join(split_der(octets)) == octets
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        X509Identity("spiffe://a.test/b", (SVID.certificate_der,), SVID.key_der, ()),
+        X509Identity(
+            "spiffe://a.test/b", (SVID.certificate_der,), b"no key", (OURS.certificate_der,)
+        ),
+        X509Identity("spiffe://a.test/b", (SVID.certificate_der,), SVID.key_der, (b"0\x03abc",)),
+    ],
+    ids=["no-authorities", "no-key", "no-authority"],
+)
+def test_what_cannot_be_used_makes_no_connection(identity: X509Identity) -> None:
+    with pytest.raises((RefusedPeerError, OSError)):
+        client_context(identity)
