@@ -139,7 +139,6 @@ _PREPARATIONS: Mapping[str, Preparation] = {
     "StatefulSet": _workload,
     "DaemonSet": _workload,
     "Job": _workload,
-    "Event": _event,
     "Secret": _secret,
     "CSIDriver": _csi_driver,
     "CustomResourceDefinition": _crd,
@@ -155,7 +154,11 @@ def prepare(resource: Resource, document: JSONObject) -> None:
 
 def settle(resource: Resource, document: JSONObject) -> None:
     """Puts at every write into its stored form what may be said in another way."""
-    if resource.kind != "Secret" or resource.custom or "stringData" not in document:
+    if resource.custom:
+        return
+    if resource.kind == "Event":
+        _event(document)
+    if resource.kind != "Secret" or "stringData" not in document:
         return
     given = child(document, "stringData")
     del document["stringData"]

@@ -19,7 +19,7 @@ from devcluster.kubeapi.storage import Store
 from devcluster.kubeapi.watch import Watches
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-_SHUTDOWN_SECONDS = 5.0
+_SHUTDOWN_SECONDS = 1.0
 
 
 class KubeAPI:
@@ -96,7 +96,8 @@ class KubeAPI:
         listener.bind(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
         runner = web.ServerRunner(
-            web.Server(self._routes.handle, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS
+            web.Server(self._routes.handle, access_log=None, handler_cancellation=True),
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await runner.setup()
         await web.SockSite(runner, listener, backlog=1024).start()

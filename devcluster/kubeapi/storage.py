@@ -17,7 +17,7 @@ from devcluster.kubeapi.resources import StoreKey
 ObjectKey: TypeAlias = tuple[str, str]
 """Namespace (empty for cluster scope) and name."""
 
-LOG_LENGTH = 50_000
+LOG_LENGTH = 10_000
 
 
 class Compacted(Exception):  # noqa: N818 - an answer more than an error
