@@ -4,6 +4,7 @@ Nothing runs; the Pods look to the registrar as they would on a real node.
 """
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 
 from api.codec import JSONObject
@@ -30,6 +31,8 @@ async def run_pods(client: Client) -> None:
         pod = event["object"]
         if event["type"] not in {"ADDED", "MODIFIED"} or not isinstance(pod, dict):
             continue
+        if await _stopped(client, pod):
+            continue
         spec, status = pod.get("spec"), pod.get("status")
         if not isinstance(spec, dict) or (isinstance(status, dict) and status.get("podIP")):
             continue
@@ -37,6 +40,17 @@ async def run_pods(client: Client) -> None:
         await _start(client, pod, f"10.244.{number // 250 % 250}.{number % 250 + 1}")
         # Other Pods' events first: a burst must not starve the loop.
         await asyncio.sleep(0)
+
+
+async def _stopped(client: Client, pod: JSONObject) -> bool:
+    """Confirm the end of a Pod that is being deleted, as a kubelet does; False for others."""
+    metadata = pod["metadata"]
+    if not isinstance(metadata, dict) or "deletionTimestamp" not in metadata:
+        return False
+    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+    with contextlib.suppress(RuntimeError):  # gone already
+        await client.delete(f"{path}?gracePeriodSeconds=0")
+    return True
 
 
 async def _start(client: Client, pod: JSONObject, address: str) -> None:
