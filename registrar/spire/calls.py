@@ -79,10 +79,12 @@ class Caller:
             self._observer.called(method, code.name, time.perf_counter() - began)
 
     def _explained(self, code: grpc.StatusCode, details: str) -> SpireError:
+        problem = self._channels.problem
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             details = f"no answer within {self.timeout_seconds:g} s"
-        if code is grpc.StatusCode.UNAVAILABLE and self._channels.problem:
-            details = self._channels.problem
-        if code is grpc.StatusCode.PERMISSION_DENIED:
+            details = f"{details}: {problem}" if problem else details
+        elif code is grpc.StatusCode.UNAVAILABLE and problem:
+            details = problem
+        elif code is grpc.StatusCode.PERMISSION_DENIED:
             details += "; over TCP our own SPIFFE ID needs an entry with admin = true"
         return error_of(code, details)

@@ -2,11 +2,13 @@
 
 Over TCP gRPC dials the private socket of ``relay.py``, which speaks TLS as the
 SVID that ``workload.py`` follows. When the SVID rotates, new calls go out on
-a new channel; the old one is closed when its last call has ended.
+a new channel once it is connected; the old one is closed when its last call
+has ended.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
@@ -14,15 +16,17 @@ import grpc
 from registrar.settings.model import SpireAddress, UnixAddress
 from registrar.spire.background import background
 from registrar.spire.relay import Relay
-from registrar.spire.workload import X509Identity, X509Source
+from registrar.spire.workload import X509Source
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The largest message that we take; servers send no limit of theirs."""
 
+REDIAL_SECONDS = 15.0
+"""How long calls stay on the old channel, at most, while the new one connects."""
+
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5000),
     # Servers in Go refuse the escaped socket path that would be the authority.
     ("grpc.default_authority", "localhost"),
@@ -43,16 +47,16 @@ class _Dial:
 class Connection:
     """Where calls find their channel. Make it with ``open_connection``; ``target`` is dialled."""
 
-    def __init__(self, target: str, relay: Relay | None = None) -> None:
+    def __init__(self, target: str, *, why_not: Callable[[], str] = lambda: "") -> None:
         self.target = target
-        self._relay = relay
+        self._why_not = why_not
         self._dial = _Dial(target)
         self._retired: set[_Dial] = set()
 
     @property
     def problem(self) -> str:
-        """Why the last TLS connection failed; empty when none did or there is no TLS."""
-        return self._relay.problem if self._relay is not None else ""
+        """Why there is no TLS connection; empty when there is one, or no TLS."""
+        return self._why_not()
 
     @property
     def current(self) -> grpc.aio.Channel:
@@ -72,13 +76,24 @@ class Connection:
                 self._retired.discard(dial)
                 await dial.channel.close()
 
-    def redial(self) -> None:
-        """Send the calls from now on over a new channel."""
-        before, self._dial = self._dial, _Dial(self.target)
-        before.is_retired = True
-        self._retired.add(before)
+    async def redial(self) -> None:
+        """Send the calls from now on over a new channel, as soon as that is connected.
 
-    async def sweep(self) -> None:
+        When it does not connect in time, the old one is no better for long:
+        calls move over all the same, and fail with the reason.
+        """
+        fresh = _Dial(self.target)
+        self._retired.add(fresh)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REDIAL_SECONDS):
+                await fresh.channel.channel_ready()
+        before, self._dial = self._dial, fresh
+        before.is_retired = True
+        self._retired.discard(fresh)
+        self._retired.add(before)
+        await self._sweep()
+
+    async def _sweep(self) -> None:
         """Close the channels that went out of use while no call was on them."""
         for dial in [dial for dial in self._retired if not dial.calls]:
             self._retired.discard(dial)
@@ -106,12 +121,10 @@ async def open_connection(address: SpireAddress, *, trust_domain: str) -> AsyncI
             await connection.close()
         return
     changed = asyncio.Event()
-
-    def on_change(_identity: X509Identity) -> None:
-        changed.set()
-
     source = X509Source(
-        address.workload_api_socket, authorities_of=trust_domain, on_change=on_change
+        address.workload_api_socket,
+        authorities_of=trust_domain,
+        on_change=lambda _: changed.set(),
     )
     relay = Relay(
         host=address.host,
@@ -122,17 +135,21 @@ async def open_connection(address: SpireAddress, *, trust_domain: str) -> AsyncI
     )
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(relay.serve())
-        connection = Connection(relay.target, relay)
+        connection = Connection(relay.target, why_not=lambda: relay.problem or source.problem)
         stack.push_async_callback(connection.close)
         tasks = await stack.enter_async_context(background())
         tasks.create_task(source.run(), name="workload-api")
-        tasks.create_task(_redial(connection, changed), name="redial")
+        tasks.create_task(_redial(connection, source, changed), name="redial")
         yield connection
 
 
-async def _redial(connection: Connection, changed: asyncio.Event) -> None:
+async def _redial(connection: Connection, source: X509Source, changed: asyncio.Event) -> None:
+    """Redial with each identity but the first, which the first connection waits for anyhow."""
+    used = await source.identity()
     while True:
         await changed.wait()
         changed.clear()
-        connection.redial()
-        await connection.sweep()
+        newest = await source.identity()
+        if newest is not used:
+            used = newest
+            await connection.redial()

@@ -92,7 +92,16 @@ class Relay:
             tasks = await stack.enter_async_context(background())
 
             def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                tasks.create_task(self._serve_one(reader, writer))
+                serving = self._serve_one(reader, writer)
+                try:
+                    task = tasks.create_task(serving)
+                except RuntimeError:
+                    # It came in while we were leaving.
+                    serving.close()
+                    writer.transport.abort()
+                else:
+                    # Even a task that was cancelled before its first step closes.
+                    task.add_done_callback(lambda _: writer.transport.abort())
 
             server = await asyncio.start_unix_server(accept, path=path)
             stack.callback(server.close)
@@ -106,7 +115,6 @@ class Relay:
                 remote_reader, remote_writer = await self._connect()
         except (OSError, ssl.SSLError, RefusedPeerError) as error:
             self._failed(error)
-            await _close(writer)
             return
         self.problem = ""
         try:
@@ -121,12 +129,11 @@ class Relay:
         reader, writer = await asyncio.open_connection(
             self._host, self._port, ssl=context, limit=_CHUNK
         )
-        try:
+        with contextlib.ExitStack() as unless_fine:
+            unless_fine.callback(writer.transport.abort)
             check_server(writer.get_extra_info("ssl_object"), self._server_id)
-        except RefusedPeerError:
-            writer.transport.abort()
-            raise
-        _notice_dead_peers(writer.get_extra_info("socket"))
+            _notice_dead_peers(writer.get_extra_info("socket"))
+            unless_fine.pop_all()
         return reader, writer
 
     def _failed(self, error: Exception) -> None:
@@ -174,11 +181,13 @@ def check_server(tls: ssl.SSLObject, server_id: str) -> None:
     der = tls.getpeercert(binary_form=True)
     if der is None:
         raise RefusedPeerError("the server showed no certificate")
-    extensions = x509.load_der_x509_certificate(der).extensions
     try:
+        extensions = x509.load_der_x509_certificate(der).extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound as error:
         raise RefusedPeerError("the server's certificate has no SPIFFE ID") from error
+    except ValueError as error:
+        raise RefusedPeerError(f"the server's certificate cannot be read: {error}") from error
     found = names.get_values_for_type(x509.UniformResourceIdentifier)
     if found != [server_id]:
         shown = ", ".join(found) or "nobody"

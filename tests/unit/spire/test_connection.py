@@ -224,8 +224,9 @@ async def test_without_svid_calls_say_what_is_missing(
     address = tcp(remote, agent.socket_path)
     async with open_connection(address, trust_domain="example.org") as connection:
         client = EntryClient(connection, timeout_seconds=1)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as caught:
             await client.get("admin")
+        assert "no identity issued" in caught.value.message
         # As soon as there is one, calls go through.
         agent.rotate()
         await eventually(client)
