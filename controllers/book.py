@@ -61,7 +61,9 @@ class Book:
     problems: dict[Source, Problem] = field(default_factory=dict)
     wake: Wakeups = field(default_factory=Wakeups)
     assumed: dict[str, ClusterSpiffeId] = field(default_factory=dict)
-    """ClusterSpiffeIds that the pod controller wants, whether written yet or not."""
+    """ClusterSpiffeIds that the pod controller wants and that are not written yet."""
+    assumed_for: dict[ObjectKey, str] = field(default_factory=dict)
+    """The names of those, by their Pod."""
     unwanted: dict[str, EntryKey | None] = field(default_factory=dict)
     """ClusterSpiffeIds that it is about to delete, with the key that must be released first."""
     waiting: dict[EntryKey, str] = field(default_factory=dict)
@@ -100,6 +102,17 @@ class Book:
         if name is not None:
             self._holders.pop(name, None)
         self.outcomes.forget(key)
+
+    def assume(self, pod: ObjectKey, obj: ClusterSpiffeId) -> None:
+        """Want a ClusterSpiffeId for a Pod, as if it were written already."""
+        self.assumed[obj.metadata.name] = obj
+        self.assumed_for[pod] = obj.metadata.name
+
+    def no_longer_assumed(self, pod: ObjectKey, name: str) -> None:
+        """The ClusterSpiffeId is written, or no longer wanted."""
+        self.assumed.pop(name, None)
+        if self.assumed_for.get(pod) == name:
+            del self.assumed_for[pod]
 
     def wake_sources(self, key: EntryKey) -> None:
         """Let every object that claims the key look at its status."""

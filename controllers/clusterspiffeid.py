@@ -17,7 +17,7 @@ from controllers.book import Book
 from controllers.ports import Events, Kubernetes, Mirror, reference
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
-from registrar.claims.outcome import PENDING, State
+from registrar.claims.outcome import PENDING
 from registrar.claims.record import attributes_of, belongs_to, key_of
 from registrar.claims.status import READY, masking, status_of
 from registrar.errors import InvalidField
@@ -29,7 +29,6 @@ OWNER_INDEX = "owner"
 """Index of the SpireEntry store: uids of ownerReferences."""
 
 _STATUS_INTERVAL_SECONDS = 1.0
-_PENDING_SECONDS = 2.0
 
 
 class ClaimReconciler:
@@ -67,7 +66,9 @@ class ClaimReconciler:
             for claim in book.index.claims(key):
                 if claim.source != source:
                     book.wake.status(claim.source.name)
-        book.wake.status(name)
+        # An entry that is under way tells its sources itself when it is settled.
+        if all(book.outcomes.is_known(claim.key) for claim in book.index.of_source(source)):
+            book.wake.status(name)
         return Done()
 
     def _mark_pending(self, key: EntryKey) -> None:
@@ -150,20 +151,15 @@ class StatusReconciler:
         self._clock = clock
         self._timestamp = timestamp
         self._written: dict[str, float] = {}
-        self._pending_since: dict[str, float] = {}
 
     async def reconcile(self, name: str) -> Outcome:
         """Write the status if it differs from the stored one."""
         obj = self._objects.get(ObjectKey("", name))
         if obj is None or obj.spec.class_name != self._book.instance:
             self._written.pop(name, None)
-            self._pending_since.pop(name, None)
             return Done()
         if name in self._book.unwanted:
             return Done()
-        wait = self._pending_wait(name, obj)
-        if wait > 0:
-            return Again(wait, "the SPIRE server may answer any moment")
         wanted = self._wanted(obj)
         if wanted is None or wanted == obj.status:
             return Done()
@@ -182,15 +178,6 @@ class StatusReconciler:
         self._objects.assume(stored)
         self._report(obj, wanted)
         return Done()
-
-    def _pending_wait(self, name: str, obj: ClusterSpiffeId) -> float:
-        """Seconds to wait before writing that an entry is pending: one write says it all then."""
-        claims = self._book.index.of_source(source_of(obj.metadata.name))
-        if not claims or self._book.outcomes.get(claims[0].key).state is not State.PENDING:
-            self._pending_since.pop(name, None)
-            return 0.0
-        since = self._pending_since.setdefault(name, self._clock())
-        return since + _PENDING_SECONDS - self._clock()
 
     def _wanted(self, obj: ClusterSpiffeId) -> ClusterSpiffeIdStatus | None:
         """The status as it should be, or None while the SPIRE server has not been asked."""

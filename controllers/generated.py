@@ -52,7 +52,7 @@ class GeneratedReconciler:
         if stored is None:
             namespace = self._namespace_of(wanted)
             created = await self._kube.create(CLUSTER_SPIFFE_ID, owned_by(wanted, namespace))
-            self._objects.assume(created)
+            self._written(created, wanted)
             # The claim has a uid now, so its SpireEntry can name its owner.
             self._book.wake.claims(name)
             return
@@ -60,13 +60,22 @@ class GeneratedReconciler:
             return  # somebody else's object under our name: never touched
         patch = merge_diff(to_json(stored.spec), to_json(wanted.spec))
         if not patch:
+            self._written(stored, wanted)
             return
         try:
             patched = await self._kube.merge_patch(CLUSTER_SPIFFE_ID, stored.key, {"spec": patch})
         except NotFound as error:
             raise Retry("Gone", f"ClusterSpiffeId {name} was deleted meanwhile") from error
-        self._objects.assume(patched)
+        self._written(patched, wanted)
         self._book.wake.claims(name)
+
+    def _written(self, obj: ClusterSpiffeId, wanted: ClusterSpiffeId) -> None:
+        """What was assumed is stored now; the store tells it from here on."""
+        self._objects.assume(obj)
+        pod = pod_of(obj)
+        # Something newer may have been assumed while the request was under way.
+        if pod is not None and self._book.assumed.get(obj.metadata.name) is wanted:
+            self._book.no_longer_assumed(pod, obj.metadata.name)
 
     def _namespace_of(self, wanted: ClusterSpiffeId) -> Namespace:
         """The Pod's Namespace. Raises Retry while its watch lags behind that of the Pods."""

@@ -48,7 +48,6 @@ class PodReconciler:
         self._objects = objects
         self._events = events
         self._on_pod = on_pod
-        self._assumed_for: dict[ObjectKey, str] = {}
         self._complaints: dict[ObjectKey, str] = {}
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
@@ -83,20 +82,23 @@ class PodReconciler:
     def _existing(self, key: ObjectKey) -> set[str]:
         """What the Pod, or an earlier one of its name, has: stored or assumed."""
         names = {found.name for found in self._objects.by_index(POD_INDEX, str(key))}
-        assumed = self._assumed_for.get(key)
+        assumed = self._book.assumed_for.get(key)
         return names | {assumed} if assumed else names
 
     def _assume(self, key: ObjectKey, wanted: ClusterSpiffeId) -> None:
         book, name = self._book, wanted.metadata.name
-        self._assumed_for[key] = name
-        was_unwanted = name in book.unwanted
-        book.unwanted.pop(name, None)
-        if book.assumed.get(name) == wanted and not was_unwanted:
-            book.wake.generated(name)
+        was_unwanted = book.unwanted.pop(name, None) is not None
+        stored = self._objects.get(ObjectKey("", name))
+        if stored is not None and stored.spec == wanted.spec:
+            book.no_longer_assumed(key, name)
+            if was_unwanted:
+                book.wake.claims(name)
             return
-        if name not in book.assumed:
+        if book.assumed.get(name) == wanted and not was_unwanted:
+            return
+        if stored is None and name not in book.assumed:
             self._on_pod(name)
-        book.assumed[name] = wanted
+        book.assume(key, wanted)
         book.wake.claims(name)
         book.wake.generated(name)
 
@@ -111,9 +113,7 @@ class PodReconciler:
         book.unwanted[name] = released
         if released is not None:
             book.waiting[released] = name
-        book.assumed.pop(name, None)
-        if self._assumed_for.get(key) == name:
-            del self._assumed_for[key]
+        book.no_longer_assumed(key, name)
         book.wake.claims(name)
         book.wake.generated(name)
 

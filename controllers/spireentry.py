@@ -45,9 +45,7 @@ class EntryReconciler:
 
     async def reconcile(self, key: EntryKey) -> Outcome:
         """Bring one entry in line. Raises Retry or Terminal when SPIRE refuses."""
-        late = asyncio.get_running_loop().call_later(
-            _RECORD_PENDING_AFTER_SECONDS, self._record_if_claimed, key
-        )
+        late = asyncio.get_running_loop().call_later(_RECORD_PENDING_AFTER_SECONDS, self._late, key)
         try:
             await self._apply(key)
         except SpireError as error:
@@ -155,6 +153,11 @@ class EntryReconciler:
         if key in self._book.index:
             known = self._book.outcomes.get(key).entry_id
             self._settled(key, EntryOutcome(State.FAILED, known, reason, message))
+
+    def _late(self, key: EntryKey) -> None:
+        """Show that the SPIRE server keeps us waiting."""
+        self._record_if_claimed(key)
+        self._book.wake_sources(key)
 
     def _record_if_claimed(self, key: EntryKey) -> None:
         if key in self._book.index:

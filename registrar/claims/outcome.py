@@ -65,6 +65,10 @@ class Outcomes:
         if old is not None:
             self._counts[old.state] -= 1
 
+    def is_known(self, key: EntryKey) -> bool:
+        """Whether the SPIRE server has answered to what is asked for now."""
+        return self.get(key).state is not State.PENDING
+
     def is_set(self, key: EntryKey) -> bool:
         """Whether the SPIRE server holds the entry as it was asked for."""
         return self.get(key).is_set

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from api.meta import KubeObject, ObjectKey, ObjectMeta
+from registrar.kube.sharing import Sharing
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -66,7 +67,10 @@ class Store(Generic[T]):
     def __init__(self, indexes: Mapping[str, Callable[[T], Iterable[str]]] | None = None) -> None:
         self._objects: dict[ObjectKey, T] = {}
         self._indexers = dict(indexes or {})
-        self._indexes: dict[str, dict[str, set[ObjectKey]]] = {name: {} for name in self._indexers}
+        self._indexes: dict[str, dict[str, tuple[ObjectKey, ...]]] = {
+            name: {} for name in self._indexers
+        }
+        self._sharing = Sharing()
         self._broken: dict[ObjectKey, Broken] = {}
         self._seen = 0
         self._assumed: set[ObjectKey] = set()
@@ -105,7 +109,7 @@ class Store(Generic[T]):
         """Put an object in the place of whatever stands there; gives the one before."""
         key = obj.key
         old = self._objects.get(key)
-        self._objects[key] = obj
+        self._objects[key] = self._sharing.share(obj)
         self._broken.pop(key, None)
         for name, indexer in self._indexers.items():
             self._reindex(
@@ -128,15 +132,20 @@ class Store(Generic[T]):
 
     @staticmethod
     def _reindex(
-        index: dict[str, set[ObjectKey]], key: ObjectKey, before: set[str], after: set[str]
+        index: dict[str, tuple[ObjectKey, ...]],
+        key: ObjectKey,
+        before: set[str],
+        after: set[str],
     ) -> None:
+        """Most values have one key, for which a tuple is a quarter of a set."""
         for value in before - after:
-            keys = index[value]
-            keys.discard(key)
-            if not keys:
+            keys = tuple(other for other in index[value] if other != key)
+            if keys:
+                index[value] = keys
+            else:
                 del index[value]
         for value in after - before:
-            index.setdefault(value, set()).add(key)
+            index[value] = (*index.get(value, ()), key)
 
     # Our own writes, before the watch echoes them.
 
