@@ -1,35 +1,22 @@
 """Where the API server is and how to log in: kubeconfig file or in-cluster service account.
 
-kubernetes_asyncio reads both (contexts, client certificates, tokens, token
-files, exec plugins, OIDC). What it leaves open is done here: the files and
-plugins are read in a thread, a new token, client certificate or CA is taken
-up while running, and the context of TLS accepts cluster CAs without key
-identifiers, which Python 3.13 would refuse.
+kubernetes_asyncio reads the file (contexts, client certificates, tokens, token
+files, exec plugins, OIDC), and the service account is two files. What that
+leaves open is done here: files and plugins are read in a thread, a new token,
+client certificate or CA is taken up while running, and the context of TLS
+accepts cluster CAs without key identifiers, which Python 3.13 would refuse.
 """
 
 import asyncio
-import ipaddress
 import logging
 import os
 import ssl
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
-
-import yaml
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException
-from kubernetes_asyncio.config.incluster_config import InClusterConfigLoader
-from kubernetes_asyncio.config.kube_config import (
-    ConfigNode,
-    KubeConfigLoader,
-    KubeConfigMerger,
-)
 
 from registrar.errors import InvalidField
+from registrar.kube.login import Login, environment_proxy
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
@@ -40,22 +27,7 @@ REFRESH_SECONDS = 60.0
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes mounts a Pod's token and the cluster's CA."""
 
-LOAD_SECONDS = 30.0
-"""How long an exec plugin or an OIDC provider may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Everything that one reading of the configuration gives."""
-
-    host: str
-    authorization: str = ""
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    verify: bool = True
-    server_name: str | None = None
-    proxy: str | None = None
+_SERVICE = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 
 
 class Credentials:
@@ -83,7 +55,11 @@ class Credentials:
         def load(force: bool) -> Login:  # noqa: FBT001 - passed on as one argument
             return source(force)
 
-        source = _InCluster(service_account) if kubeconfig is None else _KubeConfig(kubeconfig)
+        source: Callable[[bool], Login]
+        if kubeconfig is None:
+            source = _InCluster(service_account)
+        else:
+            source = await asyncio.to_thread(_kubeconfig_file, kubeconfig)
         login = await asyncio.to_thread(load, False)  # noqa: FBT003
         try:
             return await asyncio.to_thread(cls, login, load)
@@ -120,6 +96,12 @@ class Credentials:
             return self.login
 
 
+def _kubeconfig_file(path: Path) -> Callable[[bool], Login]:
+    from registrar.kube.kubeconfig import KubeConfigFile  # noqa: PLC0415 - see that module
+
+    return KubeConfigFile(path)
+
+
 class _InCluster:
     """The service account that Kubernetes mounts into a Pod."""
 
@@ -128,7 +110,7 @@ class _InCluster:
         self._ca = folder / "ca.crt"
 
     def __call__(self, force: bool) -> Login:  # noqa: ARG002, FBT001 - files are read each time
-        for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        for name in _SERVICE:
             if not os.environ.get(name):
                 raise InvalidField(
                     name,
@@ -143,105 +125,20 @@ class _InCluster:
                     "no such file: give the Pod a service account and leave "
                     "automountServiceAccountToken on",
                 )
-        configuration = Configuration()
+        name, port = (os.environ[key] for key in _SERVICE)
+        host = f"https://{f'[{name}]' if ':' in name else name}:{port}"
         try:
-            InClusterConfigLoader(
-                str(self._token), str(self._ca), try_refresh_token=False
-            ).load_and_set(configuration)
-        except (ConfigException, OSError) as error:
-            raise InvalidField("in-cluster configuration", "", str(error)) from error
-        return _login(configuration)
-
-
-class _KubeConfig:
-    """A kubeconfig file; the loader is kept because it remembers when a plugin's token expires."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._loader: KubeConfigLoader | None = None
-        self._waits = False
-
-    def __call__(self, force: bool) -> Login:  # noqa: FBT001
-        if not self._path.is_file():
-            raise InvalidField("kubeconfig", str(self._path), "no such file")
-        configuration = Configuration()
-        try:
-            loader = self._loader
-            if loader is None:
-                merged = KubeConfigMerger(str(self._path)).config or ConfigNode("", {})
-                loader = KubeConfigLoader(merged, config_base_path=None)
-                self._waits = any(
-                    "exec" in (user["user"] or {}) or "auth-provider" in (user["user"] or {})
-                    for user in merged.value["users"]
-                )
-            if force and hasattr(loader, "exec_plugin_expiry"):
-                del loader.exec_plugin_expiry
-            if self._waits:
-                asyncio.run(_load(loader, configuration))
-            else:
-                _step(loader.load_and_set(configuration))
-        except (ConfigException, yaml.YAMLError, OSError, ValueError, TimeoutError) as error:
-            text = str(error) or type(error).__name__
-            raise InvalidField("kubeconfig", str(self._path), text) from error
-        except (AttributeError, KeyError, TypeError, AssertionError) as error:
-            # How the library fails on a file that is YAML but no kubeconfig.
-            raise InvalidField(
-                "kubeconfig", str(self._path), f"not a kubeconfig ({type(error).__name__}: {error})"
-            ) from error
-        self._loader = loader
-        return _login(configuration)
-
-
-async def _load(loader: KubeConfigLoader, configuration: Configuration) -> None:
-    async with asyncio.timeout(LOAD_SECONDS):
-        await loader.load_and_set(configuration)
-
-
-def _step(reading: Coroutine[None, None, None]) -> None:
-    """Run to its end a coroutine that only reads files and so never waits."""
-    try:
-        reading.send(None)
-    except StopIteration:
-        return
-    reading.close()
-    raise ConfigException("unexpected wait while reading the configuration")
-
-
-def _login(configuration: Configuration) -> Login:
-    host = str(configuration.host).rstrip("/")
-    # A token file may end in a newline, which no HTTP header may.
-    authorization = str(configuration.api_key.get("BearerToken") or "").strip()
-    return Login(
-        host=host,
-        authorization=authorization,
-        ca_file=configuration.ssl_ca_cert or None,
-        cert_file=configuration.cert_file or None,
-        key_file=configuration.key_file or None,
-        verify=bool(configuration.verify_ssl),
-        server_name=configuration.tls_server_name or None,
-        proxy=configuration.proxy or _environment_proxy(host),
-    )
-
-
-def _environment_proxy(host: str) -> str | None:
-    """The proxy that HTTPS_PROXY and NO_PROXY name, address ranges in NO_PROXY included."""
-    parts = urlsplit(host)
-    proxies = getproxies_environment()
-    proxy = proxies.get(parts.scheme)
-    name = parts.hostname or ""
-    if not proxy or proxy_bypass(name):
-        return None
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return proxy
-    for item in proxies.get("no", "").split(","):
-        try:
-            if address in ipaddress.ip_network(item.strip(), strict=False):
-                return None
-        except ValueError:
-            continue
-    return None if address.is_loopback else proxy
+            token = self._token.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise InvalidField(str(self._token), "", str(error)) from error
+        if not token:
+            raise InvalidField(str(self._token), "", "the service account's token is empty")
+        return Login(
+            host=host,
+            authorization=f"Bearer {token}",
+            ca_file=str(self._ca),
+            proxy=environment_proxy(host),
+        )
 
 
 def _tls_context(login: Login) -> ssl.SSLContext:

@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
-from registrar.kube.config import Credentials, Login
+from registrar.kube.config import Credentials
 from registrar.kube.errors import KubeError, Unauthorized, Unavailable, error_for, read_status
+from registrar.kube.login import Login
 from registrar.telemetry.observers import CallObserver, Silent
 
 log = logging.getLogger(__name__)
