@@ -1,0 +1,258 @@
+"""Measure the figures of docs/performance.md: real API server, embedded SPIRE server.
+
+    python hack/bench.py [--quick] [--json FILE]
+
+Slow figures are printed, not judged: the exit code is 1 only when the result is
+wrong (an entry is missing, or something was written where nothing should be).
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from hack.bench_world import Registrar, World, open_world  # noqa: E402 - the checkout is measured
+
+_IDLE_SECONDS = 35.0
+_PARALLEL = 32
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    singles: int
+    burst: int
+    total: int
+    idle_seconds: float
+
+
+FULL = Scale(singles=300, burst=5000, total=10_000, idle_seconds=_IDLE_SECONDS)
+QUICK = Scale(singles=10, burst=100, total=150, idle_seconds=1.0)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured thing: percentiles of samples in milliseconds, or one value."""
+
+    name: str
+    target: str
+    samples: int
+    values: dict[str, float]
+
+
+def percentiles(name: str, target: str, seconds: Sequence[float]) -> Figure:
+    """p50, p90, p99 and the highest, in milliseconds."""
+    ordered = sorted(seconds)
+
+    def at(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 1)
+
+    values = {"p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "max": at(1.0)}
+    return Figure(name, target, len(ordered), values)
+
+
+class Bench:
+    """Runs the measurements in their order."""
+
+    def __init__(self, world: World, scale: Scale) -> None:
+        self._world = world
+        self._scale = scale
+        self._made = 0
+        self.figures: list[Figure] = []
+        self.wrong: list[str] = []
+
+    async def run(self) -> None:
+        """Measure everything."""
+        scale = self._scale
+        await self._floor()
+        async with self._world.registrar() as registrar:
+            self._say("one Pod at a time, no entries")
+            await self._singles("empty", "p50 ≤ 15 ms, p99 ≤ 60 ms")
+            await registrar.until_idle()
+            self._say(f"{scale.burst} Pods as fast as the API server takes them")
+            await self._burst(scale.burst, registrar)
+            await self._burst(scale.total - self._made, registrar, counts=False)
+            self._say("one Pod at a time, the rest present")
+            await self._singles("full", "as with none, within 20 %")
+            await registrar.until_idle()
+            await self._idle(registrar)
+            await self._check_entries()
+        await self._restart()
+
+    async def _floor(self) -> None:
+        """How soon any client's watch sees a Pod."""
+        self._say("the floor: a plain watch")
+        seen: dict[str, float] = {}
+
+        async def follow() -> None:
+            async for name, when in self._world.watch_names():
+                seen.setdefault(name, when)
+
+        waits = []
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(follow())
+            await asyncio.sleep(0.5)
+            for number in range(self._scale.singles):
+                began, _ = await self._world.create_pod(f"floor-{number}")
+                while f"floor-{number}" not in seen:  # noqa: ASYNC110 - the resolution
+                    await asyncio.sleep(0.0002)
+                waits.append(seen[f"floor-{number}"] - began)
+            following.cancel()
+        self.figures.append(percentiles("Pod created → plain watch sees it (floor)", "", waits))
+
+    async def _singles(self, tag: str, target: str) -> None:
+        whole, after = [], []
+        for number in range(self._scale.singles):
+            name = f"{tag}-{number}"
+            began, answered = await self._world.create_pod(name, name)
+            appeared = float(await self._world.spire.ask(f"wait /{name}"))
+            whole.append(appeared - began)
+            after.append(appeared - answered)
+            self._made += 1
+        present = "no" if tag == "empty" else f"{self._scale.total:,}"
+        self.figures += [
+            percentiles(f"Pod created → SPIRE entry, {present} entries present", target, whole),
+            percentiles(f"… counted from the API server's answer, {present} present", "", after),
+        ]
+
+    async def _burst(self, number: int, registrar: Registrar, *, counts: bool = True) -> None:
+        began, before = time.monotonic(), self._made
+        limit = asyncio.Semaphore(_PARALLEL)
+
+        async def one(index: int) -> float:
+            async with limit:
+                name = f"burst-{index}"
+                return (await self._world.create_pod(name, name))[1]
+
+        async with asyncio.TaskGroup() as tasks:
+            made = [tasks.create_task(one(before + index)) for index in range(number)]
+        last = max(task.result() for task in made)
+        self._made += number
+        # One more entry than Pods: the alias of the agents.
+        appeared = float(await self._world.spire.ask(f"wait-count {self._made + 1}"))
+        await registrar.until_idle()
+        recorded = time.monotonic()
+        if counts:
+            values = {
+                "last entry after last Pod, s": round(max(0.0, appeared - last), 2),
+                "Pods a second": round(number / (last - began)),
+                "all recorded after last Pod, s": round(recorded - last, 1),
+            }
+            self.figures.append(Figure(f"{number:,} Pods at once", "≤ 3 s", number, values))
+
+    async def _idle(self, registrar: Registrar) -> None:
+        seconds = self._scale.idle_seconds
+        self._say(f"idle for {seconds:g} s")
+        memory = registrar.memory()
+        used, began = registrar.cpu_seconds(), time.monotonic()
+        await asyncio.sleep(seconds)
+        share = (registrar.cpu_seconds() - used) / (time.monotonic() - began)
+        pods = self._made
+        writes = await registrar.api_writes()
+        self.figures += [
+            Figure(
+                f"memory at {pods:,} Pods, MB",
+                "≤ 150 MB",
+                1,
+                {name: float(value) for name, value in memory.items()},
+            ),
+            Figure("idle CPU, % of one core", "< 1 %", 1, {"share": round(share * 100, 2)}),
+            Figure("API writes per Pod", "3", pods, {"writes": round(writes / pods, 2)}),
+        ]
+
+    async def _check_entries(self) -> None:
+        entries = int(await self._world.spire.ask("entries"))
+        if entries != self._made + 1:
+            self.wrong.append(f"{entries} entries for {self._made} Pods and the alias")
+
+    async def _restart(self) -> None:
+        self._say("a restart with nothing to do")
+        before = await self._world.spire.ask("writes")
+        began = time.monotonic()
+        async with self._world.registrar() as registrar:
+            ready = time.monotonic() - began
+            await registrar.until_idle()
+            spire_writes = int(await self._world.spire.ask("writes")) - int(before)
+            api_writes = await registrar.api_writes()
+            memory = registrar.memory()
+        values = {
+            "ready, s": round(ready, 2),
+            "SPIRE writes": float(spire_writes),
+            "API writes": float(api_writes),
+            "resident, MB": float(memory["resident"]),
+        }
+        name = f"start with {self._made:,} entries, nothing to do"
+        self.figures.append(Figure(name, "≤ 6 s, 0 SPIRE writes", 1, values))
+        if spire_writes or api_writes:
+            self.wrong.append(f"a start with nothing to do wrote {spire_writes} and {api_writes}")
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def machine() -> dict[str, str]:
+    """What the figures were measured on."""
+    model = "unknown"
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    memory = Path("/proc/meminfo").read_text(encoding="ascii").split()[1]
+    return {
+        "CPU": f"{os.cpu_count()} x {model}",
+        "memory": f"{int(memory) // 1024**2} GiB",
+        "kernel": platform.release(),
+        "Python": platform.python_version(),
+        "grpcio": version("grpcio"),
+        "msgspec": version("msgspec"),
+    }
+
+
+def report(bench: Bench, *, in_cluster: bool) -> str:
+    """The table, as Markdown."""
+    lines = [f"- {name}: {value}" for name, value in machine().items()]
+    lines.append(f"- configuration as in a Pod: {'yes' if in_cluster else 'no, a kubeconfig'}")
+    lines += ["", "| What | Measured | Samples | Target |", "|---|---|---|---|"]
+    for figure in bench.figures:
+        measured = ", ".join(f"{name} {value:g}" for name, value in figure.values.items())
+        lines.append(f"| {figure.name} | {measured} | {figure.samples:,} | {figure.target} |")
+    return "\n".join(lines)
+
+
+async def measure(scale: Scale) -> tuple[Bench, bool]:
+    """Open the world and run the benchmark in it."""
+    async with open_world() as world:
+        bench = Bench(world, scale)
+        await bench.run()
+        return bench, world.in_cluster
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few samples: only see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    arguments = parser.parse_args()
+    bench, in_cluster = asyncio.run(measure(QUICK if arguments.quick else FULL))
+    print("\n" + report(bench, in_cluster=in_cluster))
+    if arguments.json:
+        document = {"machine": machine(), "figures": [asdict(figure) for figure in bench.figures]}
+        arguments.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    for wrong in bench.wrong:
+        print(f"WRONG: {wrong}", file=sys.stderr)
+    return 1 if bench.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
