@@ -98,6 +98,10 @@ class ClaimReconciler:
         except InvalidField as error:
             return self._keep_last_good(source, Problem("InvalidSpec", str(error)), obj.metadata)
         book.problems.pop(source, None)
+        entry = self._mirror.entry_of(claim.key)
+        if entry is not None:
+            # One key in memory instead of two equal ones, tens of thousands of times.
+            claim = replace(claim, key=entry.key)
         return book.index.replace(source, [claim])
 
     def _keep_last_good(self, source: Source, problem: Problem, meta: ObjectMeta) -> set[EntryKey]:

@@ -19,18 +19,19 @@ class ClaimIndex:
     """Claims by source and by entry key. Every change returns the keys that it touched."""
 
     def __init__(self) -> None:
-        self._current: dict[Source, dict[EntryKey, Claim]] = {}
-        self._retiring: dict[Source, dict[EntryKey, Claim]] = {}
-        self._by_key: dict[EntryKey, dict[Source, Claim]] = {}
+        # Nearly all of these hold one claim, for which a tuple is a fifth of a dictionary.
+        self._current: dict[Source, tuple[Claim, ...]] = {}
+        self._retiring: dict[Source, tuple[Claim, ...]] = {}
+        self._by_key: dict[EntryKey, tuple[Claim, ...]] = {}
         self._by_spiffe_id: dict[str, set[EntryKey]] = {}
         self._privileged: dict[str, set[tuple[Source, EntryKey]]] = {}
 
     def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
         """Replace what ``source`` claims; keys that it gives up begin to retire."""
         new = {claim.key: claim for claim in claims}
-        old = self._current.get(source, {})
+        old = {claim.key: claim for claim in self._current.get(source, ())}
+        retiring = {claim.key: claim for claim in self._retiring.get(source, ())}
         touched = {key for key, claim in new.items() if old.get(key) != claim}
-        retiring = self._retiring.get(source, {})
         for key in old.keys() - new.keys():
             retiring[key] = old[key]
             touched.add(key)
@@ -43,25 +44,24 @@ class ClaimIndex:
 
     def remove(self, source: Source) -> set[EntryKey]:
         """Forget a source that is known to be gone, retiring claims included."""
-        touched = set(self._current.pop(source, ())) | set(self._retiring.pop(source, ()))
-        return self._linked(source, touched)
+        gone = (*self._current.pop(source, ()), *self._retiring.pop(source, ()))
+        return self._linked(source, {claim.key for claim in gone})
 
     def settle(self, source: Source, is_set: Callable[[EntryKey], bool]) -> set[EntryKey]:
         """Drop the retiring claims of ``source`` if all its current entries are set."""
         if source not in self._retiring:
             return set()
-        if not all(is_set(key) for key in self._current.get(source, ())):
+        if not all(is_set(claim.key) for claim in self._current.get(source, ())):
             return set()
-        touched = set(self._retiring.pop(source))
-        return self._linked(source, touched)
+        return self._linked(source, {claim.key for claim in self._retiring.pop(source)})
 
     def claims(self, key: EntryKey) -> list[Claim]:
         """All claims on an entry, the one that decides its attributes first.
 
         That is the oldest; a retiring claim comes after all that are current.
         """
-        held = self._by_key.get(key, {})
-        return sorted(held.values(), key=lambda claim: (self.is_retiring(claim), claim.seniority))
+        held = self._by_key.get(key, ())
+        return sorted(held, key=lambda claim: (self.is_retiring(claim), claim.seniority))
 
     def winner(self, key: EntryKey) -> Claim | None:
         """The claim whose attributes count, or None when nobody claims the entry."""
@@ -69,12 +69,12 @@ class ClaimIndex:
         if not held:
             return None
         if len(held) == 1:
-            return next(iter(held.values()))
+            return held[0]
         return self.claims(key)[0]
 
     def of_source(self, source: Source) -> list[Claim]:
         """The current claims of one source."""
-        return list(self._current.get(source, {}).values())
+        return list(self._current.get(source, ()))
 
     def has(self, source: Source) -> bool:
         """Whether the source claims anything, now or still."""
@@ -82,7 +82,7 @@ class ClaimIndex:
 
     def is_retiring(self, claim: Claim) -> bool:
         """Whether the claim stands only until its successor is set."""
-        return claim.key not in self._current.get(claim.source, {})
+        return _of_key(self._current.get(claim.source, ()), claim.key) is None
 
     def keys(self) -> Iterator[EntryKey]:
         """Every key that somebody claims."""
@@ -106,10 +106,10 @@ class ClaimIndex:
 
     @staticmethod
     def _store(
-        table: dict[Source, dict[EntryKey, Claim]], source: Source, claims: dict[EntryKey, Claim]
+        table: dict[Source, tuple[Claim, ...]], source: Source, claims: dict[EntryKey, Claim]
     ) -> None:
         if claims:
-            table[source] = claims
+            table[source] = tuple(claims.values())
         else:
             table.pop(source, None)
 
@@ -125,12 +125,15 @@ class ClaimIndex:
 
     def _link(self, source: Source, key: EntryKey) -> None:
         """Bring the lookups in line with what the source claims or retires."""
-        claim = self._current.get(source, {}).get(key) or self._retiring.get(source, {}).get(key)
-        held = self._by_key.setdefault(key, {})
-        if claim is None:
-            held.pop(source, None)
+        claim = _of_key(self._current.get(source, ()), key)
+        claim = claim or _of_key(self._retiring.get(source, ()), key)
+        held = tuple(c for c in self._by_key.get(key, ()) if c.source != source)
+        if claim is not None:
+            held = (*held, claim)
+        if held:
+            self._by_key[key] = held
         else:
-            held[source] = claim
+            self._by_key.pop(key, None)
         is_privileged = (
             claim is not None
             and claim.origin is not Origin.POD
@@ -138,8 +141,10 @@ class ClaimIndex:
         )
         _mark(self._privileged, key.spiffe_id, (source, key), present=is_privileged)
         _mark(self._by_spiffe_id, key.spiffe_id, key, present=bool(held))
-        if not held:
-            del self._by_key[key]
+
+
+def _of_key(claims: tuple[Claim, ...], key: EntryKey) -> Claim | None:
+    return next((claim for claim in claims if claim.key == key), None)
 
 
 def _mark(table: dict[str, set[T]], name: str, value: T, *, present: bool) -> None:

@@ -1,109 +1,12 @@
-"""The connection to the SPIRE server: its unix socket, or TCP with mTLS.
+"""The connection to the SPIRE server: its unix socket, or TCP with mTLS."""
 
-Over TCP gRPC dials the private socket of ``relay.py``, which speaks TLS as the
-SVID that ``workload.py`` follows. When the SVID rotates, new calls go out on
-a new channel once it is connected; the old one is closed when its last call
-has ended.
-"""
-
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-
-import grpc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from registrar.settings.model import SpireAddress, UnixAddress
-from registrar.spire.background import background
-from registrar.spire.relay import Relay
-from registrar.spire.workload import X509Source
+from registrar.spire.channel import Connection
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""The largest message that we take; servers send no limit of theirs."""
-
-REDIAL_SECONDS = 15.0
-"""How long calls stay on the old channel, at most, while the new one connects."""
-
-_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 5000),
-    # Servers in Go refuse the escaped socket path that would be the authority.
-    ("grpc.default_authority", "localhost"),
-    # Two channels to one target must not share a connection, or rotation would change nothing.
-    ("grpc.use_local_subchannel_pool", 1),
-)
-
-
-class _Dial:
-    """One channel, and how many calls are on it."""
-
-    def __init__(self, target: str) -> None:
-        self.channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-        self.calls = 0
-        self.is_retired = False
-
-
-class Connection:
-    """Where calls find their channel. Make it with ``open_connection``; ``target`` is dialled."""
-
-    def __init__(self, target: str, *, why_not: Callable[[], str] = lambda: "") -> None:
-        self.target = target
-        self._why_not = why_not
-        self._dial = _Dial(target)
-        self._retired: set[_Dial] = set()
-
-    @property
-    def problem(self) -> str:
-        """Why there is no TLS connection; empty when there is one, or no TLS."""
-        return self._why_not()
-
-    @property
-    def current(self) -> grpc.aio.Channel:
-        """The channel that the next call goes over; calls ask for it with ``use``."""
-        return self._dial.channel
-
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[grpc.aio.Channel]:
-        """The current channel; it stays open until the block is left."""
-        dial = self._dial
-        dial.calls += 1
-        try:
-            yield dial.channel
-        finally:
-            dial.calls -= 1
-            if dial.is_retired and not dial.calls:
-                self._retired.discard(dial)
-                await dial.channel.close()
-
-    async def redial(self) -> None:
-        """Send the calls from now on over a new channel, as soon as that is connected.
-
-        When it does not connect in time, the old one is no better for long:
-        calls move over all the same, and fail with the reason.
-        """
-        fresh = _Dial(self.target)
-        self._retired.add(fresh)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REDIAL_SECONDS):
-                await fresh.channel.channel_ready()
-        before, self._dial = self._dial, fresh
-        before.is_retired = True
-        self._retired.discard(fresh)
-        self._retired.add(before)
-        await self._sweep()
-
-    async def _sweep(self) -> None:
-        """Close the channels that went out of use while no call was on them."""
-        for dial in [dial for dial in self._retired if not dial.calls]:
-            self._retired.discard(dial)
-            await dial.channel.close()
-
-    async def close(self) -> None:
-        """Close every channel; calls that are under way are cancelled."""
-        for dial in (self._dial, *self._retired):
-            await dial.channel.close()
-        self._retired.clear()
+__all__ = ["Connection", "open_connection"]
 
 
 @asynccontextmanager
@@ -113,43 +16,15 @@ async def open_connection(address: SpireAddress, *, trust_domain: str) -> AsyncI
     It does not wait for the server, nor for an SVID: calls fail with
     Unavailable, and say why, until both are there.
     """
-    if isinstance(address, UnixAddress):
-        connection = Connection(f"unix:{address.path}")
-        try:
+    if not isinstance(address, UnixAddress):
+        # TLS of our own brings a library along that the socket does not need.
+        from registrar.spire.mtls import open_mtls  # noqa: PLC0415
+
+        async with open_mtls(address, trust_domain=trust_domain) as connection:
             yield connection
-        finally:
-            await connection.close()
         return
-    changed = asyncio.Event()
-    source = X509Source(
-        address.workload_api_socket,
-        authorities_of=trust_domain,
-        on_change=lambda _: changed.set(),
-    )
-    relay = Relay(
-        host=address.host,
-        port=address.port,
-        server_id=f"spiffe://{trust_domain}/spire/server",
-        identity=source.identity,
-        waiting_for=lambda: source.problem,
-    )
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(relay.serve())
-        connection = Connection(relay.target, why_not=lambda: relay.problem or source.problem)
-        stack.push_async_callback(connection.close)
-        tasks = await stack.enter_async_context(background())
-        tasks.create_task(source.run(), name="workload-api")
-        tasks.create_task(_redial(connection, source, changed), name="redial")
+    connection = Connection(f"unix:{address.path}")
+    try:
         yield connection
-
-
-async def _redial(connection: Connection, source: X509Source, changed: asyncio.Event) -> None:
-    """Redial with each identity but the first, which the first connection waits for anyhow."""
-    used = await source.identity()
-    while True:
-        await changed.wait()
-        changed.clear()
-        newest = await source.identity()
-        if newest is not used:
-            used = newest
-            await connection.redial()
+    finally:
+        await connection.close()

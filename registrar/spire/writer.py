@@ -8,6 +8,7 @@ registrar is quick and a busy one efficient, without a timer to tune.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import cast
 
 from registrar.identity.entry import Attributes, Entry, EntryKey
@@ -144,6 +145,9 @@ class EntryWriter:
     def _written(self, writes: Sequence[Write], results: Sequence[ItemResult]) -> None:
         for write, result in zip(writes, results, strict=True):
             if isinstance(result, Entry):
+                if result.key == write.entry.key:
+                    # One key in memory instead of two equal ones.
+                    result = replace(result, key=write.entry.key)  # noqa: PLW2901 - the same entry
                 self._mirror.wrote(result)
                 self._learn(write, result)
                 write.succeed(result)
