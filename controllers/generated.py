@@ -9,6 +9,7 @@ from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers.book import Book
 from controllers.ports import Kubernetes, Mirror
+from registrar.claims.clusterspiffeid import source_of
 from registrar.claims.pods import owned_by, pod_of
 from registrar.errors import Retry
 from registrar.kube.controller import Done, Outcome
@@ -88,12 +89,10 @@ class GeneratedReconciler:
 
     async def _delete(self, name: str, stored: ClusterSpiffeId | None) -> None:
         key = self._book.unwanted[name]
-        if (
-            key is not None
-            and key not in self._book.index
-            and self._mirror.entry_of(key) is not None
-        ):
-            return  # the release pass wakes us when the entry is gone
+        if key is not None and self._mirror.entry_of(key) is not None:
+            others = (c for c in self._book.index.claims(key) if c.source != source_of(name))
+            if next(others, None) is None:
+                return  # the release pass wakes us when the entry is gone
         if stored is not None and pod_of(stored) is not None:
             with contextlib.suppress(NotFound):
                 await self._kube.delete(CLUSTER_SPIFFE_ID, stored.key, uid=stored.metadata.uid)
