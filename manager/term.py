@@ -5,6 +5,7 @@ leader and starting are the same thing.
 """
 
 import asyncio
+import gc
 import logging
 
 from api.core import Namespace, Pod
@@ -89,6 +90,9 @@ class Term:
         controllers.drift.sweep()
         controllers.release.open()
         self._latency.begin()
+        # What the first pass built stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         self.ready.set()
         log.info(
             "first pass is over",
