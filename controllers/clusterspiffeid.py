@@ -178,10 +178,20 @@ class StatusReconciler:
         stored = await self._kube.merge_patch(
             CLUSTER_SPIFFE_ID, obj.key, {"status": patch}, subresource="status"
         )
-        self._written[name] = self._clock()
+        self._remember(name)
         self._objects.assume(stored)
         self._report(obj, wanted)
         return Done()
+
+    def _remember(self, name: str) -> None:
+        """When the status was written; forgotten again when that no longer matters."""
+        now = self._clock()
+        for known, written in list(self._written.items()):
+            if written + _STATUS_INTERVAL_SECONDS > now:
+                break  # in the order of time: all others are younger
+            del self._written[known]
+        self._written.pop(name, None)
+        self._written[name] = now
 
     def _wanted(self, obj: ClusterSpiffeId) -> ClusterSpiffeIdStatus | None:
         """The status as it should be, or None while the SPIRE server has not been asked."""
