@@ -1,5 +1,6 @@
 """ClusterSpiffeId: what each claims, and its status."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,16 +18,19 @@ from controllers.book import Book
 from controllers.ports import Events, Kubernetes, Mirror, reference
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
-from registrar.claims.outcome import PENDING
-from registrar.claims.record import attributes_of, belongs_to, key_of
+from registrar.claims.outcome import LATE, PENDING
+from registrar.claims.record import belongs_to, key_of
 from registrar.claims.status import READY, masking, status_of
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey, differing
 from registrar.kube.controller import Again, Done, Outcome
 from registrar.kube.store import Store
+from registrar.telemetry.logging import kv
 
 OWNER_INDEX = "owner"
 """Index of the SpireEntry store: uids of ownerReferences."""
+
+log = logging.getLogger(__name__)
 
 _STATUS_INTERVAL_SECONDS = 1.0
 
@@ -51,6 +55,7 @@ class ClaimReconciler:
         obj = self._effective(name)
         broken = self._objects.broken.get(ObjectKey("", name))
         if broken is not None:
+            log.warning("an object does not decode", extra=kv(object=name, error=broken.error))
             touched = self._keep_last_good(
                 source, Problem("Undecodable", f"{broken.error}: correct the object"), broken.meta
             )
@@ -119,13 +124,15 @@ class ClaimReconciler:
             key = None if entry is None else key_of(entry)
             if entry is None or key is None or not belongs_to(entry, self._book.instance):
                 continue
-            if self._mirror.entry_of(key) is None:
+            held = self._mirror.entry_of(key)
+            if held is None:
                 continue
             claims.append(
                 Claim(
                     source=source,
                     key=key,
-                    attributes=attributes_of(entry),
+                    # Not what the record says: whoever can write records must gain nothing.
+                    attributes=held.attributes,
                     origin=Origin.POD if POD_UID_LABEL in meta.labels else Origin.WRITTEN,
                     api_version=CLUSTER_SPIFFE_ID.api_version,
                     uid=meta.uid,
@@ -205,6 +212,8 @@ class StatusReconciler:
             name = book.name_of(claim.key)
             winner = book.index.winner(claim.key)
             masked = masking(claim, winner) if winner is not None else None
+            if problem is None and not book.outcomes.is_known(claim.key):
+                return None
         elif problem is None:
             return None
         return status_of(
@@ -227,7 +236,7 @@ class StatusReconciler:
         ):
             return
         is_ready = after.status == "True"
-        if after.reason == PENDING.reason or (is_ready and POD_UID_LABEL in obj.metadata.labels):
+        if after.reason == LATE.reason or (is_ready and POD_UID_LABEL in obj.metadata.labels):
             return
         self._events.emit(
             reference(CLUSTER_SPIFFE_ID, obj),

@@ -64,6 +64,8 @@ class RecordReconciler:
         claims = self._book.index.claims(key)
         if not any(claim.uid or claim.source.kind != CLUSTER_SPIFFE_ID.kind for claim in claims):
             return  # its owner is assumed; the write that creates it wakes us again
+        if not self._book.outcomes.is_known(key):
+            return  # what is recorded stays until SPIRE has answered, which wakes us again
         extra: Sequence[Condition] = ()
         if key == self._alias_key:
             extra = withheld_condition(

@@ -5,6 +5,7 @@ one, whether a relist, a template edit or a person caused it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from api.kinds import SPIRE_ENTRY
@@ -19,9 +20,12 @@ from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.errors import KubeError
 from registrar.kube.store import Store
 from registrar.spire.errors import NotFound, SpireError
+from registrar.telemetry.logging import kv
 
 ENTRY_ID_INDEX = "entry-id"
 """Index of the SpireEntry store: ``status.entryId``."""
+
+log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 
@@ -100,7 +104,7 @@ class ReleasePass:
         if not ruling.allowed:
             self._show_withheld(ruling.message, len(doomed))
             return
-        if ruling.by_confirmation:
+        if ruling.by_confirmation or self._book.withheld:
             await self._confirmation_used()
         self._show_withheld("", 0)
         self._budget.spend(len(doomed), self._clock())
@@ -166,6 +170,8 @@ class ReleasePass:
         if (book.withheld, book.withheld_count) == (why, count):
             return
         is_new = bool(why) and not book.withheld
+        if is_new:
+            log.warning("deletions are withheld", extra=kv(why=why))
         book.withheld, book.withheld_count = why, count
         book.wake.record(book.name_of(self._alias_key))
         alias = self._alias_object()
@@ -181,7 +187,7 @@ class ReleasePass:
     async def _confirmation_used(self) -> None:
         """Take the annotation away: a person's word counts once."""
         alias = self._alias_object()
-        if alias is None:
+        if alias is None or CONFIRM_DELETIONS_ANNOTATION not in alias.metadata.annotations:
             return
         try:
             patched = await self._kube.merge_patch(

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from controllers.book import Book
 from controllers.ports import Mirror, SpireWriter
 from registrar.claims.claim import Claim
+from registrar.claims.outcome import LATE, State
 from registrar.claims.outcome import Outcome as EntryOutcome
-from registrar.claims.outcome import State
-from registrar.claims.ownership import entry_id, is_ours
+from registrar.claims.ownership import entry_id, is_a_registrars, is_ours
 from registrar.claims.plan import Create, Keep, Release, Update, plan, refusal
 from registrar.errors import Retry, Terminal
 from registrar.identity.entry import Attributes, Entry, EntryKey, differing
@@ -119,14 +120,19 @@ class EntryReconciler:
                 raise
             if existing.key != entry.key:
                 self._book.rename(entry.key, taken_by=existing.key)
-            elif is_ours(self._book.prefix, existing.id) or self._adoption_allowed:
+            elif is_ours(self._book.prefix, existing.id) or self._may_adopt(existing.id):
                 self._mirror.adopt(existing)
             else:
                 raise Terminal(
                     "EntryExists",
                     f"the SPIRE server holds this identity already as entry {existing.id!r}, "
-                    "which is not ours: delete that entry, or allow adoption_policy = adopt",
+                    "which is not ours: delete that entry, or allow adoption_policy = adopt "
+                    "(which never takes over an entry of another spire-registrar)",
                 ) from error
+
+    def _may_adopt(self, entry_id: str) -> bool:
+        """Whether to take over an entry; never one of another registrar, which manages it."""
+        return self._adoption_allowed and not is_a_registrars(entry_id)
 
     async def _update(self, entry: Entry, fields: frozenset[str]) -> None:
         """Change in place; an entry that vanished meanwhile is created by the next plan."""
@@ -155,9 +161,10 @@ class EntryReconciler:
             self._settled(key, EntryOutcome(State.FAILED, known, reason, message))
 
     def _late(self, key: EntryKey) -> None:
-        """Show that the SPIRE server keeps us waiting."""
-        self._record_if_claimed(key)
-        self._book.wake_sources(key)
+        """Show that the SPIRE server keeps us waiting; an earlier failure says more."""
+        known = self._book.outcomes.get(key)
+        if known.state is State.PENDING and key in self._book.index:
+            self._settled(key, replace(LATE, entry_id=known.entry_id))
 
     def _record_if_claimed(self, key: EntryKey) -> None:
         if key in self._book.index:

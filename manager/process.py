@@ -11,7 +11,7 @@ from api.kinds import NAMESPACE
 from api.meta import ObjectKey
 from manager.spire import SpireSide
 from manager.stores import Stores
-from manager.term import Term
+from manager.term import NO_ENTRIES, Term
 from manager.wiring import World
 from registrar.claims.ownership import check_prefix, default_prefix
 from registrar.errors import InvalidField
@@ -156,9 +156,8 @@ class Process:
 
     def _count_entries(self) -> None:
         """Bring the gauges up to date before a scrape."""
-        if self._term is None:
-            return
-        counts = self._term.entry_counts()
+        # One that does not lead (any more) answers for no entries.
+        counts = NO_ENTRIES if self._term is None else self._term.entry_counts()
         for state, number in counts.items():
             self._metrics.spire.entries(state, number)
         self._metrics.spire.deletions_withheld(counts["withheld"])

@@ -24,6 +24,9 @@ from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
+NO_ENTRIES = dict.fromkeys(("desired", "present", "failed", "withheld", "foreign"), 0)
+"""The counts of a process that does not lead."""
+
 
 class Term:
     """Runs the controllers until cancelled.
@@ -45,7 +48,7 @@ class Term:
             spire_entries=world.stores.spire_entries.store,
             own_entry=world.mirror.own.get,
         )
-        self._alias = alias_claim(settings.trust_domain, settings.cluster)
+        self._alias = alias_claim(settings.trust_domain, settings.cluster, settings.class_name)
         self._latency = PodLatency(
             observe=world.metrics.spire.pod_to_entry, clock=asyncio.get_running_loop().time
         )

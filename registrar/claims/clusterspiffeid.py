@@ -18,15 +18,20 @@ def source_of(name: str) -> Source:
     return Source(CLUSTER_SPIFFE_ID.kind, "", name)
 
 
-def node_alias(trust_domain: str, cluster: str) -> str:
-    """The SPIFFE ID of all agents of the cluster, parent of every entry by default."""
-    return f"spiffe://{trust_domain}/spire-k8s-operator/{cluster}/node"
+def node_alias(trust_domain: str, cluster: str, class_name: str = "") -> str:
+    """The SPIFFE ID of all agents of the cluster, parent of every entry by default.
+
+    An instance with a class name has an alias of its own, so that two
+    instances never ask for the same key.
+    """
+    instance = f"/{class_name}" if class_name else ""
+    return f"spiffe://{trust_domain}/spire-k8s-operator/{cluster}{instance}/node"
 
 
-def alias_claim(trust_domain: str, cluster: str) -> Claim:
+def alias_claim(trust_domain: str, cluster: str, class_name: str = "") -> Claim:
     """The claim of the registrar itself: an alias that every agent of the cluster gets."""
     key = EntryKey.of(
-        node_alias(trust_domain, cluster),
+        node_alias(trust_domain, cluster, class_name),
         f"spiffe://{trust_domain}/spire/server",
         [Selector("k8s_psat", f"cluster:{cluster}")],
     )
@@ -45,7 +50,7 @@ def claim_of(obj: ClusterSpiffeId, *, trust_domain: str, cluster: str) -> Claim:
     """
     spec = obj.spec
     spiffe_id = check_workload_id(spec.spiffe_id, path="spec.spiffeId", trust_domain=trust_domain)
-    parent_id = node_alias(trust_domain, cluster)
+    parent_id = node_alias(trust_domain, cluster, spec.class_name)
     if spec.parent_id:
         parent_id = check_spiffe_id(spec.parent_id, path="spec.parentId", trust_domain=trust_domain)
     selectors = list(selectors_of(spec.selector))

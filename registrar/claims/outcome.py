@@ -13,10 +13,12 @@ class State(Enum):
     """How far an entry is."""
 
     PENDING = "Pending"
+    """SPIRE was asked a moment ago, or will be: not worth a word yet."""
+    LATE = "Late"
+    """SPIRE keeps us waiting."""
     SET = "Set"
     FAILED = "Failed"
     REFUSED = "Refused"
-    WITHHELD = "DeletionWithheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Outcome:
         return self.state is State.SET
 
 
-PENDING = Outcome(State.PENDING, reason="Pending", message="waiting for the SPIRE server")
+PENDING = Outcome(State.PENDING)
+LATE = Outcome(State.LATE, reason="Pending", message="waiting for the SPIRE server")
 
 
 class Outcomes:

@@ -11,6 +11,7 @@ from registrar.errors import InvalidField
 
 _ENTRY_ID_LENGTH = 255
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
+_ANY = re.compile(r"[A-Za-z0-9._-]+?\.([a-z0-9-]+\.)?[a-z2-7]{26}")
 _NAME = re.compile(r"([a-z0-9-]+\.)?[a-z2-7]{26}")
 """The shape of a SpireEntry's name: with it, the prefix ``a`` does not own ``a.b.<name>``."""
 
@@ -41,6 +42,11 @@ def check_prefix(value: str) -> str:
 def entry_id(prefix: str, name: str) -> str:
     """The entry ID of the SpireEntry ``name``."""
     return f"{prefix}.{name}"
+
+
+def is_a_registrars(id_: str) -> bool:
+    """Whether the entry ID is one that some registrar of this kind gives, ours or another."""
+    return bool(_ANY.fullmatch(id_))
 
 
 def is_ours(prefix: str, id_: str) -> bool:

@@ -6,6 +6,18 @@ from registrar.claims.claim import Claim, Problem
 from registrar.claims.outcome import Outcome, State
 from registrar.identity.entry import differing
 
+_FIELDS = {
+    "x509_svid_ttl": "ttl",
+    "jwt_svid_ttl": "jwtTtl",
+    "federates_with": "federatesWith",
+    "dns_names": "dnsNames",
+    "admin": "admin",
+    "downstream": "downstream",
+    "store_svid": "storeSvid",
+    "hint": "hint",
+}
+"""Attributes as people write them."""
+
 READY = "Ready"
 MASKED = "Masked"
 
@@ -20,7 +32,8 @@ def masking(claim: Claim, winner: Claim) -> Problem | None:
     return Problem(
         "OlderClaim",
         f"{winner.source} asks for the same identity and is older: its "
-        f"{', '.join(sorted(names))} count; make them equal or delete one of the two",
+        f"{', '.join(sorted(_FIELDS[name] for name in names))} count; make them equal or delete "
+        "one of the two",
     )
 
 

@@ -92,6 +92,27 @@ async def test_adoption_can_be_refused(embedded: Setup) -> None:
         assert [e.x509_svid_ttl for e in embedded.entries("/web")] == [0]
 
 
+async def test_an_entry_of_another_registrar_is_never_taken_over(embedded: Setup) -> None:
+    others = f"other-12345678.web.{'a' * 26}"
+    embedded.spire.state.put(foreign(others, "/web", "pod-label:app:web"))
+    async with embedded.registrar():
+        await embedded.apply("web", ttl=60)
+        await embedded.until_ready("web", "False")
+        assert [(e.id, e.x509_svid_ttl) for e in embedded.entries("/web")] == [(others, 0)]
+
+
+async def test_two_instances_on_one_cluster_leave_each_other_alone(embedded: Setup) -> None:
+    async with embedded.registrar(), embedded.registrar(class_name="blue"):
+        await embedded.apply("web")
+        await embedded.apply("web-blue", spiffeId="spiffe://example.org/web", className="blue")
+        await embedded.until_ready("web")
+        await embedded.until_ready("web-blue")
+        assert len(embedded.entries("/web")) == 2
+        await embedded.client.delete("/apis/spiffeid.spiffe.io/v1beta1/clusterspiffeids/web")
+        await embedded.until_entries("/web", 1)
+        assert (await embedded.condition("web-blue")) is not None
+
+
 async def test_a_name_that_another_key_holds_on_the_server_is_not_trusted(
     embedded: Setup,
 ) -> None:

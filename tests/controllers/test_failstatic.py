@@ -5,7 +5,7 @@ import asyncio
 import grpc
 import pytest
 
-from api.kinds import CLUSTER_SPIFFE_ID
+from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY
 from api.meta import find_condition
 from registrar.settings.model import DeletionBudget, PodIdentity
 from tests.support.setup import Setup, eventually, until
@@ -51,6 +51,28 @@ async def test_an_invalid_object_keeps_its_last_good_state_over_a_restart(setup:
         await setup.apply("web", spiffeId="spiffe://example.org/corrected")
         await setup.until_entries("/corrected", 1)
         await setup.until_entries("/web", 0)
+
+
+async def test_a_record_cannot_give_an_invalid_object_more_than_it_had(setup: Setup) -> None:
+    async with setup.registrar():
+        await setup.apply("web")
+        await setup.until_ready("web")
+
+        async def is_recorded() -> bool:
+            return len(await setup.spire_entries()) == 1
+
+        await eventually(is_recorded)
+    await setup.apply("web", **INVALID)
+    (record,) = await setup.spire_entries()
+    path = SPIRE_ENTRY.path("", record.metadata.name)
+    await setup.client.merge(path, {"spec": {"admin": True}})
+    async with setup.registrar():
+
+        async def is_written_anew() -> bool:
+            return [e.spec.admin for e in await setup.spire_entries()] == [False]
+
+        await eventually(is_written_anew)
+        assert [e.admin for e in setup.entries("/web")] == [False]
 
 
 async def test_one_bad_object_does_not_stop_the_others(setup: Setup) -> None:

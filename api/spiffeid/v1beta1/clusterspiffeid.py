@@ -211,7 +211,7 @@ class ClusterSpiffeIdStatus(Wire, frozen=True, kw_only=True):
     conditions: Annotated[
         tuple[Condition, ...],
         Meta(
-            description="Ready, and what is wrong (Masked, DeletionWithheld).",
+            description="Ready; Masked while an older object decides the attributes.",
             extra_json_schema={
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["type"],

@@ -10,7 +10,7 @@ from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeIdSpec, Selector
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.claim import Claim, Problem
 from registrar.claims.clusterspiffeid import alias_claim, claim_of
-from registrar.claims.outcome import PENDING, Outcome, State
+from registrar.claims.outcome import LATE, Outcome, State
 from registrar.claims.record import attributes_of, is_same, key_of, record
 from registrar.claims.status import masking, status_of
 from registrar.identity.entry import Attributes
@@ -112,7 +112,7 @@ def test_a_status_tells_the_problem_and_that_the_last_good_state_stays() -> None
 
 def test_a_pending_entry_is_not_ready_and_says_why() -> None:
     (ready,) = status_of(
-        make_cluster_spiffe_id(), name="n", outcome=PENDING, problem=None, masked=None, now=NOW
+        make_cluster_spiffe_id(), name="n", outcome=LATE, problem=None, masked=None, now=NOW
     ).conditions
     assert (ready.status, ready.reason) == ("False", "Pending")
 
