@@ -48,7 +48,7 @@ class RecordReconciler:
         stored = self._objects.get(ObjectKey("", name))
         if stored is not None and not belongs_to(stored, self._book.instance):
             return Done()
-        key = self._book.holder(name)
+        key = self._book.holder(name) or self._claimed_key(stored)
         try:
             if key is not None and key in self._book.index:
                 await self._write(name, key, stored)
@@ -59,6 +59,13 @@ class RecordReconciler:
         except (AlreadyExists, Conflict) as error:
             raise Retry("Conflict", f"SpireEntry {name} was changed by somebody else") from error
         return Done()
+
+    def _claimed_key(self, stored: SpireEntry | None) -> EntryKey | None:
+        """The key of a record that is the right one though nobody has asked for its name yet."""
+        key = None if stored is None else key_of(stored)
+        if stored is None or key is None or key not in self._book.index:
+            return None
+        return key if self._book.name_of(key) == stored.metadata.name else None
 
     async def _write(self, name: str, key: EntryKey, stored: SpireEntry | None) -> None:
         claims = self._book.index.claims(key)
@@ -113,5 +120,10 @@ class RecordReconciler:
             with contextlib.suppress(NotFound):
                 await self._kube.delete(SPIRE_ENTRY, stored.key, uid=stored.metadata.uid)
             self._objects.assume_deleted(stored.key, stored.metadata.uid)
-        if key is not None and self._book.known_name_of(key) == stored.metadata.name:
+        if key is None or self._book.known_name_of(key) != stored.metadata.name:
+            return
+        if key in self._book.index:
+            # Claimed again while the request was under way.
+            self._book.wake.record(stored.metadata.name)
+        else:
             self._book.forget(key)
