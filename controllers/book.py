@@ -119,6 +119,11 @@ class Book:
         for claim in self.index.claims(key):
             self.wake.status(claim.source.name)
 
+    def wake_same_id(self, spiffe_id: str) -> None:
+        """Look at every key of a SPIFFE ID: whether a Pod may have it has changed."""
+        for key in self.index.keys_of(spiffe_id):
+            self.wake.entry(key)
+
     def _holder_of(self, name: str) -> EntryKey | None:
         """Which key holds a name: here, in a SpireEntry, or on the SPIRE server."""
         held = self._holders.get(name)

@@ -79,10 +79,11 @@ class ClaimReconciler:
     def _mark_pending(self, key: EntryKey) -> None:
         """Call no entry set whose attributes have just changed."""
         winner, entry = self._book.index.winner(key), self._mirror.entry_of(key)
-        if winner is None or entry is None or not self._book.outcomes.is_set(key):
+        if winner is None or not self._book.outcomes.is_set(key):
             return
-        if differing(winner.attributes, entry.attributes):
-            self._book.outcomes.set(key, replace(PENDING, entry_id=entry.id))
+        if entry is None or differing(winner.attributes, entry.attributes):
+            known = self._book.outcomes.get(key).entry_id
+            self._book.outcomes.set(key, replace(PENDING, entry_id=known))
 
     def _effective(self, name: str) -> ClusterSpiffeId | None:
         """The object as it is about to be: what the pod controller assumes, else what is stored."""
@@ -107,7 +108,12 @@ class ClaimReconciler:
         if entry is not None:
             # One key in memory instead of two equal ones, tens of thousands of times.
             claim = replace(claim, key=entry.key)
-        return book.index.replace(source, [claim])
+        touched: set[EntryKey] = set()
+        if not book.index.has(source):
+            # Seen for the first time in this term: what is recorded for it goes on until the
+            # entry that it asks for now exists.
+            touched = book.index.replace(source, self._recorded_claims(source, obj.metadata))
+        return touched | book.index.replace(source, [claim])
 
     def _keep_last_good(self, source: Source, problem: Problem, meta: ObjectMeta) -> set[EntryKey]:
         """Fail static: what worked goes on working while the object is wrong.
@@ -118,6 +124,10 @@ class ClaimReconciler:
         self._book.problems[source] = problem
         if self._book.index.has(source):
             return set()
+        return self._book.index.replace(source, self._recorded_claims(source, meta))
+
+    def _recorded_claims(self, source: Source, meta: ObjectMeta) -> list[Claim]:
+        """What SpireEntries record for the object and the SPIRE server holds."""
         claims = []
         for entry_key in self._book.spire_entries.by_index(OWNER_INDEX, meta.uid):
             entry = self._book.spire_entries.get(entry_key)
@@ -139,7 +149,7 @@ class ClaimReconciler:
                     created=meta.creation_timestamp or "",
                 )
             )
-        return self._book.index.replace(source, claims)
+        return claims
 
 
 class StatusReconciler:

@@ -58,6 +58,8 @@ class DriftCheck:
         for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
             for key in self._book.index.keys_of(spiffe_id):
                 self._book.wake.entry(key)
+        for key in self._book.outcomes.waiting_for_others():
+            self._book.wake.entry(key)
         for _ in range(self.sweep()):
             self._repaired("orphan")
 

@@ -97,6 +97,11 @@ class GeneratedReconciler:
             with contextlib.suppress(NotFound):
                 await self._kube.delete(CLUSTER_SPIFFE_ID, stored.key, uid=stored.metadata.uid)
             self._objects.assume_deleted(stored.key, stored.metadata.uid)
+            # The Pod may have asked for it again while the request was under way.
+            pod = pod_of(stored)
+            if pod is not None and name not in self._book.unwanted:
+                self._book.wake.claims(name)
+                self._book.wake.pod(pod)
         # A new Pod of the same uid cannot come; but the name may be wanted again.
         if name not in self._book.assumed:
             self._book.unwanted.pop(name, None)

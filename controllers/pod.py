@@ -87,11 +87,13 @@ class PodReconciler:
 
     def _assume(self, key: ObjectKey, wanted: ClusterSpiffeId) -> None:
         book, name = self._book, wanted.metadata.name
-        was_unwanted = book.unwanted.pop(name, None) is not None
+        was_unwanted = name in book.unwanted
+        book.unwanted.pop(name, None)
         stored = self._objects.get(ObjectKey("", name))
         if stored is not None and stored.spec == wanted.spec:
+            was_assumed = name in book.assumed
             book.no_longer_assumed(key, name)
-            if was_unwanted:
+            if was_unwanted or was_assumed:
                 book.wake.claims(name)
             return
         if book.assumed.get(name) == wanted and not was_unwanted:

@@ -6,7 +6,7 @@ one, whether a relist, a template edit or a person caused it.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from api.kinds import SPIRE_ENTRY
 from api.meta import ObjectKey
@@ -94,7 +94,9 @@ class ReleasePass:
                 self._busy = False
 
     async def _pass(self) -> None:
-        doomed = self._doomed()
+        doomed, refused = self._doomed()
+        # What a Pod must not have goes at once: no budget keeps an administrator.
+        await self._delete_all(refused)
         ruling = self._budget.rule(
             wanted=len(doomed),
             held=len(self._mirror.own),
@@ -107,25 +109,33 @@ class ReleasePass:
         if ruling.by_confirmation or self._book.withheld:
             await self._confirmation_used()
         self._show_withheld("", 0)
-        self._budget.spend(len(doomed), self._clock())
+        await self._delete_all(doomed)
+
+    async def _delete_all(self, entries: Iterable[Entry]) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for entry in doomed:
+            for entry in entries:
                 tasks.create_task(self._delete(entry))
 
-    def _doomed(self) -> list[Entry]:
-        """The entries to delete; keys that are claimed (again) leave the pending set."""
-        doomed = []
+    def _doomed(self) -> tuple[list[Entry], list[Entry]]:
+        """The entries to delete, and apart those that are refused.
+
+        Keys that are claimed (again) leave the pending set.
+        """
+        doomed, refused = [], []
         for key in list(self._pending):
             entries = list(self._mirror.entries_of(key))
             if not self._is_free(key):
                 self._pending.discard(key)
                 kept = self._book.outcomes.get(key).entry_id
                 entries = [entry for entry in entries if kept and entry.id != kept]
-            doomed += entries
+            if key in self._book.index and self._is_free(key):
+                refused += entries
+            else:
+                doomed += entries
             if not entries:
                 self._pending.discard(key)
                 self._done(key, "")
-        return doomed
+        return doomed, refused
 
     def _is_free(self, key: EntryKey) -> bool:
         if key not in self._book.index:
@@ -138,6 +148,7 @@ class ReleasePass:
         if not self._is_free(key) and self._book.outcomes.get(key).entry_id == entry.id:
             self._pending.discard(key)
             return
+        was_privileged = key.spiffe_id in self._mirror.privileged_ids
         try:
             await self._writer.delete(entry.id)
         except NotFound:
@@ -145,8 +156,11 @@ class ReleasePass:
         except SpireError:
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._dirty.set)
             return
+        self._budget.spend(1, self._clock())
         self._pending.discard(key)
         self._done(key, entry.id)
+        if was_privileged and key.spiffe_id not in self._mirror.privileged_ids:
+            self._book.wake_same_id(key.spiffe_id)
 
     def _done(self, key: EntryKey, entry_id: str) -> None:
         """Let the records follow, and put the entry back if it was claimed meanwhile."""
@@ -155,6 +169,8 @@ class ReleasePass:
             if book.outcomes.get(key).state is not State.REFUSED:
                 book.wake.entry(key)
             return
+        # What is recorded goes next; whoever claims the key meanwhile must not find it set.
+        book.outcomes.forget(key)
         names = {name for name in (book.known_name_of(key),) if name}
         if entry_id:
             names |= {k.name for k in self._objects.by_index(ENTRY_ID_INDEX, entry_id)}

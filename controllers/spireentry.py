@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from controllers.book import Book
 from controllers.ports import Mirror, SpireWriter
-from registrar.claims.claim import Claim
+from registrar.claims.claim import Claim, Origin
 from registrar.claims.outcome import LATE, State
 from registrar.claims.outcome import Outcome as EntryOutcome
 from registrar.claims.ownership import entry_id, is_a_registrars, is_ours
@@ -46,6 +46,7 @@ class EntryReconciler:
 
     async def reconcile(self, key: EntryKey) -> Outcome:
         """Bring one entry in line. Raises Retry or Terminal when SPIRE refuses."""
+        was_privileged = key.spiffe_id in self._mirror.privileged_ids
         late = asyncio.get_running_loop().call_later(_RECORD_PENDING_AFTER_SECONDS, self._late, key)
         try:
             await self._apply(key)
@@ -58,7 +59,18 @@ class EntryReconciler:
             raise
         finally:
             late.cancel()
+            if (key.spiffe_id in self._mirror.privileged_ids) != was_privileged:
+                self._book.wake_same_id(key.spiffe_id)
         return Done()
+
+    def _is_privileged_elsewhere(self, spiffe_id: str) -> bool:
+        """Whether an entry makes the ID privileged; a Pod's own is put right, not believed."""
+        for id_ in self._mirror.privileged_ids.get(spiffe_id, ()):
+            entry = self._mirror.own.get(id_)
+            winner = None if entry is None else self._book.index.winner(entry.key)
+            if winner is None or winner.origin is not Origin.POD:
+                return True
+        return False
 
     async def _apply(self, key: EntryKey) -> None:
         """Plan and act until the plan is to keep; each step makes the next plan smaller."""
@@ -70,7 +82,7 @@ class EntryReconciler:
                 refused=refusal(
                     claim,
                     self._book.index,
-                    key.spiffe_id in self._mirror.privileged_ids,
+                    self._is_privileged_elsewhere(key.spiffe_id),
                 ),
                 dropped_fields=self._writer.dropped_fields,
             )

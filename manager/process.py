@@ -87,6 +87,8 @@ class Process:
             tasks.create_task(recorder.run())
 
             async def lead() -> None:
+                if self._elector is not None:
+                    self._stores.restart(session, tasks, metrics)
                 await self._lead(kube, recorder, spire)
 
             election = settings.leader_election
@@ -100,7 +102,7 @@ class Process:
         """One term: wait for both sides, then run the controllers until cancelled."""
         await self._stores.synced()
         prefix = self._settings.entry_id_prefix or await self._prefix(kube)
-        async with spire.term(prefix, self._stores.spire_entries.store) as (mirror, writer):
+        async with spire.term(prefix) as (mirror, writer):
             world = World(
                 settings=self._settings,
                 stores=self._stores,

@@ -6,11 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
 from api.proto.types_pb2 import EntryMask
-from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.ownership import is_ours
-from registrar.claims.record import belongs_to, key_of
-from registrar.identity.entry import EntryKey
-from registrar.kube.store import Store
 from registrar.settings.model import Settings
 from registrar.spire.connection import open_connection
 from registrar.spire.entries import EntryClient
@@ -71,20 +67,12 @@ class SpireSide:
             await asyncio.sleep(_PROBE_SECONDS if self._problem is None else 0.5)
 
     @asynccontextmanager
-    async def term(
-        self, prefix: str, records: Store[SpireEntry]
-    ) -> AsyncIterator[tuple[EntryMirror, EntryWriter]]:
+    async def term(self, prefix: str) -> AsyncIterator[tuple[EntryMirror, EntryWriter]]:
         """A mirror, filled, and a running writer, for one term of leadership."""
         client = self._connected_client()
-        adopted = adopted_entries(records, prefix, self._settings.class_name)
-        mirror = EntryMirror(client, is_ours=lambda id_: is_ours(prefix, id_) or id_ in adopted)
+        # What was adopted is found anew by the claim on it, never believed of a record.
+        mirror = EntryMirror(client, is_ours=lambda id_: is_ours(prefix, id_))
         await until_done(mirror.load, what="reading its entries")
-        for id_, key in list(adopted.items()):
-            entry = mirror.own.get(id_)
-            if entry is not None and entry.key != key:
-                # The record speaks of another entry than the one that has the ID.
-                del adopted[id_]
-                mirror.disown(id_)
         writer = EntryWriter(client, mirror, gate=self._is_leading, observer=self._metrics.spire)
         async with writer.running():
             yield mirror, writer
@@ -93,16 +81,3 @@ class SpireSide:
         if self._client is None:
             raise RuntimeError("not connected")
         return self._client
-
-
-def adopted_entries(records: Store[SpireEntry], prefix: str, instance: str) -> dict[str, EntryKey]:
-    """IDs, with keys, of entries that we took over: recorded in our SpireEntries' status."""
-    adopted = {}
-    for record in records.values():
-        id_ = record.status.entry_id
-        if not id_ or is_ours(prefix, id_) or not belongs_to(record, instance):
-            continue
-        key = key_of(record)
-        if key is not None:
-            adopted[id_] = key
-    return adopted

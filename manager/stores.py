@@ -6,7 +6,7 @@ change of leader costs no list.
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from api.core import Namespace, Pod
@@ -36,7 +36,8 @@ class Cache(Generic[T]):
     kind: Kind[T]
     store: Store[T]
     listener: Callable[[Change[T]], None] = _ignore
-    reflector: Reflector[T] | None = field(default=None)
+    reflector: Reflector[T] | None = None
+    task: asyncio.Task[None] | None = None
 
     def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill the store."""
@@ -47,7 +48,15 @@ class Cache(Generic[T]):
             on_change=self._announce,
             observer=metrics.reflector(self.kind.resource),
         )
-        tasks.create_task(self.reflector.run(), name=f"reflector {self.kind.resource}")
+        name = f"reflector {self.kind.resource}"
+        self.task = tasks.create_task(self.reflector.run(), name=name)
+
+    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+        """List anew, whatever the watch may have missed."""
+        if self.task is not None:
+            self.task.cancel()
+        self.store.synced.clear()
+        self.start(session, tasks, metrics)
 
     def _announce(self, change: Change[T]) -> None:
         self.listener(change)
@@ -96,6 +105,14 @@ class Stores:
         if self._with_pods:
             self.namespaces.start(session, tasks, metrics)
             self.pods.start(session, tasks, metrics)
+
+    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+        """List everything anew: a standby's watch may lag behind what the last leader acted on."""
+        self.cluster_spiffe_ids.restart(session, tasks, metrics)
+        self.spire_entries.restart(session, tasks, metrics)
+        if self._with_pods:
+            self.namespaces.restart(session, tasks, metrics)
+            self.pods.restart(session, tasks, metrics)
 
     def silence(self) -> None:
         """Stop announcing changes."""

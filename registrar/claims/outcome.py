@@ -76,6 +76,14 @@ class Outcomes:
         """Whether the SPIRE server holds the entry as it was asked for."""
         return self.get(key).is_set
 
+    def waiting_for_others(self) -> list[EntryKey]:
+        """Keys that only somebody else's change on the SPIRE server can set."""
+        return [
+            key
+            for key, outcome in self._by_key.items()
+            if outcome.state is State.REFUSED or outcome.reason == "EntryExists"
+        ]
+
     def count(self, state: State) -> int:
         """How many keys are in a state."""
         return self._counts[state]

@@ -59,6 +59,9 @@ def plan(
     if seen is None:
         return Create(claim.attributes)
     fields = differing(claim.attributes, seen.attributes) - dropped_fields
+    if seen.expires_at:
+        # Nobody asked for an end: without this the server would prune a working entry.
+        fields |= {"expires_at"}
     if fields:
         return Update(seen.id, claim.attributes, fields)
     return Keep(seen.id)

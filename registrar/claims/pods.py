@@ -18,9 +18,11 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     ClusterSpiffeIdSpec,
     Selector,
 )
+from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_path, check_workload_id
 from registrar.settings.model import PodIdentity
 
+_AGENTS = "spire-k8s-operator/"
 _MAX_READABLE = 200
 
 
@@ -61,6 +63,10 @@ def spiffe_id_of(pod: Pod, settings: PodIdentity, trust_domain: str) -> str | No
         if not path:
             return None
     check_path(path, path=field)
+    if f"{path.removeprefix('/')}/".startswith(_AGENTS):
+        raise InvalidField(
+            field, path, "the path /spire-k8s-operator is that of the agents: choose another path"
+        )
     return check_workload_id(
         f"spiffe://{trust_domain}/{path.removeprefix('/')}", path=field, trust_domain=trust_domain
     )

@@ -73,10 +73,10 @@ def id_from_proto(message: types_pb2.SPIFFEID) -> str:
 
 
 def attribute_mask(fields: Iterable[str]) -> types_pb2.EntryMask:
-    """A mask of those attributes. Raises ValueError for anything that is not one."""
+    """A mask of those attributes, or of ``expires_at``. Raises ValueError for anything else."""
     mask = types_pb2.EntryMask()
     for name in fields:
-        if name not in ATTRIBUTE_NAMES:
+        if name not in ATTRIBUTE_NAMES and name != "expires_at":
             raise ValueError(f"{name!r} is not an attribute of an entry")
         setattr(mask, name, True)
     return mask

@@ -16,8 +16,6 @@ ANNOTATION = PodIdentity("annotation", "spiffe")
 BOSS = {"spiffeId": "spiffe://example.org/boss", "selector": {"namespace": "ops"}}
 SECONDS = 4.0
 
-found = pytest.mark.xfail(strict=True, reason="found by review, to be put right: then drop this")
-
 
 def foreign(id_: str, path: str, selector: str) -> Entry:
     return Entry(
@@ -77,7 +75,6 @@ def pod_entries(setup: Setup, path: str) -> list[Entry]:
 
 
 @pytest.mark.parametrize("how", ["edited", "deleted"])
-@found
 async def test_a_refused_pod_is_served_once_its_id_is_no_administrators(
     embedded: Setup, how: str
 ) -> None:
@@ -93,7 +90,6 @@ async def test_a_refused_pod_is_served_once_its_id_is_no_administrators(
         await until(lambda: len(pod_entries(embedded, "/boss")) == 1, SECONDS)
 
 
-@found
 async def test_a_pods_entry_made_privileged_behind_our_back_is_put_right_not_removed(
     embedded: Setup,
 ) -> None:
@@ -104,7 +100,6 @@ async def test_a_pods_entry_made_privileged_behind_our_back_is_put_right_not_rem
         await until(lambda: [e.admin for e in embedded.entries("/web")] == [False], SECONDS)
 
 
-@found
 async def test_a_pod_cannot_take_the_id_of_the_agents(embedded: Setup) -> None:
     async with embedded.registrar(pods=ANNOTATION):
         await embedded.client.create(
@@ -128,7 +123,6 @@ async def test_a_pod_cannot_take_the_id_of_the_agents(embedded: Setup) -> None:
 # Write access to SpireEntries only.
 
 
-@found
 async def test_a_forged_record_gives_no_power_over_an_entry_that_is_not_ours(
     embedded: Setup,
 ) -> None:
@@ -170,7 +164,6 @@ async def test_a_forged_record_of_an_invalid_object_gives_no_privilege(embedded:
 # Entries that are not ours.
 
 
-@found
 async def test_an_id_that_was_adopted_once_is_not_ours_for_ever(embedded: Setup) -> None:
     embedded.spire.state.put(foreign("by-hand", "/web", "pod-label:app:web"))
     async with embedded.registrar():
@@ -186,7 +179,6 @@ async def test_an_id_that_was_adopted_once_is_not_ours_for_ever(embedded: Setup)
         assert len(embedded.entries("/another")) == 1
 
 
-@found
 async def test_an_entry_in_the_way_that_was_deleted_is_out_of_the_way(embedded: Setup) -> None:
     embedded.spire.state.put(foreign("by-hand", "/web", "pod-label:app:web"))
     async with embedded.registrar(adoption_policy="refuse"):
@@ -197,7 +189,6 @@ async def test_an_entry_in_the_way_that_was_deleted_is_out_of_the_way(embedded: 
         await until(lambda: len(embedded.entries("/web")) == 1, SECONDS)
 
 
-@found
 async def test_an_entry_that_somebody_lets_expire_is_put_right(embedded: Setup) -> None:
     async with embedded.registrar():
         await embedded.apply("web")
@@ -210,7 +201,6 @@ async def test_an_entry_that_somebody_lets_expire_is_put_right(embedded: Setup) 
 # Create before delete.
 
 
-@found
 async def test_an_unfinished_replacement_survives_a_restart(embedded: Setup) -> None:
     async with embedded.registrar():
         await embedded.apply("web")
@@ -225,7 +215,6 @@ async def test_an_unfinished_replacement_survives_a_restart(embedded: Setup) -> 
         assert len(embedded.entries("/web")) == 1
 
 
-@found
 async def test_an_edit_while_the_registrar_was_down_creates_before_it_deletes(
     embedded: Setup,
 ) -> None:
@@ -240,7 +229,6 @@ async def test_an_edit_while_the_registrar_was_down_creates_before_it_deletes(
             assert len(embedded.entries("/web")) == 1
 
 
-@found
 async def test_an_edit_and_back_never_leaves_an_object_without_an_entry(embedded: Setup) -> None:
     assert embedded.embedded is not None
     async with embedded.registrar():
@@ -261,7 +249,6 @@ async def test_an_edit_and_back_never_leaves_an_object_without_an_entry(embedded
 # The pod controller.
 
 
-@found
 async def test_a_label_edit_taken_back_before_it_is_written_is_taken_back(
     embedded: Setup,
 ) -> None:
@@ -279,7 +266,6 @@ async def test_a_label_edit_taken_back_before_it_is_written_is_taken_back(
         await until(lambda: [e.spiffe_id.path for e in embedded.entries()] == ["/web"], SECONDS)
 
 
-@found
 async def test_a_label_put_back_while_its_object_is_being_deleted_counts(
     embedded: Setup,
 ) -> None:
@@ -307,7 +293,6 @@ async def test_a_label_put_back_while_its_object_is_being_deleted_counts(
 # Leadership and the budget.
 
 
-@found
 async def test_a_new_leader_with_a_late_watch_removes_nothing_of_the_old_ones(
     embedded: Setup,
 ) -> None:
@@ -327,7 +312,6 @@ async def test_a_new_leader_with_a_late_watch_removes_nothing_of_the_old_ones(
         assert len(embedded.entries("/web")) == 1
 
 
-@found
 async def test_deletions_that_failed_do_not_use_up_the_budget(embedded: Setup) -> None:
     names = [f"n{number}" for number in range(10)]
     budget = DeletionBudget(count=3, fraction=0.1)
@@ -348,7 +332,6 @@ async def test_deletions_that_failed_do_not_use_up_the_budget(embedded: Setup) -
         await until(lambda: len(embedded.entries()) == 7, 8.0)
 
 
-@found
 async def test_a_withheld_mass_deletion_does_not_hold_a_refusal_up(embedded: Setup) -> None:
     names = [f"n{number}" for number in range(10)]
     budget = DeletionBudget(count=3, fraction=0.1)
