@@ -29,6 +29,7 @@ def test_every_metric_that_is_named_exists() -> None:
     metrics = Metrics()
     metrics.controller("spireentry")
     metrics.leader("lease")
+    metrics.reflector("pods")
     known = {sample.name for family in metrics.registry.collect() for sample in family.samples}
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\b(?:spire_registrar|workqueue|leader_election)_[a-z_]+", text))
