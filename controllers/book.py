@@ -4,24 +4,30 @@ The reconcilers of a term share one Book. It is built afresh at every start and
 at every change of leader, out of the stores and the SPIRE server.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from registrar.claims.claim import Problem, Source
+from registrar.claims.claim import Claim, Problem, Source
+from registrar.claims.federation import Federating, resolve
 from registrar.claims.index import ClaimIndex
+from registrar.claims.marks import Marks
 from registrar.claims.naming import Naming
-from registrar.claims.outcome import Outcomes
+from registrar.claims.outcome import Outcomes, State
 from registrar.claims.ownership import entry_id
 from registrar.claims.record import key_of
-from registrar.identity.entry import Entry, EntryKey
+from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
 
 
 def _nothing(_: object) -> None:
     """Stand in until the wiring connects a queue."""
+
+
+def _none() -> None:
+    """Stand in where the SPIRE server was not asked for its bundles."""
 
 
 @dataclass(slots=True)
@@ -36,10 +42,10 @@ class Wakeups:
     """Nobody may claim the key any more."""
     record: Callable[[str], None] = _nothing
     """A SpireEntry, by name, may differ from what is recorded."""
-    status: Callable[[str], None] = _nothing
-    """A ClusterSpiffeId, by name, may need another status."""
+    status: Callable[[Source], None] = _nothing
+    """An object may need another status."""
     pod: Callable[[ObjectKey], None] = _nothing
-    """A Pod may want another ClusterSpiffeId."""
+    """A Pod may want another identity."""
     generated: Callable[[str], None] = _nothing
     """A ClusterSpiffeId made for a Pod, by name, may need to be written."""
 
@@ -59,6 +65,13 @@ class Book:
     index: ClaimIndex = field(default_factory=ClaimIndex)
     outcomes: Outcomes = field(default_factory=Outcomes)
     problems: dict[Source, Problem] = field(default_factory=dict)
+    known_domains: Callable[[], Collection[str] | None] = _none
+    """The trust domains whose bundle the SPIRE server holds; None while that is not known."""
+    federating: Federating = field(default_factory=Federating)
+    failing: Marks = field(default_factory=Marks)
+    """Keys whose entry is not as it was asked for, by who asks."""
+    unfederated: Marks = field(default_factory=Marks)
+    """Keys whose entry waits for the bundle of a trust domain, by who asks."""
     wake: Wakeups = field(default_factory=Wakeups)
     assumed: dict[str, ClusterSpiffeId] = field(default_factory=dict)
     """ClusterSpiffeIds that the pod controller wants and that are not written yet."""
@@ -102,6 +115,8 @@ class Book:
         if name is not None:
             self._holders.pop(name, None)
         self.outcomes.forget(key)
+        self.federating.note(key, ())
+        self.note(key)
 
     def assume(self, pod: ObjectKey, obj: ClusterSpiffeId) -> None:
         """Want a ClusterSpiffeId for a Pod, as if it were written already."""
@@ -114,10 +129,37 @@ class Book:
         if self.assumed_for.get(pod) == name:
             del self.assumed_for[pod]
 
+    def asked(self, claim: Claim) -> Attributes:
+        """The attributes to set now: without trust domains that the server does not know yet."""
+        wanted = claim.attributes.federates_with
+        if not wanted:
+            return claim.attributes
+        return replace(
+            claim.attributes, federates_with=resolve(wanted, self.known_domains()).domains
+        )
+
+    def note(self, key: EntryKey) -> None:
+        """Let the marks on a key follow its outcome and its claims."""
+        outcome = self.outcomes.get(key)
+        is_failing = outcome.state in {State.FAILED, State.REFUSED}
+        for marks, is_marked in ((self.failing, is_failing), (self.unfederated, outcome.pending)):
+            if is_marked or marks.has(key):
+                claims = self.index.claims(key) if is_marked else ()
+                for subject in marks.mark(key, (claim.subject for claim in claims)):
+                    self.wake.status(subject)
+
+    def wake_claimant(self, claim: Claim) -> None:
+        """Let who asks for an entry see that another asks for it too, or no more."""
+        if claim.template is not None:
+            # Only its Pod can tell whether it is masked.
+            self.wake.pod(ObjectKey(claim.source.namespace, claim.source.name))
+        else:
+            self.wake.status(claim.source)
+
     def wake_sources(self, key: EntryKey) -> None:
         """Let every object that claims the key look at its status."""
         for claim in self.index.claims(key):
-            self.wake.status(claim.source.name)
+            self.wake.status(claim.subject)
 
     def wake_same_id(self, spiffe_id: str) -> None:
         """Look at every key of a SPIFFE ID: whether a Pod may have it has changed."""

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 import msgspec
 
@@ -16,19 +15,16 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
 )
 from controllers.book import Book
 from controllers.ports import Events, Kubernetes, Mirror, reference
+from controllers.sources import Claims
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
 from registrar.claims.outcome import LATE, PENDING
-from registrar.claims.record import belongs_to, key_of
 from registrar.claims.status import READY, masking, status_of
 from registrar.errors import InvalidField
-from registrar.identity.entry import EntryKey, differing
+from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Again, Done, Outcome
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
-
-OWNER_INDEX = "owner"
-"""Index of the SpireEntry store: uids of ownerReferences."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +43,7 @@ class ClaimReconciler:
     ) -> None:
         self._book = book
         self._objects = objects
-        self._mirror = mirror
+        self._claims = Claims(book, mirror)
 
     async def reconcile(self, name: str) -> Outcome:
         """Bring the claims of one ClusterSpiffeId up to date."""
@@ -56,34 +52,17 @@ class ClaimReconciler:
         broken = self._objects.broken.get(ObjectKey("", name))
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=name, error=broken.error))
-            touched = self._keep_last_good(
-                source, Problem("Undecodable", f"{broken.error}: correct the object"), broken.meta
-            )
+            problem = Problem("Undecodable", f"{broken.error}: correct the object")
+            touched = self._keep_last_good(source, problem, broken.meta)
         elif obj is None or obj.spec.class_name != book.instance:
-            book.problems.pop(source, None)
-            touched = book.index.remove(source)
+            touched = self._claims.remove(source)
         else:
             touched = self._claim(source, obj)
-        touched |= book.index.settle(source, book.outcomes.is_set)
-        for key in touched:
-            self._mark_pending(key)
-            book.wake.entry(key)
-            for claim in book.index.claims(key):
-                if claim.source != source:
-                    book.wake.status(claim.source.name)
+        self._claims.announce(source, touched)
         # An entry that is under way tells its sources itself when it is settled.
-        if all(book.outcomes.is_known(claim.key) for claim in book.index.of_source(source)):
-            book.wake.status(name)
+        if self._claims.is_known(source):
+            book.wake.status(source)
         return Done()
-
-    def _mark_pending(self, key: EntryKey) -> None:
-        """Call no entry set whose attributes have just changed."""
-        winner, entry = self._book.index.winner(key), self._mirror.entry_of(key)
-        if winner is None or not self._book.outcomes.is_set(key):
-            return
-        if entry is None or differing(winner.attributes, entry.attributes):
-            known = self._book.outcomes.get(key).entry_id
-            self._book.outcomes.set(key, replace(PENDING, entry_id=known))
 
     def _effective(self, name: str) -> ClusterSpiffeId | None:
         """The object as it is about to be: what the pod controller assumes, else what is stored."""
@@ -103,53 +82,18 @@ class ClaimReconciler:
             claim = claim_of(obj, trust_domain=book.trust_domain, cluster=book.cluster)
         except InvalidField as error:
             return self._keep_last_good(source, Problem("InvalidSpec", str(error)), obj.metadata)
-        book.problems.pop(source, None)
-        entry = self._mirror.entry_of(claim.key)
-        if entry is not None:
-            # One key in memory instead of two equal ones, tens of thousands of times.
-            claim = replace(claim, key=entry.key)
-        touched: set[EntryKey] = set()
-        if not book.index.has(source):
-            # Seen for the first time in this term: what is recorded for it goes on until the
-            # entry that it asks for now exists.
-            touched = book.index.replace(source, self._recorded_claims(source, obj.metadata))
-        return touched | book.index.replace(source, [claim])
+        return self._claims.put(source, [claim], lambda: self._recorded(source, obj.metadata))
 
     def _keep_last_good(self, source: Source, problem: Problem, meta: ObjectMeta) -> set[EntryKey]:
-        """Fail static: what worked goes on working while the object is wrong.
+        return self._claims.keep_last_good(source, problem, lambda: self._recorded(source, meta))
 
-        After a restart the last good state is what SpireEntries record for
-        this object and the SPIRE server holds; nothing new comes of it.
-        """
-        self._book.problems[source] = problem
-        if self._book.index.has(source):
-            return set()
-        return self._book.index.replace(source, self._recorded_claims(source, meta))
-
-    def _recorded_claims(self, source: Source, meta: ObjectMeta) -> list[Claim]:
-        """What SpireEntries record for the object and the SPIRE server holds."""
-        claims = []
-        for entry_key in self._book.spire_entries.by_index(OWNER_INDEX, meta.uid):
-            entry = self._book.spire_entries.get(entry_key)
-            key = None if entry is None else key_of(entry)
-            if entry is None or key is None or not belongs_to(entry, self._book.instance):
-                continue
-            held = self._mirror.entry_of(key)
-            if held is None:
-                continue
-            claims.append(
-                Claim(
-                    source=source,
-                    key=key,
-                    # Not what the record says: whoever can write records must gain nothing.
-                    attributes=held.attributes,
-                    origin=Origin.POD if POD_UID_LABEL in meta.labels else Origin.WRITTEN,
-                    api_version=CLUSTER_SPIFFE_ID.api_version,
-                    uid=meta.uid,
-                    created=meta.creation_timestamp or "",
-                )
-            )
-        return claims
+    def _recorded(self, source: Source, meta: ObjectMeta) -> list[Claim]:
+        return self._claims.recorded_for(
+            source,
+            meta,
+            api_version=CLUSTER_SPIFFE_ID.api_version,
+            origin=Origin.POD if POD_UID_LABEL in meta.labels else Origin.WRITTEN,
+        )
 
 
 class StatusReconciler:

@@ -12,6 +12,7 @@ from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers.book import Book
 from controllers.ports import Events, reference
+from registrar.claims.claim import Source
 from registrar.claims.clusterspiffeid import source_of
 from registrar.claims.pods import cluster_spiffe_id_for, generated_name, pod_of
 from registrar.errors import InvalidField
@@ -40,7 +41,7 @@ class PodReconciler:
         pods: Store[Pod],
         objects: Store[ClusterSpiffeId],
         events: Events,
-        on_pod: Callable[[str], None] = lambda _: None,
+        on_pod: Callable[[Source], None] = lambda _: None,
     ) -> None:
         self._book = book
         self._settings = settings
@@ -99,7 +100,7 @@ class PodReconciler:
         if book.assumed.get(name) == wanted and not was_unwanted:
             return
         if stored is None and name not in book.assumed:
-            self._on_pod(name)
+            self._on_pod(source_of(name))
         book.assume(key, wanted)
         book.wake.claims(name)
         book.wake.generated(name)

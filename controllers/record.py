@@ -12,6 +12,7 @@ from api.meta import Condition, ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.ports import Events, Kubernetes, Mirror, reference
+from registrar.claims.federation import pending_condition
 from registrar.claims.record import belongs_to, is_same, key_of, record
 from registrar.claims.release import withheld_condition
 from registrar.errors import Retry
@@ -22,9 +23,14 @@ from registrar.kube.store import Store
 
 
 class RecordReconciler:
-    """Creates, patches and deletes SpireEntries. ``alias_key`` is the registrar's own entry."""
+    """Creates, patches and deletes SpireEntries.
 
-    def __init__(
+    ``alias_key`` is the registrar's own entry, if it has one. Where the kind
+    is not installed nothing is recorded; what is wrong stands in the statuses
+    of those who ask.
+    """
+
+    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
         book: Book,
         *,
@@ -32,7 +38,8 @@ class RecordReconciler:
         kube: Kubernetes,
         events: Events,
         mirror: Mirror,
-        alias_key: EntryKey,
+        is_available: Callable[[], bool],
+        alias_key: EntryKey | None,
         timestamp: Callable[[], str],
     ) -> None:
         self._book = book
@@ -40,11 +47,15 @@ class RecordReconciler:
         self._kube = kube
         self._events = events
         self._mirror = mirror
+        self._is_available = is_available
         self._alias_key = alias_key
         self._timestamp = timestamp
 
     async def reconcile(self, name: str) -> Outcome:
         """Bring one SpireEntry in line. Raises Retry on a conflict with somebody else's write."""
+        if not self._is_available():
+            self._forget_released(name)
+            return Done()
         stored = self._objects.get(ObjectKey("", name))
         if stored is not None and not belongs_to(stored, self._book.instance):
             return Done()
@@ -54,11 +65,17 @@ class RecordReconciler:
                 await self._write(name, key, stored)
             elif stored is not None:
                 await self._remove(stored)
-            elif key is not None and self._mirror.entry_of(key) is None:
-                self._book.forget(key)
+            else:
+                self._forget_released(name)
         except (AlreadyExists, Conflict) as error:
             raise Retry("Conflict", f"SpireEntry {name} was changed by somebody else") from error
         return Done()
+
+    def _forget_released(self, name: str) -> None:
+        """Forget a key that nobody claims, that is not recorded and that SPIRE does not hold."""
+        key = self._book.holder(name)
+        if key is not None and key not in self._book.index and self._mirror.entry_of(key) is None:
+            self._book.forget(key)
 
     def _claimed_key(self, stored: SpireEntry | None) -> EntryKey | None:
         """The key of a record that is the right one though nobody has asked for its name yet."""
@@ -78,14 +95,15 @@ class RecordReconciler:
             extra = withheld_condition(
                 self._book.withheld, self._book.withheld_count, self._timestamp()
             )
+        outcome = self._book.outcomes.get(key)
         wanted = record(
             name=name,
             instance=self._book.instance,
             claims=claims,
-            outcome=self._book.outcomes.get(key),
+            outcome=outcome,
             old=stored,
             now=self._timestamp(),
-            extra=extra,
+            extra=(*extra, *pending_condition(outcome.pending, self._timestamp())),
         )
         if stored is None:
             self._objects.assume(await self._kube.create(SPIRE_ENTRY, wanted))

@@ -8,16 +8,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from api.kinds import SPIRE_ENTRY
-from api.meta import ObjectKey
-from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION, SpireEntry
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
-from controllers.ports import Events, Kubernetes, Mirror, SpireWriter, reference
+from controllers.confirmation import Confirmation
+from controllers.ports import Mirror, SpireWriter
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.outcome import State
-from registrar.claims.release import WITHHELD, confirmed_deletions
 from registrar.identity.entry import Entry, EntryKey
-from registrar.kube.errors import KubeError
 from registrar.kube.store import Store
 from registrar.spire.errors import NotFound, SpireError
 from registrar.telemetry.logging import kv
@@ -33,27 +30,23 @@ _RETRY_SECONDS = 5.0
 class ReleasePass:
     """Gathers keys that may be free and deletes their entries. One pass at a time."""
 
-    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
+    def __init__(
         self,
         book: Book,
         *,
         objects: Store[SpireEntry],
         writer: SpireWriter,
-        kube: Kubernetes,
-        events: Events,
         budget: DeletionBudget,
+        confirmation: Confirmation,
         mirror: Mirror,
-        alias_key: EntryKey,
         clock: Callable[[], float],
     ) -> None:
         self._book = book
         self._objects = objects
         self._writer = writer
-        self._kube = kube
-        self._events = events
         self._budget = budget
+        self._confirmation = confirmation
         self._mirror = mirror
-        self._alias_key = alias_key
         self._clock = clock
         self._pending: set[EntryKey] = set()
         self._dirty = asyncio.Event()
@@ -100,14 +93,14 @@ class ReleasePass:
         ruling = self._budget.rule(
             wanted=len(doomed),
             held=len(self._mirror.own),
-            confirmed=confirmed_deletions(self._alias_object()),
+            confirmed=self._confirmation.confirmed(),
             now=self._clock(),
         )
         if not ruling.allowed:
             self._show_withheld(ruling.message, len(doomed))
             return
         if ruling.by_confirmation or self._book.withheld:
-            await self._confirmation_used()
+            await self._confirmation.used()
         self._show_withheld("", 0)
         await self._delete_all(doomed)
 
@@ -181,7 +174,7 @@ class ReleasePass:
             book.wake.generated(waiting)
 
     def _show_withheld(self, why: str, count: int) -> None:
-        """Bring condition and Event of the registrar's own SpireEntry in line."""
+        """Let people see why deletions are withheld, or that they are no more."""
         book = self._book
         if (book.withheld, book.withheld_count) == (why, count):
             return
@@ -189,28 +182,4 @@ class ReleasePass:
         if is_new:
             log.warning("deletions are withheld", extra=kv(why=why))
         book.withheld, book.withheld_count = why, count
-        book.wake.record(book.name_of(self._alias_key))
-        alias = self._alias_object()
-        if is_new and alias is not None:
-            self._events.emit(
-                reference(SPIRE_ENTRY, alias), type="Warning", reason=WITHHELD, message=why
-            )
-
-    def _alias_object(self) -> SpireEntry | None:
-        name = self._book.known_name_of(self._alias_key)
-        return self._objects.get(ObjectKey("", name)) if name else None
-
-    async def _confirmation_used(self) -> None:
-        """Take the annotation away: a person's word counts once."""
-        alias = self._alias_object()
-        if alias is None or CONFIRM_DELETIONS_ANNOTATION not in alias.metadata.annotations:
-            return
-        try:
-            patched = await self._kube.merge_patch(
-                SPIRE_ENTRY,
-                alias.key,
-                {"metadata": {"annotations": {CONFIRM_DELETIONS_ANNOTATION: None}}},
-            )
-        except KubeError:
-            return
-        self._objects.assume(patched)
+        self._confirmation.show(why, is_new=is_new)

@@ -1,12 +1,13 @@
 """One claimed key at a time: make the SPIRE server hold what the winning claim says."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 
 from controllers.book import Book
 from controllers.ports import Mirror, SpireWriter
 from registrar.claims.claim import Claim, Origin
+from registrar.claims.federation import resolve
 from registrar.claims.outcome import LATE, State
 from registrar.claims.outcome import Outcome as EntryOutcome
 from registrar.claims.ownership import entry_id, is_a_registrars, is_ours
@@ -14,7 +15,7 @@ from registrar.claims.plan import Create, Keep, Release, Update, plan, refusal
 from registrar.errors import Retry, Terminal
 from registrar.identity.entry import Attributes, Entry, EntryKey, differing
 from registrar.kube.controller import Done, Outcome
-from registrar.spire.errors import AlreadyExists, NotFound, SpireError
+from registrar.spire.errors import AlreadyExists, FederatedBundleMissing, NotFound, SpireError
 
 _RECORD_PENDING_AFTER_SECONDS = 2.0
 _ATTEMPTS = 4
@@ -36,12 +37,14 @@ class EntryReconciler:
         writer: SpireWriter,
         mirror: Mirror,
         adoption_allowed: bool,
+        look_for_bundles: Callable[[], Awaitable[None]],
         on_set: Callable[[Claim], None] = lambda _: None,
     ) -> None:
         self._book = book
         self._writer = writer
         self._mirror = mirror
         self._adoption_allowed = adoption_allowed
+        self._look_for_bundles = look_for_bundles
         self._on_set = on_set
 
     async def reconcile(self, key: EntryKey) -> Outcome:
@@ -76,8 +79,9 @@ class EntryReconciler:
         """Plan and act until the plan is to keep; each step makes the next plan smaller."""
         for _ in range(_ATTEMPTS):
             claim = self._book.index.winner(key)
+            pending = self._federation(key, claim)
             step = plan(
-                claim,
+                None if claim is None else replace(claim, attributes=self._book.asked(claim)),
                 self._mirror.entry_of(key),
                 refused=refusal(
                     claim,
@@ -98,15 +102,35 @@ class EntryReconciler:
                     self._book.wake.release(key)
                     return
                 case Keep(entry_id=id_):
-                    self._settled(key, EntryOutcome(State.SET, id_, SET, self._set_message(claim)))
+                    message = self._set_message(claim)
+                    self._settled(key, EntryOutcome(State.SET, id_, SET, message, pending))
                     if claim is not None:
                         self._on_set(claim)
                     return
                 case Create(attributes=attributes):
-                    await self._create(Entry(self._id_for(key), key, attributes))
+                    await self._write(self._create(Entry(self._id_for(key), key, attributes)))
                 case Update(entry_id=id_, attributes=attributes, fields=fields):
-                    await self._update(Entry(id_, key, attributes), fields)
+                    await self._write(self._update(Entry(id_, key, attributes), fields))
         raise Retry("Unsettled", f"the entry of {key.spiffe_id} changed at every attempt")
+
+    def _federation(self, key: EntryKey, claim: Claim | None) -> tuple[str, ...]:
+        """Note which trust domains the key asks for; gives those that it has to wait for."""
+        wanted = () if claim is None else claim.attributes.federates_with
+        self._book.federating.note(key, wanted)
+        return resolve(wanted, self._book.known_domains()).pending if wanted else ()
+
+    async def _write(self, call: Coroutine[None, None, None]) -> None:
+        """Make a write; where the server lacks a bundle, learn which so that the next goes without.
+
+        Raises Retry when it lacks one that it lists.
+        """
+        known = self._book.known_domains()
+        try:
+            await call
+        except FederatedBundleMissing as error:
+            await self._look_for_bundles()
+            if self._book.known_domains() == known:
+                raise Retry(error.reason, error.message) from error
 
     def _set_message(self, claim: Claim | None) -> str:
         """What to say of an entry that is set; names what an old server left out."""
@@ -159,6 +183,7 @@ class EntryReconciler:
         book = self._book
         if book.outcomes.set(key, outcome):
             book.wake_sources(key)
+        book.note(key)
         self._record_if_claimed(key)
         if not outcome.is_set:
             return

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from registrar.claims.claim import Claim
+from registrar.claims.claim import Claim, Source
 
 _MOST_WAITING = 50_000
 
@@ -16,24 +16,24 @@ class PodLatency:
     def __init__(self, *, observe: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._observe = observe
         self._clock = clock
-        self._seen: dict[str, float] = {}
+        self._seen: dict[Source, float] = {}
         self._counting = False
 
     def begin(self) -> None:
         """Count from now on."""
         self._counting = True
 
-    def pod_seen(self, name: str) -> None:
-        """A Pod was seen for the first time; ``name`` is its ClusterSpiffeId's."""
+    def pod_seen(self, source: Source) -> None:
+        """A Pod that wants an identity was seen for the first time; ``source`` will claim it."""
         if not self._counting:
             return
-        self._seen[name] = self._clock()
+        self._seen[source] = self._clock()
         if len(self._seen) > _MOST_WAITING:
             # Pods that never got their entry, most likely deleted since.
             del self._seen[next(iter(self._seen))]
 
     def entry_set(self, claim: Claim) -> None:
         """The entry of a claim is on the SPIRE server."""
-        since = self._seen.pop(claim.source.name, None)
+        since = self._seen.pop(claim.source, None)
         if since is not None:
             self._observe(self._clock() - since)

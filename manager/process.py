@@ -9,11 +9,12 @@ from pathlib import Path
 
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
+from manager.layered import Layered
+from manager.mode import Mode
 from manager.spire import SpireSide
-from manager.stores import Stores
 from manager.term import NO_ENTRIES, Term
 from manager.wiring import World
-from registrar.claims.ownership import check_prefix, default_prefix
+from registrar.claims.ownership import check_prefix, default_prefix, is_ours
 from registrar.errors import InvalidField
 from registrar.kube.backoff import Backoff
 from registrar.kube.client import KubeClient
@@ -40,7 +41,7 @@ class Process:
             check_prefix(settings.entry_id_prefix)
         self._settings = settings
         self._metrics = Metrics()
-        self._stores = Stores(with_pods=settings.pods is not None)
+        self._mode: Mode = Layered(settings)
         self._elector: LeaderElector | None = None
         self._term: Term | None = None
         self._checks = Checks()
@@ -66,7 +67,7 @@ class Process:
         settings, metrics = self._settings, self._metrics
         heartbeat, checks = Heartbeat(metrics), self._checks
         spire = SpireSide(settings, metrics=metrics, is_leading=self.is_leading)
-        checks.add("caches", self._stores.why_not_synced)
+        checks.add("caches", self._mode.caches.why_not_synced)
         checks.add("spire", spire.problem)
         checks.add("first-pass", self._why_not_passed)
         async with (
@@ -80,7 +81,7 @@ class Process:
         ):
             self.port = health.port
             tasks.create_task(heartbeat.run())
-            self._stores.start(session, tasks, metrics)
+            self._mode.caches.start(session, tasks, metrics)
             tasks.create_task(spire.watch())
             kube = KubeClient(session, gate=self.is_leading)
             recorder = EventRecorder(kube, USER_AGENT, socket.gethostname(), observer=metrics)
@@ -88,7 +89,7 @@ class Process:
 
             async def lead() -> None:
                 if self._elector is not None:
-                    self._stores.restart(session, tasks, metrics)
+                    self._mode.caches.restart(session, tasks, metrics)
                 await self._lead(kube, recorder, spire)
 
             election = settings.leader_election
@@ -100,20 +101,21 @@ class Process:
 
     async def _lead(self, kube: KubeClient, recorder: EventRecorder, spire: SpireSide) -> None:
         """One term: wait for both sides, then run the controllers until cancelled."""
-        await self._stores.synced()
+        await self._mode.caches.synced()
         prefix = self._settings.entry_id_prefix or await self._prefix(kube)
-        async with spire.term(prefix) as (mirror, writer):
+        async with spire.term(lambda id_: is_ours(prefix, id_)) as side:
             world = World(
                 settings=self._settings,
-                stores=self._stores,
+                spire_entries=self._mode.spire_entries,
                 kube=kube,
                 events=recorder,
-                mirror=mirror,
-                writer=writer,
+                mirror=side.mirror,
+                writer=side.writer,
+                trust_domains=side.trust_domains,
                 metrics=self._metrics,
             )
-            self._term = Term(world, prefix=prefix)
-            log.info("leading", extra=kv(prefix=prefix, own_entries=len(mirror.own)))
+            self._term = Term(world, self._mode, prefix=prefix)
+            log.info("leading", extra=kv(prefix=prefix, own_entries=len(side.mirror.own)))
             try:
                 await self._term.run()
             finally:

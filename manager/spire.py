@@ -4,14 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 
 from api.proto.types_pb2 import EntryMask
-from registrar.claims.ownership import is_ours
 from registrar.settings.model import Settings
+from registrar.spire.background import background
+from registrar.spire.bundles import BundleClient
 from registrar.spire.connection import open_connection
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import SpireError
+from registrar.spire.federation import FederationClient
 from registrar.spire.mirror import EntryMirror
+from registrar.spire.trustdomains import KnownDomains
 from registrar.spire.waiting import until_done
 from registrar.spire.writer import EntryWriter
 from registrar.telemetry.logging import kv
@@ -20,6 +24,17 @@ from registrar.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 _PROBE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TermSide:
+    """What one term of leadership needs of the SPIRE server."""
+
+    mirror: EntryMirror
+    writer: EntryWriter
+    trust_domains: KnownDomains
+    federation: FederationClient
+    bundles: BundleClient
 
 
 class SpireSide:
@@ -33,6 +48,8 @@ class SpireSide:
         self._is_leading = is_leading
         self._client: EntryClient | None = None
         self._problem: str | None = "not reached yet"
+        self.bundles: BundleClient | None = None
+        self.federation: FederationClient | None = None
 
     def problem(self) -> str | None:
         """None while the server answers, else why not."""
@@ -45,7 +62,10 @@ class SpireSide:
         async with open_connection(
             settings.spire, trust_domain=settings.trust_domain
         ) as connection:
-            self._client = EntryClient(connection, observer=self._metrics.spire)
+            observer = self._metrics.spire
+            self._client = EntryClient(connection, observer=observer)
+            self.bundles = BundleClient(connection, observer=observer)
+            self.federation = FederationClient(connection, observer=observer)
             yield
 
     async def watch(self) -> None:
@@ -67,15 +87,22 @@ class SpireSide:
             await asyncio.sleep(_PROBE_SECONDS if self._problem is None else 0.5)
 
     @asynccontextmanager
-    async def term(self, prefix: str) -> AsyncIterator[tuple[EntryMirror, EntryWriter]]:
+    async def term(self, is_ours: Callable[[str], bool]) -> AsyncIterator[TermSide]:
         """A mirror, filled, and a running writer, for one term of leadership."""
         client = self._connected_client()
         # What was adopted is found anew by the claim on it, never believed of a record.
-        mirror = EntryMirror(client, is_ours=lambda id_: is_ours(prefix, id_))
+        mirror = EntryMirror(client, is_ours=is_ours)
         await until_done(mirror.load, what="reading its entries")
         writer = EntryWriter(client, mirror, gate=self._is_leading, observer=self._metrics.spire)
-        async with writer.running():
-            yield mirror, writer
+        bundles, federation = self.bundles, self.federation
+        if bundles is None or federation is None:
+            raise RuntimeError("not connected")
+        known = KnownDomains(bundles, interval_seconds=self._settings.drift_interval_seconds)
+        # Before any entry is planned: what federates with a missing bundle would else fail first.
+        await until_done(known.refresh, what="listing the bundles that it holds")
+        async with writer.running(), background() as tasks:
+            tasks.create_task(known.run(), name="known-trust-domains")
+            yield TermSide(mirror, writer, known, federation, bundles)
 
     def _connected_client(self) -> EntryClient:
         if self._client is None:

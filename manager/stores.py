@@ -5,18 +5,15 @@ change of leader costs no list.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from api.core import Namespace, Pod
-from api.kinds import CLUSTER_SPIFFE_ID, NAMESPACE, POD, SPIRE_ENTRY, Kind
+from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
-from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.clusterspiffeid import OWNER_INDEX
-from controllers.pod import POD_INDEX, pods_of
 from controllers.release import ENTRY_ID_INDEX
+from controllers.sources import OWNER_INDEX
 from registrar.kube.reflector import Reflector
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
@@ -31,10 +28,16 @@ def _ignore(_: object) -> None:
 
 @dataclass(slots=True)
 class Cache(Generic[T]):
-    """One kind's store, with who hears of its changes at the moment."""
+    """One kind's store, with who hears of its changes at the moment.
+
+    An ``optional`` kind may be missing or forbidden: the process goes on
+    without it and takes it up when it is there.
+    """
 
     kind: Kind[T]
     store: Store[T]
+    optional: bool = False
+    transform: Callable[[T], T] | None = None
     listener: Callable[[Change[T]], None] = _ignore
     reflector: Reflector[T] | None = None
     task: asyncio.Task[None] | None = None
@@ -46,6 +49,7 @@ class Cache(Generic[T]):
             kind=self.kind,
             store=self.store,
             on_change=self._announce,
+            transform=self.transform,
             observer=metrics.reflector(self.kind.resource),
         )
         name = f"reflector {self.kind.resource}"
@@ -65,15 +69,53 @@ class Cache(Generic[T]):
         """Stop announcing changes; the store goes on filling."""
         self.listener = _ignore
 
+    @property
+    def is_available(self) -> bool:
+        """Whether the kind is installed and may be read, as far as is known."""
+        return self.store.synced.is_set()
+
+    async def settled(self) -> None:
+        """Wait until the store is full, or known to stay empty because the kind is optional."""
+        if self.optional and self.reflector is not None:
+            await self.reflector.settled()
+        else:
+            await self.store.synced.wait()
+
     def why_not_synced(self) -> str | None:
-        """None when the store is full, else what it waits for, in words."""
+        """None when the store is full or need not be, else what it waits for, in words."""
         if self.store.synced.is_set():
             return None
         reflector = self.reflector
         if reflector is None:
             return f"{self.kind.resource}: not started"
+        if self.optional and reflector.is_unavailable:
+            return None
         detail = f": {reflector.last_error}" if reflector.last_error else ""
         return f"{self.kind.resource}: {reflector.state}{detail}"
+
+
+class AnyCache(Protocol):
+    """A Cache of whatever kind."""
+
+    def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+        """Begin to fill the store."""
+        ...
+
+    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+        """List anew."""
+        ...
+
+    def silence(self) -> None:
+        """Stop announcing changes."""
+        ...
+
+    async def settled(self) -> None:
+        """Wait until it is full, or known to stay empty."""
+        ...
+
+    def why_not_synced(self) -> str | None:
+        """None when it is full, else what it waits for."""
+        ...
 
 
 def _owners(obj: SpireEntry) -> Iterable[str]:
@@ -84,58 +126,54 @@ def _entry_ids(obj: SpireEntry) -> Iterable[str]:
     return (obj.status.entry_id,) if obj.status.entry_id else ()
 
 
-class Stores:
-    """The caches that the registrar needs; Pods and Namespaces only for the pod controller."""
+SpireEntryCache = Cache[SpireEntry]
 
-    def __init__(self, *, with_pods: bool) -> None:
-        self.cluster_spiffe_ids: Cache[ClusterSpiffeId] = Cache(
-            CLUSTER_SPIFFE_ID, Store({POD_INDEX: pods_of})
-        )
-        self.spire_entries: Cache[SpireEntry] = Cache(
-            SPIRE_ENTRY, Store({OWNER_INDEX: _owners, ENTRY_ID_INDEX: _entry_ids})
-        )
-        self.pods: Cache[Pod] = Cache(POD, Store())
-        self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
-        self._with_pods = with_pods
+
+def spire_entry_cache(*, optional: bool = False) -> SpireEntryCache:
+    """The cache of SpireEntries, which every mode has."""
+    store = Store({OWNER_INDEX: _owners, ENTRY_ID_INDEX: _entry_ids})
+    return Cache(SPIRE_ENTRY, store, optional=optional)
+
+
+class Caches:
+    """Caches that fill together. More can be added while they run."""
+
+    def __init__(self, caches: Iterable[AnyCache]) -> None:
+        self._caches = list(caches)
+        self._added: list[AnyCache] = []
+        self._begin: Callable[[AnyCache], None] | None = None
 
     def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """Begin to fill the stores."""
-        self.cluster_spiffe_ids.start(session, tasks, metrics)
-        self.spire_entries.start(session, tasks, metrics)
-        if self._with_pods:
-            self.namespaces.start(session, tasks, metrics)
-            self.pods.start(session, tasks, metrics)
+        """Begin to fill all."""
+        self._begin = lambda cache: cache.start(session, tasks, metrics)
+        for cache in self._caches:
+            cache.start(session, tasks, metrics)
 
     def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """List everything anew: a standby's watch may lag behind what the last leader acted on."""
-        self.cluster_spiffe_ids.restart(session, tasks, metrics)
-        self.spire_entries.restart(session, tasks, metrics)
-        if self._with_pods:
-            self.namespaces.restart(session, tasks, metrics)
-            self.pods.restart(session, tasks, metrics)
+        for cache in (*self._caches, *self._added):
+            cache.restart(session, tasks, metrics)
+
+    def add(self, cache: AnyCache) -> None:
+        """Begin to fill one more, which turns out to be needed; nothing the second time."""
+        if cache in self._added:
+            return
+        if self._begin is None:
+            raise RuntimeError("the caches were not started")
+        self._added.append(cache)
+        self._begin(cache)
 
     def silence(self) -> None:
         """Stop announcing changes."""
-        self.cluster_spiffe_ids.silence()
-        self.spire_entries.silence()
-        self.pods.silence()
-        self.namespaces.silence()
+        for cache in (*self._caches, *self._added):
+            cache.silence()
 
     async def synced(self) -> None:
         """Wait until every store holds its first complete list."""
-        await self.cluster_spiffe_ids.store.synced.wait()
-        await self.spire_entries.store.synced.wait()
-        if self._with_pods:
-            await self.namespaces.store.synced.wait()
-            await self.pods.store.synced.wait()
+        for cache in self._caches:
+            await cache.settled()
 
     def why_not_synced(self) -> str | None:
         """None when every store is full, else the first that is not and why."""
-        return next((why for why in self._reasons() if why is not None), None)
-
-    def _reasons(self) -> Iterator[str | None]:
-        yield self.cluster_spiffe_ids.why_not_synced()
-        yield self.spire_entries.why_not_synced()
-        if self._with_pods:
-            yield self.namespaces.why_not_synced()
-            yield self.pods.why_not_synced()
+        reasons = (cache.why_not_synced() for cache in self._caches)
+        return next((why for why in reasons if why is not None), None)

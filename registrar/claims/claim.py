@@ -40,9 +40,12 @@ class Source(NamedTuple):
 class Claim:
     """One object asks for one entry.
 
-    ``uid`` is empty while the object is assumed and not yet created;
-    ``created`` is its creationTimestamp (RFC 3339, so it sorts as text), empty
-    while unknown, which counts as youngest.
+    ``source`` is the object whose change brings another claim; ``template``,
+    if any, the object that made it ask: the ClusterSPIFFEID behind a Pod's
+    claim. ``api_version``, ``uid`` and ``created`` are those of ``subject``,
+    ``source_uid`` that of a source with a template. ``uid`` is empty while the
+    object is assumed and not yet created; ``created`` is its creationTimestamp
+    (RFC 3339, so it sorts as text), empty while unknown, which counts as youngest.
     """
 
     source: Source
@@ -52,6 +55,13 @@ class Claim:
     api_version: str = ""
     uid: str = ""
     created: str = ""
+    template: Source | None = None
+    source_uid: str = ""
+
+    @property
+    def subject(self) -> Source:
+        """The object that owns the record and whose status tells of the claim."""
+        return self.template or self.source
 
     @property
     def seniority(self) -> tuple[str, str, Source]:

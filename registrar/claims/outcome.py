@@ -23,12 +23,16 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The last word on one key. ``entry_id`` stays known while a later step fails."""
+    """The last word on one key. ``entry_id`` stays known while a later step fails.
+
+    ``pending``: trust domains that a set entry is still without.
+    """
 
     state: State
     entry_id: str = ""
     reason: str = ""
     message: str = ""
+    pending: tuple[str, ...] = ()
 
     @property
     def is_set(self) -> bool:

@@ -124,12 +124,12 @@ def _owners(claims: Sequence[Claim]) -> tuple[OwnerReference, ...]:
     return tuple(
         OwnerReference(
             api_version=claim.api_version,
-            kind=claim.source.kind,
-            name=claim.source.name,
+            kind=claim.subject.kind,
+            name=claim.subject.name,
             uid=claim.uid,
         )
         for claim in sorted(claims, key=lambda c: c.source)
-        if claim.uid and not claim.source.namespace
+        if claim.uid and not claim.subject.namespace
     )
 
 
@@ -140,7 +140,7 @@ def _holders(claims: Sequence[Claim]) -> tuple[Holder, ...]:
             kind=claim.source.kind,
             namespace=claim.source.namespace,
             name=claim.source.name,
-            uid=claim.uid,
+            uid=claim.source_uid or claim.uid,
         )
         for claim in sorted(claims, key=lambda c: c.source)
         if claim.source.namespace or claim.source.kind == "Registrar"

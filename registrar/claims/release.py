@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from api.meta import Condition
-from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION, SpireEntry
+from api.meta import Condition, ObjectMeta
+from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION
 
 WITHHELD = "DeletionsWithheld"
 
@@ -24,9 +24,7 @@ def withheld_condition(why: str, count: int, now: str) -> Sequence[Condition]:
     )
 
 
-def confirmed_deletions(obj: SpireEntry | None) -> int:
-    """The number of deletions that a person agreed to on the registrar's own SpireEntry."""
-    if obj is None:
-        return 0
-    text = obj.metadata.annotations.get(CONFIRM_DELETIONS_ANNOTATION, "")
+def confirmed_deletions(meta: ObjectMeta) -> int:
+    """The number of deletions that a person agreed to in an annotation of the object."""
+    text = meta.annotations.get(CONFIRM_DELETIONS_ANNOTATION, "")
     return int(text) if text.isascii() and text.isdigit() else 0

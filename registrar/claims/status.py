@@ -31,7 +31,7 @@ def masking(claim: Claim, winner: Claim) -> Problem | None:
         return None
     return Problem(
         "OlderClaim",
-        f"{winner.source} asks for the same identity and is older: its "
+        f"{winner.subject} asks for the same identity and is older: its "
         f"{', '.join(sorted(_FIELDS[name] for name in names))} count; make them equal or delete "
         "one of the two",
     )

@@ -20,6 +20,11 @@ from registrar.telemetry.observers import CallObserver, Silent
 
 T = TypeVar("T", bound=KubeObject)
 
+JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""What to accept where only the metadata of objects is wanted, in a watch and in a list."""
+
 WRITE_SECONDS = 15.0
 PAGE_SECONDS = 60.0
 
@@ -172,6 +177,7 @@ def list_request(
     label: str = "",
     field: str = "",
     namespace: str = "",
+    metadata_only: bool = False,
 ) -> Request:
     """The request for one page of a consistent list; ``limit`` 0 asks for all at once."""
     query: dict[str, str] = {}
@@ -183,7 +189,13 @@ def list_request(
         query["labelSelector"] = label
     if field:
         query["fieldSelector"] = field
-    return Request("GET", kind.path(namespace), query, deadline_seconds=PAGE_SECONDS)
+    return Request(
+        "GET",
+        kind.path(namespace),
+        query,
+        accept=METADATA_LIST if metadata_only else JSON,
+        deadline_seconds=PAGE_SECONDS,
+    )
 
 
 def read_page(reply: bytes) -> Page:

@@ -18,8 +18,9 @@ import msgspec
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectMeta
 from registrar.kube.backoff import Backoff
-from registrar.kube.client import ListMeta, list_request, read_page
+from registrar.kube.client import JSON, METADATA, ListMeta, list_request, read_page
 from registrar.kube.errors import (
+    Forbidden,
     Gone,
     KubeError,
     NotFound,
@@ -93,8 +94,9 @@ class Reflector(Generic[T]):
     """Keeps ``store`` equal to what the API server holds of ``kind``, within the selectors.
 
     ``on_change`` hears of every change after it is in the store, the first
-    list's objects included; it must not block. ``state`` and ``last_error``
-    are for probes and metrics.
+    list's objects included; it must not block. ``transform`` makes each object
+    into what is kept of it. ``metadata_only`` asks the server for nothing else.
+    ``state`` and ``last_error`` are for probes and metrics.
     """
 
     def __init__(  # noqa: PLR0913 - what to list stands beside what to do with it
@@ -107,6 +109,8 @@ class Reflector(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         namespace: str = "",
+        transform: Callable[[T], T] | None = None,
+        metadata_only: bool = False,
         observer: ReflectorObserver | None = None,
     ) -> None:
         self._session = session
@@ -116,6 +120,8 @@ class Reflector(Generic[T]):
         self._label = label_selector
         self._field = field_selector
         self._namespace = namespace
+        self._transform = transform
+        self._metadata_only = metadata_only
         self._observer = observer or Silent()
         # The concrete kind is only known here; the type checker sees its type variable.
         self._list_decoder = msgspec.json.Decoder(_List[kind.type])  # type: ignore[name-defined]
@@ -124,8 +130,19 @@ class Reflector(Generic[T]):
         self._version = ""
         self._refusals = 0
         self._paged = True
+        self._refused = False
+        self._settled = asyncio.Event()
         self.state: State = "listing"
         self.last_error = ""
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether the kind is not installed, or may not be read."""
+        return self.state == "missing" or (self.state == "broken" and self._refused)
+
+    async def settled(self) -> None:
+        """Wait until the first list is in the store, or the kind is known to be unavailable."""
+        await self._settled.wait()
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -146,6 +163,7 @@ class Reflector(Generic[T]):
             except NotFound as error:
                 self._version = ""
                 self._enter("missing", str(error))
+                self._settled.set()
                 await asyncio.sleep(missing.next_seconds())
             except Gone as error:
                 log.debug("watch expired, listing again", extra=kv(kind=self._kind.resource))
@@ -157,6 +175,7 @@ class Reflector(Generic[T]):
                 await self._recover(error, backoff)
 
     async def _recover(self, error: KubeError, backoff: Backoff) -> None:
+        self._refused = isinstance(error, Forbidden)
         if error.status:
             self._refusals += 1
             if self._refusals >= REFUSALS_BEFORE_LIST:
@@ -170,6 +189,8 @@ class Reflector(Generic[T]):
                 extra=kv(kind=self._kind.resource, error=str(error), retry_seconds=seconds),
             )
         self._enter("broken", str(error))
+        if self._refused:
+            self._settled.set()
         await asyncio.sleep(seconds)
 
     def _enter(self, state: State, error: str = "") -> None:
@@ -206,6 +227,7 @@ class Reflector(Generic[T]):
                 label=self._label,
                 field=self._field,
                 namespace=self._namespace,
+                metadata_only=self._metadata_only,
             )
             reply = await self._session.call(request)
             good, bad, meta = self._read_list(reply)
@@ -214,7 +236,7 @@ class Reflector(Generic[T]):
                 version = meta.resource_version
                 listing.begin(version_of(ObjectMeta(resource_version=version)))
             for obj in good:
-                self._announce(listing.take(obj))
+                self._announce(listing.take(self._kept(obj)))
             for broken, error in bad:
                 self._announce(listing.take_broken(broken, error))
             token = meta.continue_
@@ -228,6 +250,7 @@ class Reflector(Generic[T]):
         self._version = version
         self._paged = True
         self._store.synced.set()
+        self._settled.set()
         self._succeeded("watching")
         self._observer.listed(asyncio.get_running_loop().time() - started)
 
@@ -281,7 +304,11 @@ class Reflector(Generic[T]):
             query["fieldSelector"] = self._field
         # The server ends the watch; the deadline only catches one that forgets to.
         request = Request(
-            "GET", self._kind.path(self._namespace), query, deadline_seconds=seconds + 60.0
+            "GET",
+            self._kind.path(self._namespace),
+            query,
+            accept=METADATA if self._metadata_only else JSON,
+            deadline_seconds=seconds + 60.0,
         )
         loop = asyncio.get_running_loop()
         started, before = loop.time(), self._version
@@ -311,7 +338,7 @@ class Reflector(Generic[T]):
         if event.type == "DELETED":
             self._announce(self._store.observe_deleted(event.object.metadata))
         else:
-            self._announce(self._store.observe(event.object))
+            self._announce(self._store.observe(self._kept(event.object)))
         self._version = event.object.metadata.resource_version or self._version
 
     def _take_raw_event(self, line: bytes) -> None:
@@ -341,6 +368,9 @@ class Reflector(Generic[T]):
         except msgspec.DecodeError as error:
             return str(error)
         return "unreadable"
+
+    def _kept(self, obj: T) -> T:
+        return obj if self._transform is None else self._transform(obj)
 
     def _announce(self, change: Change[T] | None) -> None:
         if change is None:

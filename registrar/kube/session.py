@@ -36,6 +36,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     content_type: str = "application/json"
+    accept: str = "application/json"
     deadline_seconds: float = DEADLINE_SECONDS
 
 
@@ -117,7 +118,9 @@ class Session:
     async def _send(
         self, request: Request, limits: aiohttp.ClientTimeout, login: Login
     ) -> aiohttp.ClientResponse:
-        headers = {"Authorization": login.authorization} if login.authorization else {}
+        headers = {"Accept": request.accept}
+        if login.authorization:
+            headers["Authorization"] = login.authorization
         if request.body:
             headers["Content-Type"] = request.content_type
         target = login.host + request.path
@@ -190,7 +193,6 @@ def _pool(credentials: Credentials, user_agent: str) -> aiohttp.ClientSession:
         # Within a cluster bandwidth is cheaper than the CPU time of compressing.
         headers={
             "User-Agent": user_agent,
-            "Accept": "application/json",
             "Accept-Encoding": "identity",
         },
         read_bufsize=2**18,

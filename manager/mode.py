@@ -1,0 +1,57 @@
+"""What a mode brings: its caches, and for each term the controllers of its sources.
+
+The modes are the tools that we replace: the layered registrar, the controller
+manager, the three of the workload registrar. From the claim on they are one.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from controllers.book import Book
+from controllers.confirmation import Confirmation
+from manager.latency import PodLatency
+from manager.stores import Caches, SpireEntryCache
+from manager.wiring import Run, World
+from registrar.claims.claim import Claim
+
+
+class Sources(Protocol):
+    """The controllers of one term that turn objects into claims."""
+
+    def runs(self) -> Iterator[Run]:
+        """The loops to run."""
+        ...
+
+    def listen(self) -> None:
+        """Hear of changes from now on."""
+        ...
+
+    async def look_at_all(self) -> None:
+        """Look at every source once; returns when all are claimed for."""
+        ...
+
+
+class Mode(Protocol):
+    """One way to run the registrar."""
+
+    @property
+    def caches(self) -> Caches:
+        """What it reads."""
+        ...
+
+    @property
+    def spire_entries(self) -> SpireEntryCache:
+        """The records, one of the caches."""
+        ...
+
+    def alias(self) -> Claim | None:
+        """The registrar's own claim, if it needs one."""
+        ...
+
+    def confirmation(self, world: World, book: Book) -> Confirmation:
+        """Where a person agrees to withheld deletions."""
+        ...
+
+    def sources(self, world: World, book: Book, latency: PodLatency) -> Sources:
+        """The controllers of its sources, for one term."""
+        ...

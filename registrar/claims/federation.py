@@ -1,0 +1,117 @@
+"""Which trust domains an entry can federate with now, and which it waits for.
+
+A SPIRE server refuses an entry that names a trust domain whose bundle it does
+not hold. One peer that cannot be reached must not cost a workload its
+identity, so the entry is set without that domain and completed later.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from api.meta import Condition
+from registrar.identity.entry import EntryKey
+
+PENDING = "FederationPending"
+"""Type of the condition, and reason of the Event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """``domains`` can be set now; ``pending`` are asked for and not known to the server yet."""
+
+    domains: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+
+
+NONE = Federation()
+
+
+def is_pattern(wanted: str) -> bool:
+    """Whether it stands for several trust domains, such as ``*`` or ``*.example.org``."""
+    return "*" in wanted
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
+
+
+def matches(pattern: str, domain: str) -> bool:
+    """Whether ``*`` in the pattern, standing for any characters, makes it the domain."""
+    return bool(_compiled(pattern).fullmatch(domain))
+
+
+def resolve(wanted: Collection[str], known: Collection[str] | None) -> Federation:
+    """Split what is asked for by what the server knows.
+
+    ``known`` None: that could not be asked yet, so all plain names are tried.
+    """
+    if not wanted:
+        return NONE
+    plain = {name for name in wanted if not is_pattern(name)}
+    if known is None:
+        return Federation(tuple(sorted(plain)))
+    patterns = [name for name in wanted if is_pattern(name)]
+    found = {domain for domain in known if any(matches(p, domain) for p in patterns)}
+    pending = {name for name in plain if name not in known}
+    return Federation(tuple(sorted(found | (plain - pending))), tuple(sorted(pending)))
+
+
+def pending_message(domains: Collection[str]) -> str:
+    """What a condition or Event says of an entry that waits for those domains."""
+    names = ", ".join(domains)
+    return (
+        f"the SPIRE server holds no bundle of {names}: the entry is set without, and completed "
+        "as soon as the bundle is there; create the federation relationship or see why it fails"
+    )
+
+
+def pending_condition(domains: Collection[str], now: str) -> tuple[Condition, ...]:
+    """The condition of an object whose entry waits for those domains; none for none."""
+    if not domains:
+        return ()
+    return (
+        Condition(
+            type=PENDING,
+            status="True",
+            reason="BundleMissing",
+            message=pending_message(domains),
+            last_transition_time=now,
+        ),
+    )
+
+
+class Federating:
+    """Which keys ask for which trust domains, so that a new bundle wakes just those."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[EntryKey, tuple[str, ...]] = {}
+        self._keys: dict[str, set[EntryKey]] = {}
+
+    def note(self, key: EntryKey, wanted: tuple[str, ...]) -> None:
+        """Remember what the key asks for; nothing forgets it."""
+        before = self._wanted.get(key, ())
+        if before == wanted:
+            return
+        for name in before:
+            keys = self._keys[name]
+            keys.discard(key)
+            if not keys:
+                del self._keys[name]
+        if not wanted:
+            del self._wanted[key]
+            return
+        self._wanted[key] = wanted
+        for name in wanted:
+            self._keys.setdefault(name, set()).add(key)
+
+    def touched(self, domains: Iterable[str]) -> set[EntryKey]:
+        """The keys that ask for one of the domains, by name or by a pattern."""
+        found: set[EntryKey] = set()
+        for domain in domains:
+            for wanted, keys in self._keys.items():
+                if wanted == domain or (is_pattern(wanted) and matches(wanted, domain)):
+                    found |= keys
+        return found
