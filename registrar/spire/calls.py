@@ -17,7 +17,7 @@ class CallObserver(Protocol):
     """Hears of calls to the SPIRE server; ``telemetry.metrics.SpireMetrics`` is one."""
 
     def called(self, method: str, code: str, seconds: float) -> None:
-        """A call (list, get, create, update, delete, bundle) ended with that gRPC code."""
+        """A call (list, get, create, update, delete, bundle, mint…) ended with that gRPC code."""
         ...
 
     def batched(self, method: str, size: int) -> None:

@@ -4,6 +4,7 @@
 changing it; ``reason`` is a CamelCase word for conditions, Events and metrics.
 """
 
+import re
 from typing import ClassVar
 
 import grpc
@@ -81,9 +82,27 @@ class AlreadyExists(SpireError):  # noqa: N818 - named by what happened
 
 
 class FederatedBundleMissing(SpireError):  # noqa: N818 - named by what happened
-    """The entry federates with a trust domain whose bundle the server does not hold yet."""
+    """The entry federates with a trust domain whose bundle the server does not hold yet.
+
+    ``trust_domain`` is the first such one, empty when the server does not name
+    it; there may be more of them.
+    """
 
     reason = "FederatedBundleMissing"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: grpc.StatusCode = grpc.StatusCode.INTERNAL,
+        trust_domain: str = "",
+    ) -> None:
+        super().__init__(message, code=code)
+        self.trust_domain = trust_domain
+
+    def again(self) -> "FederatedBundleMissing":
+        """An equal error."""
+        return FederatedBundleMissing(self.message, code=self.code, trust_domain=self.trust_domain)
 
 
 class Internal(SpireError):  # noqa: N818 - named by what happened
@@ -115,13 +134,14 @@ _BY_CODE: dict[grpc.StatusCode, type[SpireError]] = {
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 # The protocol gives this the code of every other failure: the message is all there is.
-_NO_BUNDLE = "unable to find federated bundle"
+_NO_BUNDLE = re.compile(r'unable to find federated bundle(?: "(?:spiffe://)?([a-z0-9._-]+))?')
 
 
 def error_of(code: grpc.StatusCode | int, message: str) -> SpireError:
     """The error that a status stands for; ``code`` is not OK."""
     known = _CODES.get(code, grpc.StatusCode.UNKNOWN) if isinstance(code, int) else code
+    missing = _NO_BUNDLE.search(message)
+    if missing is not None:
+        return FederatedBundleMissing(message, code=known, trust_domain=missing[1] or "")
     kind = _BY_CODE.get(known, Internal)
-    if _NO_BUNDLE in message:
-        kind = FederatedBundleMissing
     return kind(message or f"SPIRE answered {known.name}", code=known)

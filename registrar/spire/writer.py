@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
 
-from registrar.identity.entry import Attributes, Entry, EntryKey
+from registrar.identity.entry import Entry, EntryKey
 from registrar.spire.background import background
 from registrar.spire.calls import CallObserver, Unobserved
 from registrar.spire.convert import DROPPABLE
+from registrar.spire.droppedfields import DroppedFields
 from registrar.spire.entries import EntryClient, ItemResult
 from registrar.spire.errors import NotFound, NotLeading, SpireError
 from registrar.spire.lane import Kind, Queues, Result, Write
@@ -23,7 +24,6 @@ from registrar.spire.mirror import EntryMirror
 BATCH_SIZE = 500
 """The most entries in one call."""
 
-_DEFAULTS = Attributes()
 _NO_KEY = EntryKey("", "", ())
 
 
@@ -35,6 +35,7 @@ class EntryWriter:
     calls of one kind may be under way; writes to one entry never overtake
     each other, whatever it is. Every failure is that of one entry: a call
     that fails as a whole fails its entries, each with an error of its own.
+    ``dropped`` learns from the answers which attributes the server drops.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class EntryWriter:
         *,
         gate: Callable[[], bool] = lambda: True,
         observer: CallObserver | None = None,
+        dropped: DroppedFields | None = None,
         calls_per_kind: int = 1,
         batch_size: int = BATCH_SIZE,
     ) -> None:
@@ -54,13 +56,13 @@ class EntryWriter:
         self._calls_per_kind = calls_per_kind
         self._batch_size = batch_size
         self._queues = Queues()
-        self._dropped: frozenset[str] = frozenset()
+        self._dropped = dropped or DroppedFields()
         self._has_stopped = False
 
     @property
     def dropped_fields(self) -> frozenset[str]:
         """Attributes that we sent and that came back empty: this server does not know them."""
-        return self._dropped
+        return self._dropped.fields
 
     async def create(self, entry: Entry) -> Entry:
         """Create an entry and return it as the server holds it. Raises SpireError."""
@@ -149,7 +151,11 @@ class EntryWriter:
                     # One key in memory instead of two equal ones.
                     result = replace(result, key=write.entry.key)  # noqa: PLW2901 - the same entry
                 self._mirror.wrote(result)
-                self._learn(write, result)
+                self._dropped.learn(
+                    write.entry.attributes,
+                    result.attributes,
+                    written=DROPPABLE if write.kind is Kind.CREATE else write.fields,
+                )
                 write.succeed(result)
                 continue
             if isinstance(result, NotFound):
@@ -163,22 +169,6 @@ class EntryWriter:
                 write.succeed(error is None)
             else:
                 write.fail(error)
-
-    def _learn(self, write: Write, held: Entry) -> None:
-        """See which attributes came back as they were sent, and which did not come back."""
-        for name in DROPPABLE:
-            if write.kind is Kind.UPDATE and name not in write.fields:
-                continue
-            default = getattr(_DEFAULTS, name)
-            sent = getattr(write.entry.attributes, name)
-            if sent == default:
-                continue
-            got = getattr(held.attributes, name)
-            if got == default:
-                self._dropped |= {name}
-            elif got == sent:
-                # The server was replaced by one that knows it.
-                self._dropped -= {name}
 
 
 def _stopped() -> NotLeading:

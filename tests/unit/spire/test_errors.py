@@ -38,10 +38,24 @@ def test_a_code_becomes_an_error_by_what_to_do_about_it(
     assert type(error_of(number, "")) is kind
 
 
-def test_a_missing_bundle_is_told_from_other_failures_by_its_message() -> None:
-    message = 'failed to create entry: unable to find federated bundle "spiffe://other.test"'
+@pytest.mark.parametrize(
+    ("tail", "trust_domain"),
+    [(' "spiffe://other.test"', "other.test"), (' "other.test"', "other.test"), ("", "")],
+    ids=["with-scheme", "without-scheme", "nameless"],
+)
+def test_a_missing_bundle_is_told_from_other_failures_by_its_message(
+    tail: str, trust_domain: str
+) -> None:
+    message = f"failed to create entry: unable to find federated bundle{tail}"
     error = error_of(Code.INTERNAL, message)
     assert isinstance(error, errors.FederatedBundleMissing)
+    assert error.trust_domain == trust_domain
+    again = error.again()
+    assert (again.message, again.code, again.trust_domain) == (
+        message,
+        Code.INTERNAL,
+        trust_domain,
+    )
 
 
 def test_an_error_without_message_names_its_code() -> None:
