@@ -1,13 +1,18 @@
 """A certificate authority of one trust domain: signs the X.509 SVIDs of tests and demos."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+LIFETIME_SECONDS = 86400
+"""How long an authority lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Authority:
             ]
         )
         self.certificate = (
-            _builder(name, name, f"spiffe://{trust_domain}", self._key.public_key())
+            _builder(name, name, self._key.public_key(), _end_of(LIFETIME_SECONDS))
+            .add_extension(_names(f"spiffe://{trust_domain}"), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(
@@ -76,45 +82,62 @@ class Authority:
     def issue(self, spiffe_id: str, *, ttl_seconds: float = 3600) -> SVID:
         """A new SVID with a new key for any SPIFFE ID."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "SPIRE")])
-        issuer = self.certificate.subject
+        certificate = self.sign(key.public_key(), spiffe_id, ttl_seconds=ttl_seconds)
+        return SVID(spiffe_id, certificate, key)
+
+    def sign(
+        self,
+        key: CertificatePublicKeyTypes,
+        spiffe_id: str,
+        *,
+        dns_names: Sequence[str] = (),
+        ttl_seconds: float = 3600,
+    ) -> x509.Certificate:
+        """The certificate of an SVID for somebody's key; it ends with the authority's own.
+
+        As servers do, the first DNS name is the common name too.
+        """
+        subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "SPIRE")]
+        if dns_names:
+            subject.append(x509.NameAttribute(NameOID.COMMON_NAME, dns_names[0]))
+        end = min(_end_of(ttl_seconds), self.certificate.not_valid_after_utc)
         usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        certificate = (
-            _builder(name, issuer, spiffe_id, key.public_key(), ttl_seconds)
+        return (
+            _builder(x509.Name(subject), self.certificate.subject, key, end)
+            .add_extension(_names(spiffe_id, dns_names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
                 critical=False,
             )
             .sign(self._key, hashes.SHA256())
         )
-        return SVID(spiffe_id, certificate, key)
 
 
 def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    uri: str,
-    key: ec.EllipticCurvePublicKey,
-    ttl_seconds: float = 86400,
+    subject: x509.Name, issuer: x509.Name, key: CertificatePublicKeyTypes, end: datetime
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(seconds=ttl_seconds))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=False
-        )
+        .not_valid_before(datetime.now(UTC) - timedelta(minutes=1))
+        .not_valid_after(end)
+    )
+
+
+def _end_of(ttl_seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=ttl_seconds)
+
+
+def _names(uri: str, dns_names: Sequence[str] = ()) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName(
+        [x509.UniformResourceIdentifier(uri), *(x509.DNSName(name) for name in dns_names)]
     )
 
 

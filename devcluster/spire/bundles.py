@@ -149,6 +149,7 @@ class BundleService(bundle_pb2_grpc.BundleServicer):
         """Store one bundle; ``there`` says whether one must be there, None if it is all one."""
         try:
             name = self._other(given.trust_domain)
+            validation.authorities(given)
             before = self._state.bundles.get(name)
             _check_there(before, there)
         except Refusal as refusal:

@@ -10,13 +10,21 @@ from pathlib import Path
 
 import grpc
 
-from api.proto import bundle_pb2_grpc, entry_pb2_grpc, trustdomain_pb2_grpc, types_pb2
+from api.proto import (
+    bundle_pb2_grpc,
+    entry_pb2_grpc,
+    svid_pb2_grpc,
+    trustdomain_pb2_grpc,
+    types_pb2,
+)
 from devcluster.spire.authority import Authority
 from devcluster.spire.bundles import BundleService
+from devcluster.spire.endpoints import BundleEndpoints
 from devcluster.spire.entries import EntryService
 from devcluster.spire.faults import Faults
 from devcluster.spire.gatekeeper import Gatekeeper
 from devcluster.spire.state import EntryState
+from devcluster.spire.svids import SVIDService
 from devcluster.spire.trustdomains import TrustDomainService
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
@@ -38,8 +46,9 @@ class SpireServer:
     ``state`` is what it holds, to look at and to change behind its back;
     ``faults`` makes it misbehave; ``calls`` counts calls by method, ``writes``
     the entries that clients ``created``, ``updated`` and ``deleted``;
-    ``published`` are the bundles that other trust domains show to it;
-    ``authority`` signs the SVIDs of its trust domain.
+    ``endpoints`` are the bundle endpoints that it finds in the world;
+    ``authority`` signs the SVIDs of its trust domain; ``dropped_fields``
+    count from the next ``start``, when another version may come up.
     """
 
     def __init__(
@@ -56,11 +65,11 @@ class SpireServer:
         self.faults = Faults()
         self.calls: Counter[str] = Counter()
         self.writes: Counter[str] = Counter()
-        self.published: dict[str, types_pb2.Bundle] = {}
+        self.endpoints = BundleEndpoints(self.state)
         self.authority = Authority(trust_domain)
         self.tcp_port = tcp.port if tcp else 0
         self._tcp = tcp
-        self._dropped_fields = dropped_fields
+        self.dropped_fields = dropped_fields
         self._bundle = types_pb2.Bundle(
             trust_domain=trust_domain,
             x509_authorities=[types_pb2.X509Certificate(asn1=self.authority.certificate_der)],
@@ -110,12 +119,13 @@ class SpireServer:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        entries = EntryService(self.state, self.faults, self.writes, self._dropped_fields)
+        entries = EntryService(self.state, self.faults, self.writes, self.dropped_fields)
         entry_pb2_grpc.add_EntryServicer_to_server(entries, server)
         bundles = BundleService(self.state, self._bundle)
         bundle_pb2_grpc.add_BundleServicer_to_server(bundles, server)
-        domains = TrustDomainService(self.state, self.published)
+        domains = TrustDomainService(self.state, self.endpoints)
         trustdomain_pb2_grpc.add_TrustDomainServicer_to_server(domains, server)
+        svid_pb2_grpc.add_SVIDServicer_to_server(SVIDService(self.authority), server)
         await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
         server.add_insecure_port(f"unix:{self.socket_path}")
         if self._tcp is not None:

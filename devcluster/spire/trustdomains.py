@@ -5,6 +5,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from api.proto import trustdomain_pb2, trustdomain_pb2_grpc, types_pb2
 from devcluster.spire import validation
+from devcluster.spire.endpoints import BundleEndpoints
 from devcluster.spire.federation import named, page_of
 from devcluster.spire.masks import RELATIONSHIP_FIELDS, fields_of
 from devcluster.spire.service import ServicerContext, abort, sent
@@ -17,14 +18,13 @@ _ALL = RELATIONSHIP_FIELDS
 class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
     """Serves the Trust domain API.
 
-    ``published`` stands for the bundle endpoints of the world: the bundle
-    that a trust domain shows there, by its name. It is fetched after a
-    relationship was created and on demand.
+    After a relationship was created or changed the bundle is fetched, and the
+    answer does not wait for it: a peer out of reach is no error.
     """
 
-    def __init__(self, state: EntryState, published: dict[str, types_pb2.Bundle]) -> None:
+    def __init__(self, state: EntryState, endpoints: BundleEndpoints) -> None:
         self._state = state
-        self._published = published
+        self._endpoints = endpoints
 
     async def ListFederationRelationships(
         self,
@@ -68,7 +68,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
             else:
                 result.status.CopyFrom(validation.ok())
                 result.federation_relationship.CopyFrom(self._shown(stored, shown))
-                self._refresh(stored.trust_domain)
+                self._endpoints.fetch(stored.trust_domain)
         return response
 
     async def BatchUpdateFederationRelationship(
@@ -90,6 +90,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
             else:
                 result.status.CopyFrom(validation.ok())
                 result.federation_relationship.CopyFrom(self._shown(stored, shown))
+                self._endpoints.fetch(stored.trust_domain)
         return response
 
     async def BatchDeleteFederationRelationship(
@@ -119,7 +120,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
             found = self._find(request.trust_domain)
         except Refusal as refusal:
             await abort(context, refusal)
-        if not self._refresh(found.trust_domain):
+        if not self._endpoints.fetch(found.trust_domain):
             failed = Refusal("failed to refresh bundle", grpc.StatusCode.INTERNAL)
             await abort(context, failed)
         return Empty()
@@ -172,16 +173,6 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
             relationship.ClearField("trust_domain_bundle")
         self._state.relationships[relationship.trust_domain] = relationship
         return relationship
-
-    def _refresh(self, name: str) -> bool:
-        bundle = self._published.get(name)
-        if bundle is None:
-            return False
-        stored = types_pb2.Bundle()
-        stored.CopyFrom(bundle)
-        stored.trust_domain = name
-        self._state.bundles[name] = stored
-        return True
 
     def _shown(
         self, relationship: types_pb2.FederationRelationship, shown: frozenset[str]

@@ -6,6 +6,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 import grpc
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from api.proto import types_pb2
 
@@ -179,6 +182,23 @@ def relationship(given: types_pb2.FederationRelationship, fields: frozenset[str]
                 f'trust domain bundle ("{inside}") must match the trust domain of the '
                 f'federation relationship ("{outside}")'
             )
+        authorities(given.trust_domain_bundle)
+
+
+def authorities(given: types_pb2.Bundle) -> None:
+    """Certificates and public keys that can be read."""
+    for certificate in given.x509_authorities:
+        try:
+            x509.load_der_x509_certificate(certificate.asn1)
+        except ValueError as error:
+            raise Refusal(f"unable to parse X.509 authority: {error}") from error
+    for key in given.jwt_authorities:
+        try:
+            load_der_public_key(key.public_key)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise Refusal(f"unable to parse JWT authority: {error}") from error
+        if not key.key_id:
+            raise Refusal("unable to parse JWT authority: missing key ID")
 
 
 def _ids(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:

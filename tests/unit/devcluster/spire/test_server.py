@@ -153,29 +153,115 @@ async def test_what_is_done_behind_its_back_is_not_counted(server: SpireServer) 
     assert not server.writes
 
 
+OTHER_URL = "https://other.test/bundle"
+
+
+def bundle_of(name: str) -> types_pb2.Bundle:
+    der = Authority(name).certificate_der
+    return types_pb2.Bundle(x509_authorities=[types_pb2.X509Certificate(asn1=der)])
+
+
+def web(url: str = OTHER_URL) -> types_pb2.FederationRelationship:
+    return types_pb2.FederationRelationship(
+        trust_domain="other.test", bundle_endpoint_url=url, https_web=types_pb2.HTTPSWebProfile()
+    )
+
+
+async def relate(channel: grpc.aio.Channel, given: types_pb2.FederationRelationship) -> None:
+    response = await trustdomain_pb2_grpc.TrustDomainStub(
+        channel
+    ).BatchCreateFederationRelationship(
+        trustdomain_pb2.BatchCreateFederationRelationshipRequest(federation_relationships=[given]),
+        timeout=SECONDS,
+    )
+    assert response.results[0].status.code == 0
+
+
+async def refresh(channel: grpc.aio.Channel) -> grpc.StatusCode:
+    try:
+        await trustdomain_pb2_grpc.TrustDomainStub(channel).RefreshBundle(
+            trustdomain_pb2.RefreshBundleRequest(trust_domain="other.test"), timeout=SECONDS
+        )
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
 async def test_a_federated_bundle_is_fetched_after_a_relationship_is_made(
     server: SpireServer, channel: grpc.aio.Channel
 ) -> None:
-    der = Authority("other.test").certificate_der
-    server.published["other.test"] = types_pb2.Bundle(
-        x509_authorities=[types_pb2.X509Certificate(asn1=der)]
-    )
-    await trustdomain_pb2_grpc.TrustDomainStub(channel).BatchCreateFederationRelationship(
-        trustdomain_pb2.BatchCreateFederationRelationshipRequest(
-            federation_relationships=[
-                types_pb2.FederationRelationship(
-                    trust_domain="other.test",
-                    bundle_endpoint_url="https://other.test/bundle",
-                    https_web=types_pb2.HTTPSWebProfile(),
-                )
-            ]
-        ),
-        timeout=SECONDS,
-    )
+    server.endpoints.show(OTHER_URL, bundle_of("other.test"))
+    await relate(channel, web())
     given = entry("a")
     given.federates_with.append("other.test")
     (result,) = await create(channel, given)
     assert result.status.code == 0
+
+
+async def test_a_bundle_is_there_as_soon_as_its_endpoint_shows_it(
+    server: SpireServer, channel: grpc.aio.Channel
+) -> None:
+    await relate(channel, web())
+    assert not server.state.knows_bundle("other.test")
+    assert await refresh(channel) is grpc.StatusCode.INTERNAL
+    server.endpoints.show("https://elsewhere.test/bundle", bundle_of("other.test"))
+    assert not server.state.knows_bundle("other.test")
+    server.endpoints.show(OTHER_URL, bundle_of("other.test"))
+    assert server.state.knows_bundle("other.test")
+    assert server.state.bundles["other.test"].trust_domain == "other.test"
+
+
+async def test_a_bundle_stays_when_its_endpoint_is_out_of_reach(
+    server: SpireServer, channel: grpc.aio.Channel
+) -> None:
+    server.endpoints.show(OTHER_URL, bundle_of("other.test"))
+    await relate(channel, web())
+    server.endpoints.hide(OTHER_URL)
+    assert await refresh(channel) is grpc.StatusCode.INTERNAL
+    assert server.state.knows_bundle("other.test")
+
+
+async def test_a_changed_endpoint_is_asked_at_once(
+    server: SpireServer, channel: grpc.aio.Channel
+) -> None:
+    await relate(channel, web("https://wrong.test/bundle"))
+    server.endpoints.show(OTHER_URL, bundle_of("other.test"))
+    assert not server.state.knows_bundle("other.test")
+    await trustdomain_pb2_grpc.TrustDomainStub(channel).BatchUpdateFederationRelationship(
+        trustdomain_pb2.BatchUpdateFederationRelationshipRequest(federation_relationships=[web()]),
+        timeout=SECONDS,
+    )
+    assert server.state.knows_bundle("other.test")
+
+
+async def test_an_endpoint_that_shows_an_svid_is_trusted_by_its_bundle_only(
+    server: SpireServer, channel: grpc.aio.Channel
+) -> None:
+    server.endpoints.show(OTHER_URL, bundle_of("other.test"))
+    given = web()
+    given.https_spiffe.endpoint_spiffe_id = "spiffe://other.test/endpoint"
+    await relate(channel, given)
+    assert not server.state.knows_bundle("other.test")
+    assert await refresh(channel) is grpc.StatusCode.INTERNAL
+    server.state.bundles["other.test"] = bundle_of("other.test")
+    assert await refresh(channel) is grpc.StatusCode.OK
+
+
+async def test_an_upgraded_server_knows_the_fields_that_it_dropped(
+    server: SpireServer, channel: grpc.aio.Channel
+) -> None:
+    await server.stop()
+    server.dropped_fields = frozenset({"hint"})
+    await server.start()
+    (before,) = await create(channel, entry("a", hint="h"))
+    assert before.entry.hint == ""
+    await server.stop()
+    server.dropped_fields = frozenset()
+    await server.start()
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(f"unix:{server.socket_path}", options=options) as anew:
+        (after,) = await create(anew, entry("b", hint="h"))
+    assert after.entry.hint == "h"
 
 
 @asynccontextmanager
