@@ -76,3 +76,58 @@ class Event(KubeObject, frozen=True, kw_only=True):
     first_timestamp: str | None = None
     last_timestamp: str | None = None
     count: int = 0
+
+
+class Owned(KubeObject, frozen=True, kw_only=True):
+    """A ReplicaSet or Job, of which only the owners matter."""
+
+
+class TargetReference(Wire, frozen=True, kw_only=True):
+    """The object behind an address."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class EndpointAddress(Wire, frozen=True, kw_only=True):
+    """One address of an Endpoints object."""
+
+    ip: str = ""
+    hostname: str = ""
+    target_ref: TargetReference | None = None
+
+
+class EndpointSubset(Wire, frozen=True, kw_only=True):
+    """Addresses with the same ports."""
+
+    addresses: tuple[EndpointAddress, ...] | None = None
+    not_ready_addresses: tuple[EndpointAddress, ...] | None = None
+
+
+class Endpoints(KubeObject, frozen=True, kw_only=True):
+    """The addresses behind a service; deprecated in favour of EndpointSlices."""
+
+    subsets: tuple[EndpointSubset, ...] | None = None
+
+
+class EndpointConditions(Wire, frozen=True, kw_only=True):
+    """Whether an endpoint takes requests; absent means yes."""
+
+    ready: bool | None = None
+
+
+class Endpoint(Wire, frozen=True, kw_only=True):
+    """One endpoint of an EndpointSlice."""
+
+    addresses: tuple[str, ...] | None = None
+    conditions: EndpointConditions = EndpointConditions()
+    hostname: str = ""
+    target_ref: TargetReference | None = None
+
+
+class EndpointSlice(KubeObject, frozen=True, kw_only=True):
+    """Some of the endpoints of a service, which a label names."""
+
+    endpoints: tuple[Endpoint, ...] | None = None

@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 from . import core
 from .meta import KubeObject, ObjectKey
 from .spiffeid.v1beta1 import clusterspiffeid, spireentry
+from .spire.v1alpha1 import clusterfederatedtrustdomain, clusterstaticentry
+from .spire.v1alpha1 import clusterspiffeid as spire_clusterspiffeid
 
 T_co = TypeVar("T_co", bound=KubeObject, covariant=True)
 
@@ -69,4 +71,43 @@ SPIRE_ENTRY = Kind(
     "spireentries",
     namespaced=False,
     type=spireentry.SpireEntry,
+)
+REPLICA_SET = Kind("apps", "v1", "ReplicaSet", "replicasets", namespaced=True, type=core.Owned)
+JOB = Kind("batch", "v1", "Job", "jobs", namespaced=True, type=core.Owned)
+ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", namespaced=True, type=core.Endpoints)
+ENDPOINT_SLICE = Kind(
+    "discovery.k8s.io",
+    "v1",
+    "EndpointSlice",
+    "endpointslices",
+    namespaced=True,
+    type=core.EndpointSlice,
+)
+# Of the same plural as CLUSTER_SPIFFE_ID, in another group.
+CLUSTER_SPIFFEID = Kind(
+    "spire.spiffe.io",
+    "v1alpha1",
+    "ClusterSPIFFEID",
+    "clusterspiffeids",
+    namespaced=False,
+    type=spire_clusterspiffeid.ClusterSPIFFEID,
+    has_status_subresource=True,
+)
+CLUSTER_STATIC_ENTRY = Kind(
+    "spire.spiffe.io",
+    "v1alpha1",
+    "ClusterStaticEntry",
+    "clusterstaticentries",
+    namespaced=False,
+    type=clusterstaticentry.ClusterStaticEntry,
+    has_status_subresource=True,
+)
+CLUSTER_FEDERATED_TRUST_DOMAIN = Kind(
+    "spire.spiffe.io",
+    "v1alpha1",
+    "ClusterFederatedTrustDomain",
+    "clusterfederatedtrustdomains",
+    namespaced=False,
+    type=clusterfederatedtrustdomain.ClusterFederatedTrustDomain,
+    has_status_subresource=True,
 )

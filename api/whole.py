@@ -7,7 +7,6 @@ kept. ``spec`` is JSON as it came, or packed, whichever the reflector was told.
 
 import msgspec
 
-from .core import PodStatus
 from .kinds import Kind
 from .meta import KubeObject, ObjectMeta
 
@@ -21,11 +20,11 @@ class WholeMeta(ObjectMeta, frozen=True, kw_only=True):
 
 
 class WholePod(KubeObject, frozen=True, kw_only=True):
-    """A Pod with its whole specification."""
+    """A Pod with its whole specification; ``node_name`` is taken out of it when it is packed."""
 
     metadata: WholeMeta = WholeMeta()
     spec: msgspec.Raw = msgspec.Raw(b"{}")
-    status: PodStatus = PodStatus()
+    node_name: str = ""
 
 
 class WholeNode(KubeObject, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     ClusterSpiffeIdStatus,
 )
 from controllers.book import Book
+from controllers.pace import Pace
 from controllers.ports import Events, Kubernetes, Mirror, reference
 from controllers.sources import Claims
 from registrar.claims.claim import Claim, Origin, Problem, Source
@@ -27,8 +28,6 @@ from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
-
-_STATUS_INTERVAL_SECONDS = 1.0
 
 
 class ClaimReconciler:
@@ -113,24 +112,23 @@ class StatusReconciler:
         self._objects = objects
         self._kube = kube
         self._events = events
-        self._clock = clock
+        self._pace = Pace(clock)
         self._timestamp = timestamp
-        self._written: dict[str, float] = {}
 
     async def reconcile(self, name: str) -> Outcome:
         """Write the status if it differs from the stored one."""
         obj = self._objects.get(ObjectKey("", name))
         if obj is None or obj.spec.class_name != self._book.instance:
-            self._written.pop(name, None)
+            self._pace.forget(name)
             return Done()
         if name in self._book.unwanted:
             return Done()
         wanted = self._wanted(obj)
         if wanted is None or wanted == obj.status:
             return Done()
-        wait = self._written.get(name, -_STATUS_INTERVAL_SECONDS) + _STATUS_INTERVAL_SECONDS
-        if wait > self._clock():
-            return Again(wait - self._clock(), "statuses are written once a second")
+        wait = self._pace.wait_seconds(name)
+        if wait:
+            return Again(wait, "statuses are written once a second")
         patch = to_json(wanted)
         if not isinstance(patch, dict):
             raise TypeError("a status is an object")
@@ -139,20 +137,10 @@ class StatusReconciler:
         stored = await self._kube.merge_patch(
             CLUSTER_SPIFFE_ID, obj.key, {"status": patch}, subresource="status"
         )
-        self._remember(name)
+        self._pace.note(name)
         self._objects.assume(stored)
         self._report(obj, wanted)
         return Done()
-
-    def _remember(self, name: str) -> None:
-        """When the status was written; forgotten again when that no longer matters."""
-        now = self._clock()
-        for known, written in list(self._written.items()):
-            if written + _STATUS_INTERVAL_SECONDS > now:
-                break  # in the order of time: all others are younger
-            del self._written[known]
-        self._written.pop(name, None)
-        self._written[name] = now
 
     def _wanted(self, obj: ClusterSpiffeId) -> ClusterSpiffeIdStatus | None:
         """The status as it should be, or None while the SPIRE server has not been asked."""

@@ -7,7 +7,9 @@ from api.codec import JSONObject
 from api.core import ObjectReference
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey
+from registrar.identity.bundle import Bundle
 from registrar.identity.entry import Entry, EntryKey
+from registrar.identity.relationship import Relationship
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -76,6 +78,55 @@ class Mirror(Protocol):
 
     def adopt(self, entry: Entry) -> None:
         """Take an entry that somebody else made among ours."""
+        ...
+
+
+class TrustDomains(Protocol):
+    """Whose bundles the SPIRE server holds; ``registrar.spire.trustdomains`` has one."""
+
+    @property
+    def known(self) -> frozenset[str] | None:
+        """The trust domains; None while that is not known."""
+        ...
+
+    async def refresh(self) -> None:
+        """Look now."""
+        ...
+
+
+class Federation(Protocol):
+    """Federation relationships; ``registrar.spire.federation.FederationClient`` is one."""
+
+    async def list(self) -> dict[str, Relationship]:
+        """All relationships by trust domain."""
+        ...
+
+    async def create(self, relationship: Relationship) -> None:
+        """Create one."""
+        ...
+
+    async def update(self, relationship: Relationship) -> None:
+        """Change one."""
+        ...
+
+    async def delete(self, trust_domain: str) -> None:
+        """Delete one."""
+        ...
+
+
+class Bundles(Protocol):
+    """Bundles of other trust domains; ``registrar.spire.bundles.BundleClient`` is one."""
+
+    async def federated(self, trust_domain: str) -> Bundle:
+        """The bundle that the server holds."""
+        ...
+
+    async def set_federated(self, bundle: Bundle) -> None:
+        """Store a bundle."""
+        ...
+
+    async def delete_federated(self, trust_domain: str) -> None:
+        """Forget a bundle."""
         ...
 
 

@@ -37,7 +37,10 @@ class Cache(Generic[T]):
     kind: Kind[T]
     store: Store[T]
     optional: bool = False
+    namespace: str = ""
     transform: Callable[[T], T] | None = None
+    metadata_only: bool = False
+    on_synced: Callable[[], None] | None = None
     listener: Callable[[Change[T]], None] = _ignore
     reflector: Reflector[T] | None = None
     task: asyncio.Task[None] | None = None
@@ -49,7 +52,9 @@ class Cache(Generic[T]):
             kind=self.kind,
             store=self.store,
             on_change=self._announce,
+            namespace=self.namespace,
             transform=self.transform,
+            metadata_only=self.metadata_only,
             observer=metrics.reflector(self.kind.resource),
         )
         name = f"reflector {self.kind.resource}"
@@ -73,6 +78,11 @@ class Cache(Generic[T]):
     def is_available(self) -> bool:
         """Whether the kind is installed and may be read, as far as is known."""
         return self.store.synced.is_set()
+
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether the kind is known to be missing, or not to be ours to read."""
+        return self.reflector is not None and self.reflector.is_unavailable
 
     async def settled(self) -> None:
         """Wait until the store is full, or known to stay empty because the kind is optional."""

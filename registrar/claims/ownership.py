@@ -54,3 +54,8 @@ def is_ours(prefix: str, id_: str) -> bool:
     if not id_.startswith(prefix + "."):
         return False
     return bool(_NAME.fullmatch(id_, len(prefix) + 1))
+
+
+def name_in(prefix: str, id_: str) -> str:
+    """The name of the SpireEntry that an entry ID of ours belongs to; empty for any other."""
+    return id_.removeprefix(prefix + ".") if is_ours(prefix, id_) else ""

@@ -4,7 +4,7 @@ Only labels that some template asks for are indexed: a cluster's Pods carry
 many labels that nobody asks about.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping
 
 from api.meta import ObjectKey
 
@@ -53,6 +53,10 @@ class PodIndex:
         for key, labels in self._labels_of.items():
             _move(values, key, None, labels.get(label))
         self._by_label[label] = values
+
+    def all(self) -> KeysView[ObjectKey]:
+        """A live view of all Pods; copy it before waiting."""
+        return self._labels_of.keys()
 
     def in_namespaces(self, namespaces: Iterable[str]) -> Iterator[ObjectKey]:
         """The Pods of those namespaces."""

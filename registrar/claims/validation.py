@@ -7,6 +7,7 @@ sources without a schema, meet them here.
 import re
 from collections.abc import Iterable
 
+from api.durations import parse_duration
 from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_trust_domain
 
@@ -14,6 +15,8 @@ MAX_HINT_LENGTH = 1024
 _MAX_TTL = 2**31 - 1
 _LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?")
 _MAX_DNS_NAME = 255
+_DOMAIN_PATTERN = re.compile(r"[a-z0-9._-]*\*[a-z0-9._*-]*")
+"""Part of a trust domain with ``*`` for any characters."""
 
 
 def check_dns_name(value: str, *, path: str) -> str:
@@ -45,14 +48,37 @@ def check_hint(value: str, *, path: str) -> str:
     return value
 
 
+def check_duration(value: str, *, path: str) -> int:
+    """The whole seconds of a Go duration, none for the server's default. Raises InvalidField."""
+    if not value:
+        return 0
+    try:
+        nanoseconds = parse_duration(value)
+    except ValueError as error:
+        raise InvalidField(path, value, f"{error}: write a duration such as 1h or 90s") from error
+    return check_ttl(nanoseconds // 1_000_000_000, path=path)
+
+
 def check_federates_with(values: Iterable[str], *, path: str, trust_domain: str) -> tuple[str, ...]:
-    """Names of foreign trust domains, sorted, nothing twice. Raises InvalidField."""
-    names = set()
-    for number, value in enumerate(values):
-        name = check_trust_domain(value, path=f"{path}[{number}]")
+    """Foreign trust domains, or patterns of them, sorted, nothing twice. Raises InvalidField."""
+    names = _federates_with(values, path)
+    for number, name in enumerate(names):
         if name == trust_domain:
             raise InvalidField(
-                f"{path}[{number}]", value, "this is the SPIRE server's own trust domain: remove it"
+                f"{path}[{number}]", name, "this is the SPIRE server's own trust domain: remove it"
             )
-        names.add(name)
-    return tuple(sorted(names))
+    return tuple(sorted(set(names)))
+
+
+def check_federation(values: Iterable[str], *, path: str, trust_domain: str) -> tuple[str, ...]:
+    """As ``check_federates_with``; the server's own trust domain may be named and is left out."""
+    return tuple(sorted(set(_federates_with(values, path)) - {trust_domain}))
+
+
+def _federates_with(values: Iterable[str], path: str) -> list[str]:
+    return [
+        value
+        if _DOMAIN_PATTERN.fullmatch(value)
+        else check_trust_domain(value, path=f"{path}[{number}]")
+        for number, value in enumerate(values)
+    ]

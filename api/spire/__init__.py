@@ -1,0 +1,1 @@
+"""The kinds of the controller manager, group ``spire.spiffe.io``."""

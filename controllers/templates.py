@@ -1,0 +1,82 @@
+"""What the reconcilers of the controller manager's mode know together, besides the Book."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from api.core import Namespace
+from api.meta import ObjectKey
+from api.whole import WholeNode, WholePod
+from registrar.claims.podindex import PodIndex
+from registrar.claims.podtemplate import Surroundings
+from registrar.claims.rendering import Owner
+from registrar.claims.tally import Tally
+from registrar.claims.templateset import TemplateSet
+from registrar.kube.store import Store
+
+
+class Pods(Protocol):
+    """The Pods of the cluster, or of the namespaces that are read."""
+
+    def get(self, key: ObjectKey) -> WholePod | None:
+        """The Pod, or None."""
+        ...
+
+    def is_broken(self, key: ObjectKey) -> bool:
+        """Whether the Pod exists and does not decode."""
+        ...
+
+
+class Services(Protocol):
+    """Which services name a Pod."""
+
+    def need(self) -> bool:
+        """Some template asks: begin to read them; tells whether they are known already."""
+        ...
+
+    def naming(self, pod: ObjectKey) -> tuple[str, ...]:
+        """The services that name the Pod, sorted."""
+        ...
+
+
+class Owners(Protocol):
+    """Who is at the end of a Pod's chain of controllers."""
+
+    def need(self) -> bool:
+        """Some template asks: begin to read them; tells whether they are known already."""
+        ...
+
+    def of(self, pod: WholePod) -> Owner | None:
+        """The owner, or None while a link of the chain is not known yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a Pod is rendered from. ``unpacked`` gives the JSON of a packed specification."""
+
+    pods: Pods
+    nodes: Store[WholeNode]
+    namespaces: Store[Namespace]
+    services: Services
+    owners: Owners
+    unpacked: Callable[[bytes], bytes]
+    is_ignored: Callable[[str], bool]
+
+    def labels_of(self, pod: ObjectKey) -> Mapping[str, str] | None:
+        """The Pod's labels, or None when there is no such Pod."""
+        found = self.pods.get(pod)
+        return None if found is None else found.metadata.labels
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The templates of a term and what came of them."""
+
+    surroundings: Surroundings
+    index: PodIndex
+    tally: Tally = field(default_factory=Tally)
+    set: TemplateSet = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "set", TemplateSet(self.index))

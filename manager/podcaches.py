@@ -1,0 +1,183 @@
+"""The caches that Pods are rendered from: Pods packed, services and owners read when needed."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from api.core import Endpoints, EndpointSlice, Owned
+from api.kinds import ENDPOINT_SLICE, ENDPOINTS, JOB, REPLICA_SET
+from api.meta import ObjectKey, OwnerReference, Wire
+from api.whole import WHOLE_NODE, WHOLE_POD, WholeNode, WholePod
+from manager.stores import Cache, Caches
+from registrar.claims.rendering import Owner
+from registrar.kube.packing import Packer
+from registrar.kube.store import Store
+
+_POD_INDEX = "pod"
+_SERVICE_NAME = "kubernetes.io/service-name"
+
+
+class _Bound(Wire, frozen=True, kw_only=True):
+    """What of a Pod's specification is needed unpacked."""
+
+    node_name: str = ""
+
+
+class Packing:
+    """Makes of a Pod or Node what is kept of it: the specification in a few hundred bytes."""
+
+    def __init__(self) -> None:
+        self._packer = Packer()
+        self._bound = msgspec.json.Decoder(_Bound)
+
+    def pod(self, pod: WholePod) -> WholePod:
+        """The Pod, packed."""
+        spec = bytes(pod.spec)
+        return msgspec.structs.replace(
+            pod,
+            spec=msgspec.Raw(self._packer.pack(spec)),
+            node_name=self._bound.decode(spec).node_name,
+        )
+
+    def node(self, node: WholeNode) -> WholeNode:
+        """The Node, packed."""
+        return msgspec.structs.replace(node, spec=msgspec.Raw(self._packer.pack(bytes(node.spec))))
+
+    def unpacked(self, packed: bytes) -> bytes:
+        """The JSON of a specification; an object without one has none to unpack."""
+        return packed if packed == b"{}" else self._packer.unpack(packed)
+
+
+class PodCaches:
+    """The Pods of the whole cluster, or of the namespaces that are read: one cache for each."""
+
+    def __init__(self, packing: Packing, namespaces: Sequence[str]) -> None:
+        self.caches: list[Cache[WholePod]] = [
+            Cache(WHOLE_POD, Store(), namespace=namespace, transform=packing.pod)
+            for namespace in namespaces or ("",)
+        ]
+        self._by_namespace = {cache.namespace: cache for cache in self.caches}
+
+    def get(self, key: ObjectKey) -> WholePod | None:
+        """The Pod, or None."""
+        cache = self._cache_of(key)
+        return None if cache is None else cache.store.get(key)
+
+    def is_broken(self, key: ObjectKey) -> bool:
+        """Whether the Pod exists and does not decode."""
+        cache = self._cache_of(key)
+        return cache is not None and key in cache.store.broken
+
+    def keys(self) -> Iterable[ObjectKey]:
+        """All Pods; copy it before waiting."""
+        for cache in self.caches:
+            yield from cache.store.keys()
+
+    def _cache_of(self, key: ObjectKey) -> Cache[WholePod] | None:
+        return self._by_namespace.get("") or self._by_namespace.get(key.namespace)
+
+
+def node_cache(packing: Packing) -> Cache[WholeNode]:
+    """The cache of Nodes."""
+    return Cache(WHOLE_NODE, Store(), transform=packing.node)
+
+
+class ServiceCaches:
+    """Which services name a Pod, ready or not: from EndpointSlices, else from Endpoints.
+
+    Read from the moment that some template asks. The original's role allows
+    Endpoints alone, and old servers have nothing else.
+    """
+
+    def __init__(self, caches: Caches, namespaces: Sequence[str]) -> None:
+        self._caches = caches
+        self.slices: list[Cache[EndpointSlice]] = [
+            Cache(ENDPOINT_SLICE, Store({_POD_INDEX: pods_of_slice}), namespace=n, optional=True)
+            for n in namespaces or ("",)
+        ]
+        self.endpoints: list[Cache[Endpoints]] = [
+            Cache(ENDPOINTS, Store({_POD_INDEX: pods_of_endpoints}), namespace=n, optional=True)
+            for n in namespaces or ("",)
+        ]
+
+    def need(self) -> bool:
+        """Begin to read them; tells whether they are known already."""
+        for cache in self.slices:
+            self._caches.add(cache)
+        known = True
+        for cache, fallback in zip(self.slices, self.endpoints, strict=True):
+            if cache.is_available:
+                continue
+            if cache.is_unavailable:
+                self._caches.add(fallback)
+                known = known and fallback.is_available
+            else:
+                known = False
+        return known
+
+    def naming(self, pod: ObjectKey) -> tuple[str, ...]:
+        """The services that name the Pod, sorted."""
+        names: set[str] = set()
+        for cache, fallback in zip(self.slices, self.endpoints, strict=True):
+            if cache.is_available:
+                for key in cache.store.by_index(_POD_INDEX, str(pod)):
+                    found = cache.store.get(key)
+                    if found is not None:
+                        names.add(found.metadata.labels.get(_SERVICE_NAME, ""))
+            else:
+                names |= {k.name for k in fallback.store.by_index(_POD_INDEX, str(pod))}
+        return tuple(sorted(names - {""}))
+
+
+def pods_of_slice(obj: EndpointSlice) -> Iterable[str]:
+    """The Pods that it names, as ``namespace/name``."""
+    for endpoint in obj.endpoints or ():
+        target = endpoint.target_ref
+        if target is not None and target.kind == "Pod":
+            yield f"{obj.metadata.namespace}/{target.name}"
+
+
+def pods_of_endpoints(obj: Endpoints) -> Iterable[str]:
+    """The Pods that it names, as ``namespace/name``."""
+    for subset in obj.subsets or ():
+        for address in (*(subset.addresses or ()), *(subset.not_ready_addresses or ())):
+            target = address.target_ref
+            if target is not None and target.kind == "Pod":
+                yield f"{obj.metadata.namespace}/{target.name}"
+
+
+class OwnerCaches:
+    """Who is at the end of a Pod's chain of controllers: through ReplicaSets and Jobs.
+
+    Only their metadata is read, from the moment that some template asks.
+    """
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+        self.links: dict[str, Cache[Owned]] = {
+            kind.kind: Cache(kind, Store(), metadata_only=True) for kind in (REPLICA_SET, JOB)
+        }
+
+    def need(self) -> bool:
+        """Begin to read them; tells whether they are known already."""
+        for cache in self.links.values():
+            self._caches.add(cache)
+        return all(cache.is_available for cache in self.links.values())
+
+    def of(self, pod: WholePod) -> Owner | None:
+        """The owner, or None while a link is not known; a Pod without one owns itself."""
+        owner = _controller(pod.metadata.owner_references)
+        if owner is None:
+            return Owner("Pod", pod.metadata.name)
+        cache = self.links.get(owner.kind)
+        if cache is None:
+            return Owner(owner.kind, owner.name)
+        link = cache.store.get(ObjectKey(pod.metadata.namespace, owner.name))
+        if link is None or link.metadata.uid != owner.uid:
+            return None
+        above = _controller(link.metadata.owner_references)
+        return Owner(owner.kind, owner.name) if above is None else Owner(above.kind, above.name)
+
+
+def _controller(owners: Iterable[OwnerReference]) -> OwnerReference | None:
+    return next((owner for owner in owners if owner.controller), None)

@@ -1,0 +1,157 @@
+"""ClusterFederatedTrustDomain: the relationship that each asks for, who wins, and its status."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from api.meta import Condition, set_condition
+from api.spire.v1alpha1.clusterfederatedtrustdomain import (
+    ClusterFederatedTrustDomain,
+    ClusterFederatedTrustDomainStatus,
+)
+from registrar.claims.claim import Problem
+from registrar.errors import InvalidField
+from registrar.identity.bundle import Bundle, parse_bundle
+from registrar.identity.relationship import Relationship
+from registrar.identity.spiffeid import check_spiffe_id, check_trust_domain
+
+READY = "Ready"
+BUNDLE = "BundleAvailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an object asks for: a relationship, or, without an endpoint, a bundle alone."""
+
+    relationship: Relationship | None
+    bundle: Bundle | None
+
+
+def wanted_by(obj: ClusterFederatedTrustDomain, *, trust_domain: str) -> Wanted:
+    """Check an object. ``trust_domain`` is our own. Raises InvalidField."""
+    spec = obj.spec
+    name = check_trust_domain(spec.trust_domain, path="spec.trustDomain")
+    if name == trust_domain:
+        raise InvalidField(
+            "spec.trustDomain", name, "this is the SPIRE server's own trust domain: delete it"
+        )
+    bundle = None
+    if spec.trust_domain_bundle:
+        bundle = parse_bundle(
+            spec.trust_domain_bundle, trust_domain=name, path="spec.trustDomainBundle"
+        )
+    if not spec.bundle_endpoint_url:
+        if bundle is None:
+            raise InvalidField(
+                "spec.bundleEndpointURL", "", "give a bundle endpoint, or a trustDomainBundle"
+            )
+        return Wanted(None, bundle)
+    return Wanted(_relationship(obj, name, bundle), bundle)
+
+
+def _relationship(
+    obj: ClusterFederatedTrustDomain, name: str, bundle: Bundle | None
+) -> Relationship:
+    spec = obj.spec
+    url = check_endpoint(spec.bundle_endpoint_url, path="spec.bundleEndpointURL")
+    profile = spec.bundle_endpoint_profile
+    path = "spec.bundleEndpointProfile"
+    if profile is None:
+        raise InvalidField(path, "", "say how to reach it: type https_web or https_spiffe")
+    if profile.type == "https_web":
+        if profile.endpoint_spiffe_id:
+            raise InvalidField(
+                f"{path}.endpointSPIFFEID",
+                profile.endpoint_spiffe_id,
+                "goes with type https_spiffe alone: remove it or change the type",
+            )
+        return Relationship(name, url, "https_web", bundle=bundle)
+    if profile.type != "https_spiffe":
+        raise InvalidField(f"{path}.type", profile.type, "use https_web or https_spiffe")
+    endpoint = check_spiffe_id(profile.endpoint_spiffe_id, path=f"{path}.endpointSPIFFEID")
+    return Relationship(name, url, "https_spiffe", endpoint_spiffe_id=endpoint, bundle=bundle)
+
+
+def check_endpoint(value: str, *, path: str) -> str:
+    """The URL of a bundle endpoint: https, with a host, without userinfo. Raises InvalidField."""
+    remedy = "write https://<host>[:<port>]/<path>, without a user name or password"
+    try:
+        url = urlsplit(value)
+        host = url.hostname
+        has_port = url.port is not None
+    except ValueError as error:
+        raise InvalidField(path, value, f"{error}: {remedy}") from error
+    del has_port
+    if url.scheme != "https" or not host or "@" in url.netloc:
+        raise InvalidField(path, value, remedy)
+    return value
+
+
+def oldest_first(
+    objects: Iterable[ClusterFederatedTrustDomain],
+) -> list[ClusterFederatedTrustDomain]:
+    """Objects for one trust domain; the first one counts."""
+    return sorted(
+        objects, key=lambda obj: (obj.metadata.creation_timestamp or "~", obj.metadata.uid)
+    )
+
+
+def conflict(obj: ClusterFederatedTrustDomain, winner: ClusterFederatedTrustDomain) -> Problem:
+    """Why a younger object for the same trust domain does not count."""
+    return Problem(
+        "Conflict",
+        f"ClusterFederatedTrustDomain {winner.metadata.name} is for {obj.spec.trust_domain} too "
+        "and is older: delete one of the two",
+    )
+
+
+def status_of(
+    obj: ClusterFederatedTrustDomain,
+    *,
+    problem: Problem | None,
+    is_owned: bool,
+    has_bundle: bool | None,
+    now: str,
+) -> ClusterFederatedTrustDomainStatus:
+    """The status to write.
+
+    ``is_owned``: the registrar made what is on the server, so it goes with
+    the object. ``has_bundle``: the server holds the bundle, None for unknown.
+    """
+    if problem is not None:
+        wanted = [_condition(READY, "False", problem.reason, problem.message)]
+    elif is_owned:
+        wanted = [_condition(READY, "True", "Set", "the SPIRE server federates as asked for")]
+    else:
+        message = (
+            "the SPIRE server federates as asked for; somebody else made the relationship, so it "
+            "stays when this object is deleted"
+        )
+        wanted = [_condition(READY, "True", "Adopted", message)]
+    if has_bundle is not None:
+        message = "" if has_bundle else "the SPIRE server could not fetch the bundle yet"
+        reason = "Fetched" if has_bundle else "BundleMissing"
+        wanted.append(_condition(BUNDLE, "True" if has_bundle else "False", reason, message))
+    old = {condition.type: condition for condition in obj.status.conditions}
+    generation = obj.metadata.generation
+    conditions: tuple[Condition, ...] = tuple(
+        c for c in obj.status.conditions if c.type not in {READY, BUNDLE}
+    )
+    for type_, status, reason, message in wanted:
+        new = Condition(
+            type=type_,
+            status=status,
+            reason=reason,
+            message=message,
+            observed_generation=generation,
+            last_transition_time=now,
+        )
+        before = (old[type_],) if type_ in old else ()
+        conditions = (*conditions, *set_condition(before, new))
+    return ClusterFederatedTrustDomainStatus(
+        owned=is_owned, observed_generation=generation, conditions=conditions
+    )
+
+
+def _condition(type_: str, status: str, reason: str, message: str) -> tuple[str, str, str, str]:
+    return type_, status, reason, message

@@ -1,0 +1,125 @@
+"""A ClusterSPIFFEID, compiled: which Pods it selects and what it makes of one.
+
+Everything that can be wrong with the object itself is found here, once; what
+is left for a Pod is matching and rendering.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from api.labels import InvalidSelectorError, LabelSelector, Matcher, compile_selector
+from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
+from registrar.claims import validation
+from registrar.claims.claim import Source
+from registrar.errors import InvalidField
+from registrar.gotemplate.errors import TemplateError
+from registrar.gotemplate.template import Template
+from registrar.identity.entry import Attributes
+
+KIND = "ClusterSPIFFEID"
+DEFAULT_PARENT = (
+    "spiffe://{{ .TrustDomain }}/spire/agent/k8s_psat/{{ .ClusterName }}/{{ .NodeMeta.UID }}"
+)
+_OWNER = re.compile(r"\.Owner\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every template sees besides its Pod."""
+
+    trust_domain: str
+    cluster_name: str
+    cluster_domain: str
+    parent: Template = field(default_factory=lambda: Template.parse("parentID", DEFAULT_PARENT))
+
+
+@dataclass(frozen=True, slots=True)
+class PodTemplate:
+    """One ClusterSPIFFEID. ``attributes`` are those that no Pod changes."""
+
+    source: Source
+    uid: str
+    created: str
+    pods: Matcher
+    namespaces: Matcher
+    spiffe_id: Template
+    parent: Template
+    selectors: tuple[Template, ...]
+    dns_names: tuple[Template, ...]
+    attributes: Attributes
+    is_fallback: bool
+    needs_services: bool
+    needs_owner: bool
+
+    @property
+    def seniority(self) -> tuple[str, str, Source]:
+        """Sorts templates from the oldest to the youngest."""
+        return (self.created or "~", self.uid, self.source)
+
+    def selects(self, labels: Mapping[str, str], namespace_labels: Mapping[str, str]) -> bool:
+        """Whether it applies to a Pod with those labels in a Namespace with these."""
+        return self.pods.matches(labels) and self.namespaces.matches(namespace_labels)
+
+
+def source_of(name: str) -> Source:
+    """The source that a ClusterSPIFFEID of that name is."""
+    return Source(KIND, "", name)
+
+
+def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTemplate:
+    """Check and compile an object. Raises InvalidField for the first thing wrong with it."""
+    spec = obj.spec
+    texts = (spec.spiffe_id_template, *spec.dns_name_templates, *spec.workload_selector_templates)
+    parent = surroundings.parent
+    if spec.parent_id_template:
+        parent = parsed(spec.parent_id_template, path="spec.parentIDTemplate")
+    if not spec.spiffe_id_template:
+        raise InvalidField("spec.spiffeIDTemplate", "", "give the template of the SPIFFE ID")
+    return PodTemplate(
+        source=source_of(obj.metadata.name),
+        uid=obj.metadata.uid,
+        created=obj.metadata.creation_timestamp or "",
+        pods=_selector(spec.pod_selector, "spec.podSelector"),
+        namespaces=_selector(spec.namespace_selector, "spec.namespaceSelector"),
+        spiffe_id=parsed(spec.spiffe_id_template, path="spec.spiffeIDTemplate"),
+        parent=parent,
+        selectors=tuple(
+            parsed(text, path=f"spec.workloadSelectorTemplates[{number}]")
+            for number, text in enumerate(spec.workload_selector_templates)
+        ),
+        dns_names=tuple(
+            parsed(text, path=f"spec.dnsNameTemplates[{number}]")
+            for number, text in enumerate(spec.dns_name_templates)
+        ),
+        attributes=Attributes(
+            x509_svid_ttl=validation.check_duration(spec.ttl, path="spec.ttl"),
+            jwt_svid_ttl=validation.check_duration(spec.jwt_ttl, path="spec.jwtTtl"),
+            federates_with=validation.check_federation(
+                spec.federates_with,
+                path="spec.federatesWith",
+                trust_domain=surroundings.trust_domain,
+            ),
+            admin=spec.admin,
+            downstream=spec.downstream,
+            hint=validation.check_hint(spec.hint, path="spec.hint"),
+        ),
+        is_fallback=spec.fallback,
+        needs_services=spec.auto_populate_dns_names,
+        needs_owner=any(_OWNER.search(text) for text in (*texts, spec.parent_id_template)),
+    )
+
+
+def _selector(selector: LabelSelector | None, path: str) -> Matcher:
+    try:
+        return compile_selector(selector)
+    except InvalidSelectorError as error:
+        raise InvalidField(f"{path}.{error.path}", error.value, error.remedy) from error
+
+
+def parsed(text: str, *, path: str) -> Template:
+    """Parse a template. Raises InvalidField with the words of Go's parser."""
+    try:
+        return Template.parse(path.removeprefix("spec."), text)
+    except TemplateError as error:
+        raise InvalidField(path, text, f"not a Go template: {error}") from error

@@ -1,0 +1,109 @@
+"""The status of a ClusterSPIFFEID: its numbers, and in words what is wrong."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from api.meta import Condition, set_condition
+from api.spire.v1alpha1.clusterspiffeid import (
+    ClusterSPIFFEID,
+    ClusterSPIFFEIDStats,
+    ClusterSPIFFEIDStatus,
+)
+from registrar.claims.claim import Problem
+from registrar.claims.federation import PENDING, pending_condition
+from registrar.claims.outcome import Outcome
+from registrar.claims.tally import Part, Tally
+from registrar.identity.entry import EntryKey
+
+READY = "Ready"
+_MOST_NAMED = 3
+
+
+class Namespaces(NamedTuple):
+    """How many Namespaces a template selects, ignored ones included, and which are ignored."""
+
+    selected: int
+    ignored: tuple[str, ...]
+
+
+def status_of(
+    obj: ClusterSPIFFEID,
+    *,
+    tally: Tally,
+    namespaces: Namespaces,
+    failing: Sequence[tuple[EntryKey, Outcome]],
+    pending: Collection[str],
+    problem: Problem | None,
+    now: str,
+) -> ClusterSPIFFEIDStatus:
+    """The status to write.
+
+    ``failing`` are the entries that the SPIRE server does not hold as they
+    were asked for, ``pending`` trust domains that some entry waits for.
+    """
+    name = obj.metadata.name
+    stats = ClusterSPIFFEIDStats(
+        namespaces_selected=namespaces.selected,
+        namespaces_ignored=len(namespaces.ignored),
+        pods_selected=sum(tally.count(name, part) for part in Part),
+        pod_entry_render_failures=tally.count(name, Part.FAILED),
+        entries_masked=tally.count(name, Part.MASKED),
+        entries_to_set=tally.count(name, Part.TO_SET),
+        entry_failures=len(failing),
+    )
+    generation = obj.metadata.generation
+    status, reason, message = _ready(tally, name, stats, failing, problem)
+    wanted = (
+        Condition(
+            type=READY,
+            status=status,
+            reason=reason,
+            message=message,
+            observed_generation=generation,
+            last_transition_time=now,
+        ),
+        *pending_condition(sorted(pending), now),
+    )
+    conditions = tuple(c for c in obj.status.conditions if c.type not in {READY, PENDING})
+    old = {c.type: c for c in obj.status.conditions}
+    for condition in wanted:
+        before = (old[condition.type],) if condition.type in old else ()
+        conditions = (*conditions, *set_condition(before, condition))
+    return ClusterSPIFFEIDStatus(stats=stats, observed_generation=generation, conditions=conditions)
+
+
+def _ready(
+    tally: Tally,
+    name: str,
+    stats: ClusterSPIFFEIDStats,
+    failing: Sequence[tuple[EntryKey, Outcome]],
+    problem: Problem | None,
+) -> tuple[str, str, str]:
+    """Status, reason and message of the Ready condition; one bad thing is worth a word."""
+    if problem is not None:
+        kept = "; the last good state stays in force" if stats.entries_to_set else ""
+        return "False", problem.reason, problem.message + kept
+    failures = tally.failures(name)
+    if failures:
+        named = "; ".join(f"{pod}: {why}" for pod, why in sorted(failures.items())[:_MOST_NAMED])
+        return (
+            "False",
+            "RenderFailed",
+            f"{len(failures)} of {stats.pods_selected} Pods do not render, what they had before "
+            f"stays: {named}{_and_more(len(failures))}",
+        )
+    if failing:
+        named = "; ".join(
+            f"{key.spiffe_id}: {outcome.message}"
+            for key, outcome in sorted(failing, key=lambda item: item[0].spiffe_id)[:_MOST_NAMED]
+        )
+        return (
+            "False",
+            "EntriesFailed",
+            f"{len(failing)} entries are not set: {named}{_and_more(len(failing))}",
+        )
+    return "True", "EntriesSet", f"{stats.entries_to_set} entries for {stats.pods_selected} Pods"
+
+
+def _and_more(number: int) -> str:
+    return "; and more" if number > _MOST_NAMED else ""
