@@ -133,12 +133,13 @@ class TemplatedPodReconciler:
 
     def _view(self, pod: WholePod, node: WholeNode, templates: list[PodTemplate]) -> PodView:
         """What the templates see. Raises Retry while services or owners are not known."""
-        owner: Owner | None = Owner("", "")
+        owner = Owner("", "")
         services: tuple[str, ...] = ()
         if any(template.needs_owner for template in templates):
-            owner = self._cluster.owners.of(pod) if self._cluster.owners.need() else None
-            if owner is None:
+            found = self._cluster.owners.of(pod) if self._cluster.owners.need() else None
+            if found is None:
                 raise Retry("OwnerUnknown", f"the owner of Pod {pod.key} is not known yet")
+            owner = found
         if any(template.needs_services for template in templates):
             if not self._cluster.services.need():
                 raise Retry("ServicesUnknown", f"the services of Pod {pod.key} are not known yet")

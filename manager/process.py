@@ -9,6 +9,7 @@ from pathlib import Path
 
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
+from manager.controllermanager import ControllerManager
 from manager.layered import Layered
 from manager.mode import Mode
 from manager.spire import SpireSide
@@ -41,7 +42,7 @@ class Process:
             check_prefix(settings.entry_id_prefix)
         self._settings = settings
         self._metrics = Metrics()
-        self._mode: Mode = Layered(settings)
+        self._mode = _mode_of(settings)
         self._elector: LeaderElector | None = None
         self._term: Term | None = None
         self._checks = Checks()
@@ -112,6 +113,8 @@ class Process:
                 mirror=side.mirror,
                 writer=side.writer,
                 trust_domains=side.trust_domains,
+                federation=side.federation,
+                bundles=side.bundles,
                 metrics=self._metrics,
             )
             self._term = Term(world, self._mode, prefix=prefix)
@@ -165,6 +168,18 @@ class Process:
         for state, number in counts.items():
             self._metrics.spire.entries(state, number)
         self._metrics.spire.deletions_withheld(counts["withheld"])
+
+
+def _mode_of(settings: Settings) -> Mode:
+    """The mode that the configuration asks for."""
+    config = settings.controller_manager
+    if config is None:
+        return Layered(settings)
+    try:
+        namespace = _own_namespace()
+    except InvalidField:
+        namespace = ""
+    return ControllerManager(settings, config, own_namespace=namespace)
 
 
 def _own_namespace() -> str:

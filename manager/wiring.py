@@ -19,6 +19,8 @@ from registrar.claims.budget import DeletionBudget
 from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Controller, Outcome
 from registrar.settings.model import Settings
+from registrar.spire.bundles import BundleClient
+from registrar.spire.federation import FederationClient
 from registrar.spire.mirror import EntryMirror
 from registrar.spire.trustdomains import KnownDomains
 from registrar.spire.writer import EntryWriter
@@ -53,6 +55,8 @@ class World:
     mirror: EntryMirror
     writer: EntryWriter
     trust_domains: KnownDomains
+    federation: FederationClient
+    bundles: BundleClient
     metrics: Metrics
 
 

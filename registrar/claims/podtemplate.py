@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from api.labels import InvalidSelectorError, LabelSelector, Matcher, compile_selector
+from api.labels import Matcher, compile_selector
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from registrar.claims import validation
 from registrar.claims.claim import Source
@@ -80,8 +80,8 @@ def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTem
         source=source_of(obj.metadata.name),
         uid=obj.metadata.uid,
         created=obj.metadata.creation_timestamp or "",
-        pods=_selector(spec.pod_selector, "spec.podSelector"),
-        namespaces=_selector(spec.namespace_selector, "spec.namespaceSelector"),
+        pods=compile_selector(spec.pod_selector, path="spec.podSelector"),
+        namespaces=compile_selector(spec.namespace_selector, path="spec.namespaceSelector"),
         spiffe_id=parsed(spec.spiffe_id_template, path="spec.spiffeIDTemplate"),
         parent=parent,
         selectors=tuple(
@@ -108,13 +108,6 @@ def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTem
         needs_services=spec.auto_populate_dns_names,
         needs_owner=any(_OWNER.search(text) for text in (*texts, spec.parent_id_template)),
     )
-
-
-def _selector(selector: LabelSelector | None, path: str) -> Matcher:
-    try:
-        return compile_selector(selector)
-    except InvalidSelectorError as error:
-        raise InvalidField(f"{path}.{error.path}", error.value, error.remedy) from error
 
 
 def parsed(text: str, *, path: str) -> Template:

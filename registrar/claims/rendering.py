@@ -154,7 +154,5 @@ def _text(template: Template, pod: PodView) -> str:
     try:
         return template.render(pod.data)
     except TemplateError as error:
-        path = f"spec.{template.name}"
-        raise InvalidField(
-            path, str(pod.key), f"it does not render for this Pod: {error}"
-        ) from error
+        remedy = f"it does not render for this Pod: {error}"
+        raise InvalidField(f"spec.{template.name}", str(pod.key), remedy) from error

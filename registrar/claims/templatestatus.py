@@ -89,8 +89,9 @@ def _ready(
         return (
             "False",
             "RenderFailed",
-            f"{len(failures)} of {stats.pods_selected} Pods do not render, what they had before "
-            f"stays: {named}{_and_more(len(failures))}",
+            f"{len(failures)} Pods do not render, what they had stays: "
+            + named
+            + _and_more(len(failures)),
         )
     if failing:
         named = "; ".join(

@@ -86,6 +86,54 @@ class DeletionBudget:
     allow_mass_deletion: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Which of the controller manager's kinds are handled."""
+
+    cluster_spiffe_ids: bool = True
+    cluster_static_entries: bool = True
+    cluster_federated_trust_domains: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The validating webhook: where it listens and which configuration names it."""
+
+    configuration_name: str = "spire-controller-manager-webhook"
+    host: str = ""
+    port: int = 9443
+
+
+@dataclass(frozen=True, slots=True)
+class StaticManifests:
+    """A folder of manifests in the place of a cluster."""
+
+    path: Path
+    expand_env: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerManager:
+    """What only the controller manager's mode knows.
+
+    ``ignore_namespaces`` are regular expressions that may match anywhere in a
+    name. ``parent_id_template`` is empty for the default.
+    ``entry_id_prefix_cleanup`` None removes nothing; the empty text means
+    entries whose ID has no prefix. ``cache_namespaces`` empty: all.
+    ``webhooks`` None: they are off. ``static_manifests``: no cluster at all.
+    """
+
+    cluster_domain: str = "cluster.local"
+    ignore_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "spire-system")
+    parent_id_template: str = ""
+    entry_id_prefix_cleanup: str | None = None
+    cache_namespaces: tuple[str, ...] = ()
+    watch_classless: bool = False
+    reconciled: Reconciled = field(default_factory=Reconciled)
+    webhooks: Webhooks | None = None
+    static_manifests: StaticManifests | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be configured.
@@ -93,7 +141,8 @@ class Settings:
     ``pods`` None: the pod controller is off. ``leader_election`` None: this
     process always writes. ``entry_id_prefix`` None: derived at start from the
     cluster. ``log_path`` None: standard error. ``kubeconfig`` None: the
-    configuration that the cluster gives its Pods.
+    configuration that the cluster gives its Pods. ``health_addr`` None: probes
+    are served beside the metrics. ``controller_manager`` None: the layered mode.
     """
 
     cluster: str
@@ -107,7 +156,9 @@ class Settings:
     drift_interval_seconds: float = DRIFT_INTERVAL_SECONDS
     deletion_budget: DeletionBudget = field(default_factory=DeletionBudget)
     metrics_addr: str = METRICS_ADDR
+    health_addr: str | None = None
     log_level: LogLevel = "info"
     log_format: LogFormat = "text"
     log_path: Path | None = None
     kubeconfig: Path | None = None
+    controller_manager: ControllerManager | None = None

@@ -1,0 +1,372 @@
+"""The controller manager's mode: templates over Pods, static entries, federation."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from api.core import Endpoints, EndpointSlice, Namespace, Owned
+from api.kinds import (
+    CLUSTER_FEDERATED_TRUST_DOMAIN,
+    CLUSTER_SPIFFEID,
+    CLUSTER_STATIC_ENTRY,
+    NAMESPACE,
+)
+from api.meta import KubeObject, ObjectKey
+from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
+from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
+from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
+from api.whole import WholeNode, WholePod
+from controllers.book import Book
+from controllers.clusterfederatedtrustdomain import (
+    TRUST_DOMAIN_INDEX,
+    FederationReconciler,
+    trust_domains_of,
+)
+from controllers.clusterstaticentry import StaticEntryReconciler, StaticEntryStatusReconciler
+from controllers.confirmation import ByNamespace, BySetting, Confirmation
+from controllers.spire_clusterspiffeid import TemplateReconciler, TemplateStatusReconciler
+from controllers.templatedpod import TemplatedPodReconciler
+from controllers.templates import Cluster, Templates
+from manager.latency import PodLatency
+from manager.podcaches import (
+    OwnerCaches,
+    Packing,
+    PodCaches,
+    ServiceCaches,
+    node_cache,
+    pods_of_endpoints,
+    pods_of_slice,
+)
+from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
+from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
+from registrar.claims.claim import Claim, Source
+from registrar.claims.namespaces import IgnoredNamespaces
+from registrar.claims.podindex import PodIndex
+from registrar.claims.podtemplate import Surroundings, parsed
+from registrar.kube.store import Change, Store
+from registrar.settings.model import ControllerManager as ControllerManagerSettings
+from registrar.settings.model import Settings
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=KubeObject)
+
+
+class ControllerManager:
+    """The mode. ``own_namespace`` is the one that it runs in, empty outside of a cluster."""
+
+    def __init__(
+        self, settings: Settings, config: ControllerManagerSettings, *, own_namespace: str
+    ) -> None:
+        self._settings = settings
+        self._config = config
+        self._own_namespace = own_namespace
+        self.ignored = IgnoredNamespaces(config.ignore_namespaces)
+        self.surroundings = Surroundings(
+            trust_domain=settings.trust_domain,
+            cluster_name=settings.cluster,
+            cluster_domain=config.cluster_domain,
+        )
+        if config.parent_id_template:
+            parent = parsed(config.parent_id_template, path="parentIDTemplate")
+            self.surroundings = Surroundings(
+                settings.trust_domain, settings.cluster, config.cluster_domain, parent
+            )
+        packing = Packing()
+        self.spire_entries = spire_entry_cache(optional=True)
+        self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
+        self.nodes = node_cache(packing)
+        self.pods = PodCaches(packing, config.cache_namespaces)
+        # A kind that is not installed is one without objects.
+        self.templates: Cache[ClusterSPIFFEID] = Cache(CLUSTER_SPIFFEID, Store(), optional=True)
+        self.static_entries: Cache[ClusterStaticEntry] = Cache(
+            CLUSTER_STATIC_ENTRY, Store(), optional=True
+        )
+        self.trust_domains: Cache[ClusterFederatedTrustDomain] = Cache(
+            CLUSTER_FEDERATED_TRUST_DOMAIN,
+            Store({TRUST_DOMAIN_INDEX: trust_domains_of}),
+            optional=True,
+        )
+        self.caches = Caches(self._read())
+        self.services = ServiceCaches(self.caches, config.cache_namespaces)
+        self.owners = OwnerCaches(self.caches)
+        self.cluster = Cluster(
+            pods=self.pods,
+            nodes=self.nodes.store,
+            namespaces=self.namespaces.store,
+            services=self.services,
+            owners=self.owners,
+            unpacked=packing.unpacked,
+            is_ignored=self.ignored.matches,
+        )
+
+    def _read(self) -> list[AnyCache]:
+        """The kinds to read; Pods and what they are rendered from only for templates."""
+        handled = self._config.reconciled
+        caches: list[AnyCache] = [self.spire_entries, self.namespaces]
+        if handled.cluster_spiffe_ids:
+            caches += [self.nodes, self.templates, *self.pods.caches]
+        if handled.cluster_static_entries:
+            caches.append(self.static_entries)
+        if handled.cluster_federated_trust_domains:
+            caches.append(self.trust_domains)
+        return caches
+
+    def is_handled(self, class_name: str) -> bool:
+        """Whether objects of that class are ours; without a class of our own, all are."""
+        own = self._settings.class_name
+        if not own or class_name == own:
+            return True
+        return not class_name and self._config.watch_classless
+
+    @property
+    def config(self) -> ControllerManagerSettings:
+        """The settings of this mode alone."""
+        return self._config
+
+    def alias(self) -> Claim | None:
+        """None: entries hang on the agents themselves."""
+        return None
+
+    def confirmation(self, world: World, book: Book) -> Confirmation:
+        """The Namespace that the registrar runs in."""
+        if not self._own_namespace:
+            return BySetting()
+        return ByNamespace(
+            book,
+            name=self._own_namespace,
+            namespaces=self.namespaces.store,
+            events=world.events,
+        )
+
+    def sources(self, world: World, book: Book, latency: PodLatency) -> "ControllerManagerSources":
+        """The controllers of the three kinds, for one term."""
+        templates = Templates(self.surroundings, PodIndex())
+        return ControllerManagerSources(self, templates, world, book, latency)
+
+
+class ControllerManagerSources:
+    """One term's controllers; each hears only of what it needs."""
+
+    def __init__(
+        self,
+        mode: ControllerManager,
+        templates: Templates,
+        world: World,
+        book: Book,
+        latency: PodLatency,
+    ) -> None:
+        self._mode = mode
+        self._book = book
+        self._templates = templates
+        self._warned: dict[str, list[str]] = {}
+        clock = asyncio.get_running_loop().time
+        compiling = TemplateReconciler(
+            book,
+            templates=templates,
+            cluster=mode.cluster,
+            objects=mode.templates.store,
+            is_handled=mode.is_handled,
+        )
+        rendering = TemplatedPodReconciler(
+            book,
+            templates=templates,
+            cluster=mode.cluster,
+            mirror=world.mirror,
+            on_pod=latency.pod_seen,
+        )
+        statuses = TemplateStatusReconciler(
+            book,
+            templates=templates,
+            cluster=mode.cluster,
+            objects=mode.templates.store,
+            is_handled=mode.is_handled,
+            kube=world.kube,
+            events=world.events,
+            clock=clock,
+            timestamp=timestamp,
+        )
+        static = StaticEntryReconciler(
+            book,
+            objects=mode.static_entries.store,
+            is_handled=mode.is_handled,
+            mirror=world.mirror,
+        )
+        static_statuses = StaticEntryStatusReconciler(
+            book,
+            objects=mode.static_entries.store,
+            is_handled=mode.is_handled,
+            kube=world.kube,
+            events=world.events,
+            clock=clock,
+            timestamp=timestamp,
+        )
+        self._federation = FederationReconciler(
+            trust_domain=book.trust_domain,
+            objects=mode.trust_domains.store,
+            is_handled=mode.is_handled,
+            federation=world.federation,
+            bundles=world.bundles,
+            trust_domains=world.trust_domains,
+            kube=world.kube,
+            events=world.events,
+            timestamp=timestamp,
+        )
+        self._compiling = computing(world, "spire-clusterspiffeid", compiling.reconcile)
+        self._rendering = computing(world, "pod", rendering.reconcile)
+        self._static = computing(world, "clusterstaticentry", static.reconcile)
+        self._federating = remote(
+            world, "clusterfederatedtrustdomain", self._federation.reconcile, 1
+        )
+        self._statuses = {
+            CLUSTER_SPIFFEID.kind: remote(
+                world, "spire-clusterspiffeid-status", statuses.reconcile, RECORDERS // 2
+            ),
+            CLUSTER_STATIC_ENTRY.kind: remote(
+                world, "clusterstaticentry-status", static_statuses.reconcile, RECORDERS // 2
+            ),
+        }
+        book.wake.pod = self._rendering.queue.add
+        book.wake.status = self._wake_status
+
+    def runs(self) -> Iterator[Run]:
+        """The loops to run."""
+        yield self._compiling.run
+        yield self._rendering.run
+        yield self._static.run
+        yield self._federating.run
+        for controller in self._statuses.values():
+            yield controller.run
+
+    def listen(self) -> None:
+        """Hear of changes from now on."""
+        mode = self._mode
+        mode.templates.listener = lambda change: self._compiling.queue.add(change.key.name)
+        mode.static_entries.listener = lambda change: self._static.queue.add(change.key.name)
+        mode.trust_domains.listener = self._trust_domain_changed
+        mode.namespaces.listener = self._namespace_changed
+        mode.nodes.listener = self._node_changed
+        for pods in mode.pods.caches:
+            pods.listener = self._pod_changed
+        for slices in mode.services.slices:
+            slices.listener = self._slice_changed
+        for endpoints in mode.services.endpoints:
+            endpoints.listener = self._endpoints_changed
+        for links in mode.owners.links.values():
+            links.listener = self._owner_changed
+
+    async def look_at_all(self) -> None:
+        """Look at every template, then at every Pod, and at everything else."""
+        mode = self._mode
+        for key in list(mode.pods.keys()):
+            pod = mode.pods.get(key)
+            if pod is not None:
+                self._templates.index.put(key, pod.metadata.labels, pod.node_name)
+        _add_all(self._compiling.queue.add, mode.templates.store)
+        await self._compiling.settled()
+        for number, key in enumerate(list(mode.pods.keys())):
+            self._rendering.queue.add(key)
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+        _add_all(self._static.queue.add, mode.static_entries.store)
+        for obj in list(mode.trust_domains.store.values()):
+            self._wake_trust_domain(obj)
+        await self._rendering.settled()
+        await self._static.settled()
+        self._warn_of_ignored()
+
+    def _wake_status(self, source: Source) -> None:
+        controller = self._statuses.get(source.kind)
+        if controller is not None:
+            controller.queue.add(source.name)
+
+    def _pod_changed(self, change: Change[WholePod]) -> None:
+        self._rendering.queue.add(change.key)
+
+    def _node_changed(self, change: Change[WholeNode]) -> None:
+        old, new = change.old, change.new
+        if old is not None and new is not None and _says_the_same(old, new):
+            return  # a heartbeat
+        self._wake_pods(self._templates.index.on_node(change.key.name))
+
+    def _namespace_changed(self, change: Change[Namespace]) -> None:
+        old, new = change.old, change.new
+        if old is not None and new is not None and old.metadata.labels == new.metadata.labels:
+            return
+        self._wake_pods(list(self._templates.index.in_namespaces([change.key.name])))
+        for template in self._templates.set:
+            self._book.wake.status(template.source)
+        self._warn_of_ignored()
+
+    def _slice_changed(self, change: Change[EndpointSlice]) -> None:
+        named = [set(pods_of_slice(obj)) for obj in (change.old, change.new) if obj is not None]
+        self._wake_named(named)
+
+    def _endpoints_changed(self, change: Change[Endpoints]) -> None:
+        named = [set(pods_of_endpoints(obj)) for obj in (change.old, change.new) if obj is not None]
+        self._wake_named(named)
+
+    def _wake_named(self, named: list[set[str]]) -> None:
+        """Wake the Pods that only one of two versions names."""
+        changed = named[0] ^ named[1] if len(named) > 1 else set().union(*named)
+        for name in changed:
+            namespace, _, pod = name.partition("/")
+            self._rendering.queue.add(ObjectKey(namespace, pod))
+
+    def _owner_changed(self, change: Change[Owned]) -> None:
+        """A link of a chain came or changed: its Pods may have waited for it."""
+        old, new = change.old, change.new
+        if (
+            old is not None
+            and new is not None
+            and (old.metadata.owner_references == new.metadata.owner_references)
+        ):
+            return
+        for key in list(self._templates.index.in_namespaces([change.key.namespace])):
+            pod = self._mode.pods.get(key)
+            if pod is not None and any(
+                owner.name == change.key.name for owner in pod.metadata.owner_references
+            ):
+                self._rendering.queue.add(key)
+
+    def _wake_pods(self, pods: Iterable[ObjectKey]) -> None:
+        for pod in pods:
+            self._rendering.queue.add(pod)
+
+    def _trust_domain_changed(self, change: Change[ClusterFederatedTrustDomain]) -> None:
+        for obj in (change.old, change.new):
+            if obj is not None:
+                self._wake_trust_domain(obj)
+
+    def _wake_trust_domain(self, obj: ClusterFederatedTrustDomain) -> None:
+        for name in trust_domains_of(obj):
+            self._federating.queue.add(name)
+
+    def _warn_of_ignored(self) -> None:
+        """Say once which Namespaces a pattern hides that its author hardly thought of."""
+        names = [namespace.metadata.name for namespace in self._mode.namespaces.store.values()]
+        for pattern, hidden in self._mode.ignored.by_accident(names).items():
+            if self._warned.get(pattern) != hidden:
+                self._warned[pattern] = hidden
+                log.warning(
+                    "a pattern in ignoreNamespaces is not anchored and hides other Namespaces; "
+                    "write ^pattern$ to mean that one name",
+                    extra=kv(pattern=pattern, hides=" ".join(hidden)),
+                )
+
+
+def _add_all(add: Callable[[str], None], store: Store[T]) -> None:
+    for key in [*store.keys(), *store.broken]:
+        add(key.name)
+
+
+def _says_the_same(old: WholeNode, new: WholeNode) -> bool:
+    """Whether a Node differs in nothing that a template may show but its resourceVersion."""
+    return (
+        old.spec == new.spec
+        and old.metadata.labels == new.metadata.labels
+        and old.metadata.annotations == new.metadata.annotations
+        and old.metadata.uid == new.metadata.uid
+    )
