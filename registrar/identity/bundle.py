@@ -7,12 +7,17 @@ Trust Domain and Bundle specification, sections 4 and 5: the use of a key is
 
 import base64
 import binascii
+import json
 from dataclasses import dataclass
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
 
 from registrar.errors import InvalidField
 
@@ -62,8 +67,8 @@ class _Key(msgspec.Struct, frozen=True):
 
 class _Document(msgspec.Struct, frozen=True):
     keys: tuple[_Key, ...] | None = None
-    spiffe_sequence: int = 0
-    spiffe_refresh_hint: int = 0
+    spiffe_sequence: int | None = None
+    spiffe_refresh_hint: int | None = None
 
 
 def parse_bundle(text: str, *, trust_domain: str, path: str) -> Bundle:
@@ -86,13 +91,49 @@ def parse_bundle(text: str, *, trust_domain: str, path: str) -> Bundle:
             if not key.kid:
                 raise InvalidField(f"{where}.kid", "", f"a jwt-svid key needs an ID: {_REMEDY}")
             jwt_keys.append((key.kid, _public_key(key, where)))
+    # The bounds are those of the fields that SPIRE keeps them in.
+    sequence = _within(document.spiffe_sequence or 0, 2**64, f"{path}.spiffe_sequence")
+    # A negative hint means nothing, but SPIRE takes it.
+    hint = max(document.spiffe_refresh_hint or 0, 0)
+    hint = _within(hint, 2**63, f"{path}.spiffe_refresh_hint")
     return Bundle(
         trust_domain=trust_domain,
         x509_authorities=tuple(certificates),
         jwt_authorities=tuple(jwt_keys),
-        refresh_hint=document.spiffe_refresh_hint,
-        sequence_number=document.spiffe_sequence,
+        refresh_hint=hint,
+        sequence_number=sequence,
     )
+
+
+def dump_bundle(bundle: Bundle) -> str:
+    """The document of a bundle; ``parse_bundle`` reads it back.
+
+    Raises ValueError for a public key that such a document has no form for.
+    """
+    certificates = [
+        {
+            "use": "x509-svid",
+            **_jwk(x509.load_der_x509_certificate(der).public_key()),
+            "x5c": [base64.b64encode(der).decode()],
+        }
+        for der in bundle.x509_authorities
+    ]
+    jwt_keys = [
+        {"use": "jwt-svid", **_jwk(load_der_public_key(der)), "kid": key_id}
+        for key_id, der in bundle.jwt_authorities
+    ]
+    document = {
+        "keys": [*certificates, *jwt_keys],
+        "spiffe_sequence": bundle.sequence_number,
+        "spiffe_refresh_hint": bundle.refresh_hint,
+    }
+    return json.dumps(document, indent=4)
+
+
+def _within(number: int, limit: int, path: str) -> int:
+    if not 0 <= number < limit:
+        raise InvalidField(path, str(number), f"use a whole number from 0 to {limit - 1}")
+    return number
 
 
 def _certificate(key: _Key, path: str) -> bytes:
@@ -112,26 +153,53 @@ def _certificate(key: _Key, path: str) -> bytes:
 
 def _public_key(key: _Key, path: str) -> bytes:
     """The key in PKIX form."""
+    if not (key.kty == "RSA" or (key.kty == "EC" and key.crv in _CURVES)):
+        raise InvalidField(
+            f"{path}.kty", f"{key.kty} {key.crv}".strip(), "use EC (P-256, P-384, P-521) or RSA"
+        )
     public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
     try:
-        if key.kty == "EC" and key.crv in _CURVES:
-            numbers = ec.EllipticCurvePublicNumbers(
-                _number(key.x), _number(key.y), _CURVES[key.crv]()
-            )
-            public = numbers.public_key()
-        elif key.kty == "RSA":
-            public = rsa.RSAPublicNumbers(_number(key.e), _number(key.n)).public_key()
+        if key.kty == "EC":
+            curve = _CURVES[key.crv]()
+            public = ec.EllipticCurvePublicNumbers(
+                _number(key.x), _number(key.y), curve
+            ).public_key()
         else:
-            raise InvalidField(
-                f"{path}.kty", f"{key.kty} {key.crv}".strip(), "use EC (P-256, P-384, P-521) or RSA"
-            )
-    except (binascii.Error, ValueError) as error:
+            public = rsa.RSAPublicNumbers(_number(key.e), _number(key.n)).public_key()
+    except ValueError as error:
         raise InvalidField(path, key.kid, f"not a public key ({error}): {_REMEDY}") from error
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+def _jwk(key: object) -> dict[str, str]:
+    """The public key as members of a JSON Web Key."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        for name, curve in _CURVES.items():
+            if isinstance(key.curve, curve):
+                size, point = (key.key_size + 7) // 8, key.public_numbers()
+                return {
+                    "kty": "EC",
+                    "crv": name,
+                    "x": _text(point.x, size),
+                    "y": _text(point.y, size),
+                }
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        return {
+            "kty": "RSA",
+            "n": _text(numbers.n, (numbers.n.bit_length() + 7) // 8),
+            "e": _text(numbers.e, (numbers.e.bit_length() + 7) // 8),
+        }
+    raise ValueError(f"a bundle document has no form for a {type(key).__name__} like this")
+
+
+def _text(number: int, size: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes(size, "big")).rstrip(b"=").decode()
+
+
 def _number(text: str) -> int:
-    return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
+    padded = text + "=" * (-len(text) % 4)
+    return int.from_bytes(base64.b64decode(padded, altchars=b"-_", validate=True), "big")
 
 
 def _shown(text: str) -> str:
