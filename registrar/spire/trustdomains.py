@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from registrar.spire.bundles import BundleClient
 from registrar.spire.errors import SpireError
 from registrar.telemetry.logging import kv
 
@@ -14,6 +14,14 @@ QUICK_SECONDS = 1.0
 """How often to look while somebody waits for a bundle."""
 
 Changed = Callable[[frozenset[str], frozenset[str]], None]
+
+
+class Bundles(Protocol):
+    """Where the names come from; ``bundles.BundleClient`` is one."""
+
+    async def federated_trust_domains(self) -> list[str]:
+        """The trust domains whose bundle the server holds. Raises SpireError."""
+        ...
 
 
 def _ignore(_: frozenset[str], __: frozenset[str]) -> None:
@@ -30,7 +38,7 @@ class KnownDomains:
 
     def __init__(
         self,
-        client: BundleClient,
+        client: Bundles,
         *,
         interval_seconds: float,
         is_awaited: Callable[[], bool] = lambda: False,
@@ -38,14 +46,24 @@ class KnownDomains:
         self._client = client
         self._interval = interval_seconds
         self._looking = asyncio.Lock()
+        self._begun = 0
+        self._latest = 0
         self.known: frozenset[str] | None = None
         self.is_awaited = is_awaited
         self.on_change: Changed = _ignore
 
     async def refresh(self) -> None:
-        """Look now. Raises SpireError."""
+        """Look now. Raises SpireError.
+
+        However many ask while a look is under way, one more serves them all.
+        """
+        asked = self._begun
         async with self._looking:
+            if self._latest > asked:
+                return
+            self._begun += 1
             names = frozenset(await self._client.federated_trust_domains())
+            self._latest = self._begun
             before, self.known = self.known, names
         if before is None:
             # Until now every name was tried as it was.
