@@ -1,4 +1,4 @@
-"""The slices of Kubernetes' own kinds that we read, and the two that we write."""
+"""The slices of Kubernetes' own kinds that we read, and the few that we write."""
 
 from .meta import KubeObject, ObjectMeta, Wire
 
@@ -131,3 +131,33 @@ class EndpointSlice(KubeObject, frozen=True, kw_only=True):
     """Some of the endpoints of a service, which a label names."""
 
     endpoints: tuple[Endpoint, ...] | None = None
+
+
+class ServiceReference(Wire, frozen=True, kw_only=True):
+    """The Service that a webhook is called by."""
+
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+    port: int | None = None
+
+
+class WebhookClientConfig(Wire, frozen=True, kw_only=True):
+    """How the API server reaches a webhook; ``ca_bundle`` is PEM in base64."""
+
+    ca_bundle: str = ""
+    service: ServiceReference | None = None
+    url: str = ""
+
+
+class ValidatingWebhook(Wire, frozen=True, kw_only=True):
+    """One webhook of a configuration."""
+
+    name: str = ""
+    client_config: WebhookClientConfig = WebhookClientConfig()
+
+
+class ValidatingWebhookConfiguration(KubeObject, frozen=True, kw_only=True):
+    """Webhooks that the API server asks before it stores an object."""
+
+    webhooks: tuple[ValidatingWebhook, ...] | None = None

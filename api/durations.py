@@ -1,46 +1,100 @@
-"""Durations as Go writes them: ``90s``, ``1h30m``, ``1.5h``, ``250ms``.
+"""Durations as Go writes them: ``10s``, ``1h30m``, ``1.5h``, ``-2ms``.
 
-The grammar is that of Go's time.ParseDuration: decimal numbers, each with a
-unit, one after the other, with an optional sign in front; ``0`` needs no unit.
+The grammar and the arithmetic are those of ``time.ParseDuration``, because
+that is what objects and configuration files were written for.
 """
 
 import re
-from fractions import Fraction
 
-_UNITS = {
+_NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
-    "µs": 1_000,
-    "μs": 1_000,
+    "µs": 1_000,  # U+00B5, the micro sign
+    "μs": 1_000,  # U+03BC, the Greek letter
     "ms": 1_000_000,
     "s": 1_000_000_000,
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
-_LONGEST = 2**63
+_PART = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)")
+_LIMIT = 1 << 63
+_MOST_FRACTION = (_LIMIT - 1) // 10
 
 
 def parse_duration(text: str) -> int:
-    """The nanoseconds of a duration. Raises ValueError, naming the text."""
+    """The nanoseconds of a Go duration. Raises ValueError that says what is wrong with it."""
     sign, rest = 1, text
-    if rest[:1] in {"+", "-"}:
-        sign = -1 if rest[0] == "-" else 1
-        rest = rest[1:]
+    if rest[:1] in {"-", "+"}:
+        sign, rest = (-1 if rest[0] == "-" else 1), rest[1:]
     if rest == "0":
         return 0
-    total, place = 0, 0
-    while place < len(rest):
-        found = _PART.match(rest, place)
-        if found is None or not (found[1] or found[2]):
-            raise ValueError(f"{text!r} is not a duration")
-        number = Fraction(int(found[1] or "0"))
-        if found[2]:
-            number += Fraction(int(found[2]), 10 ** len(found[2]))
-        total += int(number * _UNITS[found[3]])
-        place = found.end()
     if not rest:
-        raise ValueError(f"{text!r} is not a duration")
-    if total >= _LONGEST and not (sign < 0 and total == _LONGEST):
-        raise ValueError(f"{text!r} is too long a duration")
+        raise ValueError("an empty duration")
+    total = 0
+    for part in _PART.findall(rest):
+        if any(part):
+            total += _part(*part)
+            _check(total)
+    if sign > 0 and total == _LIMIT:
+        raise ValueError("a duration of more than 292 years")
     return sign * total
+
+
+def _part(whole: str, dot: str, fraction: str, unit: str) -> int:
+    """One number with its unit."""
+    if not whole and not fraction:
+        raise ValueError(f"a number is missing before {(dot + unit)!r}")
+    if not unit:
+        raise ValueError(f"no unit after {whole}{dot}{fraction}")
+    size = _NANOSECONDS.get(unit)
+    if size is None:
+        raise ValueError(f"unknown unit {unit!r}, the units are ns, us, ms, s, m and h")
+    # The bound on the digits keeps a very long number from becoming a very big one.
+    amount = int(whole.lstrip("0")[:20] or "0") * size
+    _check(amount)
+    amount += _fraction(fraction, size)
+    _check(amount)
+    return amount
+
+
+def _fraction(digits: str, size: int) -> int:
+    """The nanoseconds behind the point, in floating point as Go reckons them."""
+    value, scale = 0, 1.0
+    for digit in digits:
+        # What no longer fits is left out, not rounded.
+        if value > _MOST_FRACTION:
+            break
+        value = value * 10 + int(digit)
+        scale *= 10
+    return int(value * (size / scale))
+
+
+def _check(amount: int) -> None:
+    if amount > _LIMIT:
+        raise ValueError("a duration of more than 292 years")
+
+
+def format_duration(nanoseconds: int) -> str:
+    """The duration as Go prints it: ``1h30m0s``, ``1.5s``, ``20ms``; ``0s`` for none."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    for unit, above in (("ns", "us"), ("µs", "ms"), ("ms", "s")):
+        if rest < _NANOSECONDS[above]:
+            return f"{sign}{_decimal(rest, _NANOSECONDS[unit])}{unit}"
+    minutes, rest = divmod(rest, _NANOSECONDS["m"])
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_decimal(rest, _NANOSECONDS['s'])}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    if hours:
+        text = f"{hours}h{text}"
+    return sign + text
+
+
+def _decimal(amount: int, size: int) -> str:
+    """``amount / size`` exactly, without zeros at the end; ``size`` is a power of ten."""
+    whole, rest = divmod(amount, size)
+    if not rest:
+        return str(whole)
+    return f"{whole}.{rest:0{len(str(size)) - 1}}".rstrip("0")

@@ -83,6 +83,14 @@ ENDPOINT_SLICE = Kind(
     namespaced=True,
     type=core.EndpointSlice,
 )
+VALIDATING_WEBHOOK_CONFIGURATION = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+    type=core.ValidatingWebhookConfiguration,
+)
 # Of the same plural as CLUSTER_SPIFFE_ID, in another group.
 CLUSTER_SPIFFEID = Kind(
     "spire.spiffe.io",

@@ -1,140 +1,172 @@
-"""Label selectors, with the meaning that the Kubernetes API gives them.
+"""Label selectors: what they look like in an object, and which labels they match.
 
-Absent and empty selectors both select everything, as the controller manager
-treats them.
+The semantics are those of Kubernetes. A selector that is left out selects
+everything, as spire-controller-manager has it, and so does an empty one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from msgspec import Meta, field
 
+from .errors import InvalidField
 from .meta import Wire
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-_PREFIX = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
-_MOST_PREFIX = 253
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_PREFIX = re.compile(rf"{_DNS_LABEL}(\.{_DNS_LABEL})*")
+_MAX_PREFIX = 253
+_NAME_REMEDY = (
+    "use at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+)
 
 
 class LabelSelectorRequirement(Wire, frozen=True, kw_only=True):
-    """A key, an operator, and the values that they relate."""
+    """What one label must be like."""
 
-    key: Annotated[str, Meta(description="Label key that the requirement is about.")]
-    operator: Annotated[str, Meta(description="In, NotIn, Exists or DoesNotExist.")]
+    key: Annotated[str, Meta(description="Key of the label.")] = ""
+    operator: Annotated[
+        str,
+        Meta(
+            description="In, NotIn, Exists or DoesNotExist.",
+            extra_json_schema={"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
+        ),
+    ] = ""
     values: Annotated[
         tuple[str, ...],
-        Meta(description="Values for In and NotIn; none for Exists and DoesNotExist."),
+        Meta(
+            description="Values for In and NotIn, at least one; none for the others.",
+            extra_json_schema={"x-kubernetes-list-type": "atomic"},
+        ),
     ] = ()
+
+
+_IN_NEEDS_VALUES = {
+    "rule": "self.operator in ['In', 'NotIn'] ? "
+    "has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0",
+    "message": "In and NotIn need at least one value, Exists and DoesNotExist must have none",
+}
 
 
 class LabelSelector(Wire, frozen=True, kw_only=True):
-    """Requirements on the labels of an object; all must hold."""
+    """Which labels an object must carry; everything given must hold (AND)."""
 
     match_labels: Annotated[
-        dict[str, str], Meta(description="Labels that must be there, each with this value.")
+        dict[str, str], Meta(description="Labels that must be there with exactly this value.")
     ] = field(default_factory=dict)
     match_expressions: Annotated[
-        tuple[LabelSelectorRequirement, ...],
-        Meta(description="Further requirements; all must hold."),
+        tuple[
+            Annotated[
+                LabelSelectorRequirement,
+                Meta(
+                    extra_json_schema={
+                        "required": ["key", "operator"],
+                        "x-kubernetes-validations": [_IN_NEEDS_VALUES],
+                    }
+                ),
+            ],
+            ...,
+        ],
+        Meta(
+            description="What further labels must be like.",
+            extra_json_schema={"x-kubernetes-list-type": "atomic"},
+        ),
     ] = ()
-
-
-class InvalidSelectorError(ValueError):
-    """A selector is wrong: ``path`` within it, the ``value``, and the ``remedy``."""
-
-    def __init__(self, path: str, value: str, remedy: str) -> None:
-        super().__init__(f"{path}: {value!r}: {remedy}")
-        self.path = path
-        self.value = value
-        self.remedy = remedy
-
-
-@dataclass(frozen=True, slots=True)
-class _Requirement:
-    """One requirement: the key is there with one of the values, or is not, or is at all.
-
-    ``values`` None stands for any value.
-    """
-
-    key: str
-    values: frozenset[str] | None
-    is_negated: bool
-
-    def holds(self, labels: Mapping[str, str]) -> bool:
-        value = labels.get(self.key)
-        if self.values is None:
-            return (value is None) == self.is_negated
-        # An object without the label is not in any set of values.
-        return (value is not None and value in self.values) != self.is_negated
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A compiled selector."""
+    """A selector, checked and taken apart; without requirements it matches everything.
 
-    requirements: tuple[_Requirement, ...] = ()
+    ``allowed`` and ``forbidden`` are keys with values; what must have an
+    allowed value must be there, what must not have a forbidden one need not.
+    """
+
+    allowed: tuple[tuple[str, frozenset[str]], ...] = ()
+    forbidden: tuple[tuple[str, frozenset[str]], ...] = ()
+    present: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether all requirements hold."""
-        return all(requirement.holds(labels) for requirement in self.requirements)
+        """Whether all requirements hold for the labels."""
+        return (
+            all(labels.get(key) in values for key, values in self.allowed)
+            and all(labels.get(key) not in values for key, values in self.forbidden)
+            and all(key in labels for key in self.present)
+            and not any(key in labels for key in self.absent)
+        )
 
     @property
     def index_pair(self) -> tuple[str, frozenset[str]] | None:
-        """A key and values of which every selected object has one; None where there is no such."""
-        for requirement in self.requirements:
-            if requirement.values is not None and not requirement.is_negated:
-                return requirement.key, requirement.values
-        return None
+        """A key and its values one of which every match has, the fewest there are.
+
+        None when no requirement names values that must be there.
+        """
+        return min(self.allowed, key=lambda pair: len(pair[1]), default=None)
 
 
-def compile_selector(selector: LabelSelector | None) -> Matcher:
-    """Check and compile. Raises InvalidSelectorError for the first thing that is wrong."""
+EVERYTHING = Matcher()
+"""Matches any labels."""
+
+
+def compile_selector(selector: LabelSelector | None, *, path: str) -> Matcher:
+    """Check a selector and make it ready to match; None selects everything.
+
+    Raises InvalidField for what the API server would not take as a selector.
+    """
     if selector is None:
-        return Matcher()
-    found = []
+        return EVERYTHING
+    allowed: list[tuple[str, frozenset[str]]] = []
+    forbidden: list[tuple[str, frozenset[str]]] = []
+    present: list[str] = []
+    absent: list[str] = []
     for key, value in selector.match_labels.items():
-        _check_key(key, "matchLabels")
-        _check_value(value, f"matchLabels[{key}]")
-        found.append(_Requirement(key, frozenset({value}), is_negated=False))
+        _check_key(key, f"{path}.matchLabels[{key}]")
+        _check_values([value], f"{path}.matchLabels[{key}]")
+        allowed.append((key, frozenset({value})))
     for number, requirement in enumerate(selector.match_expressions):
-        found.append(_compiled(requirement, f"matchExpressions[{number}]"))
-    return Matcher(tuple(found))
+        _check_requirement(requirement, f"{path}.matchExpressions[{number}]")
+        match requirement.operator:
+            case "In":
+                allowed.append((requirement.key, frozenset(requirement.values)))
+            case "NotIn":
+                forbidden.append((requirement.key, frozenset(requirement.values)))
+            case "Exists":
+                present.append(requirement.key)
+            case _:
+                absent.append(requirement.key)
+    return Matcher(tuple(allowed), tuple(forbidden), tuple(present), tuple(absent))
 
 
-def _compiled(requirement: LabelSelectorRequirement, path: str) -> _Requirement:
-    _check_key(requirement.key, f"{path}.key")
+def _check_requirement(requirement: LabelSelectorRequirement, path: str) -> None:
     operator, values = requirement.operator, requirement.values
+    _check_key(requirement.key, f"{path}.key")
     if operator in {"In", "NotIn"}:
         if not values:
-            raise InvalidSelectorError(f"{path}.values", "[]", f"{operator} needs values: add one")
-        for place, value in enumerate(values):
-            _check_value(value, f"{path}.values[{place}]")
-        return _Requirement(requirement.key, frozenset(values), is_negated=operator == "NotIn")
-    if operator in {"Exists", "DoesNotExist"}:
+            raise InvalidField(f"{path}.values", "[]", f"{operator} needs at least one value")
+    elif operator in {"Exists", "DoesNotExist"}:
         if values:
-            raise InvalidSelectorError(
+            raise InvalidField(
                 f"{path}.values", ", ".join(values), f"{operator} takes no values: remove them"
             )
-        return _Requirement(requirement.key, None, is_negated=operator == "DoesNotExist")
-    raise InvalidSelectorError(
-        f"{path}.operator", operator, "use In, NotIn, Exists or DoesNotExist"
-    )
+    else:
+        raise InvalidField(f"{path}.operator", operator, "use In, NotIn, Exists or DoesNotExist")
+    _check_values(values, f"{path}.values")
 
 
 def _check_key(key: str, path: str) -> None:
     prefix, slash, name = key.rpartition("/")
-    is_prefixed = not slash or (len(prefix) <= _MOST_PREFIX and _PREFIX.fullmatch(prefix))
-    if not is_prefixed or not _NAME.fullmatch(name):
-        raise InvalidSelectorError(
-            path, key, "not a label key: write [prefix/]name, such as app.kubernetes.io/name"
+    if not _NAME.fullmatch(name):
+        raise InvalidField(path, key, f"not the key of a label: {_NAME_REMEDY}")
+    if slash and (len(prefix) > _MAX_PREFIX or not _PREFIX.fullmatch(prefix)):
+        raise InvalidField(
+            path, key, "not the key of a label: what stands before '/' must be a DNS name"
         )
 
 
-def _check_value(value: str, path: str) -> None:
-    if not _VALUE.fullmatch(value):
-        raise InvalidSelectorError(
-            path, value, "not a label value: at most 63 letters, digits, '-', '_' and '.'"
-        )
+def _check_values(values: Iterable[str], path: str) -> None:
+    for value in values:
+        if value and not _NAME.fullmatch(value):
+            raise InvalidField(path, value, f"not the value of a label: {_NAME_REMEDY}")

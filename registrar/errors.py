@@ -2,7 +2,12 @@
 
 An adapter (``kube``, ``spire``) raises its own small tree; a reconciler turns
 what it cannot handle into one of these two, and the controller acts on it.
+``InvalidField`` is ``api``'s, which cannot import from here.
 """
+
+from api.errors import InvalidField
+
+__all__ = ["InvalidField", "Retry", "Terminal"]
 
 
 class Retry(Exception):  # noqa: N818 - named by what the caller does
@@ -23,18 +28,3 @@ class Terminal(Exception):  # noqa: N818 - named by what the caller does
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class InvalidField(ValueError):  # noqa: N818 - reads as what it is
-    """One value that somebody wrote is wrong.
-
-    ``path`` is the field as a person would find it (``spec.selector.podLabel``
-    or a configuration key), ``value`` what stands there, ``remedy`` what to
-    write instead.
-    """
-
-    def __init__(self, path: str, value: str, remedy: str) -> None:
-        super().__init__(f"{path}: {value!r}: {remedy}")
-        self.path = path
-        self.value = value
-        self.remedy = remedy

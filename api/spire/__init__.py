@@ -1,1 +1,1 @@
-"""The kinds of the controller manager, group ``spire.spiffe.io``."""
+"""Kinds of the group ``spire.spiffe.io``, that of spire-controller-manager."""

@@ -1,4 +1,1 @@
-"""Version v1alpha1: ClusterSPIFFEID, ClusterStaticEntry, ClusterFederatedTrustDomain.
-
-Nothing that the controller manager's own CRDs accept is refused here.
-"""
+"""Version v1alpha1 of the group ``spire.spiffe.io``: the kinds of spire-controller-manager."""

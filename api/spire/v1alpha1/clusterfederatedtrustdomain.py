@@ -1,4 +1,8 @@
-"""ClusterFederatedTrustDomain: another trust domain, and where its bundle comes from."""
+"""ClusterFederatedTrustDomain: another trust domain that the SPIRE server federates with.
+
+Decoding is lenient: an object without a spec is reported by its condition,
+with the name of the field that it lacks.
+"""
 
 from typing import Annotated
 
@@ -6,7 +10,7 @@ from msgspec import Meta, field
 
 from api.meta import Condition, KubeObject, ObjectMeta, Wire
 
-from .clusterspiffeid import CONDITIONS
+from . import schemas
 
 
 class BundleEndpointProfile(Wire, frozen=True, kw_only=True):
@@ -15,64 +19,140 @@ class BundleEndpointProfile(Wire, frozen=True, kw_only=True):
     type: Annotated[
         str,
         Meta(
-            description="https_web: by a certificate of the web. https_spiffe: by its SVID.",
+            description="https_web for a certificate that browsers trust, https_spiffe for an "
+            "SVID.",
             extra_json_schema={"enum": ["https_spiffe", "https_web"]},
         ),
-    ]
+    ] = ""
     endpoint_spiffe_id: Annotated[
-        str, Meta(description="SPIFFE ID of the endpoint, with https_spiffe only.")
+        str,
+        Meta(
+            description="SPIFFE ID of the endpoint; for https_spiffe, and only for that.",
+            extra_json_schema=schemas.SPIFFE_ID_OR_NONE,
+        ),
     ] = field(name="endpointSPIFFEID", default="")
 
 
 class ClusterFederatedTrustDomainSpec(Wire, frozen=True, kw_only=True):
-    """A trust domain with a bundle endpoint, or with a bundle alone."""
+    """The other trust domain, and where its bundle comes from."""
 
     trust_domain: Annotated[
         str,
         Meta(
-            description="Name of the trust domain, such as example.org.",
-            extra_json_schema={"pattern": "[a-z0-9._-]{1,255}"},
+            description="Name of the other trust domain, such as partner.example.",
+            extra_json_schema={
+                "maxLength": 2048,
+                "x-kubernetes-validations": [
+                    {
+                        "rule": f"self.matches('{schemas.TRUST_DOMAIN_PATTERN}')",
+                        "message": "write the name of a trust domain: lower case letters, digits, "
+                        "'.', '-' and '_'",
+                    }
+                ],
+            },
         ),
-    ]
+    ] = ""
     bundle_endpoint_url: Annotated[
-        str, Meta(description="https URL of the bundle endpoint, without user name and password.")
+        str,
+        Meta(
+            description="URL that the bundle is fetched from: https, without a user name; left "
+            "out, trustDomainBundle is all that there is.",
+            extra_json_schema={
+                "maxLength": 8192,
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "self == '' || "
+                        "self.matches('^[hH][tT][tT][pP][sS]://[^/?#@]+([/?#]|$)')",
+                        "message": "write https://<host>[:<port>]/<path>, without a user name "
+                        "or password",
+                    }
+                ],
+            },
+        ),
     ] = field(name="bundleEndpointURL", default="")
     bundle_endpoint_profile: Annotated[
-        BundleEndpointProfile | None, Meta(description="How the endpoint proves who it is.")
+        BundleEndpointProfile | None,
+        Meta(
+            description="How the bundle endpoint proves who it is; goes with bundleEndpointURL.",
+            extra_json_schema={
+                "required": ["type"],
+                "x-kubernetes-validations": [
+                    {
+                        "rule": "(has(self.endpointSPIFFEID) && self.endpointSPIFFEID != '') "
+                        "== (self.type == 'https_spiffe')",
+                        "message": "https_spiffe needs the endpointSPIFFEID, https_web must have "
+                        "none",
+                    }
+                ],
+            },
+        ),
     ] = None
     trust_domain_bundle: Annotated[
         str,
-        Meta(description="Bundle document (JSON) to begin with, or instead of an endpoint."),
+        Meta(
+            description="Bundle of the other trust domain, a JSON document in SPIFFE's format; "
+            "with an endpoint it is only what the first fetch trusts."
+        ),
     ] = ""
-    class_name: Annotated[
-        str, Meta(description="The class of the registrar that is to handle the object.")
-    ] = ""
+    class_name: Annotated[str, Meta(description="Class of registrars that this object is for.")] = (
+        ""
+    )
+
+
+_HAS_URL = "(has(self.bundleEndpointURL) && self.bundleEndpointURL != '')"
+_SPEC_RULES = [
+    {
+        "rule": f"{_HAS_URL} || (has(self.trustDomainBundle) && self.trustDomainBundle != '')",
+        "message": "give a bundleEndpointURL, or a trustDomainBundle",
+    },
+    {
+        "rule": f"!{_HAS_URL} || has(self.bundleEndpointProfile)",
+        "message": "a bundleEndpointURL needs a bundleEndpointProfile",
+    },
+]
 
 
 class ClusterFederatedTrustDomainStatus(Wire, frozen=True, kw_only=True):
-    """What became of the object."""
+    """What became of the object; written by the registrar."""
 
     owned: Annotated[
         bool,
         Meta(
-            description="Whether the registrar made what is on the SPIRE server, so that it goes "
-            "when the object is deleted."
+            description="Whether the registrar made what the SPIRE server holds, so that it goes "
+            "with this object."
         ),
     ] = False
-    observed_generation: Annotated[int, Meta(description="Generation that this is about.")] = 0
+    observed_generation: Annotated[
+        int,
+        Meta(
+            description="Generation that this status speaks of.",
+            extra_json_schema=schemas.GENERATION,
+        ),
+    ] = 0
     conditions: Annotated[
         tuple[Condition, ...],
         Meta(
-            description="Ready: whether the SPIRE server federates as asked for. BundleAvailable: "
-            "whether it holds the bundle.",
-            extra_json_schema=CONDITIONS,
+            description="Ready: whether the SPIRE server federates as the spec says; "
+            "BundleAvailable: whether it holds the bundle.",
+            extra_json_schema=schemas.CONDITIONS,
         ),
     ] = ()
 
 
 class ClusterFederatedTrustDomain(KubeObject, frozen=True, kw_only=True):
-    """Another trust domain that the SPIRE server federates with."""
+    """Another trust domain that the SPIRE server federates with.
+
+    Of several for one trust domain the oldest counts.
+    """
 
     metadata: ObjectMeta = ObjectMeta()
-    spec: ClusterFederatedTrustDomainSpec
+    spec: Annotated[
+        ClusterFederatedTrustDomainSpec,
+        Meta(
+            extra_json_schema={
+                "required": ["trustDomain"],
+                "x-kubernetes-validations": _SPEC_RULES,
+            }
+        ),
+    ] = ClusterFederatedTrustDomainSpec()
     status: ClusterFederatedTrustDomainStatus = ClusterFederatedTrustDomainStatus()

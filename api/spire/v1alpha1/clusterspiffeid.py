@@ -1,4 +1,8 @@
-"""ClusterSPIFFEID: templates that give every Pod they select an identity of its own."""
+"""ClusterSPIFFEID: an identity for every Pod that its selectors match, rendered by templates.
+
+Decoding is lenient, and so are defaults: an object without a spec is reported
+by its condition, with the name of the field that it lacks.
+"""
 
 from typing import Annotated
 
@@ -7,117 +11,166 @@ from msgspec import Meta, field
 from api.labels import LabelSelector
 from api.meta import Condition, KubeObject, ObjectMeta, Wire
 
-CONDITIONS = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-ATOMIC = {"x-kubernetes-map-type": "atomic"}
+from . import schemas
+
+_ATOMIC = {"x-kubernetes-map-type": "atomic"}
 
 
 class ClusterSPIFFEIDSpec(Wire, frozen=True, kw_only=True):
-    """Which Pods, and what their entries look like.
+    """Which Pods get an identity, and what it is.
 
-    Templates are Go's text/template. They see TrustDomain, ClusterName,
-    ClusterDomain, PodMeta, PodSpec, NodeMeta, NodeSpec and Owner.
+    Templates are Go's text/template. They see .TrustDomain, .ClusterName,
+    .ClusterDomain, .PodMeta, .PodSpec, .NodeMeta and .NodeSpec, and of the
+    controller above the Pod .Owner.Kind and .Owner.Name.
     """
 
     spiffe_id_template: Annotated[
         str,
         Meta(
             description="Template of the SPIFFE ID, such as spiffe://{{ .TrustDomain }}/ns/"
-            "{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}. A path alone gets the "
-            "trust domain in front."
+            "{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}; the trust domain may "
+            "be left out: /ns/{{ .PodMeta.Namespace }}.",
+            extra_json_schema=schemas.SPIFFE_ID_TEMPLATE,
         ),
-    ] = field(name="spiffeIDTemplate")
+    ] = field(name="spiffeIDTemplate", default="")
+    parent_id_template: Annotated[
+        str,
+        Meta(
+            description="Template of the parent ID, for agents that are not named by the uid of "
+            "their node; by default that of the configuration.",
+            extra_json_schema=schemas.SPIFFE_ID_TEMPLATE_OR_NONE,
+        ),
+    ] = field(name="parentIDTemplate", default="")
     pod_selector: Annotated[
         LabelSelector | None,
-        Meta(description="Pods that are selected; all by default.", extra_json_schema=ATOMIC),
+        Meta(
+            description="Labels of the Pods that it is for; all Pods when left out.",
+            extra_json_schema=_ATOMIC,
+        ),
     ] = None
     namespace_selector: Annotated[
         LabelSelector | None,
         Meta(
-            description="Namespaces whose Pods are selected; all by default.",
-            extra_json_schema=ATOMIC,
+            description="Labels of the Namespaces that it is for; all Namespaces when left out.",
+            extra_json_schema=_ATOMIC,
         ),
     ] = None
-    parent_id_template: Annotated[
-        str,
-        Meta(
-            description="Template of the parent ID, in the place of the configured one; agents "
-            "may be named by node or by Pod."
-        ),
-    ] = field(name="parentIDTemplate", default="")
     dns_name_templates: Annotated[
-        tuple[str, ...], Meta(description="Templates of DNS names, in their order.")
+        tuple[str, ...],
+        Meta(description="Templates of DNS names in the X.509-SVID; the first is its common name."),
     ] = ()
     workload_selector_templates: Annotated[
         tuple[str, ...],
-        Meta(description="Templates of further selectors, as type:value; all must match."),
-    ] = ()
-    ttl: Annotated[
-        str, Meta(description="Longest lifetime of X.509-SVIDs, as a Go duration such as 1h30m.")
-    ] = ""
-    jwt_ttl: Annotated[
-        str, Meta(description="Longest lifetime of JWT-SVIDs, as a Go duration such as 5m.")
-    ] = ""
-    federates_with: Annotated[
-        tuple[str, ...],
         Meta(
-            description="Trust domains that the workloads federate with. With * all, or all of a "
-            "pattern such as *.example.org, that the SPIRE server knows."
+            description="Templates of further selectors as type:value, such as "
+            "k8s:container-name:web; the Pod's uid is always one."
         ),
     ] = ()
-    admin: Annotated[bool, Meta(description="Whether workloads may call the SPIRE server.")] = False
+    ttl: Annotated[
+        str,
+        Meta(
+            description="Lifetime of X.509-SVIDs, such as 1h; 0s means the server's default.",
+            extra_json_schema=schemas.DURATION,
+        ),
+    ] = ""
+    jwt_ttl: Annotated[
+        str,
+        Meta(
+            description="Lifetime of JWT-SVIDs, such as 5m; 0s means the server's default.",
+            extra_json_schema=schemas.DURATION,
+        ),
+    ] = ""
+    federates_with: Annotated[
+        tuple[
+            Annotated[str, Meta(extra_json_schema={"pattern": schemas.FEDERATES_WITH_PATTERN})],
+            ...,
+        ],
+        Meta(
+            description="Trust domains whose bundles the workloads receive too; '*' stands for "
+            "any characters in the names of those that the SPIRE server knows."
+        ),
+    ] = ()
+    admin: Annotated[
+        bool, Meta(description="Whether the identity may call SPIRE's administrative API.")
+    ] = False
     downstream: Annotated[
-        bool, Meta(description="Whether the workloads are downstream SPIRE servers.")
+        bool, Meta(description="Whether the identity is that of a downstream SPIRE server.")
     ] = False
     auto_populate_dns_names: Annotated[
-        bool, Meta(description="Whether SVIDs carry the names of the services that name the Pod.")
+        bool,
+        Meta(description="Whether the names of the Services in front of the Pod are added."),
     ] = field(name="autoPopulateDNSNames", default=False)
     fallback: Annotated[
-        bool, Meta(description="Whether it applies only to Pods that no other one selects.")
+        bool,
+        Meta(description="Whether it is only for Pods that no other ClusterSPIFFEID selects."),
     ] = False
-    hint: Annotated[str, Meta(description="Hint for workloads with several identities.")] = ""
-    class_name: Annotated[
-        str, Meta(description="The class of the registrar that is to handle the object.")
+    hint: Annotated[
+        str,
+        Meta(
+            description="Hint by which a workload with several identities tells them apart.",
+            extra_json_schema={"maxLength": 1024},
+        ),
     ] = ""
+    class_name: Annotated[str, Meta(description="Class of registrars that this object is for.")] = (
+        ""
+    )
 
 
 class ClusterSPIFFEIDStats(Wire, frozen=True, kw_only=True):
-    """How many Pods are selected and what became of them."""
+    """How many Pods and entries it comes to. None is not written yet; 0 is."""
 
-    namespaces_selected: Annotated[int, Meta(description="Namespaces that are selected.")] = 0
+    namespaces_selected: Annotated[
+        int | None, Meta(description="Namespaces selected, ignored ones included.")
+    ] = None
     namespaces_ignored: Annotated[
-        int, Meta(description="Of those, how many the configuration ignores.")
-    ] = 0
-    pods_selected: Annotated[int, Meta(description="Pods that are selected.")] = 0
+        int | None, Meta(description="Selected Namespaces that the configuration ignores.")
+    ] = None
+    pods_selected: Annotated[
+        int | None, Meta(description="Pods selected in Namespaces that are not ignored.")
+    ] = None
     pod_entry_render_failures: Annotated[
-        int, Meta(description="Pods whose entry did not render; what they had before stays.")
-    ] = 0
+        int | None, Meta(description="Selected Pods whose entry does not render.")
+    ] = None
     entries_masked: Annotated[
-        int, Meta(description="Entries that an older object asks for too.")
-    ] = 0
-    entries_to_set: Annotated[int, Meta(description="Entries that are asked for.")] = 0
+        int | None, Meta(description="Entries that an older object asks for too, so that it wins.")
+    ] = None
+    entries_to_set: Annotated[
+        int | None, Meta(description="Entries that there should be on the SPIRE server.")
+    ] = None
     entry_failures: Annotated[
-        int, Meta(description="Entries that the SPIRE server does not hold as asked for.")
-    ] = 0
+        int | None, Meta(description="Entries that the SPIRE server does not hold as they should.")
+    ] = None
 
 
 class ClusterSPIFFEIDStatus(Wire, frozen=True, kw_only=True):
-    """What became of the object."""
+    """What became of the object; written by the registrar."""
 
-    stats: Annotated[ClusterSPIFFEIDStats, Meta(description="Numbers.")] = ClusterSPIFFEIDStats()
-    observed_generation: Annotated[int, Meta(description="Generation that this is about.")] = 0
+    stats: ClusterSPIFFEIDStats = ClusterSPIFFEIDStats()
+    observed_generation: Annotated[
+        int,
+        Meta(
+            description="Generation that this status speaks of.",
+            extra_json_schema=schemas.GENERATION,
+        ),
+    ] = 0
     conditions: Annotated[
         tuple[Condition, ...],
         Meta(
-            description="Ready: whether every selected Pod has its entry. FederationPending: "
-            "whether entries wait for the bundle of a trust domain.",
-            extra_json_schema=CONDITIONS,
+            description="Ready: whether every selected Pod has its entry; FederationPending "
+            "while an entry is set without a trust domain whose bundle is missing.",
+            extra_json_schema=schemas.CONDITIONS,
         ),
     ] = ()
 
 
 class ClusterSPIFFEID(KubeObject, frozen=True, kw_only=True):
-    """Gives every Pod that it selects an identity, by templates."""
+    """An identity for every Pod that the selectors match, rendered by templates.
+
+    The registrar keeps one entry on the SPIRE server for each of these Pods.
+    """
 
     metadata: ObjectMeta = ObjectMeta()
-    spec: ClusterSPIFFEIDSpec
+    spec: Annotated[
+        ClusterSPIFFEIDSpec, Meta(extra_json_schema={"required": ["spiffeIDTemplate"]})
+    ] = ClusterSPIFFEIDSpec()
     status: ClusterSPIFFEIDStatus = ClusterSPIFFEIDStatus()

@@ -1,83 +1,132 @@
-"""ClusterStaticEntry: one entry, written out; for workloads outside of the cluster."""
+"""ClusterStaticEntry: one entry of the SPIRE server, for what is no Pod of this cluster.
+
+Decoding is lenient: an object without a spec is reported by its condition,
+with the name of the field that it lacks.
+"""
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, field
 
 from api.meta import Condition, KubeObject, ObjectMeta, Wire
 
-from .clusterspiffeid import CONDITIONS
+from . import schemas
 
 
 class ClusterStaticEntrySpec(Wire, frozen=True, kw_only=True):
-    """The entry."""
+    """The entry as it should be on the SPIRE server."""
 
     spiffe_id: Annotated[
         str,
-        Meta(description="SPIFFE ID; a path alone gets the trust domain in front."),
-    ] = field(name="spiffeID")
+        Meta(
+            description="SPIFFE ID of the workload or of a node alias; the path alone stands for "
+            "one in the SPIRE server's trust domain.",
+            extra_json_schema=schemas.SPIFFE_ID_OR_PATH,
+        ),
+    ] = field(name="spiffeID", default="")
     parent_id: Annotated[
         str,
         Meta(
-            description="SPIFFE ID of the agent or alias above it; a path alone gets the trust "
-            "domain in front."
+            description="SPIFFE ID of the agent or node alias that hands the identity out, or "
+            "that of the SPIRE server for a node alias; the path alone will do.",
+            extra_json_schema=schemas.SPIFFE_ID_OR_PATH,
         ),
-    ] = field(name="parentID")
+    ] = field(name="parentID", default="")
     selectors: Annotated[
-        tuple[str, ...], Meta(description="Selectors, as type:value; all must match.")
-    ]
-    federates_with: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, Meta(extra_json_schema={"pattern": schemas.SELECTOR_PATTERN})], ...],
         Meta(
-            description="Trust domains to federate with. With * all, or all of a pattern such as "
-            "*.example.org, that the SPIRE server knows."
+            description="What the workload or node must look like, as type:value; all must match.",
+            extra_json_schema={"minItems": 1},
+        ),
+    ] = ()
+    federates_with: Annotated[
+        tuple[
+            Annotated[str, Meta(extra_json_schema={"pattern": schemas.FEDERATES_WITH_PATTERN})],
+            ...,
+        ],
+        Meta(
+            description="Trust domains whose bundles the workloads receive too; '*' stands for "
+            "any characters in the names of those that the SPIRE server knows."
         ),
     ] = ()
     x509_svid_ttl: Annotated[
-        str, Meta(description="Lifetime of X.509-SVIDs, as a Go duration such as 1h30m.")
+        str,
+        Meta(
+            description="Lifetime of X.509-SVIDs, such as 1h; 0s means the server's default.",
+            extra_json_schema=schemas.DURATION,
+        ),
     ] = field(name="x509SVIDTTL", default="")
     jwt_svid_ttl: Annotated[
-        str, Meta(description="Lifetime of JWT-SVIDs, as a Go duration such as 5m.")
+        str,
+        Meta(
+            description="Lifetime of JWT-SVIDs, such as 5m; 0s means the server's default.",
+            extra_json_schema=schemas.DURATION,
+        ),
     ] = field(name="jwtSVIDTTL", default="")
-    dns_names: Annotated[tuple[str, ...], Meta(description="DNS names, in their order.")] = ()
-    hint: Annotated[str, Meta(description="Hint for workloads with several identities.")] = ""
-    admin: Annotated[bool, Meta(description="Whether it may call the SPIRE server.")] = False
-    downstream: Annotated[bool, Meta(description="Whether it is a downstream SPIRE server.")] = (
-        False
-    )
-    store_svid: Annotated[
-        bool, Meta(description="Whether agents store the SVID in their secret store.")
-    ] = field(name="storeSVID", default=False)
-    class_name: Annotated[
-        str, Meta(description="The class of the registrar that is to handle the object.")
+    dns_names: Annotated[
+        tuple[Annotated[str, Meta(extra_json_schema={"minLength": 1})], ...],
+        Meta(
+            description="DNS names in the X.509-SVID, in this order; the first is its common name."
+        ),
+    ] = ()
+    hint: Annotated[
+        str,
+        Meta(
+            description="Hint by which a workload with several identities tells them apart.",
+            extra_json_schema={"maxLength": 1024},
+        ),
     ] = ""
-
-
-class ClusterStaticEntryStatus(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=False, gc=False
-):
-    """What became of the object. The three flags are always written out."""
-
-    rendered: Annotated[bool, Meta(description="Whether the spec is right.")] = False
-    masked: Annotated[bool, Meta(description="Whether an older object asks for the same.")] = False
-    set: Annotated[
-        bool, Meta(description="Whether the SPIRE server holds the entry as asked for.")
+    admin: Annotated[
+        bool, Meta(description="Whether the identity may call SPIRE's administrative API.")
     ] = False
-    observed_generation: Annotated[int, Meta(description="Generation that this is about.")] = 0
+    downstream: Annotated[
+        bool, Meta(description="Whether the identity is that of a downstream SPIRE server.")
+    ] = False
+    store_svid: Annotated[
+        bool, Meta(description="Whether agents put the SVID into a secret store.")
+    ] = field(name="storeSVID", default=False)
+    class_name: Annotated[str, Meta(description="Class of registrars that this object is for.")] = (
+        ""
+    )
+
+
+class ClusterStaticEntryStatus(Wire, frozen=True, kw_only=True):
+    """What became of the object; written by the registrar. None is not written yet."""
+
+    rendered: Annotated[bool | None, Meta(description="Whether the spec makes an entry.")] = None
+    masked: Annotated[
+        bool | None,
+        Meta(description="Whether an older object asks for the same entry, so that it wins."),
+    ] = None
+    set: Annotated[
+        bool | None, Meta(description="Whether the SPIRE server holds the entry as the spec says.")
+    ] = None
+    observed_generation: Annotated[
+        int,
+        Meta(
+            description="Generation that this status speaks of.",
+            extra_json_schema=schemas.GENERATION,
+        ),
+    ] = 0
     conditions: Annotated[
         tuple[Condition, ...],
         Meta(
-            description="Ready: whether the SPIRE server holds the entry. Masked: by whom. "
-            "FederationPending: whether it waits for the bundle of a trust domain.",
-            extra_json_schema=CONDITIONS,
+            description="Ready; Masked while an older object counts; FederationPending while the "
+            "entry is set without a trust domain whose bundle is missing.",
+            extra_json_schema=schemas.CONDITIONS,
         ),
     ] = ()
 
 
 class ClusterStaticEntry(KubeObject, frozen=True, kw_only=True):
-    """One entry on the SPIRE server."""
+    """One entry of the SPIRE server, for what is no Pod of this cluster.
+
+    Such as a workload on a machine of its own, or a downstream SPIRE server.
+    """
 
     metadata: ObjectMeta = ObjectMeta()
-    spec: ClusterStaticEntrySpec
+    spec: Annotated[
+        ClusterStaticEntrySpec,
+        Meta(extra_json_schema={"required": ["spiffeID", "parentID", "selectors"]}),
+    ] = ClusterStaticEntrySpec()
     status: ClusterStaticEntryStatus = ClusterStaticEntryStatus()
