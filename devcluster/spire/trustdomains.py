@@ -138,7 +138,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         if name == self._state.trust_domain:
             raise Refusal("it would be for the server's own trust domain")
         if name in self._state.relationships:
-            raise Refusal("it exists already", grpc.StatusCode.ALREADY_EXISTS)
+            raise Refusal("UNIQUE constraint failed", grpc.StatusCode.INTERNAL)
         stored = types_pb2.FederationRelationship()
         stored.CopyFrom(given)
         stored.trust_domain = name
@@ -148,8 +148,12 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         self, given: types_pb2.FederationRelationship, written: frozenset[str]
     ) -> types_pb2.FederationRelationship:
         validation.relationship(given, written)
+        before = self._state.relationships.get(validation.trust_domain(given.trust_domain))
+        if before is None:
+            # Not a NOT_FOUND: servers give one code to whatever their store refuses.
+            raise Refusal("record not found", grpc.StatusCode.INTERNAL)
         stored = types_pb2.FederationRelationship()
-        stored.CopyFrom(self._find(given.trust_domain))
+        stored.CopyFrom(before)
         if "bundle_endpoint_url" in written:
             stored.bundle_endpoint_url = given.bundle_endpoint_url
         if "bundle_endpoint_profile" in written:

@@ -12,7 +12,7 @@ from registrar.identity.bundle import Bundle
 from registrar.identity.relationship import Relationship
 from registrar.identity.spiffeid import SCHEME
 from registrar.spire.calls import TIMEOUT_SECONDS, Caller, CallObserver, Channels, Unobserved
-from registrar.spire.errors import Internal, error_of
+from registrar.spire.errors import AlreadyExists, Internal, NotFound, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,13 @@ class FederationClient:
             response = await _stub(channel).BatchCreateFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
             )
-        _check([result.status for result in response.results])
+        try:
+            _check([result.status for result in response.results])
+        except Internal as error:
+            # Servers give this code to whatever their store refuses.
+            if await self._holds(relationship.trust_domain):
+                raise AlreadyExists(error.message, code=error.code) from error
+            raise
 
     async def update(self, relationship: Relationship) -> None:
         """Change where it points, and its bundle if it has one. Raises NotFound."""
@@ -83,7 +89,12 @@ class FederationClient:
             response = await _stub(channel).BatchUpdateFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
             )
-        _check([result.status for result in response.results])
+        try:
+            _check([result.status for result in response.results])
+        except Internal as error:
+            if not await self._holds(relationship.trust_domain):
+                raise NotFound(error.message, code=error.code) from error
+            raise
 
     async def delete(self, trust_domain: str) -> None:
         """Delete it; the bundle stays. Raises NotFound."""
@@ -101,6 +112,20 @@ class FederationClient:
         request = trustdomain_pb2.RefreshBundleRequest(trust_domain=trust_domain)
         async with self._caller.call("refresh-bundle") as channel:
             await _stub(channel).RefreshBundle(request, timeout=self._caller.timeout_seconds)
+
+    async def _holds(self, trust_domain: str) -> bool:
+        """Whether the server has a relationship with a trust domain."""
+        request = trustdomain_pb2.GetFederationRelationshipRequest(
+            trust_domain=trust_domain, output_mask=types_pb2.FederationRelationshipMask()
+        )
+        try:
+            async with self._caller.call("get-relationship") as channel:
+                await _stub(channel).GetFederationRelationship(
+                    request, timeout=self._caller.timeout_seconds
+                )
+        except NotFound:
+            return False
+        return True
 
 
 def relationship_from_proto(message: types_pb2.FederationRelationship) -> Relationship:

@@ -122,6 +122,14 @@ async def test_what_the_server_refuses_is_an_error_of_that_kind(
         await federation.create(SPIFFE)
 
 
+async def test_a_failure_of_the_store_is_not_taken_for_something_else(
+    server: SpireServer, federation: FederationClient
+) -> None:
+    server.faults.fail("GetFederationRelationship", code=grpc.StatusCode.INTERNAL)
+    with pytest.raises(Internal):
+        await federation.update(WEB)
+
+
 async def test_a_call_that_fails_as_a_whole_is_an_error(
     server: SpireServer, federation: FederationClient, bundles: BundleClient
 ) -> None:
