@@ -12,6 +12,7 @@ from devcluster.spire.server import SpireServer
 from registrar.identity.entry import Attributes, Entry
 from registrar.settings.model import UnixAddress
 from registrar.spire.connection import Connection, open_connection
+from registrar.spire.droppedfields import DroppedFields
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import (
     AlreadyExists,
@@ -22,6 +23,7 @@ from registrar.spire.errors import (
     Unavailable,
 )
 from registrar.spire.mirror import EntryMirror
+from registrar.spire.waiting import until_done
 from registrar.spire.writer import EntryWriter
 from tests.support.entries import foreign, is_ours, make_entry
 from tests.support.waiting import until
@@ -245,6 +247,27 @@ async def test_fields_that_a_server_drops_are_learnt(tmp_path: Path) -> None:
             assert writer.dropped_fields == {"jwt_svid_ttl"}
             await writer.update(make_entry("plain", Attributes(hint="h")), HINT)
             assert writer.dropped_fields == dropped
+
+
+async def test_fields_that_an_upgraded_server_keeps_are_dropped_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "old.sock"
+    dropped = DroppedFields()
+    async with (
+        SpireServer.serve(socket_path=path, dropped_fields=HINT) as server,
+        open_connection(UnixAddress(path), trust_domain="example.org") as connection,
+    ):
+        client = EntryClient(connection)
+        writer = EntryWriter(client, EntryMirror(client, is_ours=is_ours), dropped=dropped)
+        async with writer.running():
+            await writer.create(make_entry("web", Attributes(hint="h")))
+            assert writer.dropped_fields == dropped.fields == HINT
+            await server.stop()
+            server.dropped_fields = frozenset()
+            await server.start()
+            await until_done(
+                lambda: writer.create(make_entry("api", Attributes(hint="h"))), what="the server"
+            )
+            assert writer.dropped_fields == frozenset()
 
 
 async def test_a_server_that_keeps_every_field_drops_none(writer: EntryWriter) -> None:
