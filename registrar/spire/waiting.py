@@ -41,9 +41,13 @@ async def until_done(
                 extra=kv(what=what, why=error.message, attempt=state.attempt_number),
             )
 
+    async def once() -> T:
+        # AsyncRetrying awaits nothing but coroutine functions: not what a lambda gives.
+        return await attempt()
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(SpireError),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_SECONDS),
         before_sleep=failed,
     )
-    return await retrying(attempt)
+    return await retrying(once)

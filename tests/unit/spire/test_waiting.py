@@ -58,3 +58,9 @@ async def test_the_first_failure_is_logged_then_rarely(caplog: pytest.LogCapture
 async def test_what_is_not_spires_fault_is_not_waited_out() -> None:
     with pytest.raises(ZeroDivisionError):
         await until_done(Server(1, ZeroDivisionError()).ask, what="a test")
+
+
+async def test_whatever_gives_something_to_wait_for_is_waited_for() -> None:
+    server = Server(3, Unavailable("away"))
+    assert await until_done(lambda: server.ask(), what="a test") == "answer"  # noqa: PLW0108 - it is about the lambda
+    assert len(server.times) == 4
