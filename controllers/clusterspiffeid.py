@@ -19,6 +19,7 @@ from controllers.ports import Events, Kubernetes, Mirror, reference
 from controllers.sources import Claims
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
+from registrar.claims.federation import FEDERATION_PENDING, began_waiting
 from registrar.claims.outcome import LATE, PENDING
 from registrar.claims.status import READY, masking, status_of
 from registrar.errors import InvalidField
@@ -169,6 +170,7 @@ class StatusReconciler:
 
     def _report(self, obj: ClusterSpiffeId, status: ClusterSpiffeIdStatus) -> None:
         """Say in an Event what changed: a failure always, a success for what people wrote."""
+        self._report_waiting(obj, status)
         before = find_condition(obj.status.conditions, READY)
         after = find_condition(status.conditions, READY)
         if after is None or (
@@ -186,3 +188,14 @@ class StatusReconciler:
             reason=after.reason,
             message=after.message,
         )
+
+    def _report_waiting(self, obj: ClusterSpiffeId, status: ClusterSpiffeIdStatus) -> None:
+        """Say in an Event which trust domains the entry is still without."""
+        message = began_waiting(obj.status.conditions, status.conditions)
+        if message:
+            self._events.emit(
+                reference(CLUSTER_SPIFFE_ID, obj),
+                type="Warning",
+                reason=FEDERATION_PENDING,
+                message=message,
+            )

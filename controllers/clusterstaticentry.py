@@ -13,6 +13,7 @@ from controllers.ports import Events, Kubernetes, Mirror, reference
 from controllers.sources import Claims
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterstaticentry import READY, claim_of, source_of, status_of
+from registrar.claims.federation import FEDERATION_PENDING, began_waiting
 from registrar.claims.outcome import LATE
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
@@ -139,6 +140,7 @@ class StaticEntryStatusReconciler:
 
     def _report(self, obj: ClusterStaticEntry, status: ClusterStaticEntryStatus) -> None:
         """Say in an Event what changed."""
+        self._report_waiting(obj, status)
         before = find_condition(obj.status.conditions, READY)
         after = find_condition(status.conditions, READY)
         if after is None or after.reason == LATE.reason:
@@ -155,3 +157,14 @@ class StaticEntryStatusReconciler:
             reason=after.reason,
             message=after.message,
         )
+
+    def _report_waiting(self, obj: ClusterStaticEntry, status: ClusterStaticEntryStatus) -> None:
+        """Say in an Event which trust domains the entry is still without."""
+        message = began_waiting(obj.status.conditions, status.conditions)
+        if message:
+            self._events.emit(
+                reference(CLUSTER_STATIC_ENTRY, obj),
+                type="Warning",
+                reason=FEDERATION_PENDING,
+                message=message,
+            )

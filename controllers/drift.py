@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from controllers.book import Book
+from registrar.claims.ownership import is_join_token
 from registrar.identity.entry import EntryKey
 from registrar.spire.errors import SpireError
 from registrar.spire.mirror import EntryMirror
@@ -72,7 +73,7 @@ class DriftCheck:
             if entry.key in seen:
                 doubled.add(entry.key)
             seen.add(entry.key)
-            if entry.key not in self._book.index:
+            if entry.key not in self._book.index and not is_join_token(entry.key):
                 self._book.wake.release(entry.key)
                 found += 1
         for key in doubled:

@@ -12,6 +12,7 @@ from controllers.pace import Pace
 from controllers.ports import Events, Kubernetes, reference
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Problem
+from registrar.claims.federation import FEDERATION_PENDING, began_waiting
 from registrar.claims.podtemplate import PodTemplate, compile_template, source_of
 from registrar.claims.templatestatus import READY, Namespaces, status_of
 from registrar.errors import InvalidField
@@ -146,6 +147,14 @@ class TemplateStatusReconciler:
         )
         self._pace.note(name)
         self._objects.assume(stored)
+        waiting = began_waiting(obj.status.conditions, wanted.conditions)
+        if waiting:
+            self._events.emit(
+                reference(CLUSTER_SPIFFEID, obj),
+                type="Warning",
+                reason=FEDERATION_PENDING,
+                message=waiting,
+            )
         before = find_condition(obj.status.conditions, READY)
         after = find_condition(wanted.conditions, READY)
         if after is not None and (

@@ -15,7 +15,7 @@ from manager.mode import Mode
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from manager.wiring import World
-from registrar.claims.ownership import check_prefix, default_prefix, is_ours
+from registrar.claims.ownership import Ownership, check_prefix, default_prefix
 from registrar.errors import InvalidField
 from registrar.kube.backoff import Backoff
 from registrar.kube.client import KubeClient
@@ -104,7 +104,7 @@ class Process:
         """One term: wait for both sides, then run the controllers until cancelled."""
         await self._mode.caches.synced()
         prefix = self._settings.entry_id_prefix or await self._prefix(kube)
-        async with spire.term(lambda id_: is_ours(prefix, id_)) as side:
+        async with spire.term(self._ownership(prefix)) as side:
             world = World(
                 settings=self._settings,
                 spire_entries=self._mode.spire_entries,
@@ -123,6 +123,14 @@ class Process:
                 await self._term.run()
             finally:
                 self._term = None
+
+    def _ownership(self, prefix: str) -> Ownership:
+        """Which entries are ours; a configured prefix was the controller manager's before."""
+        config = self._settings.controller_manager
+        if config is None:
+            return Ownership(prefix)
+        is_configured = self._settings.entry_id_prefix is not None
+        return Ownership(prefix, is_configured, config.entry_id_prefix_cleanup)
 
     async def _prefix(self, kube: KubeClient) -> str:
         """The default prefix; the uid of kube-system stands for the cluster."""

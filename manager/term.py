@@ -66,6 +66,7 @@ class Term:
         self._sources.listen()
         self._world.spire_entries.listener = self._spire_entry_changed
         self._world.trust_domains.on_change = self._trust_domains_changed
+        self._world.trust_domains.is_awaited = self.book.unfederated.any
         try:
             async with asyncio.TaskGroup() as tasks:
                 for run in (*self._core.runs(), *self._sources.runs()):

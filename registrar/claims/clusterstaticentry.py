@@ -7,13 +7,12 @@ from api.meta import Condition, set_condition
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry, ClusterStaticEntryStatus
 from registrar.claims import validation
 from registrar.claims.claim import Claim, Origin, Problem, Source
-from registrar.claims.federation import PENDING, pending_condition
+from registrar.claims.federation import FEDERATION_PENDING, pending_condition
 from registrar.claims.outcome import Outcome, State
-from registrar.claims.rendering import full_id
 from registrar.errors import InvalidField
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import parse_selector
-from registrar.identity.spiffeid import check_spiffe_id, check_workload_id
+from registrar.identity.spiffeid import check_spiffe_id, check_workload_id, full_id
 
 KIND = "ClusterStaticEntry"
 READY = "Ready"
@@ -104,7 +103,7 @@ def status_of(
         wanted.append(Condition(type=MASKED, status="True", reason="OlderClaim", message=words))
     old = {condition.type: condition for condition in obj.status.conditions}
     conditions: tuple[Condition, ...] = tuple(
-        c for c in obj.status.conditions if c.type not in {READY, MASKED, PENDING}
+        c for c in obj.status.conditions if c.type not in {READY, MASKED, FEDERATION_PENDING}
     )
     for condition in wanted:
         new = Condition(

@@ -13,7 +13,7 @@ from functools import lru_cache
 from api.meta import Condition
 from registrar.identity.entry import EntryKey
 
-PENDING = "FederationPending"
+FEDERATION_PENDING = "FederationPending"
 """Type of the condition, and reason of the Event."""
 
 
@@ -74,13 +74,20 @@ def pending_condition(domains: Collection[str], now: str) -> tuple[Condition, ..
         return ()
     return (
         Condition(
-            type=PENDING,
+            type=FEDERATION_PENDING,
             status="True",
             reason="BundleMissing",
             message=pending_message(domains),
             last_transition_time=now,
         ),
     )
+
+
+def began_waiting(before: Iterable[Condition], after: Iterable[Condition]) -> str:
+    """What an Event says when an entry begins to wait, or for other domains; else empty."""
+    old = next((c.message for c in before if c.type == FEDERATION_PENDING), "")
+    new = next((c.message for c in after if c.type == FEDERATION_PENDING), "")
+    return "" if new == old else new
 
 
 class Federating:

@@ -40,6 +40,10 @@ class Marks:
         """Whether the key is marked."""
         return key in self._subjects
 
+    def any(self) -> bool:
+        """Whether any key is marked."""
+        return bool(self._subjects)
+
     def of(self, subject: Source) -> frozenset[EntryKey] | set[EntryKey]:
         """The marked keys of one object; not to be changed."""
         return self._keys.get(subject, _NONE)

@@ -5,15 +5,19 @@ our SpireEntries records its ID. Nothing else is ever changed or deleted.
 """
 
 import re
+from dataclasses import dataclass
 
 from registrar.claims.naming import MAX_NAME_LENGTH
 from registrar.errors import InvalidField
+from registrar.identity.entry import EntryKey
 
 _ENTRY_ID_LENGTH = 255
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
 _ANY = re.compile(r"[A-Za-z0-9._-]+?\.([a-z0-9-]+\.)?[a-z2-7]{26}")
 _NAME = re.compile(r"([a-z0-9-]+\.)?[a-z2-7]{26}")
 """The shape of a SpireEntry's name: with it, the prefix ``a`` does not own ``a.b.<name>``."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def default_prefix(cluster: str, kube_system_uid: str, class_name: str) -> str:
@@ -54,6 +58,40 @@ def is_ours(prefix: str, id_: str) -> bool:
     if not id_.startswith(prefix + "."):
         return False
     return bool(_NAME.fullmatch(id_, len(prefix) + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Which entry IDs are ours, by our prefix and what a migration hands over to us.
+
+    ``with_uuids``: under our prefix the controller manager made entries
+    before us, named by a UUID. ``cleanup``: another prefix whose entries go
+    unless somebody claims them; the empty text means IDs without a prefix.
+    """
+
+    prefix: str
+    with_uuids: bool = False
+    cleanup: str | None = None
+
+    def __call__(self, id_: str) -> bool:
+        """Whether the entry is ours to change."""
+        if is_ours(self.prefix, id_):
+            return True
+        if self.with_uuids and id_.startswith(self.prefix + "."):
+            return bool(_UUID.fullmatch(id_, len(self.prefix) + 1))
+        if self.cleanup is None:
+            return False
+        if not self.cleanup:
+            return "." not in id_
+        return id_.startswith(self.cleanup + ".") and not is_a_registrars(id_)
+
+
+def is_join_token(key: EntryKey) -> bool:
+    """Whether the entry gives an alias to an agent that joins by token: SPIRE's own business."""
+    return any(
+        selector.type == "spiffe_id" and "/spire/agent/join_token/" in selector.value
+        for selector in key.selectors
+    )
 
 
 def name_in(prefix: str, id_: str) -> str:

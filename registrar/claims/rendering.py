@@ -16,7 +16,7 @@ from registrar.gotemplate.template import Template
 from registrar.gotemplate.values import Value
 from registrar.identity.entry import EntryKey
 from registrar.identity.selectors import Selector, parse_selector
-from registrar.identity.spiffeid import SCHEME, check_path, check_spiffe_id, check_workload_id
+from registrar.identity.spiffeid import check_spiffe_id, check_workload_id, full_id
 
 FEDERATES_WITH_ANNOTATION = "spiffe.io/federatesWith"
 """On a Pod: trust domains to federate with, besides those of the template, by commas."""
@@ -106,13 +106,6 @@ def render(template: PodTemplate, pod: PodView, surroundings: Surroundings) -> C
         template=template.source,
         source_uid=pod.uid,
     )
-
-
-def full_id(text: str, trust_domain: str, *, path: str) -> str:
-    """A SPIFFE ID that may be given by its path alone, such as ``/ns/x``."""
-    if not text.startswith("/"):
-        return text
-    return f"{SCHEME}{trust_domain}{check_path(text, path=path)}"
 
 
 def _dns_names(template: PodTemplate, pod: PodView, surroundings: Surroundings) -> Iterable[str]:

@@ -1,8 +1,11 @@
 """The status of a ClusterSpiffeId: what became of it, in words."""
 
+import msgspec
+
 from api.meta import Condition, set_condition
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId, ClusterSpiffeIdStatus
 from registrar.claims.claim import Claim, Problem
+from registrar.claims.federation import FEDERATION_PENDING, pending_condition
 from registrar.claims.outcome import Outcome, State
 from registrar.identity.entry import differing
 
@@ -53,7 +56,9 @@ def status_of(
     """
     generation = obj.metadata.generation
     ready = _ready(outcome, problem)
-    conditions = tuple(c for c in obj.status.conditions if c.type in {READY, MASKED})
+    conditions = tuple(
+        c for c in obj.status.conditions if c.type in {READY, MASKED, FEDERATION_PENDING}
+    )
     wanted = [
         Condition(
             type=READY,
@@ -77,6 +82,13 @@ def status_of(
         )
     else:
         conditions = tuple(c for c in conditions if c.type != MASKED)
+    if outcome.pending:
+        wanted += [
+            msgspec.structs.replace(condition, observed_generation=generation)
+            for condition in pending_condition(outcome.pending, now)
+        ]
+    else:
+        conditions = tuple(c for c in conditions if c.type != FEDERATION_PENDING)
     for condition in wanted:
         conditions = set_condition(conditions, condition)
     return ClusterSpiffeIdStatus(

@@ -10,7 +10,7 @@ from api.spire.v1alpha1.clusterspiffeid import (
     ClusterSPIFFEIDStatus,
 )
 from registrar.claims.claim import Problem
-from registrar.claims.federation import PENDING, pending_condition
+from registrar.claims.federation import FEDERATION_PENDING, pending_condition
 from registrar.claims.outcome import Outcome
 from registrar.claims.tally import Part, Tally
 from registrar.identity.entry import EntryKey
@@ -64,7 +64,9 @@ def status_of(
         ),
         *pending_condition(sorted(pending), now),
     )
-    conditions = tuple(c for c in obj.status.conditions if c.type not in {READY, PENDING})
+    conditions = tuple(
+        c for c in obj.status.conditions if c.type not in {READY, FEDERATION_PENDING}
+    )
     old = {c.type: c for c in obj.status.conditions}
     for condition in wanted:
         before = (old[condition.type],) if condition.type in old else ()

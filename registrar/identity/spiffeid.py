@@ -87,6 +87,13 @@ def check_workload_id(value: str, *, path: str, trust_domain: str) -> str:
     return value
 
 
+def full_id(text: str, trust_domain: str, *, path: str) -> str:
+    """A SPIFFE ID that may be given by its path alone, such as ``/ns/x``."""
+    if not text.startswith("/"):
+        return text
+    return f"{SCHEME}{trust_domain}{check_path(text, path=path)}"
+
+
 def path_of(spiffe_id: str) -> str:
     """The path of a valid SPIFFE ID, with its leading slash."""
     return "/" + spiffe_id.removeprefix(SCHEME).partition("/")[2]

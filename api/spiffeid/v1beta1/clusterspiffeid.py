@@ -22,7 +22,7 @@ POD_NAME_ANNOTATION = "spiffeid.spiffe.io/pod-name"
 """On a ClusterSpiffeId made by the pod controller: the name of its Pod."""
 
 SPIFFE_ID_PATTERN = r"^spiffe://[a-z0-9._-]{1,255}(/[a-zA-Z0-9._-]+)+$"
-TRUST_DOMAIN_PATTERN = r"^(spiffe://)?[a-z0-9._-]{1,255}$"
+TRUST_DOMAIN_PATTERN = r"^(spiffe://)?[a-z0-9._*-]{1,255}$"
 DNS_NAME_PATTERN = (
     r"^(\*\.)?[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?"
     r"(\.[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?)*$"
