@@ -5,6 +5,7 @@ apply the same documents.
 """
 
 import inspect
+from copy import deepcopy
 from dataclasses import dataclass
 
 import msgspec
@@ -14,15 +15,24 @@ from msgspec.inspect import (
     Field,
     IntType,
     Metadata,
+    NoneType,
     StrType,
     StructType,
     Type,
+    UnionType,
     VarTupleType,
     type_info,
 )
 
 from .codec import JSONObject, JSONValue
-from .kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY, Kind
+from .kinds import (
+    CLUSTER_FEDERATED_TRUST_DOMAIN,
+    CLUSTER_SPIFFE_ID,
+    CLUSTER_SPIFFEID,
+    CLUSTER_STATIC_ENTRY,
+    SPIRE_ENTRY,
+    Kind,
+)
 from .meta import KubeObject
 
 
@@ -43,8 +53,8 @@ class CustomKind:
 
     kind: Kind[KubeObject]
     singular: str
-    short_names: tuple[str, ...]
     columns: tuple[Column, ...]
+    short_names: tuple[str, ...] = ()
 
 
 _READY = Column(
@@ -88,6 +98,54 @@ CUSTOM_KINDS: tuple[CustomKind, ...] = (
             _AGE,
         ),
     ),
+    # The names of these three are the original's, which has no short ones.
+    CustomKind(
+        CLUSTER_SPIFFEID,
+        singular="clusterspiffeid",
+        columns=(
+            Column("Pods", ".status.stats.podsSelected", type="integer"),
+            Column("Entries", ".status.stats.entriesToSet", type="integer"),
+            _READY,
+            _REASON,
+            Column("Masked", ".status.stats.entriesMasked", type="integer", priority=1),
+            Column("Template", ".spec.spiffeIDTemplate", priority=1),
+            _MESSAGE,
+            _AGE,
+        ),
+    ),
+    CustomKind(
+        CLUSTER_STATIC_ENTRY,
+        singular="clusterstaticentry",
+        columns=(
+            Column("SPIFFE ID", ".spec.spiffeID", description="The identity"),
+            Column("Set", ".status.set", type="boolean", description="Whether SPIRE holds it"),
+            _READY,
+            _REASON,
+            Column("Masked", ".status.masked", type="boolean", priority=1),
+            Column("Parent ID", ".spec.parentID", priority=1),
+            Column("Selectors", ".spec.selectors", priority=1),
+            _MESSAGE,
+            _AGE,
+        ),
+    ),
+    CustomKind(
+        CLUSTER_FEDERATED_TRUST_DOMAIN,
+        singular="clusterfederatedtrustdomain",
+        columns=(
+            Column("Trust Domain", ".spec.trustDomain"),
+            Column("Endpoint URL", ".spec.bundleEndpointURL"),
+            _READY,
+            _REASON,
+            Column(
+                "Bundle",
+                '.status.conditions[?(@.type=="BundleAvailable")].status',
+                description="Whether SPIRE holds the bundle",
+            ),
+            Column("Owned", ".status.owned", type="boolean", priority=1),
+            _MESSAGE,
+            _AGE,
+        ),
+    ),
 )
 
 
@@ -103,6 +161,15 @@ def crd(custom: CustomKind) -> JSONObject:
     }
     if kind.has_status_subresource:
         version["subresources"] = {"status": {}}
+    names: JSONObject = {
+        "kind": kind.kind,
+        "listKind": f"{kind.kind}List",
+        "plural": kind.plural,
+        "singular": custom.singular,
+    }
+    if custom.short_names:
+        names["shortNames"] = list(custom.short_names)
+    names["categories"] = ["spiffe"]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -110,14 +177,7 @@ def crd(custom: CustomKind) -> JSONObject:
         "spec": {
             "group": kind.group,
             "scope": "Namespaced" if kind.namespaced else "Cluster",
-            "names": {
-                "kind": kind.kind,
-                "listKind": f"{kind.kind}List",
-                "plural": kind.plural,
-                "singular": custom.singular,
-                "shortNames": list(custom.short_names),
-                "categories": ["spiffe"],
-            },
+            "names": names,
             "versions": [version],
         },
     }
@@ -148,13 +208,15 @@ def _root_schema(kind: Kind[KubeObject]) -> JSONObject:
     }
     own = [f for f in info.fields if f.name not in {"api_version", "kind", "metadata"}]
     properties |= {f.encode_name: _schema(f.type) for f in own}
-    required: list[JSONValue] = [f.encode_name for f in own if f.required]
-    return {
+    schema: JSONObject = {
         "type": "object",
         "description": _description(kind.type),
         "properties": properties,
-        "required": required,
     }
+    required: list[JSONValue] = [f.encode_name for f in own if f.required]
+    if required:
+        schema["required"] = required
+    return schema
 
 
 def _schema(info: Type) -> JSONObject:
@@ -169,7 +231,8 @@ def _schema(info: Type) -> JSONObject:
     schema = _plain_schema(info)
     if description:
         schema["description"] = description
-    return {**schema, **extra}
+    # Types share these; in a document shared parts would become YAML aliases.
+    return {**schema, **deepcopy(extra)}
 
 
 def _plain_schema(info: Type) -> JSONObject:
@@ -186,6 +249,9 @@ def _plain_schema(info: Type) -> JSONObject:
             return {"type": "array", "items": _schema(info.item_type)}
         case StructType():
             return _struct_schema(info.cls, info.fields)
+        case UnionType(types=(inner, NoneType())):
+            # None is how the type says "absent"; null itself stays refused.
+            return _schema(inner)
         case _:
             raise TypeError(f"no schema for {info}")
 

@@ -7,26 +7,35 @@ everything, as spire-controller-manager has it, and so does an empty one.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, field
 
 from .errors import InvalidField
 from .meta import Wire
 
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_NAME_SYNTAX = "[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_NAME = re.compile(_NAME_SYNTAX)
 _DNS_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _PREFIX = re.compile(rf"{_DNS_LABEL}(\.{_DNS_LABEL})*")
 _MAX_PREFIX = 253
 _NAME_REMEDY = (
     "use at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
 )
+_KEY_PATTERN = f"^([a-z0-9.-]+/)?{_NAME_SYNTAX}$"
+_Value: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": f"^({_NAME_SYNTAX})?$"})]
 
 
 class LabelSelectorRequirement(Wire, frozen=True, kw_only=True):
     """What one label must be like."""
 
-    key: Annotated[str, Meta(description="Key of the label.")] = ""
+    key: Annotated[
+        str,
+        Meta(
+            description="Key of the label.",
+            extra_json_schema={"maxLength": 317, "pattern": _KEY_PATTERN},
+        ),
+    ] = ""
     operator: Annotated[
         str,
         Meta(
@@ -35,7 +44,7 @@ class LabelSelectorRequirement(Wire, frozen=True, kw_only=True):
         ),
     ] = ""
     values: Annotated[
-        tuple[str, ...],
+        tuple[_Value, ...],
         Meta(
             description="Values for In and NotIn, at least one; none for the others.",
             extra_json_schema={"x-kubernetes-list-type": "atomic"},
@@ -54,7 +63,7 @@ class LabelSelector(Wire, frozen=True, kw_only=True):
     """Which labels an object must carry; everything given must hold (AND)."""
 
     match_labels: Annotated[
-        dict[str, str], Meta(description="Labels that must be there with exactly this value.")
+        dict[str, _Value], Meta(description="Labels that must be there with exactly this value.")
     ] = field(default_factory=dict)
     match_expressions: Annotated[
         tuple[

@@ -1,7 +1,8 @@
 """ClusterSPIFFEID: an identity for every Pod that its selectors match, rendered by templates.
 
-Decoding is lenient, and so are defaults: an object without a spec is reported
-by its condition, with the name of the field that it lacks.
+Decoding is lenient: an object without a spec is reported by its condition,
+with the name of the field that it lacks. A number of the status that is None
+was never written; 0 is written as 0, as the original does.
 """
 
 from typing import Annotated
@@ -117,7 +118,7 @@ class ClusterSPIFFEIDSpec(Wire, frozen=True, kw_only=True):
 
 
 class ClusterSPIFFEIDStats(Wire, frozen=True, kw_only=True):
-    """How many Pods and entries it comes to. None is not written yet; 0 is."""
+    """How many Pods and entries it comes to."""
 
     namespaces_selected: Annotated[
         int | None, Meta(description="Namespaces selected, ignored ones included.")

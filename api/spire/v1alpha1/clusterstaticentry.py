@@ -1,7 +1,8 @@
 """ClusterStaticEntry: one entry of the SPIRE server, for what is no Pod of this cluster.
 
 Decoding is lenient: an object without a spec is reported by its condition,
-with the name of the field that it lacks.
+with the name of the field that it lacks. A flag of the status that is None was
+never written; false is written as false, as the original does.
 """
 
 from typing import Annotated
@@ -91,7 +92,7 @@ class ClusterStaticEntrySpec(Wire, frozen=True, kw_only=True):
 
 
 class ClusterStaticEntryStatus(Wire, frozen=True, kw_only=True):
-    """What became of the object; written by the registrar. None is not written yet."""
+    """What became of the object; written by the registrar."""
 
     rendered: Annotated[bool | None, Meta(description="Whether the spec makes an entry.")] = None
     masked: Annotated[
