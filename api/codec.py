@@ -30,6 +30,17 @@ def decode(data: bytes, as_type: type[T]) -> T:
         raise DecodeError(str(error)) from error
 
 
+def decode_object(data: bytes) -> JSONObject:
+    """Decode a JSON object as it is. Raises DecodeError for anything else."""
+    try:
+        document = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise DecodeError(str(error)) from error
+    if not isinstance(document, dict):
+        raise DecodeError("not an object")
+    return document
+
+
 def encode(value: object) -> bytes:
     """Encode a typed object or a JSON value as JSON; fields at their default are left out."""
     return msgspec.json.encode(value)

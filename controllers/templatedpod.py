@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
-from api.codec import JSONObject, JSONValue, to_json
+from api.codec import JSONObject, JSONValue, decode_object, to_json
 from api.meta import ObjectKey
 from api.whole import WholeNode, WholePod
 from controllers.book import Book
@@ -160,7 +160,7 @@ class TemplatedPodReconciler:
         )
 
     def _specification(self, spec: msgspec.Raw) -> JSONObject:
-        return msgspec.json.decode(self._cluster.unpacked(bytes(spec)), type=dict[str, JSONValue])
+        return decode_object(self._cluster.unpacked(bytes(spec)))
 
     @staticmethod
     def _first_of_each(claims: list[Claim], parts: dict[str, Part]) -> list[Claim]:
