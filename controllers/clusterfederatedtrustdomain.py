@@ -110,11 +110,12 @@ class FederationReconciler:
         await self._write_status(winner, None, is_owned=name in self._owned)
         return Done()
 
-    @staticmethod
-    async def _answered(call: Awaitable[None]) -> None:
+    async def _answered(self, call: Awaitable[None]) -> None:
         try:
             await call
         except SpireError as error:
+            # What we knew may be what is wrong.
+            self.drifted()
             raise Retry(error.reason, error.message) from error
 
     async def _set(self, name: str, wanted: Wanted) -> None:

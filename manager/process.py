@@ -115,6 +115,7 @@ class Process:
                 trust_domains=side.trust_domains,
                 federation=side.federation,
                 bundles=side.bundles,
+                dropped=side.dropped,
                 metrics=self._metrics,
             )
             self._term = Term(world, self._mode, prefix=prefix)

@@ -11,6 +11,7 @@ from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.spire.bundles import BundleClient
 from registrar.spire.connection import open_connection
+from registrar.spire.droppedfields import DroppedFields
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import SpireError
 from registrar.spire.federation import FederationClient
@@ -35,6 +36,7 @@ class TermSide:
     trust_domains: KnownDomains
     federation: FederationClient
     bundles: BundleClient
+    dropped: DroppedFields
 
 
 class SpireSide:
@@ -50,6 +52,7 @@ class SpireSide:
         self._problem: str | None = "not reached yet"
         self.bundles: BundleClient | None = None
         self.federation: FederationClient | None = None
+        self.dropped = DroppedFields()
 
     def problem(self) -> str | None:
         """None while the server answers, else why not."""
@@ -83,6 +86,8 @@ class SpireSide:
             else:
                 if self._problem is not None:
                     log.info("the SPIRE server answers")
+                    # Another version may have come back.
+                    self.dropped.forget()
                 self._problem = None
             await asyncio.sleep(_PROBE_SECONDS if self._problem is None else 0.5)
 
@@ -93,7 +98,13 @@ class SpireSide:
         # What was adopted is found anew by the claim on it, never believed of a record.
         mirror = EntryMirror(client, is_ours=is_ours)
         await until_done(mirror.load, what="reading its entries")
-        writer = EntryWriter(client, mirror, gate=self._is_leading, observer=self._metrics.spire)
+        writer = EntryWriter(
+            client,
+            mirror,
+            gate=self._is_leading,
+            observer=self._metrics.spire,
+            dropped=self.dropped,
+        )
         bundles, federation = self.bundles, self.federation
         if bundles is None or federation is None:
             raise RuntimeError("not connected")
@@ -102,7 +113,7 @@ class SpireSide:
         await until_done(known.refresh, what="listing the bundles that it holds")
         async with writer.running(), background() as tasks:
             tasks.create_task(known.run(), name="known-trust-domains")
-            yield TermSide(mirror, writer, known, federation, bundles)
+            yield TermSide(mirror, writer, known, federation, bundles, self.dropped)
 
     def _connected_client(self) -> EntryClient:
         if self._client is None:

@@ -17,6 +17,7 @@ from manager.wiring import World, wire_core
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import State
 from registrar.claims.record import key_of
+from registrar.identity.entry import Attributes, differing
 from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
@@ -66,6 +67,7 @@ class Term:
         self._sources.listen()
         self._world.spire_entries.listener = self._spire_entry_changed
         self._world.trust_domains.on_change = self._trust_domains_changed
+        self._world.dropped.on_change = self._dropped_fields_changed
         self._world.trust_domains.is_awaited = self.book.unfederated.any
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -108,6 +110,20 @@ class Term:
     def _trust_domains_changed(self, added: Iterable[str], removed: Iterable[str]) -> None:
         for key in self.book.federating.touched({*added, *removed}):
             self.book.wake.entry(key)
+
+    def _dropped_fields_changed(self, added: frozenset[str], removed: frozenset[str]) -> None:
+        if added:
+            log.warning(
+                "the SPIRE server is too old for these attributes; entries are set without",
+                extra=kv(attributes=" ".join(sorted(added))),
+            )
+        if not removed:
+            return
+        # Another server may know them: give it what it was spared.
+        for key in self.book.index.keys():  # noqa: SIM118 - the index is no mapping
+            winner = self.book.index.winner(key)
+            if winner is not None and differing(winner.attributes, Attributes()) & removed:
+                self.book.wake.entry(key)
 
     def entry_counts(self) -> dict[str, int]:
         """Entries by state, as the gauge names the states."""

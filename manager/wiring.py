@@ -20,6 +20,7 @@ from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Controller, Outcome
 from registrar.settings.model import Settings
 from registrar.spire.bundles import BundleClient
+from registrar.spire.droppedfields import DroppedFields
 from registrar.spire.federation import FederationClient
 from registrar.spire.mirror import EntryMirror
 from registrar.spire.trustdomains import KnownDomains
@@ -57,6 +58,7 @@ class World:
     trust_domains: KnownDomains
     federation: FederationClient
     bundles: BundleClient
+    dropped: DroppedFields
     metrics: Metrics
 
 

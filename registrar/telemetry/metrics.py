@@ -31,6 +31,7 @@ REFLECTOR_STATES = ("listing", "watching", "missing", "broken")
 WATCH_EVENTS = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
 API_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SPIRE_METHODS = ("list", "get", "create", "update", "delete")
+"""Methods whose series start at 0; those of bundles and relationships appear when they are used."""
 
 
 class _Registry(CollectorRegistry):
