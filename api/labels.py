@@ -5,7 +5,7 @@ everything, as spire-controller-manager has it, and so does an empty one.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
@@ -133,7 +133,7 @@ def compile_selector(selector: LabelSelector | None, *, path: str) -> Matcher:
     absent: list[str] = []
     for key, value in selector.match_labels.items():
         _check_key(key, f"{path}.matchLabels[{key}]")
-        _check_values([value], f"{path}.matchLabels[{key}]")
+        _check_value(value, f"{path}.matchLabels[{key}]")
         allowed.append((key, frozenset({value})))
     for number, requirement in enumerate(selector.match_expressions):
         _check_requirement(requirement, f"{path}.matchExpressions[{number}]")
@@ -162,7 +162,8 @@ def _check_requirement(requirement: LabelSelectorRequirement, path: str) -> None
             )
     else:
         raise InvalidField(f"{path}.operator", operator, "use In, NotIn, Exists or DoesNotExist")
-    _check_values(values, f"{path}.values")
+    for number, value in enumerate(values):
+        _check_value(value, f"{path}.values[{number}]")
 
 
 def _check_key(key: str, path: str) -> None:
@@ -175,7 +176,6 @@ def _check_key(key: str, path: str) -> None:
         )
 
 
-def _check_values(values: Iterable[str], path: str) -> None:
-    for value in values:
-        if value and not _NAME.fullmatch(value):
-            raise InvalidField(path, value, f"not the value of a label: {_NAME_REMEDY}")
+def _check_value(value: str, path: str) -> None:
+    if value and not _NAME.fullmatch(value):
+        raise InvalidField(path, value, f"not the value of a label: {_NAME_REMEDY}")
