@@ -200,7 +200,7 @@ class EntryReconciler:
     def _late(self, key: EntryKey) -> None:
         """Show that the SPIRE server keeps us waiting; an earlier failure says more."""
         known = self._book.outcomes.get(key)
-        if known.state is State.FEDERATION_PENDING and key in self._book.index:
+        if known.state is State.PENDING and key in self._book.index:
             self._settled(key, replace(LATE, entry_id=known.entry_id))
 
     def _record_if_claimed(self, key: EntryKey) -> None:

@@ -7,6 +7,9 @@ from importlib.metadata import version
 
 from manager.commands import check, dev, run
 
+_BARE = frozenset({"--config", "-config", "--expand-env", "-expand-env"})
+"""Flags that begin the command line of a tool without subcommands."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The parser with every subcommand; each sets ``main``, the function to call."""
@@ -24,7 +27,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parsed = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0].partition("=")[0] in _BARE:
+        # The tools that we replace have no subcommands: their arguments mean to run.
+        given.insert(0, "run")
+    parsed = parser().parse_args(given)
     code: int = parsed.main(parsed)
     return code
 

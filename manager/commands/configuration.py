@@ -23,14 +23,37 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"configuration file (default: {DEFAULT})",
     )
+    parser.add_argument(
+        "--expand-env",
+        "-expand-env",
+        type=_boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="BOOLEAN",
+        help="replace $NAME and ${NAME} in the file by environment variables",
+    )
     add_flags(parser)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings | None:
     """The settings, or None after every mistake in them was printed."""
     try:
-        return load(arguments.config, overrides=overrides_of(arguments))
+        settings = load(
+            arguments.config, overrides=overrides_of(arguments), expand_env=arguments.expand_env
+        )
     except ConfigError as error:
         for problem in error.problems:
             print(f"spire-registrar: {problem}", file=sys.stderr)
         return None
+    for warning in settings.warnings:
+        print(f"spire-registrar: {arguments.config}: {warning}", file=sys.stderr)
+    return settings
+
+
+def _boolean(text: str) -> bool:
+    """As Go's flags take it. Raises ValueError, which argparse turns into a message."""
+    words = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+    if text.lower() not in words:
+        raise ValueError(text)
+    return words[text.lower()]

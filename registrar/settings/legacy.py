@@ -1,7 +1,7 @@
-"""The configurations of two sibling registrars, known by sight.
+"""The configurations of the sibling registrars, known by sight.
 
-Neither is read yet. Somebody who tries one is told so, instead of being told
-that each of its keys is unknown.
+That of k8s-workload-registrar is not read yet. Somebody who tries it is told
+so, instead of being told that each of its keys is unknown.
 """
 
 import re
@@ -39,10 +39,9 @@ WORKLOAD_REGISTRAR_KEYS = frozenset(
 """Keys that only k8s-workload-registrar has."""
 
 
-def controller_manager_kind(text: str) -> Position | None:
-    """Where the text says that it is spire-controller-manager's YAML, or None."""
-    found = _YAML_KIND.search(text)
-    return Position(text.count("\n", 0, found.start()) + 1, 1) if found else None
+def is_controller_manager(text: str) -> bool:
+    """Whether the text says that it is the controller manager's YAML."""
+    return _YAML_KIND.search(text) is not None
 
 
 def workload_registrar_mode(root: Table) -> Position | None:

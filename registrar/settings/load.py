@@ -5,7 +5,9 @@ text counts as not given, as it did there. Called before the event loop starts,
 since it reads the file.
 """
 
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +16,7 @@ from registrar.settings import keys, legacy
 from registrar.settings.hcl import Items, Scalar, Table, Value, parse, parse_scalar
 from registrar.settings.hcltokens import HCLError, Position
 from registrar.settings.keys import KEYS, Key
+from registrar.settings.manager import expand_environment, interpret_manager
 from registrar.settings.model import (
     DeletionBudget,
     LeaderElection,
@@ -31,10 +34,20 @@ T = TypeVar("T")
 _COMMAND_LINE = Position(1, 1)
 
 
-def load(path: Path, *, overrides: Mapping[str, str] | None = None) -> Settings:
+RESOLVER = Path("/etc/resolv.conf")
+
+
+def load(
+    path: Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    expand_env: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
     """The settings of a file; ``overrides`` are flags, by key, as they were typed.
 
-    Raises ConfigError with all problems.
+    With ``expand_env`` variables in the file are replaced first. Raises
+    ConfigError with all problems.
     """
     try:
         text = path.read_bytes().decode()
@@ -44,14 +57,31 @@ def load(path: Path, *, overrides: Mapping[str, str] | None = None) -> Settings:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError([ConfigProblem(path, line, "", "is not UTF-8 text")]) from error
-    return interpret(text, path=path, overrides=overrides)
+    variables = os.environ if environment is None else environment
+    unset: list[str] = []
+    if expand_env:
+        text, unset = expand_environment(text, variables)
+    settings = interpret(text, path=path, overrides=overrides, environment=variables)
+    warnings = tuple(f"${name} is not set: it counts as empty" for name in unset)
+    return replace(settings, warnings=(*warnings, *settings.warnings))
 
 
-def interpret(text: str, *, path: Path, overrides: Mapping[str, str] | None = None) -> Settings:
+def interpret(
+    text: str,
+    *,
+    path: Path,
+    overrides: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
     """As ``load``, with the file's text given; ``path`` only names it in problems."""
-    if at := legacy.controller_manager_kind(text):
-        message = "the configuration of spire-controller-manager is not yet supported"
-        raise ConfigError([ConfigProblem(path, at.line, "kind", message)])
+    if legacy.is_controller_manager(text):
+        return interpret_manager(
+            text,
+            path=path,
+            overrides=overrides or {},
+            environment=environment or {},
+            resolver_configuration=_resolver_configuration(),
+        )
     try:
         document = parse(text)
     except HCLError as error:
@@ -69,6 +99,13 @@ def interpret(text: str, *, path: Path, overrides: Mapping[str, str] | None = No
     if reader.problems:
         raise ConfigError(reader.problems)
     return settings
+
+
+def _resolver_configuration() -> str:
+    try:
+        return RESOLVER.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 class _Reader:

@@ -129,6 +129,7 @@ class ControllerManager:
     entry_id_prefix_cleanup: str | None = None
     cache_namespaces: tuple[str, ...] = ()
     watch_classless: bool = False
+    template_labels: tuple[tuple[str, str], ...] = ()
     reconciled: Reconciled = field(default_factory=Reconciled)
     webhooks: Webhooks | None = None
     static_manifests: StaticManifests | None = None
@@ -142,7 +143,8 @@ class Settings:
     process always writes. ``entry_id_prefix`` None: derived at start from the
     cluster. ``log_path`` None: standard error. ``kubeconfig`` None: the
     configuration that the cluster gives its Pods. ``health_addr`` None: probes
-    are served beside the metrics. ``controller_manager`` None: the layered mode.
+    are served beside the metrics. ``warnings`` are what a person should know of the
+    file though it can be used. ``controller_manager`` None: the layered mode.
     """
 
     cluster: str
@@ -161,4 +163,5 @@ class Settings:
     log_format: LogFormat = "text"
     log_path: Path | None = None
     kubeconfig: Path | None = None
+    warnings: tuple[str, ...] = ()
     controller_manager: ControllerManager | None = None

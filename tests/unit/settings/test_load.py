@@ -284,10 +284,3 @@ def test_a_key_of_k8s_workload_registrar_alone_is_not_yet_supported() -> None:
     found = problem('agent_socket_path = "/a"')
     assert found.field == "agent_socket_path"
     assert "not yet supported" in found.message
-
-
-def test_the_yaml_of_spire_controller_manager_is_not_yet_supported() -> None:
-    text = "apiVersion: spire.spiffe.io/v1alpha1\nkind: ControllerManagerConfig\n"
-    (found,) = problems(text)
-    assert (found.field, found.line) == ("kind", 2)
-    assert "spire-controller-manager is not yet supported" in found.message
