@@ -172,7 +172,7 @@ class Objects:
         causes: list[Cause] = []
         schema = self._stored_resource(resource).schema
         if resource.custom:
-            causes += validation.validate(document, schema)
+            causes += validation.validate(document, schema, before=before)
         causes += metadata.check(document, resource.name_style)
         causes += prepare.check(resource, document)
         if before is not None:

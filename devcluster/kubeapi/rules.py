@@ -13,7 +13,7 @@ from typing import Protocol
 from devcluster.kubeapi.documents import JSONObject, JSONValue
 from devcluster.kubeapi.schema import Rule, Schema
 from devcluster.kubeapi.status import Cause
-from devcluster.kubeapi.validation import item_key
+from devcluster.kubeapi.validation import is_unchanged, old_item
 
 try:
     import cel
@@ -80,7 +80,10 @@ class Rules:
         path: str,
         causes: list[Cause],
     ) -> None:
+        settled = bool(schema.rules) and is_unchanged(value, old)
         for rule in schema.rules:
+            if settled and "oldSelf" not in rule.rule:
+                continue
             cause = self._evaluate(rule, value, old, path)
             if cause is not None:
                 causes.append(cause)
@@ -94,7 +97,7 @@ class Rules:
         elif isinstance(value, list) and schema.items is not None:
             for index, item in enumerate(value):
                 self._walk(
-                    item, _old_item(item, old, schema), schema.items, f"{path}[{index}]", causes
+                    item, old_item(item, old, schema), schema.items, f"{path}[{index}]", causes
                 )
 
     def _program(self, source: str) -> Program | None:
@@ -141,11 +144,3 @@ class Rules:
                 if isinstance(message, str) and message:
                     return message
         return rule.message or f"failed rule: {rule.rule}"
-
-
-def _old_item(item: JSONValue, old: JSONValue, schema: Schema) -> JSONValue:
-    """The item's earlier state, where the list's kind lets one say which that was."""
-    if not isinstance(old, list) or schema.list_type != "map":
-        return None
-    key = item_key(item, schema)
-    return next((other for other in old if item_key(other, schema) == key), None)

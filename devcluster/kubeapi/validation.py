@@ -1,6 +1,8 @@
 """Says what is wrong with a document: the schema's types and limits, as the causes of a Status.
 
-Rules in CEL are another matter: see `rules.py`.
+What a value was before an update it may stay, right or wrong, as a real server has it: a check
+that came later stops nobody from changing the rest. Rules in CEL are another matter: see
+`rules.py`.
 """
 
 import datetime as dt
@@ -16,11 +18,30 @@ _UUID = re.compile(r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$")
 _BASE64 = re.compile(r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
 
 
-def validate(value: JSONValue, schema: Schema, path: str = "") -> list[Cause]:
-    """Everything that the schema refuses in the value, in the order of the document."""
+def validate(
+    value: JSONValue, schema: Schema, path: str = "", before: JSONValue = None
+) -> list[Cause]:
+    """Everything that the schema refuses in the value, in the order of the document.
+
+    `before` is what stood there until now, None for nothing.
+    """
     causes: list[Cause] = []
-    _validate(value, schema, path, causes)
+    _validate(value, before, schema, path, causes)
     return causes
+
+
+def is_unchanged(value: JSONValue, before: JSONValue) -> bool:
+    """Whether an update leaves the value as it was; what was not there before is a change."""
+    # Python takes true for 1, JSON does not.
+    return before is not None and value == before and encode(value) == encode(before)
+
+
+def old_item(item: JSONValue, before: JSONValue, schema: Schema) -> JSONValue:
+    """The earlier state of a list's item, where the list's kind lets one say which that was."""
+    if not isinstance(before, list) or schema.list_type != "map":
+        return None
+    key = item_key(item, schema)
+    return next((other for other in before if item_key(other, schema) == key), None)
 
 
 def type_name(value: JSONValue) -> str:
@@ -63,14 +84,18 @@ def _wrong_type(value: JSONValue, schema: Schema, path: str) -> Cause:
     )
 
 
-def _validate(value: JSONValue, schema: Schema, path: str, causes: list[Cause]) -> None:
+def _validate(
+    value: JSONValue, before: JSONValue, schema: Schema, path: str, causes: list[Cause]
+) -> None:
+    if is_unchanged(value, before):
+        return
     if not fits(value, schema):
         causes.append(_wrong_type(value, schema, path))
         return
     if isinstance(value, dict):
-        _validate_object(value, schema, path, causes)
+        _validate_object(value, before, schema, path, causes)
     elif isinstance(value, list):
-        _validate_list(value, schema, path, causes)
+        _validate_list(value, before, schema, path, causes)
     elif isinstance(value, str):
         _check_text(value, schema.limits, path, causes)
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -89,7 +114,10 @@ def _validate(value: JSONValue, schema: Schema, path: str, causes: list[Cause]) 
         _check_branches(value, schema, path, causes)
 
 
-def _validate_object(value: JSONObject, schema: Schema, path: str, causes: list[Cause]) -> None:
+def _validate_object(
+    value: JSONObject, before: JSONValue, schema: Schema, path: str, causes: list[Cause]
+) -> None:
+    olds = before if isinstance(before, dict) else {}
     prefix = f"{path}." if path else ""
     causes.extend(
         Cause("FieldValueRequired", "Required value", f"{prefix}{name}")
@@ -99,7 +127,7 @@ def _validate_object(value: JSONObject, schema: Schema, path: str, causes: list[
     for key, item in value.items():
         known = schema.fields.get(key, schema.values)
         if known is not None:
-            _validate(item, known, f"{prefix}{key}", causes)
+            _validate(item, olds.get(key), known, f"{prefix}{key}", causes)
     limits = schema.limits
     if limits.max_properties is not None and len(value) > limits.max_properties:
         text = f"must have at most {limits.max_properties} properties"
@@ -111,11 +139,14 @@ def _validate_object(value: JSONObject, schema: Schema, path: str, causes: list[
         )
 
 
-def _validate_list(value: list[JSONValue], schema: Schema, path: str, causes: list[Cause]) -> None:
+def _validate_list(
+    value: list[JSONValue], before: JSONValue, schema: Schema, path: str, causes: list[Cause]
+) -> None:
     limits = schema.limits
     if schema.items is not None:
         for index, item in enumerate(value):
-            _validate(item, schema.items, f"{path}[{index}]", causes)
+            old = old_item(item, before, schema)
+            _validate(item, old, schema.items, f"{path}[{index}]", causes)
     if limits.max_items is not None and len(value) > limits.max_items:
         text = f"Too many: {len(value)}: must have at most {limits.max_items} items"
         causes.append(Cause("FieldValueTooMany", text, path))

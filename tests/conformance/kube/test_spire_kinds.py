@@ -1,76 +1,21 @@
-"""The CRDs of the controller manager's kinds: what they take, what they refuse, what they keep.
+"""The CRDs of the controller manager's kinds: what they take, what they refuse."""
 
-They are installed under a group of the suite's own, so that they stand in nobody's way.
-"""
-
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from api.crd import CUSTOM_KINDS, crd
-from devcluster.kubeapi.documents import (
-    JSONObject,
-    JSONValue,
-    at,
-    child,
-    copy_of,
-    obj,
-    objects,
-    seq,
-    text,
+from devcluster.kubeapi.documents import JSONObject, JSONValue, at, objects, seq, text
+from tests.conformance.kube.client import TABLE, Kube
+from tests.conformance.kube.spire_kinds import (
+    DEFINITIONS,
+    STATIC,
+    WEB_PROFILE,
+    definition,
+    document_of,
+    federating,
+    path_of,
+    served,
 )
-from tests.conformance.kube.client import TABLE, Kube, until
-from tests.conformance.kube.conftest import SERVERS
-from tests.conformance.kube.widgets import CRDS
-
-GROUP = "conformance.spire.spiffe.io"
-DEFINITIONS = {
-    custom.kind.kind: crd(custom)
-    for custom in CUSTOM_KINDS
-    if custom.kind.group == "spire.spiffe.io"
-}
-WEB_PROFILE: JSONObject = {"type": "https_web"}
-STATIC: JSONObject = {
-    "spiffeID": "spiffe://example.org/web",
-    "parentID": "spiffe://example.org/spire/agent/x509pop/1",
-    "selectors": ["unix:uid:1001"],
-}
-
-
-def definition(kind: str) -> JSONObject:
-    """The CRD of a kind in the suite's group."""
-    document = copy_of(DEFINITIONS[kind])
-    spec = child(document, "spec")
-    spec["group"] = GROUP
-    name = f"{text(spec, 'names', 'plural')}.{GROUP}"
-    document["metadata"] = {"name": name, "labels": {"suite": "kube"}}
-    return document
-
-
-def path_of(kind: str) -> str:
-    """The collection of a kind."""
-    return f"/apis/{GROUP}/v1alpha1/{text(DEFINITIONS[kind], 'spec', 'names', 'plural')}"
-
-
-def document_of(kind: str, spec: JSONValue, name: str = "it") -> JSONObject:
-    """An object of that spec."""
-    return {
-        "apiVersion": f"{GROUP}/v1alpha1",
-        "kind": kind,
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-async def served(kube: Kube, kind: str, document: JSONObject) -> None:
-    """Install a definition and wait until the kind is served."""
-    answer = await kube.post(CRDS, document)
-    assert answer.code in {201, 409}, answer.body
-
-    async def is_served() -> bool:
-        return (await kube.get(path_of(kind))).code == 200
-
-    await until(is_served)
 
 
 @pytest.fixture
@@ -197,15 +142,6 @@ def _lasting(ttl: str) -> JSONObject:
     return {"spiffeIDTemplate": "/x", "ttl": ttl}
 
 
-def _federating(**fields: JSONValue) -> JSONObject:
-    return {
-        "trustDomain": "a",
-        "bundleEndpointURL": "https://a",
-        "bundleEndpointProfile": WEB_PROFILE,
-        **fields,
-    }
-
-
 REFUSED: list[tuple[str, JSONObject, str]] = [
     ("ClusterSPIFFEID", {}, "spec.spiffeIDTemplate"),
     ("ClusterSPIFFEID", {"spiffeIDTemplate": ""}, "spec.spiffeIDTemplate"),
@@ -262,34 +198,34 @@ REFUSED: list[tuple[str, JSONObject, str]] = [
         {"trustDomain": "a", "bundleEndpointURL": "https://a"},
         "spec",
     ),
-    ("ClusterFederatedTrustDomain", _federating(trustDomain=""), "spec.trustDomain"),
-    ("ClusterFederatedTrustDomain", _federating(trustDomain="a b"), "spec.trustDomain"),
+    ("ClusterFederatedTrustDomain", federating(trustDomain=""), "spec.trustDomain"),
+    ("ClusterFederatedTrustDomain", federating(trustDomain="a b"), "spec.trustDomain"),
     *[
         (
             "ClusterFederatedTrustDomain",
-            _federating(bundleEndpointURL=url),
+            federating(bundleEndpointURL=url),
             "spec.bundleEndpointURL",
         )
         for url in ("http://a", "a", "https://", "https:///b", "https://u:p@a", "https://@a")
     ],
     (
         "ClusterFederatedTrustDomain",
-        _federating(bundleEndpointProfile={"type": "https_spiffe"}),
+        federating(bundleEndpointProfile={"type": "https_spiffe"}),
         "spec.bundleEndpointProfile",
     ),
     (
         "ClusterFederatedTrustDomain",
-        _federating(bundleEndpointProfile={**WEB_PROFILE, "endpointSPIFFEID": "spiffe://a/b"}),
+        federating(bundleEndpointProfile={**WEB_PROFILE, "endpointSPIFFEID": "spiffe://a/b"}),
         "spec.bundleEndpointProfile",
     ),
     (
         "ClusterFederatedTrustDomain",
-        _federating(bundleEndpointProfile={"type": "https_spiffe", "endpointSPIFFEID": "/b"}),
+        federating(bundleEndpointProfile={"type": "https_spiffe", "endpointSPIFFEID": "/b"}),
         "spec.bundleEndpointProfile.endpointSPIFFEID",
     ),
     (
         "ClusterFederatedTrustDomain",
-        _federating(bundleEndpointProfile={"type": "http"}),
+        federating(bundleEndpointProfile={"type": "http"}),
         "spec.bundleEndpointProfile.type",
     ),
 ]
@@ -311,7 +247,7 @@ async def test_what_nobody_can_use_is_refused_and_the_field_named(
 async def test_a_refusal_says_what_to_write_instead(kinds: Kube) -> None:
     kind = "ClusterFederatedTrustDomain"
     refused = await kinds.post(
-        path_of(kind), document_of(kind, _federating(bundleEndpointURL="http://a"))
+        path_of(kind), document_of(kind, federating(bundleEndpointURL="http://a"))
     )
     assert "write https://<host>[:<port>]/<path>" in text(refused.body, "message")
 
@@ -349,72 +285,3 @@ async def test_the_table_shows_what_people_look_for(kinds: Kube) -> None:
     assert columns == ["Name", "Pods", "Entries", "Ready", "Reason", "Age"]
     (row,) = objects(table, "rows")
     assert seq(row["cells"])[:3] == ["it", 3, 0]
-
-
-def _walked(schema: JSONObject, change: Callable[[JSONObject], None]) -> None:
-    """Change a schema and all that it contains."""
-    change(schema)
-    for inner in child(schema, "properties").values():
-        _walked(obj(inner), change)
-    for name in ("items", "additionalProperties"):
-        if isinstance(schema.get(name), dict):
-            _walked(child(schema, name), change)
-
-
-def _without_checks(schema: JSONObject) -> None:
-    """Leave of a schema what the original's has: types, and hardly a check."""
-    for name in (
-        "x-kubernetes-validations",
-        "pattern",
-        "minLength",
-        "maxLength",
-        "minItems",
-        "enum",
-    ):
-        schema.pop(name, None)
-
-
-@pytest.mark.parametrize("kube", SERVERS[1:], indirect=True)
-@pytest.mark.parametrize(
-    ("kind", "spec", "better"),
-    [
-        ("ClusterSPIFFEID", {"spiffeIDTemplate": "x", "ttl": "soon"}, {"ttl": "1h"}),
-        ("ClusterStaticEntry", {**STATIC, "selectors": ["unix"]}, {"hint": "better"}),
-        ("ClusterFederatedTrustDomain", _federating(trustDomain="a b"), {"className": "mine"}),
-    ],
-    ids=DEFINITIONS,
-)
-async def test_an_object_stored_before_the_checks_can_still_be_changed(
-    kube: Kube, kind: str, spec: JSONObject, better: JSONObject
-) -> None:
-    """A real server lets a wrong value be that was there before; it refuses another wrong one."""
-    checked = definition(kind)
-    unchecked = copy_of(checked)
-    version = objects(unchecked, "spec", "versions")[0]
-    _walked(child(version, "schema", "openAPIV3Schema"), _without_checks)
-    crd_path = f"{CRDS}/{text(checked, 'metadata', 'name')}"
-    await kube.delete(crd_path)
-    await kube.until_gone(crd_path)
-    await served(kube, kind, unchecked)
-    path = f"{path_of(kind)}/it"
-    await kube.made(path_of(kind), document_of(kind, spec))
-    assert (await kube.patch(crd_path, {"spec": checked["spec"]})).code == 200
-
-    async def is_checked() -> bool:
-        dry = await kube.post(path_of(kind), document_of(kind, spec, "other"), dryRun="All")
-        return dry.code == 422
-
-    await until(is_checked)
-    labelled = await kube.patch(path, {"metadata": {"labels": {"a": "b"}}})
-    assert labelled.code == 200, labelled.body
-    observed = await kube.patch(f"{path}/status", {"status": {"observedGeneration": 1}})
-    assert observed.code == 200, observed.body
-    changed = await kube.patch(path, {"spec": better})
-    assert changed.code == 200, changed.body
-    worse: JSONObject = {
-        name: f"{value} again" for name, value in spec.items() if isinstance(value, str)
-    }
-    assert (await kube.patch(path, {"spec": worse})).code == 422
-    await kube.delete(path)
-    await kube.delete(crd_path)
-    await kube.until_gone(crd_path)
