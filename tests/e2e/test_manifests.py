@@ -50,6 +50,7 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
         "network-policy",
         "overlays/agent-socket-hostpath",
         "samples",
+        "samples/controller-manager",
         "samples/sidecar",
     ],
 )
