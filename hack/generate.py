@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from api.codec import JSONValue, dump_yaml  # noqa: E402 - the checkout itself is what is generated from
 from api.crd import CUSTOM_KINDS, crd  # noqa: E402
-from hack import generate_protos  # noqa: E402
+from hack import generate_protos, kube_types  # noqa: E402
 from registrar.settings.reference import render_reference  # noqa: E402
 from registrar.telemetry.reference import render_metrics  # noqa: E402
 
@@ -39,6 +39,9 @@ def generated() -> dict[Path, str]:
             "resources": bases,
         }
     )
+    table = kube_types.table()
+    if table is not None:
+        files[kube_types.TABLE] = table
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         generate_protos.generate(root)

@@ -47,6 +47,8 @@ TOOLS = (
     Tool("kubectl", "k8s.io/kubernetes/cmd/kubectl", 1),
     Tool("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", 2),
     Tool("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 2),
+    # Go's own templates and types, to hold ours against.
+    Tool("templateoracle", "./templateoracle", 1),
 )
 
 
@@ -111,8 +113,9 @@ def build(progress: Progress) -> Path:
 def tools_folder(go: Go) -> Path:
     """Return where the binaries of this module, built by that Go, lie."""
     digest = hashlib.sha256(f"{RECIPE}\n{go.version}\n".encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update(hashlib.sha256((MODULE / name).read_bytes()).digest())
+    sources = sorted((MODULE / "templateoracle").glob("*.go"))
+    for path in (MODULE / "go.mod", MODULE / "go.sum", *sources):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return cache_folder() / "tools" / digest.hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
 from api.codec import JSONObject, convert
 from api.kinds import (
@@ -23,6 +24,7 @@ TEMPLATE = (
     "spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}"
 )
 NODE = "node-1"
+T = TypeVar("T", bound=KubeObject)
 
 
 class Manager:
@@ -92,9 +94,7 @@ class Manager:
 
     async def delete_pod(self, name: str, namespace: str = "default") -> None:
         """Delete a Pod at once."""
-        await self.client.delete(
-            f"/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=0"
-        )
+        await self.client.delete(f"/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=0")
 
     async def template(self, name: str, **spec: object) -> ClusterSPIFFEID:
         """Apply a ClusterSPIFFEID; by default with the usual template for all Pods."""
@@ -156,7 +156,7 @@ class Manager:
             raise AssertionError(f"entries: {self.paths()}") from None
         return self.setup.entries()
 
-    async def _apply(self, kind: Kind[KubeObject], name: str, spec: dict[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def _apply(self, kind: Kind[T], name: str, spec: dict[str, object]) -> T:
         document: JSONObject = {
             "apiVersion": kind.api_version,
             "kind": kind.kind,

@@ -1,5 +1,6 @@
 """The controller manager's YAML: every key, its checks, and what is said of mistakes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ trustDomain: example.org
 """
 
 
-def read(text: str, *, environment: dict[str, str] | None = None, **overrides: str) -> Settings:
+def read(text: str, *, environment: Mapping[str, str] | None = None, **overrides: str) -> Settings:
     return interpret_manager(
         HEAD + text, path=Path("f"), overrides=overrides, environment=environment or {}
     )
@@ -37,11 +38,11 @@ def read(text: str, *, environment: dict[str, str] | None = None, **overrides: s
 
 def problems(text: str, **overrides: str) -> list[str]:
     with pytest.raises(ConfigError) as raised:
-        read(text, **overrides)
+        read(text, environment={}, **overrides)
     return [str(problem) for problem in raised.value.problems]
 
 
-def manager(text: str, *, environment: dict[str, str] | None = None) -> ControllerManager:
+def manager(text: str, *, environment: Mapping[str, str] | None = None) -> ControllerManager:
     found = read(text, environment=environment).controller_manager
     assert found is not None
     return found
@@ -134,7 +135,7 @@ def test_a_duration_that_is_none_or_not_above_zero_is_refused(text: str) -> None
         ("cacheNamespaces: {a: {labelSelector: x}}\n", "not understood"),
         ("clusterName: again\n", "stands twice, first in line 3"),
         ("leaderElection: {leaseDuration: 5s}\n", "not less than the lease's 5 s"),
-        ("a: [\n", "flow"),
+        ("a: [\n", "did not find expected"),
     ],
 )
 def test_a_mistake_names_its_place(text: str, message: str) -> None:

@@ -1,0 +1,1 @@
+"""Go's text/template in Python: parsed once, rendered by closures, within limits."""

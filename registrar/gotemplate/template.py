@@ -1,0 +1,47 @@
+"""A template, parsed once and rendered many times."""
+
+from collections.abc import Mapping
+
+from registrar.gotemplate.builtins import BUILTINS
+from registrar.gotemplate.compiler import Compiler, Run
+from registrar.gotemplate.errors import TemplateLimitError
+from registrar.gotemplate.limits import DEFAULT, Limits, Meter
+from registrar.gotemplate.parser import Parser
+from registrar.gotemplate.pipelines import Frame
+from registrar.gotemplate.values import Value
+
+
+class Template:
+    """Made by ``parse``; two of the same name and text are equal."""
+
+    __slots__ = ("_limits", "_run", "name", "text")
+
+    def __init__(self, name: str, text: str, runs: Mapping[str, Run], limits: Limits) -> None:
+        self.name = name
+        self.text = text
+        self._run = runs[name]
+        self._limits = limits
+
+    @classmethod
+    def parse(cls, name: str, text: str, *, limits: Limits = DEFAULT) -> "Template":
+        """Parse a text. Raises TemplateError: Go's words, or that it is beyond the limits."""
+        if len(text) > limits.template_size:
+            raise TemplateLimitError(
+                f"template: {name}: longer than {limits.template_size} characters"
+            )
+        trees = Parser(name, text, BUILTINS.keys(), limits).parse()
+        return cls(name, text, Compiler(name, text, trees).compile(), limits)
+
+    def render(self, data: Value) -> str:
+        """What the template makes of the data. Raises TemplateError."""
+        out: list[str] = []
+        self._run(Frame(data, out, Meter(self._limits), 0), data)
+        return "".join(out)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Template):
+            return NotImplemented
+        return (self.name, self.text) == (other.name, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.text))

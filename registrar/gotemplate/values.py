@@ -1,0 +1,245 @@
+"""Values as Go sees them: what a template can reach, and nothing of Python.
+
+``bool``, ``int``, ``float``, ``complex`` and ``str`` stand for Go's bool, int,
+float64, complex128 and string; None for no value at all. Everything else, a
+named string type, a uint8, a struct, says its type.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, Union
+
+Value: TypeAlias = Union[
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    "Typed",
+    "Struct",
+    "Pointer",
+    "Map",
+    "Slice",
+    "NilInterface",
+    None,
+]
+Call: TypeAlias = Callable[[Value, Sequence[Value]], Value]
+"""A method: the receiver and the arguments, which are checked already. Raises ValueError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that a template may call; ``parameters`` are the names of its types."""
+
+    call: Call
+    parameters: tuple["GoType", ...] = ()
+    needs_pointer: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class GoType:
+    """A Go type: its name as ``%T`` prints it, and its kind as reflection names it.
+
+    ``fields`` are the names of a struct's fields in their order, promoted ones
+    not included. ``nil_text`` is what a nil pointer to it prints as.
+    """
+
+    name: str
+    kind: str
+    elem: "GoType | None" = None
+    key: "GoType | None" = None
+    fields: tuple[str, ...] = ()
+    methods: Mapping[str, Method] = field(default_factory=dict)
+    nil_text: str = "<nil>"
+
+    @property
+    def bits(self) -> int:
+        """The size of a number."""
+        digits = self.kind.lstrip("abcdefghijklmnopqrstuvwxyz")
+        return int(digits) if digits else 64
+
+
+BOOL = GoType("bool", "bool")
+INT = GoType("int", "int")
+FLOAT64 = GoType("float64", "float64")
+COMPLEX128 = GoType("complex128", "complex128")
+STRING = GoType("string", "string")
+UINT8 = GoType("uint8", "uint8")
+INT32 = GoType("int32", "int32")
+INT64 = GoType("int64", "int64")
+INTERFACE = GoType("interface {}", "interface")
+BASIC = {
+    name: GoType(name, name)
+    for name in (
+        "int8",
+        "int16",
+        "uint",
+        "uint16",
+        "uint32",
+        "uint64",
+        "uintptr",
+        "float32",
+        "complex64",
+    )
+} | {t.name: t for t in (BOOL, INT, FLOAT64, COMPLEX128, STRING, UINT8, INT32, INT64)}
+_NATIVE: dict[type, GoType] = {
+    bool: BOOL,
+    int: INT,
+    float: FLOAT64,
+    complex: COMPLEX128,
+    str: STRING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A basic value of a named or sized type."""
+
+    type: GoType
+    value: bool | int | float | complex | str
+
+
+class Struct:
+    """A struct; ``field`` finds its fields when they are asked for.
+
+    ``is_addressable``: Go can take its address, so methods on pointers count.
+    """
+
+    __slots__ = ("is_addressable", "type")
+
+    def __init__(self, type_: GoType, *, is_addressable: bool = True) -> None:
+        self.type = type_
+        self.is_addressable = is_addressable
+
+    def field(self, name: str) -> Value:
+        """A field, promoted ones included. Raises KeyError for one that the type lacks."""
+        raise NotImplementedError
+
+
+class PlainStruct(Struct):
+    """A struct whose fields are all there."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, type_: GoType, fields: Mapping[str, Value], **kwargs: bool) -> None:
+        super().__init__(type_, **kwargs)
+        self._fields = fields
+
+    def field(self, name: str) -> Value:
+        """A field."""
+        return self._fields[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A pointer; ``target`` None is the nil pointer of its type."""
+
+    type: GoType
+    target: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A map; ``items`` None is the nil map. Keys are the plain values."""
+
+    type: GoType
+    items: Mapping[str | int | float | bool, Value] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A slice; ``items`` None is the nil slice. ``capacity`` counts what lies behind its end."""
+
+    type: GoType
+    items: Sequence[Value] | None = None
+    hidden: Sequence[Value] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NilInterface:
+    """An empty interface that holds nothing, such as null in a map of anything."""
+
+    type: GoType = INTERFACE
+
+
+NIL_INTERFACE = NilInterface()
+
+
+def type_of(value: Value) -> GoType:
+    """The type of a value that there is."""
+    native = _NATIVE.get(type(value))
+    if native is not None:
+        return native
+    if isinstance(value, Typed | Struct | Pointer | Map | Slice | NilInterface):
+        return value.type
+    raise TypeError(f"{type(value).__name__} is no value of a template")
+
+
+def plain(value: Value) -> Value:
+    """A basic value without its type; others as they are."""
+    return value.value if isinstance(value, Typed) else value
+
+
+def indirect(value: Value) -> tuple[Value, bool]:
+    """What pointers lead to, and whether the way ends at nil."""
+    while isinstance(value, Pointer):
+        if value.target is None:
+            return value, True
+        value = value.target
+    return value, isinstance(value, NilInterface)
+
+
+def pointer_to(type_: GoType) -> GoType:
+    """The type of pointers to a type."""
+    return GoType("*" + type_.name, "ptr", elem=type_)
+
+
+def slice_of(type_: GoType) -> GoType:
+    """The type of slices of a type."""
+    return GoType("[]" + type_.name, "slice", elem=type_)
+
+
+def map_of(key: GoType, elem: GoType) -> GoType:
+    """The type of maps."""
+    return GoType(f"map[{key.name}]{elem.name}", "map", key=key, elem=elem)
+
+
+def truth(value: Value) -> bool:
+    """What ``if`` makes of a value: false when it is nothing, zero or empty."""
+    value = plain(value)
+    if isinstance(value, Pointer):
+        return value.target is not None
+    if isinstance(value, Map | Slice):
+        return bool(value.items)
+    if isinstance(value, Struct):
+        return True
+    if isinstance(value, NilInterface):
+        return False
+    return bool(value)
+
+
+def zero(type_: GoType | None) -> Value:
+    """The zero value of a type."""
+    if type_ is None:
+        return None
+    kind = type_.kind
+    if kind == "interface":
+        return NIL_INTERFACE
+    if kind == "ptr":
+        return Pointer(type_)
+    if kind == "map":
+        return Map(type_)
+    if kind == "slice":
+        return Slice(type_)
+    native: bool | int | float | complex | str
+    if kind == "string":
+        native = ""
+    elif kind == "bool":
+        native = False
+    elif kind.startswith("float"):
+        native = 0.0
+    elif kind.startswith("complex"):
+        native = 0j
+    else:
+        native = 0
+    return native if type_ is _NATIVE.get(type(native)) else Typed(type_, native)
