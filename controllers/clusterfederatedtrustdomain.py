@@ -15,6 +15,7 @@ from registrar.claims.claim import Problem
 from registrar.claims.federatedtrustdomain import (
     READY,
     Wanted,
+    bare,
     conflict,
     oldest_first,
     status_of,
@@ -35,7 +36,7 @@ TRUST_DOMAIN_INDEX = "trust-domain"
 
 def trust_domains_of(obj: ClusterFederatedTrustDomain) -> Iterable[str]:
     """The values of TRUST_DOMAIN_INDEX."""
-    return (obj.spec.trust_domain.removeprefix("spiffe://"),)
+    return (bare(obj.spec.trust_domain),)
 
 
 class FederationReconciler:
@@ -71,9 +72,11 @@ class FederationReconciler:
         self._seeds: dict[str, Bundle] = {}
         self._seen: dict[str, Relationship] | None = None
 
-    async def look(self) -> None:
-        """Read what relationships the server holds. Raises SpireError."""
-        self._seen = await self._federation.list()
+    async def _look_if_needed(self) -> dict[str, Relationship]:
+        """What relationships the server holds, as last read. Raises SpireError."""
+        if self._seen is None:
+            self._seen = await self._federation.list()
+        return self._seen
 
     def drifted(self) -> None:
         """Let the next reconcile read anew what the server holds."""
@@ -120,9 +123,8 @@ class FederationReconciler:
 
     async def _set(self, name: str, wanted: Wanted) -> None:
         """Make the server hold what is wanted."""
-        if self._seen is None:
-            await self.look()
-        seen = (self._seen or {}).get(name)
+        known = await self._look_if_needed()
+        seen = known.get(name)
         if wanted.relationship is None:
             if wanted.bundle is not None:
                 await self._set_bundle(name, wanted.bundle)
@@ -144,7 +146,7 @@ class FederationReconciler:
             self._remember(name, wanted)
             return
         self._remember(name, wanted)
-        (self._seen or {})[name] = wanted.relationship
+        known[name] = wanted.relationship
         await self._trust_domains.refresh()
 
     def _remember(self, name: str, wanted: Wanted) -> None:
@@ -172,17 +174,15 @@ class FederationReconciler:
         self._seeds.pop(name, None)
         if name not in self._owned:
             return
-        if self._seen is None:
-            await self.look()
-        seen = self._seen or {}
+        known = await self._look_if_needed()
         try:
-            if name in seen:
+            if name in known:
                 await self._federation.delete(name)
             else:
                 await self._bundles.delete_federated(name)
         except NotFound:
             pass
-        seen.pop(name, None)
+        known.pop(name, None)
         self._owned.discard(name)
         log.info("federation relationship deleted", extra=kv(trust_domain=name))
         await self._trust_domains.refresh()
@@ -192,7 +192,7 @@ class FederationReconciler:
     ) -> None:
         """Write the status if it differs from the stored one."""
         known = self._trust_domains.known
-        name = obj.spec.trust_domain.removeprefix("spiffe://")
+        name = bare(obj.spec.trust_domain)
         wanted = status_of(
             obj,
             problem=problem,

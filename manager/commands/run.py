@@ -8,6 +8,7 @@ import sys
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.process import Process
+from manager.static import StaticProcess
 from registrar.errors import InvalidField
 from registrar.settings.model import LogLevel, Settings
 from registrar.telemetry.logging import configure, kv
@@ -60,12 +61,20 @@ async def _until_stopped(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        await Process(settings).run()
+        await _process(settings).run()
     except asyncio.CancelledError:
         if not stopped:
             raise
         log.info("stopped", extra=kv(reason="signal"))
     return 0
+
+
+def _process(settings: Settings) -> Process | StaticProcess:
+    """The process that the settings ask for."""
+    manager = settings.controller_manager
+    if manager is None or manager.static_manifests is None:
+        return Process(settings)
+    return StaticProcess(settings, manager.static_manifests)
 
 
 def _flat(group: BaseExceptionGroup[InvalidField]) -> list[InvalidField]:

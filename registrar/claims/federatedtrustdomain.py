@@ -13,7 +13,7 @@ from registrar.claims.claim import Problem
 from registrar.errors import InvalidField
 from registrar.identity.bundle import Bundle, parse_bundle
 from registrar.identity.relationship import Relationship
-from registrar.identity.spiffeid import check_spiffe_id, check_trust_domain
+from registrar.identity.spiffeid import SCHEME, check_spiffe_id, check_trust_domain
 
 READY = "Ready"
 BUNDLE = "BundleAvailable"
@@ -27,10 +27,15 @@ class Wanted:
     bundle: Bundle | None
 
 
+def bare(trust_domain: str) -> str:
+    """The name of a trust domain that may be given as a whole SPIFFE ID, as Go's library takes."""
+    return trust_domain.removeprefix(SCHEME).partition("/")[0]
+
+
 def wanted_by(obj: ClusterFederatedTrustDomain, *, trust_domain: str) -> Wanted:
     """Check an object. ``trust_domain`` is our own. Raises InvalidField."""
     spec = obj.spec
-    name = check_trust_domain(spec.trust_domain, path="spec.trustDomain")
+    name = check_trust_domain(bare(spec.trust_domain), path="spec.trustDomain")
     if name == trust_domain:
         raise InvalidField(
             "spec.trustDomain", name, "this is the SPIRE server's own trust domain: delete it"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from api.durations import parse_duration
 from registrar.errors import InvalidField
-from registrar.identity.spiffeid import check_trust_domain
+from registrar.identity.spiffeid import SCHEME, check_trust_domain, trust_domain_of
 
 MAX_HINT_LENGTH = 1024
 _MAX_TTL = 2**31 - 1
@@ -79,6 +79,11 @@ def _federates_with(values: Iterable[str], path: str) -> list[str]:
     return [
         value
         if _DOMAIN_PATTERN.fullmatch(value)
-        else check_trust_domain(value, path=f"{path}[{number}]")
+        else check_trust_domain(_bare(value), path=f"{path}[{number}]")
         for number, value in enumerate(values)
     ]
+
+
+def _bare(value: str) -> str:
+    """A trust domain may be given as any SPIFFE ID in it, as Go's library takes it."""
+    return trust_domain_of(value) if value.startswith(SCHEME) else value

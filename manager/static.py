@@ -1,0 +1,308 @@
+"""The controller manager's static mode: manifests from a folder, and no cluster at all."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from typing import NoReturn, TypeVar
+
+from api.codec import DecodeError, JSONObject, convert
+from api.core import ObjectReference
+from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CLUSTER_STATIC_ENTRY, Kind
+from api.meta import KubeObject, ObjectKey, ObjectMeta
+from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
+from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
+from controllers.book import Book
+from controllers.clusterfederatedtrustdomain import (
+    TRUST_DOMAIN_INDEX,
+    FederationReconciler,
+    trust_domains_of,
+)
+from controllers.clusterstaticentry import StaticEntryReconciler
+from controllers.confirmation import BySetting, Confirmation
+from manager.latency import PodLatency
+from manager.spire import SpireSide
+from manager.stores import Caches, spire_entry_cache
+from manager.term import NO_ENTRIES, Term
+from manager.wiring import Run, World, computing, remote, timestamp
+from registrar.claims.claim import Claim, Source
+from registrar.claims.federatedtrustdomain import bare
+from registrar.claims.ownership import Ownership, check_prefix
+from registrar.kube.store import Store
+from registrar.manifests.folder import Folder
+from registrar.settings.manager import expand_environment
+from registrar.settings.model import ControllerManager, Settings, StaticManifests
+from registrar.telemetry.health import Checks, Heartbeat, serve
+from registrar.telemetry.logging import kv
+from registrar.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=KubeObject)
+
+
+class NoCluster:
+    """Stands where the API server would be: nothing is written, Events go to the log."""
+
+    async def create(self, kind: Kind[T], obj: T, *, namespace: str = "") -> T:
+        """Never called: nothing is recorded without a cluster."""
+        _no_cluster(kind, obj.metadata.name + namespace)
+
+    async def merge_patch(
+        self, kind: Kind[T], key: ObjectKey, patch: JSONObject, *, subresource: str = ""
+    ) -> T:
+        """Never called."""
+        _no_cluster(kind, f"{key} {subresource} {len(patch)}")
+
+    async def delete(
+        self, kind: Kind[T], key: ObjectKey, *, uid: str = "", resource_version: str = ""
+    ) -> None:
+        """Never called."""
+        _no_cluster(kind, f"{key} {uid} {resource_version}")
+
+    def emit(self, regarding: ObjectReference, *, type: str, reason: str, message: str) -> None:  # noqa: A002 - the field's name
+        """Say it in the log."""
+        level = logging.WARNING if type == "Warning" else logging.INFO
+        log.log(level, message, extra=kv(object=regarding.name, reason=reason))
+
+
+def _no_cluster(kind: Kind[T], what: str) -> NoReturn:
+    raise RuntimeError(f"there is no cluster to write {kind.kind} {what} to")
+
+
+class StaticMode:
+    """The mode: the objects of the folder, in stores like those of a cluster."""
+
+    def __init__(self, config: ControllerManager) -> None:
+        self.reconciled = config.reconciled
+        self.caches = Caches([])
+        self.spire_entries = spire_entry_cache(optional=True)
+        self.static_entries: Store[ClusterStaticEntry] = Store()
+        self.trust_domains: Store[ClusterFederatedTrustDomain] = Store(
+            {TRUST_DOMAIN_INDEX: trust_domains_of}
+        )
+        self.sources_of_term: StaticSources | None = None
+
+    def alias(self) -> Claim | None:
+        """None: entries have their parents written out."""
+        return None
+
+    def confirmation(self, _world: World, _book: Book) -> Confirmation:
+        """Only the configuration can agree to a mass deletion."""
+        return BySetting()
+
+    def sources(self, world: World, book: Book, _latency: PodLatency) -> "StaticSources":
+        """The controllers of the two kinds."""
+        self.sources_of_term = StaticSources(self, world, book)
+        return self.sources_of_term
+
+    def take(self, folder: Folder) -> None:
+        """Bring the stores in line with what the files say, and wake what changed."""
+        entries, domains = _objects_of(folder)
+        sources = self.sources_of_term
+        if self.reconciled.cluster_static_entries:
+            for key in _replace(self.static_entries, entries):
+                if sources is not None:
+                    sources.entries.queue.add(key.name)
+        if self.reconciled.cluster_federated_trust_domains:
+            before = {obj.spec.trust_domain for obj in self.trust_domains.values()}
+            _replace(self.trust_domains, domains)
+            after = {obj.spec.trust_domain for obj in self.trust_domains.values()}
+            for domain in before | after:
+                if sources is not None:
+                    sources.federating.queue.add(bare(domain))
+
+
+def _objects_of(
+    folder: Folder,
+) -> tuple[dict[ObjectKey, ClusterStaticEntry], dict[ObjectKey, ClusterFederatedTrustDomain]]:
+    """The objects of the files, by name."""
+    entries: dict[ObjectKey, ClusterStaticEntry] = {}
+    domains: dict[ObjectKey, ClusterFederatedTrustDomain] = {}
+    for name, documents in folder.documents.items():
+        for number, document in enumerate(documents, start=1):
+            where, kind = f"{name}#{number}", str(document.get("kind"))
+            if kind == CLUSTER_STATIC_ENTRY.kind:
+                _take(CLUSTER_STATIC_ENTRY, document, where, entries)
+            elif kind == CLUSTER_FEDERATED_TRUST_DOMAIN.kind:
+                _take(CLUSTER_FEDERATED_TRUST_DOMAIN, document, where, domains)
+            else:
+                log.warning(
+                    "a kind that static manifests do not have is left out",
+                    extra=kv(kind=kind, place=where),
+                )
+    return entries, domains
+
+
+def _take(kind: Kind[T], document: JSONObject, where: str, found: dict[ObjectKey, T]) -> None:
+    """Decode one object; the name of one without a name is its place."""
+    try:
+        obj = convert({k: v for k, v in document.items() if k != "status"}, kind.type)
+    except DecodeError as error:
+        log.warning("an object does not decode", extra=kv(place=where, error=str(error)))
+        return
+    key = ObjectKey("", obj.metadata.name or where)
+    if key in found:
+        log.warning("two objects have one name; the first counts", extra=kv(name=key.name))
+        return
+    # Nothing of a cluster's bookkeeping means anything in a file.
+    meta = ObjectMeta(name=key.name)
+    fields = {name: getattr(obj, name) for name in obj.__struct_fields__}
+    found[key] = kind.type(**{**fields, "metadata": meta})
+
+
+def _replace(store: Store[T], found: dict[ObjectKey, T]) -> set[ObjectKey]:
+    """Make the store hold just these; gives the keys that changed."""
+    changed = {key for key, obj in found.items() if store.get(key) != obj}
+    changed |= set(store.keys()) - found.keys()
+    for key in changed:
+        obj = found.get(key)
+        if obj is None:
+            store.remove(key)
+        else:
+            store.put(obj)
+    return changed
+
+
+class StaticSources:
+    """One run's controllers; outcomes go to the log."""
+
+    def __init__(self, mode: StaticMode, world: World, book: Book) -> None:
+        self._mode = mode
+        self._book = book
+        self._said: dict[Source, tuple[str, str]] = {}
+        static = StaticEntryReconciler(
+            book, objects=mode.static_entries, is_handled=lambda _: True, mirror=world.mirror
+        )
+        federation = FederationReconciler(
+            trust_domain=book.trust_domain,
+            objects=mode.trust_domains,
+            is_handled=lambda _: True,
+            federation=world.federation,
+            bundles=world.bundles,
+            trust_domains=world.trust_domains,
+            kube=None,
+            events=world.events,
+            timestamp=timestamp,
+        )
+        self.entries = computing(world, "clusterstaticentry", static.reconcile)
+        self.federating = remote(world, "clusterfederatedtrustdomain", federation.reconcile, 1)
+        book.wake.status = self._say
+
+    def runs(self) -> Iterator[Run]:
+        """The loops to run."""
+        yield self.entries.run
+        yield self.federating.run
+
+    def listen(self) -> None:
+        """Changes come by ``StaticMode.take``."""
+
+    async def look_at_all(self) -> None:
+        """Look at every object once."""
+        for key in list(self._mode.static_entries.keys()):
+            self.entries.queue.add(key.name)
+        for obj in list(self._mode.trust_domains.values()):
+            self.federating.queue.add(bare(obj.spec.trust_domain))
+        await self.entries.settled()
+
+    def _say(self, source: Source) -> None:
+        """Say once in the log what became of an object."""
+        problem = self._book.problems.get(source)
+        claims = self._book.index.of_source(source)
+        if problem is not None:
+            said = (problem.reason, problem.message)
+        elif claims:
+            outcome = self._book.outcomes.get(claims[0].key)
+            said = (outcome.reason, outcome.message)
+        else:
+            self._said.pop(source, None)
+            return
+        if said[0] and self._said.get(source) != said:
+            self._said[source] = said
+            is_set = problem is None and self._book.outcomes.is_set(claims[0].key)
+            log.log(
+                logging.INFO if is_set else logging.WARNING,
+                said[1],
+                extra=kv(object=str(source), reason=said[0]),
+            )
+
+
+class StaticProcess:
+    """One registrar without a cluster. ``run`` works until cancelled."""
+
+    def __init__(self, settings: Settings, manifests: StaticManifests) -> None:
+        config = settings.controller_manager
+        if config is None:
+            raise TypeError("the static mode is one of the controller manager's")
+        self._prefix = settings.entry_id_prefix or check_prefix(f"{settings.cluster}-static")
+        self._settings = settings
+        self._cleanup = config.entry_id_prefix_cleanup
+        self._metrics = Metrics()
+        self._mode = StaticMode(config)
+        environment = dict(os.environ)
+        self._folder = Folder(
+            manifests.path,
+            expand=(lambda text: expand_environment(text, environment)[0])
+            if manifests.expand_env
+            else (lambda text: text),
+        )
+        self._term: Term | None = None
+        self._metrics.on_refresh(self._count_entries)
+        self.port = 0
+        """The port of metrics and probes, once ``run`` listens."""
+
+    @property
+    def first_pass_is_over(self) -> bool:
+        """Whether every object was looked at once."""
+        return self._term is not None and self._term.ready.is_set()
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises InvalidField for what only a start can find wrong."""
+        settings, metrics = self._settings, self._metrics
+        heartbeat, checks = Heartbeat(metrics), Checks()
+        spire = SpireSide(settings, metrics=metrics, is_leading=lambda: True)
+        checks.add("manifests", lambda: self._folder.problem)
+        checks.add("spire", spire.problem)
+        checks.add("first-pass", lambda: None if self.first_pass_is_over else "looking at all once")
+        async with (
+            serve(
+                settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
+            ) as health,
+            spire.connected(),
+            asyncio.TaskGroup() as tasks,
+        ):
+            self.port = health.port
+            tasks.create_task(heartbeat.run())
+            tasks.create_task(spire.watch())
+            while not await self._folder.look():  # noqa: ASYNC110 - files tell nobody
+                # A folder that cannot be read says nothing of what should be.
+                await asyncio.sleep(1.0)
+            self._mode.take(self._folder)
+            tasks.create_task(self._folder.run(lambda: self._mode.take(self._folder)))
+            is_configured = settings.entry_id_prefix is not None
+            ownership = Ownership(self._prefix, is_configured, self._cleanup)
+            async with spire.term(ownership) as side:
+                cluster = NoCluster()
+                world = World(
+                    settings=settings,
+                    spire_entries=self._mode.spire_entries,
+                    kube=cluster,
+                    events=cluster,
+                    mirror=side.mirror,
+                    writer=side.writer,
+                    trust_domains=side.trust_domains,
+                    federation=side.federation,
+                    bundles=side.bundles,
+                    dropped=side.dropped,
+                    metrics=metrics,
+                )
+                self._term = Term(world, self._mode, prefix=self._prefix)
+                try:
+                    await self._term.run()
+                finally:
+                    self._term = None
+
+    def _count_entries(self) -> None:
+        counts = NO_ENTRIES if self._term is None else self._term.entry_counts()
+        for state, number in counts.items():
+            self._metrics.spire.entries(state, number)

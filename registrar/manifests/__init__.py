@@ -1,0 +1,1 @@
+"""Objects out of files, where there is no cluster to read them from."""

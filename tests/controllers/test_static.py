@@ -1,0 +1,156 @@
+"""The static mode: files instead of a cluster."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from api.proto import types_pb2
+from manager.static import StaticProcess
+from registrar.settings.model import ControllerManager, StaticManifests
+from tests.support.setup import Setup, until
+
+
+def entry(name: str, **spec: str) -> str:
+    lines = [f"  {key}: {value}" for key, value in spec.items()]
+    return "\n".join(
+        [
+            "apiVersion: spire.spiffe.io/v1alpha1",
+            "kind: ClusterStaticEntry",
+            f"metadata: {{name: {name}}}",
+            "spec:",
+            f"  spiffeID: spiffe://example.org/{name}",
+            "  parentID: spiffe://example.org/agent",
+            '  selectors: ["unix:uid:0"]',
+            *lines,
+            "",
+        ]
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "manifests"
+    made.mkdir()
+    return made
+
+
+@contextlib.asynccontextmanager
+async def running(setup: Setup, folder: Path, *, expand: bool = False) -> AsyncIterator[None]:
+    manifests = StaticManifests(folder, expand)
+    manager = ControllerManager(static_manifests=manifests)
+    settings = replace(setup.settings, kubeconfig=None, controller_manager=manager)
+    process = StaticProcess(settings, manifests)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(process.run())
+        await until(lambda: process.first_pass_is_over)
+        yield
+        task.cancel()
+
+
+def paths(setup: Setup) -> list[str]:
+    return sorted(found.spiffe_id.path for found in setup.spire.state.entries())
+
+
+async def test_entries_follow_the_files(embedded: Setup, folder: Path) -> None:
+    (folder / "a.yaml").write_text(entry("one") + "---\n" + entry("two"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+        (folder / "b.yml").write_text(entry("three", hint="h"))
+        await until(lambda: paths(embedded) == ["/one", "/three", "/two"])
+        (folder / "a.yaml").write_text(entry("one", hint="new"))
+        await until(lambda: paths(embedded) == ["/one", "/three"])
+        await until(lambda: {e.hint for e in embedded.spire.state.entries()} == {"h", "new"})
+        (folder / "b.yml").unlink()
+        await until(lambda: paths(embedded) == ["/one"])
+
+
+async def test_a_broken_file_keeps_what_it_said_and_stops_no_other(
+    embedded: Setup, folder: Path
+) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one"])
+        (folder / "a.yaml").write_text("kind: [")
+        (folder / "b.yaml").write_text(entry("two"))
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+        (folder / "a.yaml").write_text(entry("three"))
+        await until(lambda: paths(embedded) == ["/three", "/two"])
+
+
+async def test_a_wrong_object_keeps_its_entry(embedded: Setup, folder: Path) -> None:
+    (folder / "a.yaml").write_text(entry("one") + "---\n" + entry("two"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+        wrong = entry("one").replace('["unix:uid:0"]', '["nonsense"]')
+        (folder / "a.yaml").write_text(wrong + "---\n" + entry("two", hint="x"))
+        await until(lambda: any(e.hint == "x" for e in embedded.spire.state.entries()))
+        assert paths(embedded) == ["/one", "/two"]
+
+
+async def test_the_swap_of_a_mounted_configmap_is_seen(embedded: Setup, folder: Path) -> None:
+    for number, name in enumerate(("one", "two", "three")):
+        version = folder / f"..version{number}"
+        version.mkdir()
+        (version / "a.yaml").write_text(entry(name))
+    (folder / "..data").symlink_to("..version0")
+    (folder / "a.yaml").symlink_to("..data/a.yaml")
+    async with running(embedded, folder):
+        for number, name in enumerate(("one", "two", "three")):
+            (folder / "..new").symlink_to(f"..version{number}")
+            os.replace(folder / "..new", folder / "..data")  # noqa: PTH105 - as the kubelet does
+            await until(lambda name=name: paths(embedded) == [f"/{name}"])  # type: ignore[misc]
+
+
+async def test_the_environment_is_expanded_when_asked(
+    embedded: Setup, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHO", "me")
+    (folder / "a.yaml").write_text(entry("a", hint="${WHO}"))
+    async with running(embedded, folder, expand=True):
+        await until(lambda: [e.hint for e in embedded.spire.state.entries()] == ["me"])
+
+
+async def test_nothing_is_written_at_a_restart_and_what_went_meanwhile_is_removed(
+    embedded: Setup, folder: Path
+) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    (folder / "b.yaml").write_text(entry("two"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+    before = dict(embedded.spire.writes)
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+    assert dict(embedded.spire.writes) == before
+    (folder / "b.yaml").unlink()
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one"])
+
+
+async def test_a_federated_trust_domain_is_set_and_taken_back(
+    embedded: Setup, folder: Path
+) -> None:
+    (folder / "f.yaml").write_text(
+        """\
+apiVersion: spire.spiffe.io/v1alpha1
+kind: ClusterFederatedTrustDomain
+metadata: {name: partner}
+spec:
+  trustDomain: partner.test
+  bundleEndpointURL: https://partner.test/bundle
+  bundleEndpointProfile: {type: https_web}
+"""
+    )
+    (folder / "a.yaml").write_text(entry("one", federatesWith="[partner.test]"))
+    async with running(embedded, folder):
+        await until(lambda: "partner.test" in embedded.spire.state.relationships)
+        await until(lambda: paths(embedded) == ["/one"])
+        bundle = types_pb2.Bundle(trust_domain="partner.test")
+        embedded.spire.endpoints.show("https://partner.test/bundle", bundle)
+        await until(lambda: [*embedded.spire.state.entries()[0].federates_with] == ["partner.test"])
+        (folder / "f.yaml").unlink()
+        await until(lambda: not embedded.spire.state.relationships)
