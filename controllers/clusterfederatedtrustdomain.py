@@ -10,6 +10,7 @@ from api.codec import merge_diff, to_json
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
 from api.meta import find_condition
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
+from controllers.pace import Pace
 from controllers.ports import Bundles, Events, Federation, Kubernetes, TrustDomains, reference
 from registrar.claims.claim import Problem
 from registrar.claims.federatedtrustdomain import (
@@ -68,6 +69,7 @@ class FederationReconciler:
         self._kube = kube
         self._events = events
         self._timestamp = timestamp
+        self._pace = Pace(lambda: 0.0)
         self._owned: set[str] = set()
         self._seeds: dict[str, Bundle] = {}
         self._seen: dict[str, Relationship] | None = None
@@ -200,7 +202,7 @@ class FederationReconciler:
             has_bundle=None if known is None else name in known,
             now=self._timestamp(),
         )
-        if wanted == obj.status:
+        if wanted == obj.status or self._pace.is_in_vain(obj.metadata.name, wanted, obj.status):
             return
         if self._kube is None:
             if problem is not None:
@@ -213,6 +215,7 @@ class FederationReconciler:
         stored = await self._kube.merge_patch(
             CLUSTER_FEDERATED_TRUST_DOMAIN, obj.key, {"status": patch}, subresource="status"
         )
+        self._pace.answered(obj.metadata.name, wanted, stored.status)
         self._objects.assume(stored)
         before = find_condition(obj.status.conditions, READY)
         after = find_condition(wanted.conditions, READY)

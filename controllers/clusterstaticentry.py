@@ -106,6 +106,8 @@ class StaticEntryStatusReconciler:
         wanted = self._wanted(obj)
         if wanted is None or wanted == obj.status:
             return Done()
+        if self._pace.is_in_vain(name, wanted, obj.status):
+            return Done()
         wait = self._pace.wait_seconds(name)
         if wait:
             return Again(wait, "statuses are written once a second")
@@ -114,6 +116,7 @@ class StaticEntryStatusReconciler:
             CLUSTER_STATIC_ENTRY, obj.key, {"status": patch}, subresource="status"
         )
         self._pace.note(name)
+        self._pace.answered(name, wanted, stored.status)
         self._objects.assume(stored)
         self._report(obj, wanted)
         return Done()

@@ -1,6 +1,17 @@
-"""Statuses are written once a second per object at most: API writes are the scarce good."""
+"""When a status is written: once a second per object at most, and not in vain.
 
+API writes are the scarce good. Where the CRDs of the original are installed
+the API server prunes the fields of a status that they do not know: what comes
+back differs from what was sent, and would be sent for ever.
+"""
+
+import logging
 from collections.abc import Callable
+
+from api.codec import JSONObject, JSONValue, to_json
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 1.0
 
@@ -11,6 +22,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._written: dict[str, float] = {}
+        self._pruned: dict[str, tuple[JSONValue, JSONValue]] = {}
 
     def wait_seconds(self, name: str) -> float:
         """How long to wait until the status may be written again; 0 for now."""
@@ -30,3 +42,37 @@ class Pace:
     def forget(self, name: str) -> None:
         """The object is gone."""
         self._written.pop(name, None)
+        self._pruned.pop(name, None)
+
+    def answered(self, name: str, sent: object, stored: object) -> None:
+        """What the API server made of a status that was sent."""
+        wanted, got = _timeless(to_json(sent)), to_json(stored)
+        if wanted == _timeless(got):
+            self._pruned.pop(name, None)
+            return
+        if not self._pruned:
+            log.warning(
+                "the API server leaves out parts of a status: install our CRDs (config/crd)",
+                extra=kv(object=name),
+            )
+        self._pruned[name] = (wanted, got)
+
+    def is_in_vain(self, name: str, wanted: object, stored: object) -> bool:
+        """Whether the API server has made of just this status what is stored."""
+        known = self._pruned.get(name)
+        return known is not None and known == (_timeless(to_json(wanted)), to_json(stored))
+
+
+def _timeless(status: JSONValue) -> JSONValue:
+    """A status without the times of its conditions, which are set anew where they are pruned."""
+    if not isinstance(status, dict):
+        return status
+    conditions = status.get("conditions")
+    if not isinstance(conditions, list):
+        return status
+    kept: list[JSONValue] = [_without_time(c) for c in conditions if isinstance(c, dict)]
+    return {**status, "conditions": kept}
+
+
+def _without_time(condition: JSONObject) -> JSONObject:
+    return {name: value for name, value in condition.items() if name != "lastTransitionTime"}

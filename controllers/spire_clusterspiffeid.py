@@ -136,7 +136,7 @@ class TemplateStatusReconciler:
             problem=self._book.problems.get(source),
             now=self._timestamp(),
         )
-        if wanted == obj.status:
+        if wanted == obj.status or self._pace.is_in_vain(name, wanted, obj.status):
             return Done()
         wait = self._pace.wait_seconds(name)
         if wait:
@@ -146,6 +146,7 @@ class TemplateStatusReconciler:
             CLUSTER_SPIFFEID, obj.key, {"status": patch}, subresource="status"
         )
         self._pace.note(name)
+        self._pace.answered(name, wanted, stored.status)
         self._objects.assume(stored)
         waiting = began_waiting(obj.status.conditions, wanted.conditions)
         if waiting:

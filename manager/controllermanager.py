@@ -80,7 +80,12 @@ class ControllerManager:
         self.nodes = node_cache(packing)
         self.pods = PodCaches(packing, config.cache_namespaces)
         # A kind that is not installed is one without objects.
-        self.templates: Cache[ClusterSPIFFEID] = Cache(CLUSTER_SPIFFEID, Store(), optional=True)
+        self.templates: Cache[ClusterSPIFFEID] = Cache(
+            CLUSTER_SPIFFEID,
+            Store(),
+            optional=True,
+            label_selector=",".join(f"{label}={value}" for label, value in config.template_labels),
+        )
         self.static_entries: Cache[ClusterStaticEntry] = Cache(
             CLUSTER_STATIC_ENTRY, Store(), optional=True
         )
@@ -281,6 +286,12 @@ class ControllerManagerSources:
         controller = self._statuses.get(source.kind)
         if controller is not None:
             controller.queue.add(source.name)
+
+    def drifted(self) -> None:
+        """The time has come to compare the SPIRE server's relationships with the objects."""
+        self._federation.drifted()
+        for obj in list(self._mode.trust_domains.store.values()):
+            self._wake_trust_domain(obj)
 
     def _pod_changed(self, change: Change[WholePod]) -> None:
         self._rendering.queue.add(change.key)

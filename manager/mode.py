@@ -30,6 +30,10 @@ class Sources(Protocol):
         """Look at every source once; returns when all are claimed for."""
         ...
 
+    def drifted(self) -> None:
+        """Compare with the SPIRE server whatever is no entry; called at each drift check."""
+        ...
+
 
 class Mode(Protocol):
     """One way to run the registrar."""

@@ -67,6 +67,8 @@ class Process:
         """Work until cancelled. Raises InvalidField for what only a start can find wrong."""
         settings, metrics = self._settings, self._metrics
         heartbeat, checks = Heartbeat(metrics), self._checks
+        for warning in settings.warnings:
+            log.warning(warning)
         spire = SpireSide(settings, metrics=metrics, is_leading=self.is_leading)
         checks.add("caches", self._mode.caches.why_not_synced)
         checks.add("spire", spire.problem)
@@ -75,12 +77,16 @@ class Process:
             serve(
                 settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
             ) as health,
+            # The controller manager has an address of its own for probes.
+            serve(
+                settings.health_addr or "0", metrics=metrics, checks=checks, heartbeat=heartbeat
+            ) as probes,
             connect(settings.kubeconfig, user_agent=USER_AGENT, observer=metrics) as session,
             connect(settings.kubeconfig, user_agent=f"{USER_AGENT}-lease", observer=metrics) as own,
             spire.connected(),
             asyncio.TaskGroup() as tasks,
         ):
-            self.port = health.port
+            self.port = health.port or probes.port
             tasks.create_task(heartbeat.run())
             self._mode.caches.start(session, tasks, metrics)
             tasks.create_task(spire.watch())

@@ -174,7 +174,7 @@ class StaticSources:
         static = StaticEntryReconciler(
             book, objects=mode.static_entries, is_handled=lambda _: True, mirror=world.mirror
         )
-        federation = FederationReconciler(
+        self._federation = FederationReconciler(
             trust_domain=book.trust_domain,
             objects=mode.trust_domains,
             is_handled=lambda _: True,
@@ -186,7 +186,9 @@ class StaticSources:
             timestamp=timestamp,
         )
         self.entries = computing(world, "clusterstaticentry", static.reconcile)
-        self.federating = remote(world, "clusterfederatedtrustdomain", federation.reconcile, 1)
+        self.federating = remote(
+            world, "clusterfederatedtrustdomain", self._federation.reconcile, 1
+        )
         book.wake.status = self._say
 
     def runs(self) -> Iterator[Run]:
@@ -204,6 +206,12 @@ class StaticSources:
         for obj in list(self._mode.trust_domains.values()):
             self.federating.queue.add(bare(obj.spec.trust_domain))
         await self.entries.settled()
+
+    def drifted(self) -> None:
+        """The time has come to compare the SPIRE server's relationships with the objects."""
+        self._federation.drifted()
+        for obj in list(self._mode.trust_domains.values()):
+            self.federating.queue.add(bare(obj.spec.trust_domain))
 
     def _say(self, source: Source) -> None:
         """Say once in the log what became of an object."""

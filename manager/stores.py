@@ -38,9 +38,9 @@ class Cache(Generic[T]):
     store: Store[T]
     optional: bool = False
     namespace: str = ""
+    label_selector: str = ""
     transform: Callable[[T], T] | None = None
     metadata_only: bool = False
-    on_synced: Callable[[], None] | None = None
     listener: Callable[[Change[T]], None] = _ignore
     reflector: Reflector[T] | None = None
     task: asyncio.Task[None] | None = None
@@ -53,6 +53,7 @@ class Cache(Generic[T]):
             store=self.store,
             on_change=self._announce,
             namespace=self.namespace,
+            label_selector=self.label_selector,
             transform=self.transform,
             metadata_only=self.metadata_only,
             observer=metrics.reflector(self.kind.resource),

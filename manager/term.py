@@ -59,6 +59,7 @@ class Term:
             alias_key=None if self._alias is None else self._alias.key,
             confirmation=mode.confirmation(world, self.book),
             latency=self._latency,
+            drifted=lambda: self._sources.drifted(),  # noqa: PLW0108 - made below
         )
         self._sources = mode.sources(world, self.book, self._latency)
 

@@ -86,6 +86,7 @@ def wire_core(
     alias_key: EntryKey | None,
     confirmation: Confirmation,
     latency: PodLatency,
+    drifted: Callable[[], None],
 ) -> Core:
     """Make the shared controllers of one term and connect their queues."""
     settings, records = world.settings, world.spire_entries
@@ -121,6 +122,11 @@ def wire_core(
         alias_key=alias_key,
         timestamp=timestamp,
     )
+
+    def checked() -> None:
+        release.look_again()
+        drifted()
+
     core = Core(
         entries=remote(world, "spireentry", entry_reconciler.reconcile, SPIRE_CONCURRENCY),
         records=remote(world, "spireentry-record", record_reconciler.reconcile, RECORDERS),
@@ -130,7 +136,7 @@ def wire_core(
             mirror=world.mirror,
             interval_seconds=settings.drift_interval_seconds,
             repaired=world.metrics.spire.drift_repaired,
-            checked=release.look_again,
+            checked=checked,
         ),
     )
     book.wake.entry = core.entries.queue.add

@@ -32,7 +32,8 @@ from registrar.gotemplate.values import (
     zero,
 )
 
-_TABLE = Path(__file__).with_name("kubernetes_types.json")
+# Read when the module is: a file must not be read on an event loop.
+_TABLE = Path(__file__).with_name("kubernetes_types.json").read_text(encoding="utf-8")
 _GETTERS = (
     "Name", "GenerateName", "Namespace", "SelfLink", "UID", "ResourceVersion", "Generation",
     "CreationTimestamp", "DeletionTimestamp", "DeletionGracePeriodSeconds", "Labels",
@@ -315,7 +316,7 @@ _POINTER = pointer_to(_DATA)
 
 @cache
 def _types() -> _Types:
-    return _Types(json.loads(_TABLE.read_text(encoding="utf-8")))
+    return _Types(json.loads(_TABLE))
 
 
 def pod_data(  # noqa: PLR0913 - one by keyword for each field of the data
