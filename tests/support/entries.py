@@ -33,3 +33,16 @@ def foreign(name: str = "other", attributes: Attributes = PLAIN) -> types_pb2.En
     """Somebody else's entry, as a message."""
     entry = make_entry(name, attributes)
     return to_proto(replace(entry, id=f"theirs.{name}"))
+
+
+def spire_entry(entry_id: str, path: str, *, parent: str, selectors: list[str]) -> types_pb2.Entry:
+    """An entry as a SPIRE server holds it; IDs are given by their paths."""
+    return types_pb2.Entry(
+        id=entry_id,
+        spiffe_id=types_pb2.SPIFFEID(trust_domain="example.org", path=path),
+        parent_id=types_pb2.SPIFFEID(trust_domain="example.org", path=parent),
+        selectors=[
+            types_pb2.Selector(type=text.partition(":")[0], value=text.partition(":")[2])
+            for text in selectors
+        ],
+    )

@@ -153,8 +153,11 @@ class Setup:
 
     async def clean(self) -> None:
         """Remove what a test left on a server that others use too."""
-        for path in (CLUSTER_SPIFFE_ID.path(), SPIRE_ENTRY.path()):
-            await self.client.delete(path)
+        for custom in CUSTOM_KINDS:
+            await self.client.delete(custom.kind.path())
+        await self.client.delete("/api/v1/nodes")
+        for plural in ("deployments", "replicasets"):
+            await self.client.delete(f"/apis/apps/v1/namespaces/default/{plural}")
         for pod in await self._list(POD):
             path = POD.object_path(pod.key)
             await self.client.delete(f"{path}?gracePeriodSeconds=0")
