@@ -122,6 +122,8 @@ class TemplateStatusReconciler:
         if obj is None or not self._is_handled(obj.spec.class_name):
             self._pace.forget(name)
             return Done()
+        if not self._templates.are_counted:
+            return Done()  # the end of the first pass wakes every status
         source = source_of(name)
         wanted = status_of(
             obj,

@@ -69,14 +69,18 @@ class Cluster:
         return None if found is None else found.metadata.labels
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Templates:
-    """The templates of a term and what came of them."""
+    """The templates of a term and what came of them.
+
+    ``are_counted``: every Pod was looked at, so that the numbers mean something.
+    """
 
     surroundings: Surroundings
     index: PodIndex
     tally: Tally = field(default_factory=Tally)
     set: TemplateSet = field(init=False)
+    are_counted: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "set", TemplateSet(self.index))
+        self.set = TemplateSet(self.index)

@@ -21,10 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hack.bench_world import Registrar, World, open_world  # noqa: E402 - the checkout is measured
+from hack.bench_world import TEMPLATES, Registrar, World, open_world  # noqa: E402 - the checkout is measured
 
 _IDLE_SECONDS = 35.0
 _PARALLEL = 32
+_MODES = ("layered", "manager")
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,15 @@ class Scale:
     burst: int
     total: int
     idle_seconds: float
+    paced: int
+    most: int
 
 
-FULL = Scale(singles=300, burst=5000, total=10_000, idle_seconds=_IDLE_SECONDS)
-QUICK = Scale(singles=10, burst=100, total=150, idle_seconds=1.0)
+FULL = Scale(
+    singles=300, burst=5000, total=10_000, idle_seconds=_IDLE_SECONDS, paced=1200, most=30_000
+)
+QUICK = Scale(singles=10, burst=100, total=150, idle_seconds=1.0, paced=20, most=200)
+_PACE_SECONDS = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,58 @@ class Bench:
             await self._singles("empty", "p50 ≤ 15 ms, p99 ≤ 60 ms")
             await registrar.until_idle()
             self._say(f"{scale.burst} Pods as fast as the API server takes them")
-            await self._burst(scale.burst, registrar)
-            await self._burst(scale.total - self._made, registrar, counts=False)
+            await self._burst(scale.burst, registrar, "")
+            await self._burst(scale.total - self._made, registrar)
             self._say("one Pod at a time, the rest present")
             await self._singles("full", "as with none, within 20 %")
             await registrar.until_idle()
             await self._idle(registrar)
             await self._check_entries()
         await self._restart()
+
+    async def run_manager(self) -> None:
+        """Measure the controller manager's mode: templates over Pods, none of them owned."""
+        scale, templates = self._scale, f"{TEMPLATES} templates"
+        async with self._world.registrar() as registrar:
+            self._say(f"{templates}: one Pod at a time, no entries")
+            await self._singles("empty", "p50 ≤ 15 ms, p99 ≤ 60 ms", templates)
+            await registrar.until_idle()
+            self._say(f"{scale.burst} Pods as fast as the API server takes them")
+            await self._burst(scale.burst, registrar, f", {templates}")
+            await self._burst(scale.total - self._made, registrar)
+            self._say("one Pod at a time, the rest present")
+            await self._singles("full", "as with none, within 20 %", templates)
+            self._say("20 Pods a second")
+            await self._paced()
+            await registrar.until_idle()
+            self._say(f"up to {scale.most} Pods")
+            await self._burst(scale.most - self._made, registrar)
+            await self._singles("most", "flat", templates)
+            await registrar.until_idle()
+            await self._idle(registrar, memory="≤ 300 MB", writes="1", templates=templates)
+            await self._check_entries()
+        await self._restart(templates)
+
+    async def _paced(self) -> None:
+        """Pods at a steady pace, each measured while others are under way."""
+        waits: list[float] = []
+
+        async def one(number: int, start: float) -> None:
+            await asyncio.sleep(max(0.0, start - time.monotonic()))
+            name = f"paced-{number}"
+            began, _ = await self._world.create_pod(name, name)
+            created[name] = began
+
+        created: dict[str, float] = {}
+        begun = time.monotonic() + 0.5
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(self._scale.paced):
+                tasks.create_task(one(number, begun + number * _PACE_SECONDS))
+        for name, began in created.items():
+            waits.append(float(await self._world.spire.ask(f"wait /{name}")) - began)
+        self._made += self._scale.paced
+        name = f"Pod created → SPIRE entry, 20 a second, {self._scale.total:,} entries present"
+        self.figures.append(percentiles(f"{name}, {TEMPLATES} templates", "p99 ≤ 100 ms", waits))
 
     async def _floor(self) -> None:
         """How soon any client's watch sees a Pod."""
@@ -111,7 +161,7 @@ class Bench:
             following.cancel()
         self.figures.append(percentiles("Pod created → plain watch sees it (floor)", "", waits))
 
-    async def _singles(self, tag: str, target: str) -> None:
+    async def _singles(self, tag: str, target: str, mode: str = "") -> None:
         whole, after = [], []
         for number in range(self._scale.singles):
             name = f"{tag}-{number}"
@@ -120,13 +170,17 @@ class Bench:
             whole.append(appeared - began)
             after.append(appeared - answered)
             self._made += 1
-        present = "no" if tag == "empty" else f"{self._scale.total:,}"
+        most = self._scale.most if tag == "most" else self._scale.total
+        present = "no" if tag == "empty" else f"{most:,}"
+        present += f" entries, {mode}" if mode else " entries"
         self.figures += [
-            percentiles(f"Pod created → SPIRE entry, {present} entries present", target, whole),
+            percentiles(f"Pod created → SPIRE entry, {present} present", target, whole),
             percentiles(f"… counted from the API server's answer, {present} present", "", after),
         ]
 
-    async def _burst(self, number: int, registrar: Registrar, *, counts: bool = True) -> None:
+    async def _burst(
+        self, number: int, registrar: Registrar, counted_as: str | None = None
+    ) -> None:
         began, before = time.monotonic(), self._made
         limit = asyncio.Semaphore(_PARALLEL)
 
@@ -139,44 +193,54 @@ class Bench:
             made = [tasks.create_task(one(before + index)) for index in range(number)]
         last = max(task.result() for task in made)
         self._made += number
-        # One more entry than Pods: the alias of the agents.
-        appeared = float(await self._world.spire.ask(f"wait-count {self._made + 1}"))
+        expected = self._made + self._world.extra_entries
+        appeared = float(await self._world.spire.ask(f"wait-count {expected}"))
         await registrar.until_idle()
         recorded = time.monotonic()
-        if counts:
+        if counted_as is not None:
             values = {
                 "last entry after last Pod, s": round(max(0.0, appeared - last), 2),
                 "Pods a second": round(number / (last - began)),
                 "all recorded after last Pod, s": round(recorded - last, 1),
             }
-            self.figures.append(Figure(f"{number:,} Pods at once", "≤ 3 s", number, values))
+            self.figures.append(
+                Figure(f"{number:,} Pods at once{counted_as}", "≤ 3 s", number, values)
+            )
 
-    async def _idle(self, registrar: Registrar) -> None:
+    async def _idle(
+        self,
+        registrar: Registrar,
+        *,
+        memory: str = "≤ 150 MB",
+        writes: str = "3",
+        templates: str = "",
+    ) -> None:
         seconds = self._scale.idle_seconds
         self._say(f"idle for {seconds:g} s")
-        memory = registrar.memory()
+        resident = registrar.memory()
         used, began = registrar.cpu_seconds(), time.monotonic()
         await asyncio.sleep(seconds)
         share = (registrar.cpu_seconds() - used) / (time.monotonic() - began)
         pods = self._made
-        writes = await registrar.api_writes()
+        written = await registrar.api_writes()
+        mode = f", {templates}" if templates else ""
         self.figures += [
             Figure(
-                f"memory at {pods:,} Pods, MB",
-                "≤ 150 MB",
+                f"memory at {pods:,} Pods, MB{mode}",
+                memory,
                 1,
-                {name: float(value) for name, value in memory.items()},
+                {name: float(value) for name, value in resident.items()},
             ),
-            Figure("idle CPU, % of one core", "< 1 %", 1, {"share": round(share * 100, 2)}),
-            Figure("API writes per Pod", "3", pods, {"writes": round(writes / pods, 2)}),
+            Figure(f"idle CPU, % of one core{mode}", "< 1 %", 1, {"share": round(share * 100, 2)}),
+            Figure(f"API writes per Pod{mode}", writes, pods, {"writes": round(written / pods, 2)}),
         ]
 
     async def _check_entries(self) -> None:
         entries = int(await self._world.spire.ask("entries"))
-        if entries != self._made + 1:
-            self.wrong.append(f"{entries} entries for {self._made} Pods and the alias")
+        if entries != self._made + self._world.extra_entries:
+            self.wrong.append(f"{entries} entries for {self._made} Pods")
 
-    async def _restart(self) -> None:
+    async def _restart(self, mode: str = "") -> None:
         self._say("a restart with nothing to do")
         before = await self._world.spire.ask("writes")
         began = time.monotonic()
@@ -192,7 +256,7 @@ class Bench:
             "API writes": float(api_writes),
             "resident, MB": float(memory["resident"]),
         }
-        name = f"start with {self._made:,} entries, nothing to do"
+        name = f"start with {self._made:,} entries, nothing to do{mode and ', '}{mode}"
         self.figures.append(Figure(name, "≤ 6 s, 0 SPIRE writes", 1, values))
         if spire_writes or api_writes:
             self.wrong.append(f"a start with nothing to do wrote {spire_writes} and {api_writes}")
@@ -219,23 +283,27 @@ def machine() -> dict[str, str]:
     }
 
 
-def report(bench: Bench, *, in_cluster: bool) -> str:
+def report(figures: Sequence[Figure], *, in_cluster: bool) -> str:
     """The table, as Markdown."""
     lines = [f"- {name}: {value}" for name, value in machine().items()]
     lines.append(f"- configuration as in a Pod: {'yes' if in_cluster else 'no, a kubeconfig'}")
     lines += ["", "| What | Measured | Samples | Target |", "|---|---|---|---|"]
-    for figure in bench.figures:
+    for figure in figures:
         measured = ", ".join(f"{name} {value:g}" for name, value in figure.values.items())
         lines.append(f"| {figure.name} | {measured} | {figure.samples:,} | {figure.target} |")
     return "\n".join(lines)
 
 
-async def measure(scale: Scale) -> tuple[Bench, bool]:
-    """Open the world and run the benchmark in it."""
-    async with open_world() as world:
-        bench = Bench(world, scale)
-        await bench.run()
-        return bench, world.in_cluster
+async def measure(scale: Scale, modes: Sequence[str]) -> tuple[list[Bench], bool]:
+    """Run the benchmark of each mode in a world of its own."""
+    done, in_cluster = [], True
+    for mode in modes:
+        async with open_world(manager=mode == "manager") as world:
+            bench = Bench(world, scale)
+            await (bench.run_manager() if mode == "manager" else bench.run())
+            done.append(bench)
+            in_cluster = in_cluster and world.in_cluster
+    return done, in_cluster
 
 
 def main() -> int:
@@ -243,15 +311,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few samples: only see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--mode",
+        action="append",
+        choices=_MODES,
+        help="measure only this mode; may be given twice (default: both)",
+    )
     arguments = parser.parse_args()
-    bench, in_cluster = asyncio.run(measure(QUICK if arguments.quick else FULL))
-    print("\n" + report(bench, in_cluster=in_cluster))
+    scale = QUICK if arguments.quick else FULL
+    benches, in_cluster = asyncio.run(measure(scale, arguments.mode or _MODES))
+    figures = [figure for bench in benches for figure in bench.figures]
+    print("\n" + report(figures, in_cluster=in_cluster))
     if arguments.json:
-        document = {"machine": machine(), "figures": [asdict(figure) for figure in bench.figures]}
+        document = {"machine": machine(), "figures": [asdict(figure) for figure in figures]}
         arguments.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    for wrong in bench.wrong:
-        print(f"WRONG: {wrong}", file=sys.stderr)
-    return 1 if bench.wrong else 0
+    wrong = [text for bench in benches for text in bench.wrong]
+    for text in wrong:
+        print(f"WRONG: {text}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

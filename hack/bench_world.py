@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
-from api.codec import dump_yaml
+from api.codec import JSONValue, dump_yaml
 from api.crd import CUSTOM_KINDS, crd
 from hack.control_plane import ControlPlane
 
@@ -32,6 +32,21 @@ pod_controller     = true
 pod_label          = "spiffe"
 log_path           = "{log}"
 """
+
+_MANAGER_CONFIGURATION = """\
+apiVersion: spire.spiffe.io/v1alpha1
+kind: ControllerManagerConfig
+clusterName: bench
+trustDomain: example.org
+clusterDomain: cluster.local
+spireServerSocketPath: {socket}
+gcInterval: 30s
+metrics: {{bindAddress: "127.0.0.1:{port}"}}
+logPath: {log}
+"""
+
+TEMPLATES = 20
+_NODE = "bench-node"
 
 # A mount namespace of its own shows the process a service account where a Pod has it.
 _IN_CLUSTER = """\
@@ -151,8 +166,13 @@ class Registrar:
 class World:
     """Everything together; make it with ``open_world``."""
 
-    def __init__(self, plane: ControlPlane, spire: Spire, kube: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, plane: ControlPlane, spire: Spire, kube: aiohttp.ClientSession, *, manager: bool
+    ) -> None:
         self.plane = plane
+        self._manager = manager
+        # The layered mode has one entry more than Pods: the alias of the agents.
+        self.extra_entries = 0 if manager else 1
         self.spire = spire
         self._kube = kube
         self.in_cluster = os.geteuid() == 0 and shutil.which("unshare") is not None
@@ -163,14 +183,13 @@ class World:
         port = _free_port()
         folder = self.plane.folder
         configuration = folder / "registrar.conf"
+        template = _MANAGER_CONFIGURATION if self._manager else _CONFIGURATION
         configuration.write_text(
-            _CONFIGURATION.format(
-                socket=self.spire.socket, port=port, log=folder / "registrar.log"
-            ),
+            template.format(socket=self.spire.socket, port=port, log=folder / "registrar.log"),
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "manager", "run", "--config", str(configuration)]
-        environment = dict(os.environ)
+        environment = {**os.environ, "ENABLE_WEBHOOKS": "false"}
         if self.in_cluster:
             host, _, api_port = self.plane.url.removeprefix("https://").partition(":")
             environment |= {
@@ -196,6 +215,9 @@ class World:
     async def create_pod(self, name: str, label: str = "") -> tuple[float, float]:
         """Create a Pod; gives the times before the request and after the answer."""
         labels = {"spiffe": label} if label else {}
+        spec: dict[str, object] = {"containers": [{"name": "main", "image": "example.org/main:1"}]}
+        if self._manager:
+            spec["nodeName"] = _NODE
         began = time.monotonic()
         async with self._kube.post(
             f"{self.plane.url}/api/v1/namespaces/{NAMESPACE}/pods",
@@ -203,7 +225,7 @@ class World:
                 "apiVersion": "v1",
                 "kind": "Pod",
                 "metadata": {"name": name, "labels": labels},
-                "spec": {"containers": [{"name": "main", "image": "example.org/main:1"}]},
+                "spec": spec,
             },
         ) as response:
             if response.status != 201:
@@ -224,12 +246,17 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def open_world() -> AsyncIterator[World]:
-    """Start the control plane and the SPIRE server, and install the kinds."""
+async def open_world(*, manager: bool = False) -> AsyncIterator[World]:
+    """Start the control plane and the SPIRE server, and install the kinds.
+
+    ``manager``: for the controller manager's mode, with a Node and its templates.
+    """
     with ControlPlane() as plane:
         documents = "---\n".join(dump_yaml(crd(custom)) for custom in CUSTOM_KINDS)
         plane.run_kubectl("apply", "-f", "-", stdin=documents)
         plane.run_kubectl("create", "namespace", NAMESPACE)
+        if manager:
+            _prepare_manager(plane)
         spire = Spire(plane.folder / "spire.sock")
         tls = ssl.create_default_context(cafile=str(plane.ca_file))
         try:
@@ -238,9 +265,31 @@ async def open_world() -> AsyncIterator[World]:
                 headers={"Authorization": f"Bearer {plane.token}"},
                 connector=aiohttp.TCPConnector(ssl=tls, limit=64),
             ) as kube:
-                yield World(plane, spire, kube)
+                yield World(plane, spire, kube, manager=manager)
         finally:
             spire.stop()
+
+
+def _prepare_manager(plane: ControlPlane) -> None:
+    """A Node, and templates of which one selects the Pods that are measured."""
+    documents: list[JSONValue] = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": _NODE}}]
+    for number in range(TEMPLATES):
+        selector: JSONValue = {"matchLabels": {"app": f"app-{number}"}}
+        if number == 0:
+            selector = {"matchExpressions": [{"key": "spiffe", "operator": "Exists"}]}
+        documents.append(
+            {
+                "apiVersion": "spire.spiffe.io/v1alpha1",
+                "kind": "ClusterSPIFFEID",
+                "metadata": {"name": f"template-{number}"},
+                "spec": {
+                    "spiffeIDTemplate": "spiffe://{{ .TrustDomain }}/"
+                    '{{ index .PodMeta.Labels "spiffe" }}',
+                    "podSelector": selector,
+                },
+            }
+        )
+    plane.run_kubectl("apply", "-f", "-", stdin="---\n".join(map(dump_yaml, documents)))
 
 
 def _free_port() -> int:

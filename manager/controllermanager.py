@@ -280,6 +280,9 @@ class ControllerManagerSources:
             self._wake_trust_domain(obj)
         await self._rendering.settled()
         await self._static.settled()
+        self._templates.are_counted = True
+        for key in [*mode.templates.store.keys(), *mode.templates.store.broken]:
+            self._wake_status(Source(CLUSTER_SPIFFEID.kind, "", key.name))
         self._warn_of_ignored()
 
     def _wake_status(self, source: Source) -> None:
