@@ -7,22 +7,57 @@ from pathlib import Path
 
 import pytest
 
-from hack.control_plane import ControlPlane
+from hack.control_plane import ControlPlane, Identity, service_account
 from registrar.settings.load import load
 from tests.support.control_plane import REGISTRAR
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
+CONTROLLER_MANAGER = service_account("spire", "spire-controller-manager")
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane of our own: what is applied here is cluster-wide and stays."""
-    with ControlPlane((REGISTRAR,), tmp_path_factory.mktemp("manifests")) as plane:
+    with ControlPlane(
+        (REGISTRAR, CONTROLLER_MANAGER), tmp_path_factory.mktemp("manifests")
+    ) as plane:
         plane.run_kubectl("apply", "-k", str(CONFIG / "default"))
         plane.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         yield plane
+
+
+@pytest.fixture(scope="module")
+def controller_manager(deployed: ControlPlane) -> ControlPlane:
+    """The same control plane with the controller manager's mode deployed too."""
+    deployed.run_kubectl("apply", "-k", str(CONFIG / "overlays/controller-manager/apart"))
+    return deployed
+
+
+def is_allowed(
+    plane: ControlPlane, who: Identity, verb: str, resource: str, namespace: str = ""
+) -> bool:
+    """What the API server answers: ``a/b`` is a subresource, ``a b`` the object b."""
+    kind, _, subresource = resource.partition("/")
+    finished = subprocess.run(
+        [
+            str(plane.kubectl),
+            "--kubeconfig=/dev/null",
+            f"--server={plane.url}",
+            f"--certificate-authority={plane.ca_file}",
+            f"--token={plane.token_for(who.user)}",
+            *("auth", "can-i", verb, kind.replace(" ", "/"), f"--subresource={subresource}"),
+            *([f"--namespace={namespace}"] if namespace else ["--all-namespaces"]),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    answer = finished.stdout.strip().splitlines()[-1:]
+    assert answer in (["yes"], ["no"]), finished
+    return answer == ["yes"]
 
 
 def versions(plane: ControlPlane) -> dict[str, str]:
@@ -49,8 +84,12 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
         "manager",
         "network-policy",
         "overlays/agent-socket-hostpath",
+        "overlays/controller-manager/rbac",
+        "overlays/controller-manager/webhook",
+        "overlays/controller-manager/apart",
         "samples",
         "samples/controller-manager",
+        "samples/controller-manager-sidecar",
         "samples/sidecar",
     ],
 )
@@ -95,22 +134,67 @@ def test_the_pod_monitor_is_left_out_of_the_default(deployed: ControlPlane) -> N
 def test_the_registrar_may_do_its_work_and_no_more(
     deployed: ControlPlane, allowed: bool, verb: str, resource: str, namespace: str
 ) -> None:
-    finished = subprocess.run(
-        [
-            str(deployed.kubectl),
-            "--kubeconfig=/dev/null",
-            f"--server={deployed.url}",
-            f"--certificate-authority={deployed.ca_file}",
-            f"--token={deployed.token_for(REGISTRAR.user)}",
-            *("auth", "can-i", verb, resource),
-            *([f"--namespace={namespace}"] if namespace else ["--all-namespaces"]),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    assert finished.stdout.strip().splitlines()[-1] == ("yes" if allowed else "no"), finished
+    assert is_allowed(deployed, REGISTRAR, verb, resource, namespace) is allowed
+
+
+@pytest.mark.parametrize(
+    ("allowed", "verb", "resource", "namespace"),
+    [
+        (True, "watch", "pods", ""),
+        (True, "list", "nodes", ""),
+        (True, "list", "endpointslices.discovery.k8s.io", ""),
+        (True, "list", "endpoints", ""),
+        (True, "list", "replicasets.apps", ""),
+        (True, "list", "jobs.batch", ""),
+        (True, "watch", "clusterspiffeids.spire.spiffe.io", ""),
+        (True, "patch", "clusterspiffeids.spire.spiffe.io/status", ""),
+        (True, "patch", "clusterstaticentries.spire.spiffe.io/status", ""),
+        (True, "patch", "clusterfederatedtrustdomains.spire.spiffe.io/status", ""),
+        (True, "create", "spireentries.spiffeid.spiffe.io", ""),
+        (True, "create", "events", "shop"),
+        (True, "patch", "leases.coordination.k8s.io", "spire"),
+        (False, "patch", "clusterspiffeids.spire.spiffe.io", ""),
+        (False, "delete", "clusterstaticentries.spire.spiffe.io", ""),
+        (False, "patch", "leases.coordination.k8s.io", "shop"),
+        (False, "patch", "pods", ""),
+        (False, "patch", "namespaces", ""),
+        (False, "patch", "nodes", ""),
+        (False, "patch", "replicasets.apps", ""),
+        (False, "get", "secrets", "spire"),
+        (False, "get", "configmaps", "spire"),
+        (False, "create", "serviceaccounts/token", "spire"),
+    ],
+)
+def test_the_controller_manager_may_do_its_work_and_no_more(
+    controller_manager: ControlPlane, allowed: bool, verb: str, resource: str, namespace: str
+) -> None:
+    answer = is_allowed(controller_manager, CONTROLLER_MANAGER, verb, resource, namespace)
+    assert answer is allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"), [("spire-controller-manager-webhook", True), ("another", False)]
+)
+def test_the_controller_manager_may_write_the_bundle_of_its_own_webhook_alone(
+    controller_manager: ControlPlane, name: str, allowed: bool
+) -> None:
+    resource = f"validatingwebhookconfigurations.admissionregistration.k8s.io {name}"
+    answer = is_allowed(controller_manager, CONTROLLER_MANAGER, "patch", resource)
+    assert answer is allowed
+
+
+def test_applying_the_controller_manager_again_keeps_the_bundle_of_its_webhook(
+    controller_manager: ControlPlane,
+) -> None:
+    """The bundle is written by the registrar, so no manifest may own the field."""
+    webhook = ("validatingwebhookconfiguration", "spire-controller-manager-webhook")
+    bundle = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"
+    patch = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": bundle}]
+    controller_manager.run_kubectl("patch", *webhook, "--type=json", f"-p={json.dumps(patch)}")
+    folder = CONFIG / "overlays/controller-manager/apart"
+    controller_manager.run_kubectl("apply", "-k", str(folder))
+    stored = json.loads(controller_manager.run_kubectl("get", *webhook, "-ojson"))
+    assert stored["webhooks"][0]["clientConfig"]["caBundle"] == bundle
 
 
 def test_the_pod_runs_with_no_privilege_at_all(deployed: ControlPlane) -> None:
@@ -134,8 +218,17 @@ def test_the_pod_runs_with_no_privilege_at_all(deployed: ControlPlane) -> None:
     assert template["spec"]["securityContext"]["runAsUser"] == 65532
 
 
-@pytest.mark.parametrize("folder", ["manager", "overlays/sidecar"])
-def test_the_registrar_understands_the_configuration(folder: str) -> None:
-    settings = load(CONFIG / folder / "spire-k8s-registrar.conf")
+@pytest.mark.parametrize(
+    "file",
+    [
+        "manager/spire-k8s-registrar.conf",
+        "overlays/sidecar/spire-k8s-registrar.conf",
+        "overlays/controller-manager/apart/spire-controller-manager-config.yaml",
+        "overlays/controller-manager/sidecar/spire-controller-manager-config.yaml",
+    ],
+)
+def test_the_registrar_understands_the_configuration(file: str) -> None:
+    settings = load(CONFIG / file)
     assert settings.trust_domain
     assert settings.leader_election is not None
+    assert not settings.warnings
