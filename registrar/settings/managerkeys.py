@@ -269,7 +269,11 @@ ADOPTION: Key[AdoptionPolicy] = Key(
     "ID that is not ours, such as those of the original: manage it, or report a conflict.",
 )
 COUNT = _like(BUDGET_COUNT, "deletionBudget.count")
-FRACTION = _like(BUDGET_FRACTION, "deletionBudget.fraction")
+FRACTION = _like(
+    BUDGET_FRACTION,
+    "deletionBudget.fraction",
+    meaning="The fraction of our entries for `deletionBudget.count`.",
+)
 UNLIMITED = _like(ALLOW_MASS_DELETION, "deletionBudget.allowMassDeletion")
 LOG_FILE = _like(LOG_PATH, "logPath")
 KUBECONFIG_FILE = _like(KUBECONFIG, "kubeconfig")

@@ -1,10 +1,11 @@
-"""The reference page of the configuration, written from the table of keys.
+"""The reference page of the configuration, written from the tables of keys.
 
 ``docs/reference/configuration.md`` is what ``render_reference`` returns, so it
 says what the program does. Called by the generator of files.
 """
 
 from registrar.settings.keys import KEYS, Key
+from registrar.settings.managerkeys import FLAGS, IGNORED, MANAGER_KEYS
 
 EXAMPLE = """\
 cluster            = "production"
@@ -20,12 +21,36 @@ drift_interval  = "1m"
 log_level       = "debug"
 """
 
+MANAGER_EXAMPLE = """\
+apiVersion: spire.spiffe.io/v1alpha1
+kind: ControllerManagerConfig
+clusterName: production
+trustDomain: example.org
+spireServerSocketPath: /run/spire/server/api.sock
+ignoreNamespaces: ["^kube-system$", "^kube-public$", "^spire$"]
+leaderElection:
+  leaderElect: true
+metrics:
+  bindAddress: ":8082"
+health:
+  healthProbeBindAddress: ":8083"
+"""
+
 _HEAD = """\
-<!-- Generated from registrar/settings/keys.py; edit that file instead. -->
+<!-- Generated from registrar/settings/keys.py and managerkeys.py; edit those files instead. -->
 # Configuration
 
-The registrar reads one file in HCL 1, the format of SPIRE's own configuration, or the same
-keys as JSON.
+`spire-registrar run --config FILE` reads one of two files, and knows by what stands in it which:
+
+- the layered registrar's, in HCL 1 (the format of SPIRE's own configuration) or the same keys as
+  JSON;
+- the [controller manager's](#the-controller-managers-file), in YAML.
+
+`spire-registrar check --config FILE` says whether a file is right. All mistakes are reported
+together, each with its line: unknown and repeated keys, wrong types, values out of range, required
+keys that are missing. A mistake in the syntax is reported alone.
+
+## The layered registrar's file
 
 ```hcl
 {example}```
@@ -34,24 +59,53 @@ keys as JSON.
   A boolean flag may stand alone for true; a list is separated by commas.
 - A duration is a number of seconds or a text such as `"30s"`, `"1m30s"` or `"500ms"`.
 - An empty text counts as not given.
-- All mistakes are reported together, each with its line: unknown and repeated keys, wrong
-  types, values out of range, required keys that are missing. A mistake in the syntax is
-  reported alone.
 - The keys marked with * are those of the layered spire-k8s-registrar and mean the same here.
 
 | Key | Type | Default | Meaning |
 |---|---|---|---|
 """
 
+_MANAGER = """
+## The controller manager's file
+
+A file with `kind: ControllerManagerConfig` chooses the mode of spire-controller-manager.
+
+```yaml
+{example}```
+
+- A key with a dot lies within another one, as in the example.
+- With `--expand-env`, `$NAME` and `${{NAME}}` in the file stand for environment variables. One that
+  is not set is an empty text.
+- A duration is a text such as `10s`, `1m30s` or `500ms`, or a whole number of nanoseconds. It must
+  be more than zero.
+- `ENABLE_WEBHOOKS=false` in the environment turns the validating webhook off.
+- A flag of the layered registrar overrides the key here that means the same, where there is one.
+  The keys marked with + have one.
+
+| Key | Type | Default | Meaning |
+|---|---|---|---|
+{rows}
+These keys of the original are accepted with a warning, and do nothing:
+
+| Key | Why |
+|---|---|
+{ignored}"""
+
 
 def render_reference() -> str:
     """The page, in Markdown."""
-    rows = (
-        f"| `{key.name}`{'*' if key.inherited else ''} | {key.kind} | {_default(key)} "
-        f"| {key.meaning} |\n"
-        for key in KEYS
+    rows = "".join(_row(key, "*" if key.inherited else "") for key in KEYS)
+    with_flags = set(FLAGS.values())
+    manager = _MANAGER.format(
+        example=MANAGER_EXAMPLE,
+        rows="".join(_row(key, "+" if key.name in with_flags else "") for key in MANAGER_KEYS),
+        ignored="".join(f"| `{name}` | {why} |\n" for name, why in IGNORED.items()),
     )
-    return _HEAD.format(example=EXAMPLE) + "".join(rows)
+    return _HEAD.format(example=EXAMPLE) + rows + manager
+
+
+def _row(key: Key[object], mark: str) -> str:
+    return f"| `{key.name}`{mark} | {key.kind} | {_default(key)} | {key.meaning} |\n"
 
 
 def _default(key: Key[object]) -> str:

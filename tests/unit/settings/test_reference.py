@@ -4,10 +4,27 @@ from pathlib import Path
 
 from registrar.settings.keys import KEYS
 from registrar.settings.load import interpret
+from registrar.settings.managerkeys import IGNORED, MANAGER_KEYS
 from registrar.settings.model import PodIdentity
-from registrar.settings.reference import EXAMPLE, render_reference
+from registrar.settings.reference import EXAMPLE, MANAGER_EXAMPLE, render_reference
 
 ROOT = Path(__file__).resolve().parents[3]
+SECTION = "## The controller manager's file"
+
+
+def layered() -> str:
+    """The part of the page on the layered registrar's file."""
+    return render_reference().partition(SECTION)[0]
+
+
+def controller_manager() -> str:
+    """The part of the page on the controller manager's file."""
+    return render_reference().partition(SECTION)[2]
+
+
+def rows_of(text: str) -> list[str]:
+    """The rows of a part's tables."""
+    return [line for line in text.splitlines() if line.startswith("| `")]
 
 
 def test_the_example_is_a_configuration() -> None:
@@ -16,18 +33,40 @@ def test_the_example_is_a_configuration() -> None:
     assert EXAMPLE in render_reference()
 
 
+def test_the_controller_managers_example_is_a_configuration() -> None:
+    settings = interpret(MANAGER_EXAMPLE, path=Path("example"))
+    assert settings.controller_manager is not None
+    assert settings.health_addr == ":8083"
+    assert not settings.warnings
+    assert MANAGER_EXAMPLE in controller_manager()
+
+
 def test_every_key_has_a_row_of_four_cells() -> None:
-    rows = [line for line in render_reference().splitlines() if line.startswith("| `")]
+    rows = rows_of(layered())
     assert [row.split("`")[1] for row in rows] == [key.name for key in KEYS]
     assert {row.count("|") for row in rows} == {5}
+
+
+def test_every_key_of_the_controller_manager_has_a_row() -> None:
+    rows = rows_of(controller_manager())
+    names = [key.name for key in MANAGER_KEYS]
+    assert [row.split("`")[1] for row in rows] == [*names, *IGNORED]
+    assert {row.count("|") for row in rows[: len(names)]} == {5}
+    assert {row.count("|") for row in rows[len(names) :]} == {3}
+
+
+def test_the_controller_managers_part_names_no_key_of_the_layered_file() -> None:
+    for key in KEYS:
+        if "_" in key.name:
+            assert f"`{key.name}`" not in controller_manager()
 
 
 def test_the_defaults_of_the_page_are_accepted_as_they_are_shown() -> None:
     required = 'cluster = "c"\ntrust_domain = "example.org"\nserver_socket_path = "/s"\n'
     shown = ""
-    for line in render_reference().splitlines():
+    for line in rows_of(layered()):
         cells = [cell.strip() for cell in line.split("|")]
-        if line.startswith("| `") and cells[3].startswith("`") and cells[3].endswith("`"):
+        if cells[3].startswith("`") and cells[3].endswith("`"):
             shown += f"{cells[1].strip('`*')} = {cells[3].strip('`')}\n"
     assert "drift_interval = " in shown
     path = Path("f")
