@@ -16,6 +16,7 @@ from registrar.spire.entries import EntryClient
 from registrar.spire.errors import SpireError
 from registrar.spire.federation import FederationClient
 from registrar.spire.mirror import EntryMirror
+from registrar.spire.svids import Minter
 from registrar.spire.trustdomains import KnownDomains
 from registrar.spire.waiting import until_done
 from registrar.spire.writer import EntryWriter
@@ -52,6 +53,7 @@ class SpireSide:
         self._problem: str | None = "not reached yet"
         self.bundles: BundleClient | None = None
         self.federation: FederationClient | None = None
+        self.minter: Minter | None = None
         self.dropped = DroppedFields()
 
     def problem(self) -> str | None:
@@ -69,6 +71,7 @@ class SpireSide:
             self._client = EntryClient(connection, observer=observer)
             self.bundles = BundleClient(connection, observer=observer)
             self.federation = FederationClient(connection, observer=observer)
+            self.minter = Minter(connection, observer=observer)
             yield
 
     async def watch(self) -> None:

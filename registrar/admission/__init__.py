@@ -1,0 +1,1 @@
+"""Admission webhooks: reviews, the HTTPS server, its certificate, and who trusts it."""
