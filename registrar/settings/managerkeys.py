@@ -355,6 +355,7 @@ IGNORED: dict[str, str] = {
     "leaderElection.leaderElectionReleaseOnCancel": "the Lease is always given back",
     "health.readinessEndpointName": "the path is /readyz",
     "health.livenessEndpointName": "the path is /healthz",
+    "healthProbe": "the original passes over it too: the key is health.healthProbeBindAddress",
     "webhook.certDir": "the certificate comes from SPIRE and stays in memory",
 }
 """Keys of the original that do nothing here, and why."""
