@@ -25,8 +25,6 @@ from registrar.errors import InvalidField, Retry
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Done, Outcome
 
-NOT_BOUND = "the Pod is not bound to a node yet"
-
 
 class TemplatedPodReconciler:
     """Keeps the claims of Pods in line with the templates. No remote call.
@@ -56,41 +54,62 @@ class TemplatedPodReconciler:
 
         Raises Retry while something that it is rendered from is not known yet.
         """
-        if self._cluster.pods.is_broken(key):
+        source = Source("Pod", key.namespace, key.name)
+        broken_uid = self._cluster.pods.broken_uid(key)
+        if broken_uid:
+            self._keep_held(source, broken_uid)
             return Done()
         pod = self._cluster.pods.get(key)
-        source = Source("Pod", key.namespace, key.name)
         if pod is None:
             self._forget(key, source)
             return Done()
-        labels = pod.metadata.labels
-        node_name = _node_name(pod)
-        self._templates.index.put(key, labels, node_name)
-        selecting = self._selecting(pod)
+        self._templates.index.put(key, pod.metadata.labels, pod.node_name)
         parts: dict[str, Part] = {}
         failures: dict[str, str] = {}
-        claims: list[Claim] = []
-        applying = _applying(selecting)
-        if node_name and applying:
-            claims = self._render(pod, node_name, applying, failures)
-        for template in selecting:
-            parts[template.source.name] = Part.SELECTED
-        for name in failures:
-            parts[name] = Part.FAILED
+        try:
+            claims = self._claimed(pod, parts, failures)
+        except Retry:
+            # What is released at the end of the first pass must not be what waits for a cache.
+            self._keep_held(source, pod.metadata.uid)
+            raise
         wanted = self._first_of_each(claims, parts)
         failed = {source_of(name) for name in failures} | self._templates.set.unreadable
         kept = self._last_good(source, pod, failed, {claim.key for claim in wanted})
         if wanted and not self._book.index.has(source):
             self._on_pod(source)
-        held = self._held.pop(pod.metadata.uid, ())
-        touched = self._claims.put(
-            source, [*wanted, *kept], lambda: [self._held_claim(source, pod, e) for e in held]
-        )
+        held = self._held_claims(source, pod.metadata.uid)
+        self._held.pop(pod.metadata.uid, None)
+        touched = self._claims.put(source, [*wanted, *kept], lambda: held)
         self._claims.announce(source, touched)
         self._mask(wanted, parts)
         for name in self._templates.tally.note(key, parts, failures):
             self._book.wake.status(source_of(name))
         return Done()
+
+    def _claimed(
+        self, pod: WholePod, parts: dict[str, Part], failures: dict[str, str]
+    ) -> list[Claim]:
+        """What the templates make of the Pod, and what became of each. Raises Retry."""
+        selecting = self._selecting(pod)
+        parts.update((template.source.name, Part.SELECTED) for template in selecting)
+        applying = _applying(selecting)
+        claims: list[Claim] = []
+        if pod.node_name and applying:
+            claims = self._render(pod, applying, failures)
+        parts.update((name, Part.FAILED) for name in failures)
+        return claims
+
+    def _keep_held(self, source: Source, uid: str) -> None:
+        """Fail static in the first look of a term: what SPIRE holds for the Pod is kept."""
+        if self._book.index.has(source):
+            return
+        held = self._held_claims(source, uid)
+        if held:
+            self._claims.announce(source, self._claims.put(source, held, lambda: ()))
+
+    def _held_claims(self, source: Source, uid: str) -> list[Claim]:
+        """The claims that the entries found on the SPIRE server for a Pod stand for."""
+        return [self._held_claim(source, uid, entry) for entry in self._held.get(uid, ())]
 
     def _forget(self, key: ObjectKey, source: Source) -> None:
         """The Pod is gone."""
@@ -110,39 +129,46 @@ class TemplatedPodReconciler:
         return self._templates.set.selecting(pod.metadata.labels, namespace.metadata.labels)
 
     def _render(
-        self,
-        pod: WholePod,
-        node_name: str,
-        templates: list[PodTemplate],
-        failures: dict[str, str],
+        self, pod: WholePod, templates: list[PodTemplate], failures: dict[str, str]
     ) -> list[Claim]:
-        """What the templates make of the Pod; what is wrong goes into ``failures``."""
-        node = self._cluster.nodes.get(ObjectKey("", node_name))
+        """What the templates make of the Pod; what is wrong goes into ``failures``.
+
+        Raises Retry while services or owners are being read.
+        """
+        node = self._cluster.nodes.get(ObjectKey("", pod.node_name))
         if node is None:
-            message = f"its node {node_name} is not known"
+            message = f"its node {pod.node_name} is not known"
             failures.update((template.source.name, message) for template in templates)
             return []
-        view = self._view(pod, node, templates)
+        owner = self._owner(pod, templates)
+        view = self._view(pod, node, templates, owner or Owner("", ""))
         claims = []
         for template in templates:
+            if template.needs_owner and owner is None:
+                failures[template.source.name] = "the controller that owns it is not known"
+                continue
             try:
                 claims.append(render(template, view, self._templates.surroundings))
             except InvalidField as error:
                 failures[template.source.name] = str(error)
         return claims
 
-    def _view(self, pod: WholePod, node: WholeNode, templates: list[PodTemplate]) -> PodView:
-        """What the templates see. Raises Retry while services or owners are not known."""
-        owner = Owner("", "")
+    def _owner(self, pod: WholePod, templates: list[PodTemplate]) -> Owner | None:
+        """Who owns the Pod, where a template asks; None while a link of the chain is unknown."""
+        if not any(template.needs_owner for template in templates):
+            return None
+        if not self._cluster.owners.need():
+            raise Retry("OwnersUnknown", "ReplicaSets and Jobs are being read")
+        return self._cluster.owners.of(pod)
+
+    def _view(
+        self, pod: WholePod, node: WholeNode, templates: list[PodTemplate], owner: Owner
+    ) -> PodView:
+        """What the templates see. Raises Retry while services are being read."""
         services: tuple[str, ...] = ()
-        if any(template.needs_owner for template in templates):
-            found = self._cluster.owners.of(pod) if self._cluster.owners.need() else None
-            if found is None:
-                raise Retry("OwnerUnknown", f"the owner of Pod {pod.key} is not known yet")
-            owner = found
         if any(template.needs_services for template in templates):
             if not self._cluster.services.need():
-                raise Retry("ServicesUnknown", f"the services of Pod {pod.key} are not known yet")
+                raise Retry("ServicesUnknown", "EndpointSlices are being read")
             services = self._cluster.services.naming(pod.key)
         return PodView(
             key=pod.key,
@@ -191,15 +217,14 @@ class TemplatedPodReconciler:
         if self._book.index.has(source):
             before = self._book.index.of_source(source)
         else:
-            held = self._held.get(pod.metadata.uid, ())
-            before = [self._held_claim(source, pod, entry) for entry in held]
+            before = self._held_claims(source, pod.metadata.uid)
         return [
             claim
             for claim in before
             if claim.key not in wanted and (claim.template is None or claim.template in failed)
         ]
 
-    def _held_claim(self, source: Source, pod: WholePod, entry: Entry) -> Claim:
+    def _held_claim(self, source: Source, uid: str, entry: Entry) -> Claim:
         """The claim that an entry found on the SPIRE server stands for."""
         name = name_in(self._book.prefix, entry.id)
         record = self._book.spire_entries.get(ObjectKey("", name))
@@ -209,7 +234,7 @@ class TemplatedPodReconciler:
             key=entry.key,
             attributes=entry.attributes,
             origin=Origin.WRITTEN,
-            source_uid=pod.metadata.uid,
+            source_uid=uid,
         )
         for owner in owners:
             if owner.kind == KIND:
@@ -236,10 +261,6 @@ def _held_by_pod(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
             if kind == "k8s" and value.startswith("pod-uid:"):
                 found.setdefault(value.removeprefix("pod-uid:"), []).append(entry)
     return found
-
-
-def _node_name(pod: WholePod) -> str:
-    return pod.node_name
 
 
 def _document(value: JSONValue) -> JSONObject:

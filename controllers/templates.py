@@ -22,8 +22,8 @@ class Pods(Protocol):
         """The Pod, or None."""
         ...
 
-    def is_broken(self, key: ObjectKey) -> bool:
-        """Whether the Pod exists and does not decode."""
+    def broken_uid(self, key: ObjectKey) -> str:
+        """The uid of a Pod that exists and does not decode; empty for any other."""
         ...
 
 

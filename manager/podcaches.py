@@ -63,15 +63,17 @@ class PodCaches:
         cache = self._cache_of(key)
         return None if cache is None else cache.store.get(key)
 
-    def is_broken(self, key: ObjectKey) -> bool:
-        """Whether the Pod exists and does not decode."""
+    def broken_uid(self, key: ObjectKey) -> str:
+        """The uid of a Pod that exists and does not decode; empty for any other."""
         cache = self._cache_of(key)
-        return cache is not None and key in cache.store.broken
+        broken = None if cache is None else cache.store.broken.get(key)
+        return "" if broken is None else broken.meta.uid
 
     def keys(self) -> Iterable[ObjectKey]:
-        """All Pods; copy it before waiting."""
+        """All Pods, also those that do not decode; copy it before waiting."""
         for cache in self.caches:
             yield from cache.store.keys()
+            yield from (key for key in cache.store.broken if key not in cache.store)
 
     def _cache_of(self, key: ObjectKey) -> Cache[WholePod] | None:
         return self._by_namespace.get("") or self._by_namespace.get(key.namespace)
@@ -92,11 +94,23 @@ class ServiceCaches:
     def __init__(self, caches: Caches, namespaces: Sequence[str]) -> None:
         self._caches = caches
         self.slices: list[Cache[EndpointSlice]] = [
-            Cache(ENDPOINT_SLICE, Store({_POD_INDEX: pods_of_slice}), namespace=n, optional=True)
+            Cache(
+                ENDPOINT_SLICE,
+                Store({_POD_INDEX: pods_of_slice}),
+                namespace=n,
+                optional=True,
+                may_be_forbidden=True,
+            )
             for n in namespaces or ("",)
         ]
         self.endpoints: list[Cache[Endpoints]] = [
-            Cache(ENDPOINTS, Store({_POD_INDEX: pods_of_endpoints}), namespace=n, optional=True)
+            Cache(
+                ENDPOINTS,
+                Store({_POD_INDEX: pods_of_endpoints}),
+                namespace=n,
+                optional=True,
+                may_be_forbidden=True,
+            )
             for n in namespaces or ("",)
         ]
 

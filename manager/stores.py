@@ -30,13 +30,15 @@ def _ignore(_: object) -> None:
 class Cache(Generic[T]):
     """One kind's store, with who hears of its changes at the moment.
 
-    An ``optional`` kind may be missing or forbidden: the process goes on
-    without it and takes it up when it is there.
+    An ``optional`` kind may be missing: the process goes on without it and
+    takes it up when it is there. What may not be read is no reason to believe
+    that nothing is there, unless it ``may_be_forbidden``.
     """
 
     kind: Kind[T]
     store: Store[T]
     optional: bool = False
+    may_be_forbidden: bool = False
     namespace: str = ""
     label_selector: str = ""
     transform: Callable[[T], T] | None = None
@@ -83,14 +85,17 @@ class Cache(Generic[T]):
     @property
     def is_unavailable(self) -> bool:
         """Whether the kind is known to be missing, or not to be ours to read."""
-        return self.reflector is not None and self.reflector.is_unavailable
+        if not self.optional or self.reflector is None:
+            return False
+        return self.reflector.is_missing or (self.may_be_forbidden and self.reflector.is_forbidden)
 
     async def settled(self) -> None:
         """Wait until the store is full, or known to stay empty because the kind is optional."""
         if self.optional and self.reflector is not None:
             await self.reflector.settled()
-        else:
-            await self.store.synced.wait()
+            if self.is_unavailable:
+                return
+        await self.store.synced.wait()
 
     def why_not_synced(self) -> str | None:
         """None when the store is full or need not be, else what it waits for, in words."""
@@ -99,7 +104,7 @@ class Cache(Generic[T]):
         reflector = self.reflector
         if reflector is None:
             return f"{self.kind.resource}: not started"
-        if self.optional and reflector.is_unavailable:
+        if self.is_unavailable:
             return None
         detail = f": {reflector.last_error}" if reflector.last_error else ""
         return f"{self.kind.resource}: {reflector.state}{detail}"
@@ -143,7 +148,7 @@ SpireEntryCache = Cache[SpireEntry]
 def spire_entry_cache(*, optional: bool = False) -> SpireEntryCache:
     """The cache of SpireEntries, which every mode has."""
     store = Store({OWNER_INDEX: _owners, ENTRY_ID_INDEX: _entry_ids})
-    return Cache(SPIRE_ENTRY, store, optional=optional)
+    return Cache(SPIRE_ENTRY, store, optional=optional, may_be_forbidden=optional)
 
 
 class Caches:

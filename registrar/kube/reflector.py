@@ -136,9 +136,14 @@ class Reflector(Generic[T]):
         self.last_error = ""
 
     @property
-    def is_unavailable(self) -> bool:
-        """Whether the kind is not installed, or may not be read."""
-        return self.state == "missing" or (self.state == "broken" and self._refused)
+    def is_missing(self) -> bool:
+        """Whether the kind is not installed."""
+        return self.state == "missing"
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether we may not read the kind."""
+        return self.state == "broken" and self._refused
 
     async def settled(self) -> None:
         """Wait until the first list is in the store, or the kind is known to be unavailable."""

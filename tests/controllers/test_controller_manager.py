@@ -1,17 +1,24 @@
 """Static entries, federation, and moving over from the original."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from api.codec import JSONObject
 from api.crd import CUSTOM_KINDS, crd
-from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CLUSTER_STATIC_ENTRY, SPIRE_ENTRY
+from api.kinds import (
+    CLUSTER_FEDERATED_TRUST_DOMAIN,
+    CLUSTER_SPIFFEID,
+    CLUSTER_STATIC_ENTRY,
+    SPIRE_ENTRY,
+)
 from api.meta import Condition, find_condition
 from api.proto import types_pb2
 from tests.support.controllermanager import NODE, Manager
 from tests.support.entries import spire_entry
-from tests.support.setup import Setup, eventually, until
+from tests.support.setup import Setup, embedded_setup, eventually, until
 
 DEFAULT = "/ns/default/sa/default"
 PARTNER = {
@@ -376,3 +383,61 @@ async def test_a_node_that_changes_renders_its_pods_anew(manager: Manager) -> No
         await manager.until_paths("/zone/a")
         await manager.node(NODE, zone="b")
         await manager.until_paths("/zone/b")
+
+
+async def test_entries_outlive_a_restart_while_what_they_are_made_of_is_being_read(
+    alone: Manager,
+) -> None:
+    await alone.node()
+    async with alone.running():
+        await alone.template("all", autoPopulateDNSNames=True)
+        await alone.pod("a")
+        await alone.until_paths(DEFAULT)
+    before = {entry.id for entry in alone.setup.entries()}
+    writes = dict(alone.spire.writes)
+    async with alone.running():
+        await alone.until_stats("all", entries_to_set=1)
+        assert {entry.id for entry in alone.setup.entries()} == before
+    assert dict(alone.spire.writes) == writes
+
+
+async def test_entries_outlive_a_restart_while_the_owner_is_not_known(alone: Manager) -> None:
+    await alone.node()
+    async with alone.running():
+        await alone.template("all", spiffeIDTemplate="/{{ .PodMeta.Name }}")
+        await alone.pod("a", owner=_owner("ReplicaSet", "gone", "nobody"))
+        await alone.until_paths("/a")
+    await alone.template("all", spiffeIDTemplate="/{{ .Owner.Name }}/{{ .PodMeta.Name }}")
+    async with alone.running():
+        await alone.until_stats("all", pod_entry_render_failures=1)
+        assert alone.paths() == ["/a"]
+
+
+async def test_two_clusters_share_a_spire_server_and_leave_each_other_alone(
+    embedded: Setup, tmp_path: Path
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    one = Manager(embedded)
+    async with embedded_setup(folder) as other_setup:
+        # The second cluster has a SPIRE server of its own that nobody uses.
+        other_setup.settings = replace(other_setup.settings, spire=embedded.settings.spire)
+        other_setup.spire = embedded.spire
+        two = Manager(other_setup)
+        for manager, name in ((one, "one"), (two, "two")):
+            await manager.node()
+            await manager.template("all", spiffeIDTemplate=f"/{name}/{{{{ .PodMeta.Name }}}}")
+        async with (
+            one.running(settings_cluster="one", settings_entry_id_prefix="one"),
+            two.running(settings_cluster="two", settings_entry_id_prefix="two"),
+        ):
+            await one.pod("a")
+            await two.pod("b")
+            await one.until_paths("/one/a", "/two/b")
+            await one.pod("c")
+            await one.delete_pod("a")
+            await one.until_paths("/one/c", "/two/b")
+        async with one.running(settings_cluster="one", settings_entry_id_prefix="one"):
+            await one.until_paths("/one/c", "/two/b")
+            await one.delete(CLUSTER_SPIFFEID, "all")
+            await one.until_paths("/two/b")
