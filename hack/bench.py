@@ -113,6 +113,7 @@ class Bench:
             await registrar.until_idle()
             self._say(f"up to {scale.most} Pods")
             await self._burst(scale.most - self._made, registrar)
+            await registrar.until_idle()
             await self._singles("most", "flat", templates)
             await registrar.until_idle()
             await self._idle(registrar, memory="≤ 300 MB", writes="1", templates=templates)

@@ -1,8 +1,11 @@
 """``spire-registrar check``: say whether a configuration file is right, and do nothing else."""
 
 import argparse
+import sys
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
+from registrar.claims.podtemplate import parsed
+from registrar.errors import InvalidField
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,7 +22,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the subcommand."""
-    if settings_of(arguments) is None:
+    settings = settings_of(arguments)
+    if settings is None:
         return EXIT_CONFIGURATION
+    manager = settings.controller_manager
+    if manager is not None and manager.parent_id_template:
+        try:
+            parsed(manager.parent_id_template, path="parentIDTemplate")
+        except InvalidField as error:
+            print(f"spire-registrar: {arguments.config}: {error}", file=sys.stderr)
+            return EXIT_CONFIGURATION
     print(f"{arguments.config}: right")
     return 0

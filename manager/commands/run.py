@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 
+from manager.collector import survivors_set_aside
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.process import Process
 from manager.static import StaticProcess
@@ -61,7 +62,8 @@ async def _until_stopped(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     try:
-        await _process(settings).run()
+        with survivors_set_aside():
+            await _process(settings).run()
     except asyncio.CancelledError:
         if not stopped:
             raise

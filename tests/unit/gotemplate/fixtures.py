@@ -8,6 +8,7 @@ from registrar.gotemplate.values import (
     STRING,
     UINT8,
     GoType,
+    Interface,
     Map,
     PlainStruct,
     Pointer,
@@ -86,9 +87,12 @@ def typed_data() -> Value:
         "PI": Pointer(pointer_to(INT), 7),
         "PS": Pointer(pointer_to(STRING), "hello"),
         "NilPI": Pointer(pointer_to(INT)),
-        "Any": "any",
+        "Any": Interface("any"),
         "NilAny": NIL_INTERFACE,
-        "Anys": Slice(slice_of(INTERFACE), [1, "two", 3.5, NIL_INTERFACE, True]),
+        "Anys": Slice(
+            slice_of(INTERFACE),
+            [Interface(1), Interface("two"), Interface(3.5), NIL_INTERFACE, Interface(value=True)],
+        ),
         "Nested": Slice(slice_of(strings), [Slice(strings, ["a"]), Slice(strings, ["b", "c"])]),
     }
     everything = GoType("main.all", "struct", fields=tuple(fields))
