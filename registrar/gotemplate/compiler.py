@@ -4,13 +4,23 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from registrar.gotemplate import fields
 from registrar.gotemplate.errors import TemplateLimitError
+from registrar.gotemplate.frames import Frame
 from registrar.gotemplate.lexer import quoted
 from registrar.gotemplate.nodes import Action, Branch, Call, Jump, List, Statement, Text
-from registrar.gotemplate.pipelines import Fail, Frame, Pipelines, assign, last_node
-from registrar.gotemplate.printf import printed, sprint
-from registrar.gotemplate.values import Map, Slice, Typed, Value, indirect, plain, truth
+from registrar.gotemplate.pipelines import Pipelines
+from registrar.gotemplate.printing import printed, shown
+from registrar.gotemplate.values import (
+    Map,
+    Slice,
+    Typed,
+    Value,
+    indirect,
+    plain,
+    sorted_items,
+    truth,
+    typed,
+)
 
 Run: TypeAlias = Callable[[Frame, Value], None]
 
@@ -38,8 +48,6 @@ class Compiler:
             self._runs[name] = self._list(tree)
         return self._runs
 
-    # Statements.
-
     def _list(self, tree: List) -> Run:
         runs = tuple(self._statement(node) for node in tree.nodes)
         if len(runs) == 1:
@@ -54,7 +62,7 @@ class Compiler:
     def _statement(self, node: Statement) -> Run:
         match node:
             case Text():
-                return self._text_run(node)
+                return self._text(node)
             case Action():
                 return self._action(node)
             case Branch(keyword="range"):
@@ -67,7 +75,7 @@ class Compiler:
                 return self._call(node)
 
     @staticmethod
-    def _text_run(node: Text) -> Run:
+    def _text(node: Text) -> Run:
         text, size = node.text, len(node.text)
 
         def run(frame: Frame, _: Value) -> None:
@@ -77,7 +85,7 @@ class Compiler:
         return run
 
     def _action(self, node: Action) -> Run:
-        evaluate = self._pipelines.pipe(node.pipe)
+        evaluate, place = self._pipelines.pipe(node.pipe), self._pipelines.place(node)
         if node.pipe.variables:
 
             def declare(frame: Frame, dot: Value) -> None:
@@ -85,21 +93,29 @@ class Compiler:
                 evaluate(frame, dot)
 
             return declare
-        fail = self._pipelines.failure(node, node.at)
 
         def run(frame: Frame, dot: Value) -> None:
             meter = frame.meter
             meter.step()
             value = evaluate(frame, dot)
-            text = value if type(value) is str else printed(value, meter, fail)
+            if type(value) is str:
+                text = value
+            else:
+                frame.place = place
+                text = printed(value, frame)
             meter.output(len(text))
             frame.out.append(text)
 
         return run
 
+    def _otherwise(self, node: Branch) -> Run:
+        if node.otherwise is None:
+            return lambda _, __: None
+        return self._list(node.otherwise)
+
     def _condition(self, node: Branch) -> Run:
         evaluate, body = self._pipelines.pipe(node.pipe), self._list(node.body)
-        otherwise = None if node.otherwise is None else self._list(node.otherwise)
+        otherwise = self._otherwise(node)
         sets_dot = node.keyword == "with"
 
         def run(frame: Frame, dot: Value) -> None:
@@ -108,7 +124,7 @@ class Compiler:
             value = evaluate(frame, dot)
             if truth(value):
                 body(frame, value if sets_dot else dot)
-            elif otherwise is not None:
+            else:
                 otherwise(frame, dot)
             del frame.variables[mark:]
 
@@ -116,47 +132,29 @@ class Compiler:
 
     def _range(self, node: Branch) -> Run:
         evaluate, body = self._pipelines.pipe(node.pipe), self._list(node.body)
-        otherwise = None if node.otherwise is None else self._list(node.otherwise)
+        otherwise = self._otherwise(node)
         names = [variable.names[0] for variable in node.pipe.variables]
-        assigns = node.pipe.assigns
-        # After the pipeline Go is at the node that it looked at last.
-        last = last_node(node.pipe)
-        fail = self._pipelines.failure(last, last.at)
-
-        def bind(frame: Frame, mark: int, key: Value, element: Value) -> None:
-            """Give the loop's variables the values of this turn."""
-            pairs = (
-                ((names[-1], element),)
-                if len(names) == 1
-                else zip(names, (key, element), strict=True)
-            )
-            if not names:
-                return
-            for place, (name, value) in enumerate(pairs):
-                if assigns:
-                    assign(frame, name, value, fail)
-                else:
-                    frame.variables[mark + place] = (name, value)
+        bind = _binding(names, assigns=node.pipe.assigns)
 
         def run(frame: Frame, dot: Value) -> None:
             meter = frame.meter
             meter.step()
             mark = len(frame.variables)
             value, _ = indirect(evaluate(frame, dot))
-            turned = False
             inner = len(frame.variables)
+            turned = False
             try:
-                for key, element in _turns(value, len(names), fail):
+                for key, element in _turns(value, len(names), frame):
                     meter.step()
                     turned = True
-                    bind(frame, mark, key, element)
+                    bind(frame, key, element)
                     with contextlib.suppress(_Continue):
                         body(frame, element)
                     del frame.variables[inner:]
             except _Break:
                 pass
             del frame.variables[inner:]
-            if not turned and otherwise is not None:
+            if not turned:
                 otherwise(frame, dot)
             del frame.variables[mark:]
 
@@ -174,14 +172,14 @@ class Compiler:
 
     def _call(self, node: Call) -> Run:
         evaluate = None if node.pipe is None else self._pipelines.pipe(node.pipe)
-        fail = self._pipelines.failure(node, node.at)
-        runs, name = self._runs, node.name
+        place, runs, name = self._pipelines.place(node), self._runs, node.name
 
         def run(frame: Frame, dot: Value) -> None:
             frame.meter.step()
+            frame.place = place
             called = runs.get(name)
             if called is None:
-                fail(f"template {quoted(name)} not defined")
+                frame.fail(f"template {quoted(name)} not defined")
             if frame.depth >= frame.meter.limits.depth:
                 raise TemplateLimitError(
                     f"templates call each other deeper than {frame.meter.limits.depth}"
@@ -192,30 +190,39 @@ class Compiler:
         return run
 
 
-def _turns(value: Value, names: int, fail: Fail) -> Iterable[tuple[Value, Value]]:
+def _binding(names: list[str], *, assigns: bool) -> Callable[[Frame, Value, Value], None]:
+    """Gives the variables of a loop the values of a turn: the element, or key and element."""
+
+    def bind(frame: Frame, key: Value, element: Value) -> None:
+        values = (element,) if len(names) == 1 else (key, element)
+        if assigns:
+            for name, value in zip(names, values, strict=False):
+                frame.assign(name, value)
+        elif names:
+            # The pipeline has declared them; they are the last that there are.
+            frame.variables[-len(names) :] = zip(names, values, strict=True)
+
+    return bind
+
+
+def _turns(value: Value, names: int, frame: Frame) -> Iterable[tuple[Value, Value]]:
     """Key and element of each turn of a loop."""
     if value is None:
         return ()
     if isinstance(value, Slice):
-        return tuple(enumerate(value.items or ()))
+        return enumerate(value.items or ())
     if isinstance(value, Map):
-        return fields.sorted_items(value)
+        frame.meter.work(len(value.items or ()))
+        return sorted_items(value)
     number = plain(value)
     if type(number) is int:
         if names > 1:
-            fail(f"can't use {number} to iterate over more than one variable")
-        return _Count(number, value)
-    fail(f"range can't iterate over {sprint(value)}")
+            frame.fail(f"can't use {number} to iterate over more than one variable")
+        return _count(number, value)
+    frame.fail(f"range can't iterate over {shown(value)}")
 
 
-class _Count:
+def _count(end: int, like: Value) -> Iterator[tuple[Value, Value]]:
     """The turns of a loop over a number, made one by one."""
-
-    def __init__(self, end: int, like: Value) -> None:
-        self._end = end
-        self._like = like
-
-    def __iter__(self) -> Iterator[tuple[Value, Value]]:
-        like = self._like
-        for number in range(self._end):
-            yield None, Typed(like.type, number) if isinstance(like, Typed) else number
+    for number in range(end):
+        yield None, typed(like.type, number) if isinstance(like, Typed) else number

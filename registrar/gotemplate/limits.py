@@ -18,6 +18,8 @@ class Limits:
 
 
 DEFAULT = Limits()
+_WORK_OF_A_STEP = 64
+"""Characters or elements that are looked through in about the time of a step."""
 
 
 class Meter:
@@ -38,6 +40,13 @@ class Meter:
                 f"the template takes more than {self.limits.steps} steps: let it loop less"
             )
 
+    def work(self, size: int) -> None:
+        """Look through that many characters or elements, which is work but makes nothing.
+
+        The next step finds it out when that was too much.
+        """
+        self.steps -= size // _WORK_OF_A_STEP
+
     def text(self, size: int) -> None:
         """Make a text of that many characters. Raises TemplateLimitError when it is too long."""
         if size > self.limits.output_size:
@@ -45,7 +54,7 @@ class Meter:
                 f"the template makes a text of more than {self.limits.output_size} characters"
             )
         # Work follows the size: many middling texts are as bad as a long one.
-        self.steps -= size // 64
+        self.work(size)
 
     def output(self, size: int) -> None:
         """Write that many characters. Raises TemplateLimitError when the output is too long."""

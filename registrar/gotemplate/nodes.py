@@ -205,6 +205,7 @@ class Call:
 
 
 Statement: TypeAlias = Text | Action | Branch | Jump | Call
+Node: TypeAlias = Operand | Command | Statement
 
 
 @dataclass(slots=True)

@@ -1,10 +1,10 @@
 """Constants of a template: numbers and quoted texts, read as Go's strconv reads them."""
 
 import re
-import struct
 
 from registrar.gotemplate.lexer import Kind, Token, quoted
 from registrar.gotemplate.nodes import Number
+from registrar.gotemplate.values import decoded, encoded
 
 _INT = (-(2**63), 2**63 - 1)
 _UINT_MAX = 2**64 - 1
@@ -168,7 +168,7 @@ def unquote(text: str) -> str:
     body, at = text[1:-1], 0
     while at < len(body):
         if body[at] != "\\":
-            out += body[at].encode("utf-8", "surrogateescape")
+            out += encoded(body[at])
             at += 1
             continue
         found = _ESCAPE.match(body, at)
@@ -177,13 +177,4 @@ def unquote(text: str) -> str:
         code, is_byte = _escaped(found)
         out += bytes([code]) if is_byte else chr(code).encode()
         at = found.end()
-    return out.decode("utf-8", "surrogateescape")
-
-
-def float32(value: float) -> float:
-    """The nearest float32."""
-    try:
-        packed: float = struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-    return packed
+    return decoded(bytes(out))

@@ -266,9 +266,13 @@ class Parser:
         token = self._next_word()
         name = self._template_name(token, context)
         pipe = self._pipeline(context, Kind.RIGHT)
+        line = self._line
+        self._action_line = 0
         outer, self._scope = self._scope, _Scope()
         body, end = self._list()
         if end.keyword != "end":
+            # Go says it of the line where the block begins.
+            self._line = line
             self._fail(f"unexpected {end} in {context}")
         self._scope = outer
         self._add(name, body)

@@ -1,378 +1,182 @@
-"""Go's fmt: how values print, and ``printf`` with its verbs, flags and complaints."""
+"""Sprintf: the formats of Go, and what it says of a format that does not fit its arguments."""
 
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
 
-from registrar.gotemplate import numerals
 from registrar.gotemplate.errors import TemplateLimitError
-from registrar.gotemplate.fields import find_method, sorted_items
-from registrar.gotemplate.limits import DEFAULT, Meter
+from registrar.gotemplate.limits import Meter
 from registrar.gotemplate.numerals import Flags
-from registrar.gotemplate.values import (
-    Map,
-    NilInterface,
-    Pointer,
-    Slice,
-    Struct,
-    Typed,
-    Value,
-    plain,
-    type_of,
-)
+from registrar.gotemplate.printing import Printer
+from registrar.gotemplate.values import Typed, Value, type_of
 
 _MOST = 1_000_000
-"""The largest width or precision that Go takes; a larger one is an error in the text."""
+"""Go gives up on a width or precision that is larger before its last digit."""
 
 
-def printed(value: Value, meter: Meter, fail: Callable[[str], NoReturn]) -> str:
-    """What an action writes for a value."""
-    if value is None:
-        return "<no value>"
-    try:
-        if isinstance(value, Pointer):
-            text = _text_of(value)
-            if text is not None:
-                return text
-            if value.target is None:
-                return "<nil>"
-            value = value.target
-        elif isinstance(value, Struct) and value.is_addressable and "String" in value.type.methods:
-            value = value.type.methods["String"].call(value, ())
-        return Printer(meter).plain(value)
-    except ValueError as error:
-        fail(str(error))
+def sprintf(template: str, values: Sequence[Value], meter: Meter) -> str:
+    """The values in that format.
 
-
-def sprint(value: Value) -> str:
-    """A value as ``%v`` prints it, for messages; a whole object by its type."""
-    try:
-        return Printer(Meter(DEFAULT)).plain(value)
-    except ValueError:
-        return type_of(value).name
-
-
-def _text_of(value: Value) -> str | None:
-    """What the value's own String method says, where fmt would call it."""
-    if not isinstance(value, Struct | Typed | Pointer):
-        return None
-    method = find_method(value, "String")
-    if method is None or (method.needs_pointer and not isinstance(value, Pointer)):
-        return None
-    target = value.target if isinstance(value, Pointer) else value
-    if target is None:
-        return _nil_text(value)
-    text = method.call(target, ())
-    return text if isinstance(text, str) else None
-
-
-def _is_lost(value: Value) -> bool:
-    """Whether fmt's call of String fails on a nil pointer, so that no verb applies."""
-    if not isinstance(value, Pointer) or value.target is not None:
-        return False
-    method = find_method(value, "String")
-    return method is not None and not method.needs_pointer
-
-
-def _nil_text(value: Value) -> str:
-    elem = type_of(value).elem
-    return "<nil>" if elem is None else elem.nil_text
-
-
-class Printer:
-    """Prints values, within the limits of one rendering."""
-
-    def __init__(self, meter: Meter) -> None:
-        self._meter = meter
-
-    def plain(self, value: Value) -> str:
-        """As ``%v``."""
-        return self._made(self._value(value, "v", Flags(), 0))
-
-    def all(self, values: Sequence[Value]) -> str:
-        """As Sprint: spaces between two that are both no strings."""
-        out = []
-        was_string = True
-        for place, value in enumerate(values):
-            is_string = type(value) is str or (
-                isinstance(value, Typed) and value.type.kind == "string"
-            )
-            if place and not is_string and not was_string:
-                out.append(" ")
-            out.append(self.plain(value))
-            was_string = is_string
-        return self._made("".join(out))
-
-    def lines(self, values: Sequence[Value]) -> str:
-        """As Sprintln."""
-        return self._made(" ".join(self.plain(value) for value in values) + "\n")
-
-    def formatted(self, template: str, values: Sequence[Value]) -> str:
-        """As Sprintf."""
-        return self._made(_Format(self, template, values).run())
-
-    def argument(self, value: Value, verb: str, flags: Flags) -> str:
-        """One argument under a verb."""
-        if value is None:
-            if verb in "Tv":
-                return flags.pad("<nil>")
-            return self._bad(value, verb, flags)
-        if verb == "T":
-            return flags.pad(flags.cut(type_of(value).name))
-        return self._made(self._value(value, verb, flags, 0))
-
-    def _made(self, text: str) -> str:
-        self._meter.text(len(text))
-        return text
-
-    def check_width(self, width: int) -> None:
-        """Refuse a width that would make a text beyond the limits."""
-        if width > self._meter.limits.output_size:
-            raise TemplateLimitError(f"a width or precision of {width} is too large")
-
-    def _bad(self, value: Value, verb: str, flags: Flags) -> str:
-        if value is None:
-            return f"%!{verb}(<nil>)"
-        return f"%!{verb}({type_of(value).name}={self._value(value, 'v', flags, 0)})"
-
-    def _value(self, value: Value, verb: str, flags: Flags, depth: int) -> str:
-        self._meter.step()
-        if value is None or isinstance(value, NilInterface):
-            return "interface {}(nil)" if flags.sharp_v else "<nil>"
-        if not flags.sharp_v and verb in "vsxXq":
-            text = _text_of(value)
-            if text is not None and _is_lost(value):
-                return text
-            if text is not None:
-                return self._basic(text, verb, flags) or self._bad(value, verb, flags)
-        basic = plain(value)
-        if isinstance(basic, bool | int | float | complex | str):
-            text = self._typed(value, basic, verb, flags)
-            return self._bad(value, verb, flags) if text is None else text
-        if isinstance(value, Map):
-            return self._map(value, verb, flags, depth)
-        if isinstance(value, Slice):
-            return self._slice(value, verb, flags, depth)
-        if isinstance(value, Struct):
-            return self._struct(value, verb, flags, depth)
-        if isinstance(value, Pointer):
-            return self._pointer(value, verb, flags, depth)
-        raise TypeError(f"{type(value).__name__} cannot be printed")
-
-    def _typed(
-        self,
-        value: Value,
-        basic: bool | complex | str,  # noqa: FBT001 - a value
-        verb: str,
-        flags: Flags,
-    ) -> str | None:
-        if flags.sharp_v and type_of(value).kind.startswith("uint") and isinstance(basic, int):
-            return flags.pad(f"0x{basic:x}")
-        if isinstance(basic, float) and type_of(value).kind == "float32":
-            return numerals.real(basic, verb, flags, single=True)
-        return self._basic(basic, verb, flags)
-
-    @staticmethod
-    def _basic(value: bool | complex | str, verb: str, flags: Flags) -> str | None:  # noqa: FBT001 - a value
-        if isinstance(value, bool):
-            return flags.pad("true" if value else "false") if verb in "tv" else None
-        if isinstance(value, int):
-            return numerals.integer(value, verb, flags)
-        if isinstance(value, float):
-            return numerals.real(value, verb, flags)
-        if isinstance(value, complex):
-            return numerals.complex_(value, verb, flags)
-        return numerals.text(value, verb, flags)
-
-    def _map(self, value: Map, verb: str, flags: Flags, depth: int) -> str:
-        items = sorted_items(value)
-        if flags.sharp_v:
-            if value.items is None:
-                return f"{value.type.name}(nil)"
-            inner = ", ".join(
-                f"{self._value(k, verb, flags, depth + 1)}:{self._value(v, verb, flags, depth + 1)}"
-                for k, v in items
-            )
-            return f"{value.type.name}{{{inner}}}"
-        inner = " ".join(
-            f"{self._value(k, verb, flags, depth + 1)}:{self._value(v, verb, flags, depth + 1)}"
-            for k, v in items
-        )
-        return f"map[{inner}]"
-
-    def _slice(self, value: Slice, verb: str, flags: Flags, depth: int) -> str:
-        items = value.items or ()
-        if value.type.elem is not None and value.type.elem.kind == "uint8" and verb in "sqxX":
-            raw = bytes(int(plain(item)) for item in items)  # type: ignore[arg-type]
-            made = numerals.text(raw.decode("utf-8", "surrogateescape"), verb, flags)
-            return made or ""
-        if flags.sharp_v:
-            if value.items is None:
-                return f"{value.type.name}(nil)"
-            inner = ", ".join(self._value(item, verb, flags, depth + 1) for item in items)
-            name = value.type.name.replace("[]uint8", "[]byte")
-            return f"{name}{{{inner}}}"
-        return "[" + " ".join(self._value(item, verb, flags, depth + 1) for item in items) + "]"
-
-    def _struct(self, value: Struct, verb: str, flags: Flags, depth: int) -> str:
-        parts = []
-        for name in value.type.fields:
-            text = self._value(value.field(name), verb, flags, depth + 1)
-            parts.append(f"{name}:{text}" if flags.plus_v or flags.sharp_v else text)
-        if flags.sharp_v:
-            return f"{value.type.name}{{{', '.join(parts)}}}"
-        return "{" + " ".join(parts) + "}"
-
-    def _pointer(self, value: Pointer, verb: str, flags: Flags, depth: int) -> str:
-        if value.target is None:
-            if flags.sharp_v:
-                return f"({value.type.name})(nil)"
-            if verb == "v":
-                return flags.pad("<nil>")
-            number = numerals.integer(0, verb, flags) if verb in "bodxX" else None
-            return self._bad(value, verb, flags) if number is None else number
-        if depth == 0 and isinstance(value.target, Map | Slice | Struct):
-            return "&" + self._value(value.target, verb, flags, depth + 1)
-        # An address says nothing, and differs each time.
-        return "0x0"
+    Raises TemplateLimitError for a text that is too long, ValueError for an
+    object that has no text.
+    """
+    return _Format(template, values, meter).run()
 
 
 class _Format:
     """One run of Sprintf."""
 
-    def __init__(self, printer: Printer, template: str, values: Sequence[Value]) -> None:
-        self._printer = printer
+    def __init__(self, template: str, values: Sequence[Value], meter: Meter) -> None:
+        self._printer = Printer(meter)
+        self._most = meter.limits.output_size
         self._text = template
         self._values = values
         self._at = 0
         self._next = 0
-        self._reordered = False
-        self._good_index = True
-        self._after_index = False
+        self._is_reordered = False
+        self._has_good_index = True
 
     def run(self) -> str:
-        out: list[str] = []
-        text = self._text
+        text, printer = self._text, self._printer
         while self._at < len(text):
             percent = text.find("%", self._at)
             if percent < 0:
-                out.append(text[self._at :])
+                printer.write(text[self._at :])
                 break
-            out.append(text[self._at : percent])
+            printer.write(text[self._at : percent])
             self._at = percent + 1
-            out.append(self._verb())
-        if not self._reordered and self._next < len(self._values):
-            extra = ", ".join(
-                "<nil>" if value is None else f"{type_of(value).name}={self._printer.plain(value)}"
-                for value in self._values[self._next :]
-            )
-            out.append(f"%!(EXTRA {extra})")
-        return "".join(out)
+            self._verb()
+        if not self._is_reordered and self._next < len(self._values):
+            self._extra()
+        return printer.made()
 
-    def _verb(self) -> str:
-        text, flags = self._text, Flags()
-        self._good_index = True
-        self._after_index = False
-        while self._at < len(text) and text[self._at] in "#0+- ":
+    def _extra(self) -> None:
+        """Name the arguments that no verb took."""
+        printer = self._printer
+        printer.flags = Flags()
+        printer.write("%!(EXTRA ")
+        for place, value in enumerate(self._values[self._next :]):
+            if place:
+                printer.write(", ")
+            if value is not None:
+                printer.write(f"{type_of(value).name}=")
+            printer.argument(value, "v")
+        printer.write(")")
+
+    def _verb(self) -> None:
+        """One verb, with what stands between the percent sign and it."""
+        text, printer = self._text, self._printer
+        flags = printer.flags = Flags()
+        self._has_good_index = True
+        while text[self._at : self._at + 1] in {"#", "0", "+", "-", " "}:
             flags.set(text[self._at])
             self._at += 1
-        problems = self._width(flags) + self._precision(flags)
-        if not self._after_index:
+        after_index = self._width(flags)
+        # A point that ends the format is its verb.
+        if text.startswith(".", self._at) and self._at + 1 < len(text):
+            after_index = self._precision(flags, after_index=after_index)
+        if not after_index:
             self._index()
         if self._at >= len(text):
-            return problems + "%!(NOVERB)"
+            printer.write("%!(NOVERB)")
+            return
         verb = text[self._at]
+        if 0xDC80 <= ord(verb) <= 0xDCFF:
+            verb = "\ufffd"
         self._at += 1
         if verb == "%":
-            return problems + "%"
-        if not self._good_index:
-            return problems + f"%!{verb}(BADINDEX)"
-        if self._next >= len(self._values):
-            return problems + f"%!{verb}(MISSING)"
-        if verb == "v":
-            flags.for_v()
-        value = self._values[self._next]
-        self._next += 1
-        return problems + self._printer.argument(value, verb, flags)
+            printer.write("%")
+        elif not self._has_good_index:
+            printer.write(f"%!{verb}(BADINDEX)")
+        elif self._next >= len(self._values):
+            printer.write(f"%!{verb}(MISSING)")
+        else:
+            if verb in {"v", "w"}:
+                flags.for_v()
+            self._next += 1
+            printer.argument(self._values[self._next - 1], verb)
 
-    def _width(self, flags: Flags) -> str:
-        self._index()
+    def _width(self, flags: Flags) -> bool:
+        """Read a width; whether an argument's number was the last that was read."""
+        after_index = self._index()
         if self._text.startswith("*", self._at):
             self._at += 1
-            number = self._star()
-            self._after_index = False
-            if number is None:
-                return "%!(BADWIDTH)"
-            if number < 0:
-                flags.minus, flags.zero = True, False
-                number = -number
-            flags.width = number
-            return ""
-        number = self._number()
-        if number is not None:
-            if self._after_index:
-                self._good_index = False
-            flags.width = number
-        return ""
+            flags.width = self._star()
+            if flags.width is None:
+                self._printer.write("%!(BADWIDTH)")
+            elif flags.width < 0:
+                flags.width, flags.minus, flags.zero = -flags.width, True, False
+            return False
+        flags.width = self._number()
+        if after_index and flags.width is not None:
+            self._has_good_index = False
+        return after_index
 
-    def _precision(self, flags: Flags) -> str:
-        if not self._text.startswith(".", self._at):
-            return ""
+    def _precision(self, flags: Flags, *, after_index: bool) -> bool:
+        """Read a precision; whether an argument's number was the last that was read."""
         self._at += 1
-        if self._after_index:
-            self._good_index = False
-        self._index()
+        if after_index:
+            self._has_good_index = False
+        after_index = self._index()
         if self._text.startswith("*", self._at):
             self._at += 1
-            number = self._star()
-            self._after_index = False
-            if number is None or number < 0:
-                return "%!(BADPREC)"
-            flags.precision = number
-            return ""
+            precision = self._star()
+            if precision is None or precision < 0:
+                self._printer.write("%!(BADPREC)")
+            else:
+                flags.precision = precision
+            return False
         flags.precision = self._number() or 0
-        return ""
+        return after_index
 
     def _number(self) -> int | None:
-        start = self._at
-        text = self._text
-        while self._at < len(text) and "0" <= text[self._at] <= "9":
+        """The number that stands here. One that is too large takes all the rest with it."""
+        start, text = self._at, self._text
+        number = 0
+        while "0" <= text[self._at : self._at + 1] <= "9":
+            if number > _MOST:
+                self._at = len(text)
+                return None
+            number = number * 10 + int(text[self._at])
             self._at += 1
-        if start == self._at:
+        if self._at == start:
             return None
-        number = int(text[start : self._at][:8])
-        if number > _MOST or self._at - start > 7:
-            # Go gives up on such a number, and reads on behind it.
-            return None
-        self._printer.check_width(number)
+        return self._affordable(number)
+
+    def _affordable(self, number: int) -> int:
+        if abs(number) > self._most:
+            raise TemplateLimitError(f"a width or precision of {number} is too large")
         return number
 
     def _star(self) -> int | None:
-        """A width or precision out of the arguments."""
+        """A width or precision out of the arguments; None when the next one is none."""
         if self._next >= len(self._values):
             return None
-        value = plain(self._values[self._next])
+        value = self._values[self._next]
         self._next += 1
-        if type(value) is not int or abs(value) > _MOST:
+        number = value.value if isinstance(value, Typed) else value
+        if type(number) is not int or abs(number) > _MOST:
             return None
-        self._printer.check_width(abs(value))
-        return value
+        return self._affordable(number)
 
-    def _index(self) -> None:
-        """An argument's number in brackets."""
-        text = self._text
-        if not text.startswith("[", self._at):
-            return
-        self._reordered = True
-        end = text.find("]", self._at)
-        if end < 0:
-            self._good_index = False
+    def _index(self) -> bool:
+        """Read an argument's number in brackets; whether there is one that Go counts as such."""
+        text, start = self._text, self._at
+        if not text.startswith("[", start):
+            return False
+        self._is_reordered = True
+        end = text.find("]", start)
+        if end < 0 or len(text) - start < 3:
+            self._has_good_index = False
             self._at += 1
-            return
-        digits = text[self._at + 1 : end]
+            return False
         self._at = end + 1
-        number = int(digits[:8]) if digits.isascii() and digits.isdigit() else 0
-        if not 1 <= number <= len(self._values):
-            self._good_index = False
-            return
-        self._next = number - 1
-        self._after_index = True
+        digits = text[start + 1 : end]
+        significant = digits.lstrip("0")
+        is_number = digits.isascii() and digits.isdigit() and len(significant) < 9
+        number = int(significant or "0") if is_number else 0
+        if number // 10 > _MOST:
+            is_number, number = False, 0
+        if 1 <= number <= len(self._values):
+            self._next = number - 1
+            return True
+        self._has_good_index = False
+        return is_number

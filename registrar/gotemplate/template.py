@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from registrar.gotemplate.builtins import BUILTINS
 from registrar.gotemplate.compiler import Compiler, Run
 from registrar.gotemplate.errors import TemplateLimitError
+from registrar.gotemplate.frames import Frame
 from registrar.gotemplate.limits import DEFAULT, Limits, Meter
 from registrar.gotemplate.parser import Parser
-from registrar.gotemplate.pipelines import Frame
-from registrar.gotemplate.values import Value
+from registrar.gotemplate.values import Value, joined
 
 
 class Template:
@@ -29,14 +29,23 @@ class Template:
             raise TemplateLimitError(
                 f"template: {name}: longer than {limits.template_size} characters"
             )
-        trees = Parser(name, text, BUILTINS.keys(), limits).parse()
-        return cls(name, text, Compiler(name, text, trees).compile(), limits)
+        text = joined(text)
+        try:
+            trees = Parser(name, text, BUILTINS.keys(), limits).parse()
+            runs = Compiler(name, text, trees).compile()
+        except RecursionError:
+            raise TemplateLimitError(f"template: {name}: nested too deeply") from None
+        return cls(name, text, runs, limits)
 
     def render(self, data: Value) -> str:
         """What the template makes of the data. Raises TemplateError."""
         out: list[str] = []
-        self._run(Frame(data, out, Meter(self._limits), 0), data)
-        return "".join(out)
+        try:
+            self._run(Frame(data, out, Meter(self._limits), 0), data)
+        except RecursionError:
+            # Templates that call each other from within many conditions.
+            raise TemplateLimitError(f"template: {self.name}: nested too deeply") from None
+        return joined(*out)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Template):

@@ -5,6 +5,7 @@ float64, complex128 and string; None for no value at all. Everything else, a
 named string type, a uint8, a struct, says its type.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, Union
@@ -20,7 +21,7 @@ Value: TypeAlias = Union[
     "Pointer",
     "Map",
     "Slice",
-    "NilInterface",
+    "Interface",
     None,
 ]
 Call: TypeAlias = Callable[[Value, Sequence[Value]], Value]
@@ -40,8 +41,10 @@ class Method:
 class GoType:
     """A Go type: its name as ``%T`` prints it, and its kind as reflection names it.
 
-    ``fields`` are the names of a struct's fields in their order, promoted ones
-    not included. ``nil_text`` is what a nil pointer to it prints as.
+    ``fields`` are the names of a struct's fields in their order; those that
+    embedded structs give it are ``promoted``, and those that only its own
+    package can name are ``unexported``. ``nil_text`` is what a nil pointer to it
+    prints as.
     """
 
     name: str
@@ -49,6 +52,8 @@ class GoType:
     elem: "GoType | None" = None
     key: "GoType | None" = None
     fields: tuple[str, ...] = ()
+    promoted: tuple[str, ...] = ()
+    unexported: tuple[str, ...] = ()
     methods: Mapping[str, Method] = field(default_factory=dict)
     nil_text: str = "<nil>"
 
@@ -82,6 +87,7 @@ BASIC = {
         "complex64",
     )
 } | {t.name: t for t in (BOOL, INT, FLOAT64, COMPLEX128, STRING, UINT8, INT32, INT64)}
+_LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _NATIVE: dict[type, GoType] = {
     bool: BOOL,
     int: INT,
@@ -148,7 +154,7 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A slice; ``items`` None is the nil slice. ``capacity`` counts what lies behind its end."""
+    """A slice; ``items`` None is the nil slice. ``hidden`` lies behind its end, in its capacity."""
 
     type: GoType
     items: Sequence[Value] | None = None
@@ -156,13 +162,13 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class NilInterface:
-    """An empty interface that holds nothing, such as null in a map of anything."""
+class Interface:
+    """What lies in a place of type ``interface {}``: a value, or None for nothing."""
 
-    type: GoType = INTERFACE
+    value: Value = None
 
 
-NIL_INTERFACE = NilInterface()
+NIL_INTERFACE = Interface()
 
 
 def type_of(value: Value) -> GoType:
@@ -170,8 +176,10 @@ def type_of(value: Value) -> GoType:
     native = _NATIVE.get(type(value))
     if native is not None:
         return native
-    if isinstance(value, Typed | Struct | Pointer | Map | Slice | NilInterface):
+    if isinstance(value, Typed | Struct | Pointer | Map | Slice):
         return value.type
+    if isinstance(value, Interface):
+        return INTERFACE
     raise TypeError(f"{type(value).__name__} is no value of a template")
 
 
@@ -181,12 +189,18 @@ def plain(value: Value) -> Value:
 
 
 def indirect(value: Value) -> tuple[Value, bool]:
-    """What pointers lead to, and whether the way ends at nil."""
-    while isinstance(value, Pointer):
-        if value.target is None:
+    """What pointers and interfaces lead to, and whether the way ends at nil."""
+    while isinstance(value, Pointer | Interface):
+        inner = value.target if isinstance(value, Pointer) else value.value
+        if inner is None:
             return value, True
-        value = value.target
-    return value, isinstance(value, NilInterface)
+        value = inner
+    return value, False
+
+
+def opened(value: Value) -> Value:
+    """What is in an interface; other values as they are."""
+    return value.value if type(value) is Interface else value
 
 
 def pointer_to(type_: GoType) -> GoType:
@@ -206,15 +220,13 @@ def map_of(key: GoType, elem: GoType) -> GoType:
 
 def truth(value: Value) -> bool:
     """What ``if`` makes of a value: false when it is nothing, zero or empty."""
-    value = plain(value)
+    value = plain(opened(value))
     if isinstance(value, Pointer):
         return value.target is not None
     if isinstance(value, Map | Slice):
         return bool(value.items)
     if isinstance(value, Struct):
         return True
-    if isinstance(value, NilInterface):
-        return False
     return bool(value)
 
 
@@ -231,7 +243,7 @@ def zero(type_: GoType | None) -> Value:
         return Map(type_)
     if kind == "slice":
         return Slice(type_)
-    native: bool | int | float | complex | str
+    native: bool | complex | str
     if kind == "string":
         native = ""
     elif kind == "bool":
@@ -242,4 +254,42 @@ def zero(type_: GoType | None) -> Value:
         native = 0j
     else:
         native = 0
+    return typed(type_, native)
+
+
+def typed(type_: GoType, native: bool | complex | str) -> Value:  # noqa: FBT001 - a value
+    """A basic value of a type, said with as little as can be."""
     return native if type_ is _NATIVE.get(type(native)) else Typed(type_, native)
+
+
+def sorted_items(value: Map) -> list[tuple[Value, Value]]:
+    """The entries of a map in the order that Go prints and ranges over them."""
+    if not value.items:
+        return []
+    key_type = value.type.key or STRING
+    entries = sorted(value.items.items(), key=lambda item: _rank(item[0]))
+    return [(typed(key_type, key), element) for key, element in entries]
+
+
+def _rank(key: str | float) -> tuple[bytes, float]:
+    """What a key sorts by; all keys of a map are of one kind."""
+    return (encoded(key), 0) if isinstance(key, str) else (b"", key)
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a text; a surrogate that stands for none becomes the replacement character."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return _LONE.sub("\ufffd", text).encode("utf-8", "surrogateescape")
+
+
+def decoded(data: bytes) -> str:
+    """The text of bytes; a byte that is not UTF-8 stands there as a surrogate."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def joined(*parts: str) -> str:
+    """The parts as one text, where bytes of one character that met again are that character."""
+    text = "".join(parts)
+    return text if text.isascii() else decoded(encoded(text))
