@@ -122,10 +122,11 @@ def _are_identical(first: Value, other: Value) -> bool:
     if isinstance(first, Pointer) and isinstance(other, Pointer):
         if first.target is None or other.target is None:
             return first.target is other.target
-        return first is other or (isinstance(first.target, Struct) and first.target is other.target)
+        at, others = first.target, other.target
+        is_one = isinstance(at, Struct) and isinstance(others, Struct) and at.is_at(others)
+        return first is other or is_one
     if isinstance(first, Interface) and isinstance(other, Interface):
-        inner, others = first.value, other.value
-        if inner is None or others is None:
-            return inner is others
-        return _are_identical(inner, others)
+        if first.value is None or other.value is None:
+            return first.value is other.value
+        return _are_identical(first.value, other.value)
     return plain(first) == plain(other)

@@ -69,7 +69,7 @@ def look_up_with(
             return None if target.items is None else target.items.get(name)
     elif isinstance(target, Pointer):
         elem = target.type.elem
-        if elem is None or elem.kind != "struct" or name in elem.fields + elem.promoted:
+        if elem is None or elem.kind != "struct" or name in elem.names:
             frame.fail(f"nil pointer evaluating {typ}.{name}")
     frame.fail(f"can't evaluate field {name} in type {typ}")
 
@@ -104,7 +104,7 @@ def _call(
     ]
     if final is not MISSING:
         values.append(validated(final, wanted[-1], frame))
-    if isinstance(target, Pointer) and target.target is None:
+    if isinstance(target, Pointer) and not method.takes_nil:
         frame.place = place
         lost = "runtime error: invalid memory address or nil pointer dereference"
         frame.fail(f"error calling {name}: {lost}")

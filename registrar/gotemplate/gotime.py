@@ -3,7 +3,16 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from registrar.gotemplate.values import INT64, STRING, GoType, Method, Struct, Typed, Value
+from registrar.gotemplate.values import (
+    INT64,
+    STRING,
+    GoType,
+    Method,
+    Pointer,
+    Struct,
+    Typed,
+    Value,
+)
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -189,5 +198,19 @@ TIME_METHODS = {
     "YearDay": _number(lambda t: t.timetuple().tm_yday),
     "Weekday": Method(lambda r, _: Typed(_WEEKDAY, (_of(r).weekday() + 1) % 7)),
 }
-GO_TIME: GoType = GoType("time.Time", "struct", methods=TIME_METHODS)
-META_TIME = GoType("v1.Time", "struct", fields=("Time",), methods=TIME_METHODS)
+_HIDDEN = ("wall", "ext", "loc")
+GO_TIME: GoType = GoType("time.Time", "struct", unexported=_HIDDEN, methods=TIME_METHODS)
+META_TIME = GoType(
+    "v1.Time",
+    "struct",
+    fields=("Time",),
+    unexported=_HIDDEN,
+    methods={
+        **TIME_METHODS,
+        "IsZero": Method(
+            lambda r, _: isinstance(r, Pointer) or _of(r) == _ZERO,
+            needs_pointer=True,
+            takes_nil=True,
+        ),
+    },
+)

@@ -27,6 +27,7 @@ from registrar.gotemplate.values import (
     Typed,
     Value,
     map_of,
+    plain,
     pointer_to,
     slice_of,
     zero,
@@ -59,6 +60,10 @@ class KubeStruct(Struct):
         key, read = self._shape.reads[name]
         # What is embedded lies in the same object.
         return read(self._raw.get(key) if key else self._raw)
+
+    def is_at(self, other: Struct) -> bool:
+        """Whether both are made of the same object; each reading of a field makes a new one."""
+        return isinstance(other, KubeStruct) and self._raw is other._raw  # noqa: SLF001 - our class
 
 
 class _Shape:
@@ -105,14 +110,19 @@ class _Types:
                 name,
                 "struct",
                 fields=tuple(field[0] for field in _rows(row)),
-                methods=_methods(ref, name),
-                nil_text="nil",
+                promoted=self._promoted(row),
+                methods=_methods(ref, name, str(row.get("text", ""))),
             )
         if row.get("of"):
             of = self.type(str(row["of"]))
             methods = _RESOURCES if ref == "core.ResourceList" else {}
             return GoType(name, kind, elem=of.elem, key=of.key, methods=methods)
-        return GoType(name, kind)
+        return GoType(name, kind, methods=_NAMED_TEXT if row.get("text") else {})
+
+    def _promoted(self, row: Mapping[str, object]) -> tuple[str, ...]:
+        """The names that the embedded structs of a struct give it."""
+        embedded = (self.type(ref) for _, _, ref, *rest in _rows(row) if rest)
+        return tuple(name for typ in embedded for name in sorted(typ.names))
 
     def read(self, ref: str) -> Read:
         """The reader of a reference."""
@@ -219,11 +229,18 @@ def _basic(typ: GoType) -> Read:
     return read
 
 
-def _methods(ref: str, name: str) -> Mapping[str, Method]:
-    def text(_: Value, __: Sequence[Value]) -> Value:
+def _methods(ref: str, name: str, text_on: str) -> Mapping[str, Method]:
+    """The methods of a struct; ``text_on`` tells where its String method is, if there is one."""
+
+    def text(receiver: Value, _: Sequence[Value]) -> Value:
+        if isinstance(receiver, Pointer):
+            return "nil"
         raise ValueError(f"a whole {name} has no text: name the field that you mean")
 
-    methods = {"String": Method(text, needs_pointer=True)}
+    on_pointer = text_on == "pointer"
+    methods: dict[str, Method] = {}
+    if text_on:
+        methods["String"] = Method(text, needs_pointer=on_pointer, takes_nil=on_pointer)
     if ref == "meta.ObjectMeta":
         methods |= {f"Get{field}": _getter(field) for field in _GETTERS}
     return methods
@@ -251,6 +268,9 @@ def _resource(name: str) -> Method:
     return Method(get)
 
 
+_NAMED_TEXT: Mapping[str, Method] = MappingProxyType(
+    {"String": Method(lambda receiver, _: plain(receiver))}
+)
 _RESOURCES: Mapping[str, Method] = MappingProxyType(
     {
         "Cpu": _resource("cpu"),
@@ -276,6 +296,8 @@ def _int_or_string(raw: object) -> Value:
 
 
 def _int_or_string_text(receiver: Value, _: Sequence[Value]) -> Value:
+    if isinstance(receiver, Pointer):
+        return "<nil>"
     if not isinstance(receiver, Struct):
         raise TypeError("not an IntOrString")
     text, number = receiver.field("StrVal"), receiver.field("IntVal")
@@ -298,7 +320,7 @@ INT_OR_STRING = GoType(
     "struct",
     fields=("Type", "IntVal", "StrVal"),
     methods={
-        "String": Method(_int_or_string_text, needs_pointer=True),
+        "String": Method(_int_or_string_text, needs_pointer=True, takes_nil=True),
         "IntValue": Method(_int_or_string_value, needs_pointer=True),
     },
 )

@@ -104,6 +104,8 @@ class Lexer:
         self._text = text
         self._at = 0
         self._depth = 0
+        self._lines = 1
+        self._counted = 0
 
     def tokens(self) -> Iterator[Token]:
         """All tokens; the last is EOF or an error."""
@@ -313,7 +315,10 @@ class Lexer:
         return Token(Kind.ERROR, message, at, self._line(at))
 
     def _line(self, at: int) -> int:
-        return self._text.count("\n", 0, at) + 1
+        """The line of a place; places are asked for in their order."""
+        self._lines += self._text.count("\n", self._counted, at)
+        self._counted = at
+        return self._lines
 
 
 def is_alphanumeric(char: str) -> bool:

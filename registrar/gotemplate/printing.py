@@ -154,17 +154,14 @@ class Printer:
         method = find_method(value, name)
         if method is None or (method.needs_pointer and not isinstance(value, Pointer)):
             return False
-        text: Value
-        if not isinstance(value, Pointer):
-            text = method.call(value, ())
-        elif value.target is not None:
-            text = method.call(value.target, ())
-        elif method.needs_pointer:
-            text = value.type.elem.nil_text if value.type.elem else ""
-        else:
-            # The call fails, and fmt says this whatever the verb.
-            self.write("<nil>")
-            return True
+        target = value
+        if isinstance(value, Pointer):
+            target = value if value.target is None else value.target
+            if value.target is None and not method.takes_nil:
+                # The call fails, and fmt says this whatever the verb.
+                self.write("<nil>")
+                return True
+        text = method.call(target, ())
         if self.flags.sharp_v:
             verb = "s"
         self.write(numerals.text(str(text), verb, self.flags) or "")
@@ -242,6 +239,10 @@ class Printer:
 
     def _struct(self, value: Struct, verb: str, depth: int) -> None:
         flags = self.flags
+        if value.type.unexported:
+            raise ValueError(
+                f"the inside of a {value.type.name} has no text: use its methods, such as String"
+            )
         self.write(value.type.name + "{" if flags.sharp_v else "{")
         for place, name in enumerate(value.type.fields):
             if place:

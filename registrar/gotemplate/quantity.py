@@ -8,7 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from registrar.gotemplate.values import INT64, GoType, Method, Struct, Typed, Value
+from registrar.gotemplate.values import (
+    INT64,
+    GoType,
+    Method,
+    Pointer,
+    Struct,
+    Typed,
+    Value,
+)
 
 _TEXT = re.compile(
     r"([+-]?[0-9]*\.?[0-9]*)(?:(Ki|Mi|Gi|Ti|Pi|Ei)|([numkMGTPE])|[eE]([+-]?[0-9]+))?"
@@ -98,11 +106,11 @@ def _rounded_up(amount: Fraction) -> int:
 
 
 def _string(receiver: Value, _: Sequence[Value]) -> Value:
-    return canonical(_of(receiver))
+    return "<nil>" if isinstance(receiver, Pointer) else canonical(_of(receiver))
 
 
 _METHODS = {
-    "String": Method(_string, needs_pointer=True),
+    "String": Method(_string, needs_pointer=True, takes_nil=True),
     "Value": Method(lambda r, _: Typed(INT64, _rounded_up(_of(r).amount)), needs_pointer=True),
     "MilliValue": Method(
         lambda r, _: Typed(INT64, _rounded_up(_of(r).amount * 1000)), needs_pointer=True
@@ -112,4 +120,10 @@ _METHODS = {
     "AsApproximateFloat64": Method(lambda r, _: float(_of(r).amount), needs_pointer=True),
 }
 _FORMAT = GoType("resource.Format", "string")
-QUANTITY: GoType = GoType("resource.Quantity", "struct", fields=("Format",), methods=_METHODS)
+QUANTITY: GoType = GoType(
+    "resource.Quantity",
+    "struct",
+    fields=("Format",),
+    unexported=("i", "d", "s"),
+    methods=_METHODS,
+)

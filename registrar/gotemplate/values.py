@@ -30,11 +30,16 @@ Call: TypeAlias = Callable[[Value, Sequence[Value]], Value]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method that a template may call; ``parameters`` are the names of its types."""
+    """A method that a template may call.
+
+    ``needs_pointer``: it is found on pointers only, and on what lies at an
+    address; ``takes_nil``: it works on the nil pointer, which it gets as such.
+    """
 
     call: Call
     parameters: tuple["GoType", ...] = ()
     needs_pointer: bool = False
+    takes_nil: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,8 +48,7 @@ class GoType:
 
     ``fields`` are the names of a struct's fields in their order; those that
     embedded structs give it are ``promoted``, and those that only its own
-    package can name are ``unexported``. ``nil_text`` is what a nil pointer to it
-    prints as.
+    package can name are ``unexported``.
     """
 
     name: str
@@ -55,7 +59,11 @@ class GoType:
     promoted: tuple[str, ...] = ()
     unexported: tuple[str, ...] = ()
     methods: Mapping[str, Method] = field(default_factory=dict)
-    nil_text: str = "<nil>"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that a selector finds in a struct, be it allowed or not."""
+        return frozenset((*self.fields, *self.promoted, *self.unexported))
 
     @property
     def bits(self) -> int:
@@ -120,6 +128,10 @@ class Struct:
     def field(self, name: str) -> Value:
         """A field, promoted ones included. Raises KeyError for one that the type lacks."""
         raise NotImplementedError
+
+    def is_at(self, other: "Struct") -> bool:
+        """Whether both lie at the same address."""
+        return self is other
 
 
 class PlainStruct(Struct):
