@@ -1,4 +1,7 @@
-"""The corpus: templates with their data, and what an engine answers."""
+"""The corpus: templates with their data, and what an engine answers.
+
+``python -m tests.unit.gotemplate.corpus`` asks Go for all answers anew.
+"""
 
 import json
 import subprocess
@@ -6,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from registrar.gotemplate.errors import TemplateError
+from hack.tool_build import required
+from registrar.gotemplate.errors import TemplateError, TemplateLimitError
 from registrar.gotemplate.kubernetes import pod_data
 from registrar.gotemplate.template import Template
 from registrar.gotemplate.values import Value
@@ -74,7 +78,7 @@ POD: Mapping[str, object] = {
 }
 
 Answer = Mapping[str, str]
-"""``output``, or ``error`` with the message."""
+"""``output``, or ``error`` with the message; ``refused`` for what is beyond our limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def answer(case: Case) -> Answer:
     """What our engine answers."""
     try:
         text = Template.parse(NAME, case.template).render(data_of(case))
+    except TemplateLimitError as error:
+        return {"refused": str(error)}
     except TemplateError as error:
         return {"error": valid(str(error))}
     return {"output": valid(text)}
@@ -169,3 +175,11 @@ def answers_of_go(oracle: Path, asked: Sequence[Case]) -> list[Answer]:
         timeout=120,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+if __name__ == "__main__":
+    lines = [
+        json.dumps(found, ensure_ascii=False)
+        for found in answers_of_go(required() / "templateoracle", cases())
+    ]
+    ANSWERS.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
