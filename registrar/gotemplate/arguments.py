@@ -1,6 +1,7 @@
 """Arguments: they get, or must have, the types that a function or method asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
@@ -62,6 +63,20 @@ class Argument:
                 frame.fail(f"cannot assign nil to {wanted.name}")
             return opened(zero(wanted))
         return validated(self._evaluate(frame, dot), wanted, frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a field is called with; ``place`` is the node that a method's error names."""
+
+    place: Place
+    arguments: Sequence[Argument] = ()
+    final: Passed = MISSING
+
+    @property
+    def count(self) -> int:
+        """How many arguments there are, with the value of the stage before."""
+        return len(self.arguments) + (self.final is not MISSING)
 
 
 def _constant(node: Operand, wanted: GoType, frame: Frame) -> Value:

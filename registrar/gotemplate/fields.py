@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from registrar.gotemplate.arguments import MISSING, Argument, Passed, validated
-from registrar.gotemplate.frames import Frame
+from registrar.gotemplate.arguments import MISSING, Call, validated
+from registrar.gotemplate.frames import Frame, Place
 from registrar.gotemplate.values import (
     Interface,
     Map,
@@ -17,8 +17,11 @@ from registrar.gotemplate.values import (
 )
 
 
-def look_up(receiver: Value, name: str, frame: Frame) -> Value:
-    """A field, a map's entry, or what a method without arguments gives."""
+def look_up(receiver: Value, name: str, frame: Frame, place: Place) -> Value:
+    """A field, a map's entry, or what a method without arguments gives.
+
+    ``place`` is the node that it belongs to. Raises TemplateExecError.
+    """
     target = receiver.target if type(receiver) is Pointer else receiver
     # The way that nearly all go: a struct, or a pointer to one.
     if isinstance(target, Struct) and name not in target.type.methods:
@@ -26,21 +29,13 @@ def look_up(receiver: Value, name: str, frame: Frame) -> Value:
             return target.field(name)
         except KeyError:
             pass
-    return look_up_with(receiver, name, frame, None)
+    return look_up_with(receiver, name, frame, None, Call(place))
 
 
-def look_up_with(
-    receiver: Value,
-    name: str,
-    frame: Frame,
-    dot: Value,
-    arguments: Sequence[Argument] = (),
-    final: Passed = MISSING,
-) -> Value:
+def look_up_with(receiver: Value, name: str, frame: Frame, dot: Value, call: Call) -> Value:
     """The same with arguments, which only methods take.
 
-    They are evaluated when it is sure that they are needed. ``final`` is the
-    value of the stage before, if there is one. Raises TemplateExecError.
+    They are evaluated when it is sure that they are needed. Raises TemplateExecError.
     """
     if receiver is None:
         return None
@@ -50,8 +45,12 @@ def look_up_with(
         frame.fail(f"nil pointer evaluating {typ}.{name}")
     method = find_method(target, name)
     if method is not None:
-        return _call(target, name, method, frame, dot, (arguments, final))
-    has_arguments = bool(arguments) or final is not MISSING
+        values = _arguments(name, method, frame, dot, call)
+        try:
+            return _called(target, name, method, values)
+        except ValueError as error:
+            frame.place = call.place
+            frame.fail(f"error calling {name}: {error}")
     if isinstance(target, Struct):
         if name in target.type.unexported:
             frame.fail(f"{name} is an unexported field of struct type {typ}")
@@ -59,12 +58,12 @@ def look_up_with(
             found = target.field(name)
         except KeyError:
             frame.fail(f"can't evaluate field {name} in type {typ}")
-        if has_arguments:
+        if call.count:
             frame.fail(f"{name} has arguments but cannot be invoked as function")
         return found
     if isinstance(target, Map) and target.type.key is not None:
         if target.type.key.name in {"string", "interface {}"}:
-            if has_arguments:
+            if call.count:
                 frame.fail(f"{name} is not a method but has arguments")
             return None if target.items is None else target.items.get(name)
     elif isinstance(target, Pointer):
@@ -86,30 +85,26 @@ def find_method(target: Value, name: str) -> Method | None:
     return method if isinstance(target, Struct) and target.is_addressable else None
 
 
-def _call(
-    target: Value,
-    name: str,
-    method: Method,
-    frame: Frame,
-    dot: Value,
-    given: tuple[Sequence[Argument], Passed],
-) -> Value:
-    wanted, place = method.parameters, frame.place
-    arguments, final = given
-    count = len(arguments) + (final is not MISSING)
-    if count != len(wanted):
-        frame.fail(f"wrong number of args for {name}: want {len(wanted)} got {count}")
+def _arguments(name: str, method: Method, frame: Frame, dot: Value, call: Call) -> Sequence[Value]:
+    """The arguments, of the types that the method asks for."""
+    wanted = method.parameters
+    if call.count != len(wanted):
+        frame.fail(f"wrong number of args for {name}: want {len(wanted)} got {call.count}")
     values = [
-        argument.value(frame, dot, typ) for argument, typ in zip(arguments, wanted, strict=False)
+        argument.value(frame, dot, typ)
+        for argument, typ in zip(call.arguments, wanted, strict=False)
     ]
-    if final is not MISSING:
-        values.append(validated(final, wanted[-1], frame))
-    if isinstance(target, Pointer) and not method.takes_nil:
-        frame.place = place
-        lost = "runtime error: invalid memory address or nil pointer dereference"
-        frame.fail(f"error calling {name}: {lost}")
-    try:
-        return method.call(target, values)
-    except ValueError as error:
-        frame.place = place
-        frame.fail(f"error calling {name}: {error}")
+    if call.final is not MISSING:
+        values.append(validated(call.final, wanted[-1], frame))
+    return values
+
+
+def _called(target: Value, name: str, method: Method, values: Sequence[Value]) -> Value:
+    """What the method gives. Raises ValueError with the words of Go."""
+    if isinstance(target, Pointer) and target.type.elem is not None and not method.takes_nil:
+        typ = target.type.elem
+        if method.needs_pointer or name in typ.promoted:
+            raise ValueError("runtime error: invalid memory address or nil pointer dereference")
+        short = typ.name.rpartition(".")[2]
+        raise ValueError(f"value method {typ.name}.{name} called using nil *{short} pointer")
+    return method.call(target, values)

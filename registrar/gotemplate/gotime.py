@@ -204,6 +204,7 @@ META_TIME = GoType(
     "v1.Time",
     "struct",
     fields=("Time",),
+    promoted=tuple(TIME_METHODS),
     unexported=_HIDDEN,
     methods={
         **TIME_METHODS,

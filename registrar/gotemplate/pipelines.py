@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from registrar.gotemplate import fields
-from registrar.gotemplate.arguments import MISSING, Argument, Evaluate, Passed, validated
+from registrar.gotemplate.arguments import MISSING, Argument, Call, Evaluate, Passed, validated
 from registrar.gotemplate.builtins import BUILTINS
 from registrar.gotemplate.frames import Frame, Place
 from registrar.gotemplate.nodes import (
@@ -75,13 +75,13 @@ class Pipelines:
         first, *rest = command.args
         match first:
             case Field():
-                return self._chain(self._dot(first), first.names, rest)
+                return self._chain(self._dot(first), first.names, first, rest)
             case Chain():
-                return self._chain(self._chain_base(first), first.names, rest)
+                return self._chain(self._chain_base(first), first.names, first, rest)
             case Variable(names=[_]):
                 return self._alone(self._variable(first), first, rest)
             case Variable():
-                return self._chain(self._variable(first), first.names[1:], rest)
+                return self._chain(self._variable(first), first.names[1:], first, rest)
             case Identifier():
                 return self._function(first, command, rest)
             case Pipe():
@@ -93,13 +93,13 @@ class Pipelines:
         """A value in an argument's place."""
         match node:
             case Field():
-                stage = self._chain(self._dot(node), node.names, ())
+                stage = self._chain(self._dot(node), node.names, node, ())
             case Chain():
-                stage = self._chain(self._chain_base(node), node.names, ())
+                stage = self._chain(self._chain_base(node), node.names, node, ())
             case Variable(names=[_]):
                 return self._variable(node)
             case Variable():
-                stage = self._chain(self._variable(node), node.names[1:], ())
+                stage = self._chain(self._variable(node), node.names[1:], node, ())
             case Pipe():
                 return self.pipe(node)
             case Identifier():
@@ -170,19 +170,22 @@ class Pipelines:
 
         return evaluate
 
-    def _chain(self, base: Evaluate, names: Sequence[str], rest: Sequence[Operand]) -> Stage:
+    def _chain(
+        self, base: Evaluate, names: Sequence[str], node: Operand, rest: Sequence[Operand]
+    ) -> Stage:
         """Fields or methods of something, one after the other; the last may take arguments."""
         *inner, last = names
-        arguments = tuple(self._argument(node) for node in rest)
+        place = self.place(node)
+        arguments = tuple(self._argument(argument) for argument in rest)
         look_up, look_up_with = fields.look_up, fields.look_up_with
 
         def evaluate(frame: Frame, dot: Value, final: Passed) -> Value:
             value = base(frame, dot)
             for name in inner:
-                value = look_up(value, name, frame)
+                value = look_up(value, name, frame, place)
             if not arguments and final is MISSING:
-                return look_up(value, last, frame)
-            return look_up_with(value, last, frame, dot, arguments, final)
+                return look_up(value, last, frame, place)
+            return look_up_with(value, last, frame, dot, Call(place, arguments, final))
 
         return evaluate
 

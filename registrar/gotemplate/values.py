@@ -46,9 +46,9 @@ class Method:
 class GoType:
     """A Go type: its name as ``%T`` prints it, and its kind as reflection names it.
 
-    ``fields`` are the names of a struct's fields in their order; those that
-    embedded structs give it are ``promoted``, and those that only its own
-    package can name are ``unexported``.
+    ``fields`` are the names of a struct's fields in their order; the names of
+    fields and methods that embedded structs give it are ``promoted``, and fields
+    that only its own package can name are ``unexported``.
     """
 
     name: str
