@@ -144,14 +144,21 @@ class TemplatedPodReconciler:
         view = self._view(pod, node, templates, owner or Owner("", ""))
         claims = []
         for template in templates:
-            if template.needs_owner and owner is None:
-                failures[template.source.name] = "the controller that owns it is not known"
+            lacking = self._lacking(template, owner)
+            if lacking:
+                failures[template.source.name] = lacking
                 continue
             try:
                 claims.append(render(template, view, self._templates.surroundings))
             except InvalidField as error:
                 failures[template.source.name] = str(error)
         return claims
+
+    def _lacking(self, template: PodTemplate, owner: Owner | None) -> str:
+        """What the template asks for and cannot have; empty for nothing."""
+        if template.needs_owner and owner is None:
+            return self._cluster.owners.problem() or "the controller that owns it is not known"
+        return self._cluster.services.problem() if template.needs_services else ""
 
     def _owner(self, pod: WholePod, templates: list[PodTemplate]) -> Owner | None:
         """Who owns the Pod, where a template asks; None while a link of the chain is unknown."""

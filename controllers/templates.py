@@ -31,7 +31,11 @@ class Services(Protocol):
     """Which services name a Pod."""
 
     def need(self) -> bool:
-        """Some template asks: begin to read them; tells whether they are known already."""
+        """Some template asks: begin to read them; tells whether they are read, or cannot be."""
+        ...
+
+    def problem(self) -> str:
+        """Why they cannot be read, and the remedy; empty when they can."""
         ...
 
     def naming(self, pod: ObjectKey) -> tuple[str, ...]:
@@ -43,7 +47,11 @@ class Owners(Protocol):
     """Who is at the end of a Pod's chain of controllers."""
 
     def need(self) -> bool:
-        """Some template asks: begin to read them; tells whether they are known already."""
+        """Some template asks: begin to read them; tells whether they are read, or cannot be."""
+        ...
+
+    def problem(self) -> str:
+        """Why they cannot be read, and the remedy; empty when they can."""
         ...
 
     def of(self, pod: WholePod) -> Owner | None:

@@ -115,7 +115,7 @@ class ServiceCaches:
         ]
 
     def need(self) -> bool:
-        """Begin to read them; tells whether they are known already."""
+        """Begin to read them; tells whether they are read, or cannot be."""
         for cache in self.slices:
             self._caches.add(cache)
         known = True
@@ -124,10 +124,20 @@ class ServiceCaches:
                 continue
             if cache.is_unavailable:
                 self._caches.add(fallback)
-                known = known and fallback.is_available
+                known = known and (fallback.is_available or fallback.is_unavailable)
             else:
                 known = False
         return known
+
+    def problem(self) -> str:
+        """Why they cannot be read, and the remedy; empty when they can."""
+        pairs = zip(self.slices, self.endpoints, strict=True)
+        if any(cache.is_unavailable and fallback.is_unavailable for cache, fallback in pairs):
+            return (
+                "neither EndpointSlices nor Endpoints can be read: give the registrar's role get, "
+                "list and watch on them"
+            )
+        return ""
 
     def naming(self, pod: ObjectKey) -> tuple[str, ...]:
         """The services that name the Pod, sorted."""
@@ -169,14 +179,27 @@ class OwnerCaches:
     def __init__(self, caches: Caches) -> None:
         self._caches = caches
         self.links: dict[str, Cache[Owned]] = {
-            kind.kind: Cache(kind, Store(), metadata_only=True) for kind in (REPLICA_SET, JOB)
+            kind.kind: Cache(
+                kind, Store(), metadata_only=True, optional=True, may_be_forbidden=True
+            )
+            for kind in (REPLICA_SET, JOB)
         }
 
     def need(self) -> bool:
-        """Begin to read them; tells whether they are known already."""
+        """Begin to read them; tells whether they are read, or cannot be."""
         for cache in self.links.values():
             self._caches.add(cache)
-        return all(cache.is_available for cache in self.links.values())
+        return all(cache.is_available or cache.is_unavailable for cache in self.links.values())
+
+    def problem(self) -> str:
+        """Why they cannot be read, and the remedy; empty when they can."""
+        kinds = [cache.kind.resource for cache in self.links.values() if cache.is_unavailable]
+        if not kinds:
+            return ""
+        return (
+            f"the owner is asked for and {' and '.join(kinds)} cannot be read: give the "
+            "registrar's role get, list and watch on them"
+        )
 
     def of(self, pod: WholePod) -> Owner | None:
         """The owner, or None while a link is not known; a Pod without one owns itself."""

@@ -9,7 +9,9 @@ import re
 from registrar.settings.hcl import Table
 from registrar.settings.hcltokens import Position
 
-_YAML_KIND = re.compile(r"^kind:[ \t]*[\"']?ControllerManagerConfig\b", re.MULTILINE)
+_YAML_KIND = re.compile(
+    r"^kind:[ \t]*[\"']?(?:ControllerManagerConfig|ProjectConfig)\b", re.MULTILINE
+)
 
 WORKLOAD_REGISTRAR_KEYS = frozenset(
     {

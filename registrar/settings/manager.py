@@ -213,7 +213,7 @@ def _settings(
             ignore_namespaces=reader.get(keys.IGNORE_NAMESPACES),
             parent_id_template=reader.get(keys.PARENT),
             entry_id_prefix_cleanup=_cleanup(reader),
-            cache_namespaces=reader.get(keys.CACHED),
+            cache_namespaces=reader.get(keys.CACHED) or _one(reader.get(keys.CACHED_ONE)),
             watch_classless=reader.get(keys.CLASSLESS),
             template_labels=_template_labels(reader, class_name),
             reconciled=_reconciled(reader),
@@ -221,6 +221,10 @@ def _settings(
             static_manifests=_static_manifests(reader),
         ),
     )
+
+
+def _one(namespace: str) -> tuple[str, ...]:
+    return (namespace,) if namespace else ()
 
 
 def _spire(reader: _Reader) -> SpireAddress:

@@ -200,6 +200,13 @@ CACHED: Key[tuple[str, ...]] = Key(
     shown="none: all",
     meaning="Only Pods and services of these namespaces are read, so that rights on them suffice.",
 )
+CACHED_ONE: Key[str] = Key(
+    name="cacheNamespace",
+    kind="text",
+    read=values.text,
+    default="",
+    meaning="The one namespace of `cacheNamespaces`, as older versions of the original write it.",
+)
 ELECT: Key[bool] = Key(
     name="leaderElection.leaderElect",
     kind="boolean",
@@ -290,6 +297,7 @@ MANAGER_KEYS: tuple[Key[object], ...] = (
     BY_CLASS,
     IGNORE_NAMESPACES,
     CACHED,
+    CACHED_ONE,
     PARENT,
     PREFIX,
     CLEANUP,

@@ -441,3 +441,20 @@ async def test_two_clusters_share_a_spire_server_and_leave_each_other_alone(
             await one.until_paths("/one/c", "/two/b")
             await one.delete(CLUSTER_SPIFFEID, "all")
             await one.until_paths("/two/b")
+
+
+async def test_an_owner_that_may_not_be_read_fails_those_that_ask_and_no_others(
+    alone: Manager,
+) -> None:
+    assert alone.setup.embedded is not None
+    alone.setup.embedded.faults.fail(None, 403, resource="replicasets")
+    await alone.node()
+    async with alone.running():
+        await alone.template("asks", spiffeIDTemplate="/{{ .Owner.Name }}")
+        await alone.template("other", spiffeIDTemplate="/other/{{ .PodMeta.Name }}")
+        await alone.pod("a", owner=_owner("ReplicaSet", "web-1", "nobody"))
+        await alone.until_paths("/other/a")
+        await alone.until_stats("asks", pod_entry_render_failures=1)
+        found = find_condition((await alone.get_template("asks")).status.conditions, "Ready")
+        assert found is not None
+        assert "replicasets.apps cannot be read" in found.message
