@@ -10,7 +10,7 @@ from registrar.gotemplate.errors import TemplateError, TemplateExecError, Templa
 from registrar.gotemplate.limits import Limits
 from registrar.gotemplate.template import Template
 from registrar.gotemplate.values import STRING, GoType, PlainStruct, Slice, slice_of
-from tests.unit.gotemplate.corpus import Case, data_of
+from tests.unit.gotemplate.corpus import Case, cases, data_of
 
 POD = data_of(Case("", "pod"))
 
@@ -38,6 +38,15 @@ def render(text: str, limits: Limits | None = None) -> str:
         "{{ " + "(" * 500 + "1" + ")" * 500 + " }}",
         "{{ if 1 }}" * 500 + "{{ end }}" * 500,
         "x" * 100_000,
+        '{{ define "a" }}'
+        + "{{ if 1 }}" * 60
+        + '{{ template "a" }}'
+        + "{{ end }}" * 61
+        + '{{ template "a" }}',
+        "{{ if 0 }}" + "{{ else if 0 }}" * 3000 + "{{ end }}",
+        "".join(f"{{{{ $a{n} := 1 }}}}" for n in range(3000))
+        + "{{ range 99999 }}{{ if $a0 }}{{ end }}{{ end }}",
+        '{{ $x := "' + "é" * 30_000 + '" }}{{ range 99999 }}{{ if lt $x $x }}{{ end }}{{ end }}',
     ],
 )
 def test_what_would_never_end_or_fill_the_memory_is_refused(text: str) -> None:
@@ -89,3 +98,41 @@ def test_what_lies_behind_the_end_of_a_slice_can_be_sliced_again() -> None:
 def test_any_text_renders_or_says_why_not(text: str) -> None:
     with contextlib.suppress(TemplateError):
         render("{{ .PodMeta.Name }}{{" + text)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_any_change_of_a_template_renders_or_says_why_not(data: st.DataObject) -> None:
+    case = data.draw(st.sampled_from(cases()))
+    text = case.template
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        pieces = st.text(alphabet=st.characters(), max_size=3)
+        text = text[:start] + data.draw(pieces) + text[start + data.draw(st.integers(0, 3)) :]
+    with contextlib.suppress(TemplateError):
+        Template.parse("t", text).render(data_of(case))
+
+
+@pytest.mark.parametrize(
+    "text", ["\ud800", '{{ "\ud800" }}', "{{ print `\ud800` }}", "{{/* \ud800 */}}\ufffd"]
+)
+def test_a_surrogate_that_stands_for_no_byte_becomes_the_replacement_character(text: str) -> None:
+    assert render(text) == "\ufffd"
+
+
+def test_a_byte_that_is_no_utf_8_stays_what_it_is() -> None:
+    assert render('{{ "\\xff" }}{{ slice "é" 0 1 }}{{ slice "é" 1 }}') == "\udcffé"
+
+
+def test_templates_of_the_same_name_and_text_are_equal() -> None:
+    one, same, other = (Template.parse("t", text) for text in ("{{ 1 }}", "{{ 1 }}", "{{ 2 }}"))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != "{{ 1 }}"
+
+
+def test_a_template_keeps_nothing_between_two_renderings() -> None:
+    template = Template.parse("t", "{{ $x := 1 }}{{ range . }}{{ $x = . }}{{ end }}{{ $x }}")
+    found = [template.render(Slice(slice_of(STRING), texts)) for texts in (["a"], [], ["b"])]
+    assert found == ["a", "1", "b"]
