@@ -9,9 +9,9 @@ from pathlib import Path
 
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
-from manager.controllermanager import ControllerManager
-from manager.layered import Layered
-from manager.mode import Mode
+from manager.modes.controllermanager import ControllerManager
+from manager.modes.layered import Layered
+from manager.modes.mode import Mode
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from manager.webhooks import AdmissionWebhooks

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from manager.latency import PodLatency
-from manager.mode import Mode
+from manager.modes.mode import Mode
 from manager.wiring import World, wire_core
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import State

@@ -9,7 +9,9 @@ from registrar.settings.load import load
 from registrar.settings.model import Settings
 from registrar.settings.problems import ConfigError
 
-DEFAULT = Path("spire-k8s-registrar.conf")
+DEFAULTS = (Path("spire-k8s-registrar.conf"), Path("k8s-workload-registrar.conf"))
+"""The file, when none is named: the first that there is."""
+
 EXIT_CONFIGURATION = 2
 
 
@@ -19,9 +21,8 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "--config",
         "-config",
         type=Path,
-        default=DEFAULT,
         metavar="FILE",
-        help=f"configuration file (default: {DEFAULT})",
+        help=f"configuration file (default: {DEFAULTS[0]}, else {DEFAULTS[1]})",
     )
     parser.add_argument(
         "--expand-env",
@@ -38,16 +39,15 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> Settings | None:
     """The settings, or None after every mistake in them was printed."""
+    path = arguments.config = arguments.config or next((path for path in DEFAULTS if path.exists()), DEFAULTS[0])
     try:
-        settings = load(
-            arguments.config, overrides=overrides_of(arguments), expand_env=arguments.expand_env
-        )
+        settings = load(path, overrides=overrides_of(arguments), expand_env=arguments.expand_env)
     except ConfigError as error:
         for problem in error.problems:
             print(f"spire-registrar: {problem}", file=sys.stderr)
         return None
     for warning in settings.warnings:
-        print(f"spire-registrar: {arguments.config}: {warning}", file=sys.stderr)
+        print(f"spire-registrar: {path}: {warning}", file=sys.stderr)
     return settings
 
 

@@ -1,44 +1,15 @@
-"""The configurations of the sibling registrars, known by sight.
-
-That of k8s-workload-registrar is not read yet. Somebody who tries it is told
-so, instead of being told that each of its keys is unknown.
-"""
+"""Which of the three tools a configuration file is for, known by what stands in it."""
 
 import re
+from pathlib import Path
 
 from registrar.settings.hcl import Table
-from registrar.settings.hcltokens import Position
+from registrar.settings.workloadkeys import OWN_KEYS
 
 _YAML_KIND = re.compile(
     r"^kind:[ \t]*[\"']?(?:ControllerManagerConfig|ProjectConfig)\b", re.MULTILINE
 )
-
-WORKLOAD_REGISTRAR_KEYS = frozenset(
-    {
-        "add_pod_dns_names",
-        "add_svc_dns_name",
-        "addr",
-        "agent_socket_path",
-        "cacert_path",
-        "cert_path",
-        "cluster_dns_zone",
-        "context",
-        "controller_name",
-        "dns_name_templates",
-        "identity_template",
-        "identity_template_label",
-        "insecure_skip_client_verification",
-        "key_path",
-        "leader_election_resource_lock",
-        "metrics_bind_addr",
-        "mode",
-        "webhook_cert_dir",
-        "webhook_enabled",
-        "webhook_port",
-        "webhook_service_name",
-    }
-)
-"""Keys that only k8s-workload-registrar has."""
+_WORKLOAD_REGISTRAR_FILE = "k8s-workload-registrar.conf"
 
 
 def is_controller_manager(text: str) -> bool:
@@ -46,7 +17,9 @@ def is_controller_manager(text: str) -> bool:
     return _YAML_KIND.search(text) is not None
 
 
-def workload_registrar_mode(root: Table) -> Position | None:
-    """Where the file chooses a mode of k8s-workload-registrar, or None."""
-    entry = root.entries.get("mode")
-    return entry.at if entry else None
+def is_workload_registrar(root: Table, path: Path) -> bool:
+    """Whether an HCL file is k8s-workload-registrar's: by a key that only it has, or its name.
+
+    Its smallest file, without a mode, has no key that the layered registrar lacks.
+    """
+    return not OWN_KEYS.isdisjoint(root.entries) or path.name == _WORKLOAD_REGISTRAR_FILE

@@ -255,7 +255,7 @@ HEALTH_ADDRESS: Key[str | None] = Key(
 WEBHOOK_PORT: Key[int] = Key(
     name="webhook.port",
     kind="port",
-    read=managervalues.port,
+    read=values.port,
     default=_WEBHOOKS.port,
     meaning="Where the validating webhook listens.",
 )

@@ -3,7 +3,7 @@
 import re
 
 from registrar.settings import values
-from registrar.settings.hcl import Items, Scalar, Table, Value
+from registrar.settings.hcl import Scalar, Table, Value
 from registrar.settings.model import LogFormat
 from registrar.settings.values import Wrong
 
@@ -27,15 +27,9 @@ def duration(value: Value) -> float:
     raise Wrong('must be a duration such as "10s", or a number of nanoseconds', value.at)
 
 
-def _texts(value: Value) -> tuple[str, ...]:
-    if not isinstance(value, Items):
-        raise Wrong("must be a list of texts", value.at)
-    return tuple(values.text(item) for item in value.values)
-
-
 def patterns(value: Value) -> tuple[str, ...]:
     """Regular expressions; each is compiled to see that it is one."""
-    found = _texts(value)
+    found = values.texts(value)
     for pattern in found:
         try:
             re.compile(pattern)
@@ -52,7 +46,7 @@ def namespaces(value: Value) -> tuple[str, ...]:
             if isinstance(entry.value, Table) and entry.value.entries:
                 raise Wrong("settings within a namespace are not understood: leave {}", entry.at)
     else:
-        names = _texts(value)
+        names = values.texts(value)
     for name in names:
         if not _PLAIN.fullmatch(name):
             raise Wrong(f"{name!r} is no namespace", value.at)
@@ -66,14 +60,6 @@ def labels(value: Value) -> tuple[tuple[str, str], ...]:
     inner = value.entries.get("matchLabels")
     table = inner.value if inner is not None and isinstance(inner.value, Table) else value
     return tuple(sorted((name, values.text(e.value)) for name, e in table.entries.items()))
-
-
-def port(value: Value) -> int:
-    """A port."""
-    port = values.count(value)
-    if not 0 < port <= 0xFFFF:
-        raise Wrong(f"must be from 1 to 65535, it is {port}", value.at)
-    return port
 
 
 def prefix(value: Value) -> str | None:

@@ -17,7 +17,7 @@ METRICS_ADDR = ":8080"
 DISABLED_NAMESPACES = frozenset({"kube-system", "kube-public"})
 """Namespaces whose Pods get no identity from the pod controller by default."""
 
-IdentityMode = Literal["label", "annotation", "service_account"]
+IdentityMode = Literal["label", "annotation", "service_account", "template"]
 AdoptionPolicy = Literal["adopt", "refuse"]
 LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal", "panic"]
 LogFormat = Literal["text", "json"]
@@ -49,7 +49,8 @@ SpireAddress = UnixAddress | TCPAddress
 class PodIdentity:
     """How the pod controller finds the SPIFFE ID of a Pod.
 
-    ``key`` names the label or annotation; it is empty for service accounts.
+    ``key`` names the label or annotation; it is empty for service accounts. By
+    template (CRDMode has it) ``key`` is the label that must be "true", empty for all Pods.
     """
 
     mode: IdentityMode
@@ -136,6 +137,55 @@ class ControllerManager:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookMode:
+    """The workload registrar's webhook mode: an HTTPS server that the API server calls.
+
+    ``client_authority`` None: client certificates are not asked for.
+    """
+
+    certificate: Path
+    key: Path
+    client_authority: Path | None
+    host: str = ""
+    port: int = 8443
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileMode:
+    """The workload registrar's reconcile mode. ``dns_zone`` empty: SVIDs have no DNS names."""
+
+    controller_name: str = "spire-k8s-registrar"
+    dns_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CRDMode:
+    """The workload registrar's crd mode.
+
+    The templates are Go's, over ``.Pod`` and ``.Context``. ``webhook`` None: it is off.
+    """
+
+    identity_template: str = "ns/{{.Pod.Namespace}}/sa/{{.Pod.ServiceAccount}}"
+    dns_name_templates: tuple[str, ...] = ("{{.Pod.Name}}",)
+    context: tuple[tuple[str, str], ...] = ()
+    service_dns_names: bool = True
+    webhook: "SpiffeIDWebhook | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpiffeIDWebhook:
+    """The validating webhook of SpiffeIDs.
+
+    It is called by the Service ``service_name`` of the namespace that the
+    registrar runs in, and by what its ValidatingWebhookConfiguration names.
+    """
+
+    port: int = 9443
+    service_name: str = "k8s-workload-registrar"
+    configuration_name: str = "k8s-workload-registrar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be configured.
 
@@ -144,7 +194,8 @@ class Settings:
     cluster. ``log_path`` None: standard error. ``kubeconfig`` None: the
     configuration that the cluster gives its Pods. ``health_addr`` None: probes
     are served beside the metrics. ``warnings`` are what a person should know of the
-    file though it can be used. ``controller_manager`` None: the layered mode.
+    file though it can be used. One of ``controller_manager`` and
+    ``workload_registrar`` chooses a mode; without either it is the layered one.
     """
 
     cluster: str
@@ -165,3 +216,4 @@ class Settings:
     kubeconfig: Path | None = None
     warnings: tuple[str, ...] = ()
     controller_manager: ControllerManager | None = None
+    workload_registrar: WebhookMode | ReconcileMode | CRDMode | None = None

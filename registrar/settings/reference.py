@@ -6,6 +6,7 @@ says what the program does. Called by the generator of files.
 
 from registrar.settings.keys import KEYS, Key
 from registrar.settings.managerkeys import FLAGS, IGNORED, MANAGER_KEYS
+from registrar.settings.workloadkeys import ADDED, COMMON, IDLE, OF_MODE, Mode
 
 EXAMPLE = """\
 cluster            = "production"
@@ -36,15 +37,32 @@ health:
   healthProbeBindAddress: ":8083"
 """
 
+WORKLOAD_EXAMPLE = """\
+mode               = "crd"
+cluster            = "production"
+trust_domain       = "example.org"
+server_socket_path = "/run/spire/sockets/registration.sock"
+
+identity_template  = "region/{{.Context.Region}}/ns/{{.Pod.Namespace}}/sa/{{.Pod.ServiceAccount}}"
+dns_name_templates = ["{{.Pod.Name}}", "{{.Pod.ServiceAccount}}.{{.Pod.Namespace}}.svc"]
+context {
+  Region = "north"
+}
+"""
+
 _HEAD = """\
-<!-- Generated from registrar/settings/keys.py and managerkeys.py; edit those files instead. -->
+<!-- Generated from registrar/settings/{{keys,managerkeys,workloadkeys}}.py; edit those instead. -->
 # Configuration
 
-`spire-registrar run --config FILE` reads one of two files, and knows by what stands in it which:
+`spire-registrar run --config FILE` reads one of three files, and knows by what stands in it which:
 
 - the layered registrar's, in HCL 1 (the format of SPIRE's own configuration) or the same keys as
   JSON;
-- the [controller manager's](#the-controller-managers-file), in YAML.
+- the [controller manager's](#the-controller-managers-file), in YAML;
+- the [workload registrar's](#the-workload-registrars-file), in HCL 1 too.
+
+Without `--config` the file is `spire-k8s-registrar.conf` in the current folder, else
+`k8s-workload-registrar.conf`.
 
 `spire-registrar check --config FILE` says whether a file is right. All mistakes are reported
 together, each with its line: unknown and repeated keys, wrong types, values out of range, required
@@ -91,6 +109,39 @@ These keys of the original are accepted with a warning, and do nothing:
 |---|---|
 {ignored}"""
 
+_WORKLOAD = """
+## The workload registrar's file
+
+An HCL file is taken for k8s-workload-registrar's by a key that only that tool has, such as `mode`,
+or by its name, `k8s-workload-registrar.conf`.
+
+```hcl
+{example}```
+
+- A key of another mode is accepted with a warning, so that a file can be kept while its mode
+  changes.
+- A flag of the layered registrar overrides the key of the same name here.
+- An empty text counts as not given.
+{tables}
+These keys are accepted with a warning in every mode, and do nothing:
+
+| Key | Why |
+|---|---|
+{idle}"""
+
+_TABLE = """
+{title}
+
+| Key | Type | Default | Meaning |
+|---|---|---|---|
+{rows}"""
+
+_MODE_TITLES: dict[Mode, str] = {
+    "webhook": "Keys of webhook mode:",
+    "reconcile": "Keys of reconcile mode:",
+    "crd": "Keys of crd mode:",
+}
+
 
 def render_reference() -> str:
     """The page, in Markdown."""
@@ -101,7 +152,18 @@ def render_reference() -> str:
         rows="".join(_row(key, "+" if key.name in with_flags else "") for key in MANAGER_KEYS),
         ignored="".join(f"| `{name}` | {why} |\n" for name, why in IGNORED.items()),
     )
-    return _HEAD.format(example=EXAMPLE) + rows + manager
+    groups = [("Keys of all modes:", COMMON)]
+    groups += [(_MODE_TITLES[mode], keys) for mode, keys in OF_MODE.items()]
+    groups.append(("What the original lacks, in all modes:", ADDED))
+    workload = _WORKLOAD.format(
+        example=WORKLOAD_EXAMPLE,
+        tables="".join(
+            _TABLE.format(title=title, rows="".join(_row(key, "") for key in keys))
+            for title, keys in groups
+        ),
+        idle="".join(f"| `{name}` | {why} |\n" for name, why in IDLE.items()),
+    )
+    return _HEAD.format(example=EXAMPLE) + rows + manager + workload
 
 
 def _row(key: Key[object], mark: str) -> str:

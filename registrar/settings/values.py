@@ -44,6 +44,32 @@ def text(value: Value) -> str:
     raise Wrong(f"must be text in double quotes, not {_described(value)}", value.at)
 
 
+def texts(value: Value) -> tuple[str, ...]:
+    """A list of texts."""
+    if not isinstance(value, Items):
+        raise Wrong("must be a list of texts", value.at)
+    return tuple(text(item) for item in value.values)
+
+
+def text_map(value: Value) -> tuple[tuple[str, str], ...]:
+    """Texts by name, as a block or an object; blocks of one name are one."""
+    tables = value.values if isinstance(value, Items) else (value,)
+    found: dict[str, str] = {}
+    for table in tables:
+        if not isinstance(table, Table):
+            raise Wrong(f"must be a block of texts by name, not {_described(value)}", value.at)
+        found |= {name: text(entry.value) for name, entry in table.entries.items()}
+    return tuple(found.items())
+
+
+def port(value: Value) -> int:
+    """A port."""
+    number = count(value)
+    if not 0 < number <= 0xFFFF:
+        raise Wrong(f"must be from 1 to 65535, it is {number}", value.at)
+    return number
+
+
 def boolean(value: Value) -> bool:
     """``true`` or ``false``, also in quotes or as 1 and 0, as Go's HCL decoder takes them."""
     if isinstance(value, Scalar):
@@ -200,6 +226,20 @@ def listen_address(value: Value) -> str:
             value.at,
         )
     return written
+
+
+def bind_address(value: Value) -> tuple[str, int]:
+    """Host, empty for every interface, and port to listen at."""
+    written = text(value)
+    host, port_ = _host_and_port(written)
+    if port_ is None or " " in host:
+        raise Wrong(f'{written!r}: write ":8443" or "127.0.0.1:8443"', value.at)
+    return host, port_
+
+
+def server_or_socket(value: Value) -> tuple[str, int] | Path:
+    """Host and port to connect to, or the path of a unix socket after ``unix://``."""
+    return socket_path(value) if text(value).startswith("unix:") else server_address(value)
 
 
 def server_address(value: Value) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """The table of keys agrees with itself and with the settings it makes."""
 
 from registrar.settings.keys import KEYS
-from registrar.settings.legacy import WORKLOAD_REGISTRAR_KEYS
+from registrar.settings.workloadkeys import ADDED, COMMON, IDLE, OF_MODE, OWN_KEYS
 
 
 def test_no_two_keys_share_a_name() -> None:
@@ -12,8 +12,15 @@ def test_every_key_has_a_meaning_in_a_sentence() -> None:
     assert [key.name for key in KEYS if not key.meaning.endswith(".")] == []
 
 
-def test_no_key_is_called_unsupported() -> None:
-    assert WORKLOAD_REGISTRAR_KEYS.isdisjoint(key.name for key in KEYS)
+def test_no_mode_of_the_workload_registrar_has_a_key_twice() -> None:
+    for group in OF_MODE.values():
+        names = [key.name for key in (*COMMON, *group, *ADDED)]
+        assert len(set(names)) == len(names)
+
+
+def test_a_file_is_the_workload_registrars_by_keys_that_the_layered_one_lacks() -> None:
+    assert OWN_KEYS.isdisjoint(key.name for key in KEYS)
+    assert {"mode", "agent_socket_path", "identity_template", *IDLE} <= OWN_KEYS
 
 
 def test_the_keys_of_the_layered_registrar_are_all_there() -> None:

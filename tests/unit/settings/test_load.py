@@ -272,15 +272,3 @@ def test_a_file_that_is_not_text_is_refused_with_the_line(tmp_path: Path) -> Non
     with pytest.raises(ConfigError) as caught:
         load(file)
     assert str(caught.value) == f"{file}:2: is not UTF-8 text"
-
-
-def test_the_modes_of_k8s_workload_registrar_are_not_yet_supported() -> None:
-    (found,) = problems('trust_domain = "d"\nmode = "crd"\nagent_socket_path = "/a"')
-    assert (found.field, found.line) == ("mode", 2)
-    assert "not yet supported" in found.message
-
-
-def test_a_key_of_k8s_workload_registrar_alone_is_not_yet_supported() -> None:
-    found = problem('agent_socket_path = "/a"')
-    assert found.field == "agent_socket_path"
-    assert "not yet supported" in found.message

@@ -5,11 +5,18 @@ from pathlib import Path
 from registrar.settings.keys import KEYS
 from registrar.settings.load import interpret
 from registrar.settings.managerkeys import IGNORED, MANAGER_KEYS
-from registrar.settings.model import PodIdentity
-from registrar.settings.reference import EXAMPLE, MANAGER_EXAMPLE, render_reference
+from registrar.settings.model import CRDMode, PodIdentity
+from registrar.settings.reference import (
+    EXAMPLE,
+    MANAGER_EXAMPLE,
+    WORKLOAD_EXAMPLE,
+    render_reference,
+)
+from registrar.settings.workloadkeys import ADDED, COMMON, IDLE, OF_MODE
 
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = "## The controller manager's file"
+WORKLOAD = "## The workload registrar's file"
 
 
 def layered() -> str:
@@ -19,7 +26,12 @@ def layered() -> str:
 
 def controller_manager() -> str:
     """The part of the page on the controller manager's file."""
-    return render_reference().partition(SECTION)[2]
+    return render_reference().partition(SECTION)[2].partition(WORKLOAD)[0]
+
+
+def workload_registrar() -> str:
+    """The part of the page on the workload registrar's file."""
+    return render_reference().partition(WORKLOAD)[2]
 
 
 def rows_of(text: str) -> list[str]:
@@ -39,6 +51,20 @@ def test_the_controller_managers_example_is_a_configuration() -> None:
     assert settings.health_addr == ":8083"
     assert not settings.warnings
     assert MANAGER_EXAMPLE in controller_manager()
+
+
+def test_the_workload_registrars_example_is_a_configuration() -> None:
+    settings = interpret(WORKLOAD_EXAMPLE, path=Path("example"))
+    assert isinstance(settings.workload_registrar, CRDMode)
+    assert settings.workload_registrar.context == (("Region", "north"),)
+    assert not settings.warnings
+    assert WORKLOAD_EXAMPLE in workload_registrar()
+
+
+def test_every_key_of_the_workload_registrar_has_a_row() -> None:
+    groups = (COMMON, *OF_MODE.values(), ADDED)
+    names = [key.name for group in groups for key in group]
+    assert [row.split("`")[1] for row in rows_of(workload_registrar())] == [*names, *IDLE]
 
 
 def test_every_key_has_a_row_of_four_cells() -> None:

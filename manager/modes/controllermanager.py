@@ -29,7 +29,7 @@ from controllers.spire_clusterspiffeid import TemplateReconciler, TemplateStatus
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
 from manager.latency import PodLatency
-from manager.podcaches import (
+from manager.modes.podcaches import (
     OwnerCaches,
     Packing,
     PodCaches,

@@ -1,0 +1,1 @@
+"""The modes: one for each way to run the registrar; what a mode brings stands in ``mode.py``."""

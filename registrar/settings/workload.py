@@ -1,0 +1,143 @@
+"""k8s-workload-registrar's file into Settings."""
+
+from pathlib import Path
+
+from registrar.settings import keys
+from registrar.settings import workloadkeys as own
+from registrar.settings.model import (
+    CRDMode,
+    LeaderElection,
+    PodIdentity,
+    ReconcileMode,
+    Settings,
+    SpiffeIDWebhook,
+    SpireAddress,
+    TCPAddress,
+    UnixAddress,
+    WebhookMode,
+)
+from registrar.settings.reader import Reader
+from registrar.settings.shared import deletion_budget, leader_election, pod_identity
+
+_CRD_LEASE = "spire-k8s-registrar-leader-election"
+
+
+def interpret_workload(reader: Reader) -> Settings:
+    """The settings; what is wrong is left with the reader."""
+    mode = reader.get(own.MODE)
+    reader.check_names((*own.COMMON, *own.OF_MODE[mode], *own.ADDED), own.idle_in(mode))
+    identity = pod_identity(reader)
+    pods: PodIdentity | None = identity
+    election: LeaderElection | None = None
+    config: WebhookMode | ReconcileMode | CRDMode
+    if mode == "webhook":
+        config = _webhook(reader)
+        metrics = reader.get(own.WEBHOOK_METRICS)
+    elif mode == "reconcile":
+        config = _reconcile(reader)
+        metrics = reader.get(keys.METRICS)
+        election = _election(reader, f"{config.controller_name}-leader-election")
+    else:
+        config = _crd(reader)
+        pods = _crd_pods(reader, identity)
+        metrics = reader.get(own.CRD_METRICS)
+        election = _election(reader, _CRD_LEASE)
+    return Settings(
+        cluster=reader.get(keys.CLUSTER),
+        trust_domain=reader.get(keys.TRUST_DOMAIN),
+        spire=_spire(reader),
+        class_name=reader.get(keys.CLASS_NAME),
+        entry_id_prefix=reader.get(keys.ENTRY_ID_PREFIX),
+        adoption_policy=reader.get(keys.ADOPTION_POLICY),
+        pods=pods,
+        leader_election=election,
+        drift_interval_seconds=reader.get(keys.DRIFT_INTERVAL),
+        deletion_budget=deletion_budget(reader),
+        metrics_addr=metrics,
+        log_level=reader.get(keys.LOG_LEVEL),
+        log_format=reader.get(keys.LOG_FORMAT),
+        log_path=reader.get(keys.LOG_PATH),
+        kubeconfig=reader.get(keys.KUBECONFIG),
+        warnings=tuple(reader.warnings),
+        workload_registrar=config,
+    )
+
+
+def _spire(reader: Reader) -> SpireAddress:
+    address, socket = reader.get(own.SERVER), reader.get(own.SERVER_SOCKET)
+    agent = reader.get(own.AGENT_SOCKET)
+    if not reader.given(own.SERVER) and not reader.given(own.SERVER_SOCKET):
+        reader.report_key(own.SERVER_SOCKET, "missing: give it or server_address")
+    if isinstance(address, Path):
+        return UnixAddress(address)
+    if address is None:
+        return UnixAddress(socket or Path())
+    if not reader.given(own.AGENT_SOCKET):
+        reader.report_key(
+            own.AGENT_SOCKET, "missing; it is required while server_address is no unix socket"
+        )
+    return TCPAddress(host=address[0], port=address[1], workload_api_socket=agent or Path())
+
+
+def _election(reader: Reader, name: str) -> LeaderElection | None:
+    lock = reader.get(own.LOCK)
+    if lock != own.LOCK.default:
+        reader.warnings.append(
+            f"{own.LOCK.name} = {lock!r}: the lock is a Lease nevertheless; the role needs get, "
+            "create and update on leases"
+        )
+    return leader_election(reader, name, named_by=own.CONTROLLER_NAME)
+
+
+def _webhook(reader: Reader) -> WebhookMode:
+    host, port = reader.get(own.ADDRESS)
+    authority = reader.get(own.CLIENT_AUTHORITY)
+    return WebhookMode(
+        host=host,
+        port=port,
+        certificate=reader.get(own.CERTIFICATE),
+        key=reader.get(own.PRIVATE_KEY),
+        client_authority=None if reader.get(own.SKIP_CLIENTS) else authority,
+    )
+
+
+def _reconcile(reader: Reader) -> ReconcileMode:
+    zone = reader.get(own.DNS_ZONE)
+    return ReconcileMode(
+        controller_name=reader.get(own.CONTROLLER_NAME),
+        dns_zone=zone if reader.get(own.POD_DNS_NAMES) else "",
+    )
+
+
+def _crd(reader: Reader) -> CRDMode:
+    template = reader.get(own.IDENTITY)
+    if reader.given(own.IDENTITY):
+        for other in (own.POD_LABEL, own.POD_ANNOTATION):
+            if reader.given(other):
+                reader.report_key(
+                    own.IDENTITY, f"cannot be given together with {other.name}: keep one of them"
+                )
+    webhook = SpiffeIDWebhook(
+        port=reader.get(own.WEBHOOK_PORT),
+        service_name=reader.get(own.WEBHOOK_SERVICE),
+        configuration_name=reader.get(own.WEBHOOK_CONFIGURATION),
+    )
+    return CRDMode(
+        identity_template=CRDMode().identity_template if template is None else template,
+        dns_name_templates=reader.get(own.DNS_NAMES),
+        context=reader.get(own.CONTEXT),
+        service_dns_names=reader.get(own.SERVICE_DNS_NAMES),
+        webhook=webhook if reader.get(own.WEBHOOK) else None,
+    )
+
+
+def _crd_pods(reader: Reader, identity: PodIdentity) -> PodIdentity | None:
+    """How Pods are identified; by template unless a label or annotation is named."""
+    label = reader.get(own.IDENTITY_LABEL) or ""
+    if identity.mode == "service_account":
+        identity = PodIdentity("template", label, identity.disabled_namespaces)
+    elif label:
+        reader.warnings.append(
+            f"{own.IDENTITY_LABEL.name} does nothing here: identities come by {identity.mode}"
+        )
+    return identity if reader.get(own.PODS) else None
