@@ -1,5 +1,7 @@
 """The slices of Kubernetes' own kinds that we read, and the few that we write."""
 
+from msgspec import field
+
 from .meta import KubeObject, ObjectMeta, Wire
 
 
@@ -8,12 +10,14 @@ class PodSpec(Wire, frozen=True, kw_only=True):
 
     service_account_name: str = ""
     node_name: str = ""
+    hostname: str = ""
 
 
 class PodStatus(Wire, frozen=True, kw_only=True):
-    """The Pod's phase: Succeeded and Failed Pods run nothing any more."""
+    """The Pod's phase (Succeeded and Failed Pods run nothing any more) and its first address."""
 
     phase: str = ""
+    pod_ip: str = field(name="podIP", default="")
 
 
 class Pod(KubeObject, frozen=True, kw_only=True):
@@ -25,6 +29,10 @@ class Pod(KubeObject, frozen=True, kw_only=True):
 
 class Namespace(KubeObject, frozen=True, kw_only=True):
     """A Namespace; only its metadata matters here."""
+
+
+class Node(KubeObject, frozen=True, kw_only=True):
+    """A Node; only its metadata matters here."""
 
 
 class LeaseSpec(Wire, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ class Kind(Generic[T_co]):
 
 
 POD = Kind("", "v1", "Pod", "pods", namespaced=True, type=core.Pod)
+NODE = Kind("", "v1", "Node", "nodes", namespaced=False, type=core.Node)
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False, type=core.Namespace)
 EVENT = Kind("", "v1", "Event", "events", namespaced=True, type=core.Event)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True, type=core.Lease)

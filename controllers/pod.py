@@ -7,11 +7,11 @@ for the API write; ``GeneratedReconciler`` writes it down.
 from collections.abc import Callable, Iterable
 
 from api.core import Pod
-from api.kinds import POD
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers.book import Book
-from controllers.ports import Events, reference
+from controllers.complaints import Complaints
+from controllers.ports import Events
 from registrar.claims.claim import Source
 from registrar.claims.clusterspiffeid import source_of
 from registrar.claims.pods import cluster_spiffe_id_for, generated_name, pod_of
@@ -19,6 +19,8 @@ from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity
+
+_INVALID = "InvalidIdentity"
 
 POD_INDEX = "pod"
 """Index of the ClusterSpiffeId store: ``namespace/name`` of the Pod it was made for."""
@@ -47,9 +49,8 @@ class PodReconciler:
         self._settings = settings
         self._pods = pods
         self._objects = objects
-        self._events = events
+        self._complaints = Complaints(events)
         self._on_pod = on_pod
-        self._complaints: dict[ObjectKey, str] = {}
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Assume what the Pod should have and drop what it should not."""
@@ -68,11 +69,12 @@ class PodReconciler:
                 )
             except InvalidField as error:
                 kept = generated_name(key.namespace, key.name, pod.metadata.uid)
-                self._complain(pod, str(error))
+                # Its last good identity stays.
+                self._complaints.say(pod, _INVALID, str(error))
             else:
-                self._complaints.pop(key, None)
+                self._complaints.say(pod, _INVALID, "")
         else:
-            self._complaints.pop(key, None)
+            self._complaints.forget(key, _INVALID)
         for name in self._existing(key):
             if name != kept and (wanted is None or name != wanted.metadata.name):
                 self._drop(key, name)
@@ -119,12 +121,3 @@ class PodReconciler:
         book.no_longer_assumed(key, name)
         book.wake.claims(name)
         book.wake.generated(name)
-
-    def _complain(self, pod: Pod, message: str) -> None:
-        """Report a bad label or annotation once on the Pod; its last good identity stays."""
-        if self._complaints.get(pod.key) == message:
-            return
-        self._complaints[pod.key] = message
-        self._events.emit(
-            reference(POD, pod), type="Warning", reason="InvalidIdentity", message=message
-        )

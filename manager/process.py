@@ -2,22 +2,18 @@
 
 import asyncio
 import logging
-import os
 import socket
 import uuid
-from pathlib import Path
 
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
+from manager.modes.choice import mode_of, own_namespace
 from manager.modes.controllermanager import ControllerManager
-from manager.modes.layered import Layered
-from manager.modes.mode import Mode
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from manager.webhooks import AdmissionWebhooks
 from manager.wiring import World
-from registrar.claims.ownership import Ownership, check_prefix, default_prefix
-from registrar.errors import InvalidField
+from registrar.claims.ownership import Ownership, check_prefix, default_prefix, workload_prefix
 from registrar.kube.backoff import Backoff
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import KubeError
@@ -32,7 +28,6 @@ from registrar.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 USER_AGENT = "spire-registrar"
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class Process:
@@ -43,7 +38,7 @@ class Process:
             check_prefix(settings.entry_id_prefix)
         self._settings = settings
         self._metrics = Metrics()
-        self._mode = _mode_of(settings)
+        self._mode = mode_of(settings)
         self._elector: LeaderElector | None = None
         self._term: Term | None = None
         self._checks = Checks()
@@ -147,6 +142,8 @@ class Process:
 
     async def _prefix(self, kube: KubeClient) -> str:
         """The default prefix; the uid of kube-system stands for the cluster."""
+        if self._settings.workload_registrar is not None:
+            return workload_prefix(self._settings.cluster, self._settings.class_name)
         backoff = Backoff(0.2, 10.0)
         while True:
             try:
@@ -176,7 +173,7 @@ class Process:
         """The elector, on a connection of its own."""
         namespace = election.namespace
         if namespace is None:
-            namespace = await asyncio.to_thread(_own_namespace)
+            namespace = await asyncio.to_thread(own_namespace)
         return LeaderElector(
             KubeClient(session),
             namespace=namespace,
@@ -203,30 +200,3 @@ class Process:
         for state, number in counts.items():
             self._metrics.spire.entries(state, number)
         self._metrics.spire.deletions_withheld(counts["withheld"])
-
-
-def _mode_of(settings: Settings) -> Mode:
-    """The mode that the configuration asks for."""
-    config = settings.controller_manager
-    if config is None:
-        return Layered(settings)
-    try:
-        namespace = _own_namespace()
-    except InvalidField:
-        namespace = ""
-    return ControllerManager(settings, config, own_namespace=namespace)
-
-
-def _own_namespace() -> str:
-    """The namespace that this Pod runs in. Raises InvalidField outside a cluster."""
-    named = os.environ.get("MY_POD_NAMESPACE", "")
-    if named:
-        return named
-    try:
-        return _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
-    except OSError:
-        raise InvalidField(
-            "leader_election_namespace",
-            "",
-            "not in a cluster, so name the namespace of the Lease, or set MY_POD_NAMESPACE",
-        ) from None

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
-from registrar.claims.podtemplate import parsed
+from manager.modes.choice import mode_of
 from registrar.errors import InvalidField
 
 
@@ -25,12 +25,10 @@ def main(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     if settings is None:
         return EXIT_CONFIGURATION
-    manager = settings.controller_manager
-    if manager is not None and manager.parent_id_template:
-        try:
-            parsed(manager.parent_id_template, path="parentIDTemplate")
-        except InvalidField as error:
-            print(f"spire-registrar: {arguments.config}: {error}", file=sys.stderr)
-            return EXIT_CONFIGURATION
+    try:
+        mode_of(settings)
+    except InvalidField as error:
+        print(f"spire-registrar: {arguments.config}: {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
     print(f"{arguments.config}: right")
     return 0

@@ -39,7 +39,9 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> Settings | None:
     """The settings, or None after every mistake in them was printed."""
-    path = arguments.config = arguments.config or next((path for path in DEFAULTS if path.exists()), DEFAULTS[0])
+    path = arguments.config = arguments.config or next(
+        (path for path in DEFAULTS if path.exists()), DEFAULTS[0]
+    )
     try:
         settings = load(path, overrides=overrides_of(arguments), expand_env=arguments.expand_env)
     except ConfigError as error:

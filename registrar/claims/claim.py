@@ -21,7 +21,8 @@ class Origin(Enum):
     """A person with write access to a cluster-scoped kind."""
 
     POD = "pod"
-    """A Pod's label, annotation or service account: whoever may create a Pod."""
+    """A Pod's label, annotation or service account, or a SpiffeID: whoever may write in a
+    namespace."""
 
 
 class Source(NamedTuple):
@@ -46,6 +47,7 @@ class Claim:
     ``source_uid`` that of a source with a template. ``uid`` is empty while the
     object is assumed and not yet created; ``created`` is its creationTimestamp
     (RFC 3339, so it sorts as text), empty while unknown, which counts as youngest.
+    ``namespace_uid`` is that of a namespaced subject's Namespace, where that is known.
     """
 
     source: Source
@@ -57,6 +59,7 @@ class Claim:
     created: str = ""
     template: Source | None = None
     source_uid: str = ""
+    namespace_uid: str = ""
 
     @property
     def subject(self) -> Source:

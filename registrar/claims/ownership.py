@@ -25,10 +25,20 @@ def default_prefix(cluster: str, kube_system_uid: str, class_name: str) -> str:
 
     Characters that an entry ID may not hold become dashes.
     """
-    parts = [cluster, kube_system_uid.replace("-", "")[:8]]
-    if class_name:
-        parts.append(class_name)
-    return re.sub(r"[^A-Za-z0-9_-]", "-", "-".join(parts))
+    return _joined(cluster, kube_system_uid.replace("-", "")[:8], class_name)
+
+
+def workload_prefix(cluster: str, class_name: str) -> str:
+    """``<cluster>-workload[-<class name>]``: the default where Namespaces may not be read.
+
+    The roles of k8s-workload-registrar do not allow it. Its node entries need a
+    cluster name of its own for each cluster of a SPIRE server anyway.
+    """
+    return _joined(cluster, "workload", class_name)
+
+
+def _joined(*parts: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", "-".join(part for part in parts if part))
 
 
 def check_prefix(value: str) -> str:

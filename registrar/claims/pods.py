@@ -22,7 +22,9 @@ from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_path, check_workload_id
 from registrar.settings.model import PodIdentity
 
-_AGENTS = "spire-k8s-operator/"
+AGENTS = "spire-k8s-operator"
+"""First part of the path of the agents' alias in the layered mode."""
+
 _MAX_READABLE = 200
 
 
@@ -47,9 +49,12 @@ def pod_of(obj: ClusterSpiffeId) -> ObjectKey | None:
     return ObjectKey(namespace, name)
 
 
-def spiffe_id_of(pod: Pod, settings: PodIdentity, trust_domain: str) -> str | None:
-    """The SPIFFE ID of a Pod, or None when it asks for none.
+def spiffe_id_of(
+    pod: Pod, settings: PodIdentity, trust_domain: str, *, agents: str = AGENTS
+) -> str | None:
+    """The SPIFFE ID of a Pod by label, annotation or service account; None when it asks for none.
 
+    ``agents`` is the path under which the agents' aliases lie, without slashes around it.
     Raises InvalidField, naming the label or annotation.
     """
     meta = pod.metadata
@@ -63,13 +68,18 @@ def spiffe_id_of(pod: Pod, settings: PodIdentity, trust_domain: str) -> str | No
         if not path:
             return None
     check_path(path, path=field)
-    if f"{path.removeprefix('/')}/".startswith(_AGENTS):
-        raise InvalidField(
-            field, path, "the path /spire-k8s-operator is that of the agents: choose another path"
-        )
+    check_not_agents(path, path=field, agents=agents)
     return check_workload_id(
         f"spiffe://{trust_domain}/{path.removeprefix('/')}", path=field, trust_domain=trust_domain
     )
+
+
+def check_not_agents(value: str, *, path: str, agents: str) -> None:
+    """The path of a SPIFFE ID that no agent's alias has. Raises InvalidField."""
+    if f"{value.removeprefix('/')}/".startswith(f"{agents}/"):
+        raise InvalidField(
+            path, value, f"the path /{agents} is that of the agents: choose another path"
+        )
 
 
 def wants_identity(pod: Pod, settings: PodIdentity) -> bool:

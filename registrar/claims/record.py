@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from api.kinds import SPIRE_ENTRY
+from api.kinds import NAMESPACE, SPIRE_ENTRY
 from api.meta import Condition, ObjectMeta, OwnerReference, set_condition
 from api.spiffeid.v1beta1.spireentry import (
     INSTANCE_LABEL,
@@ -120,17 +120,32 @@ def is_same(wanted: SpireEntry, stored: SpireEntry) -> bool:
 
 
 def _owners(claims: Sequence[Claim]) -> tuple[OwnerReference, ...]:
-    """Cluster-scoped claimants that exist, in a stable order."""
-    return tuple(
-        OwnerReference(
-            api_version=claim.api_version,
-            kind=claim.subject.kind,
-            name=claim.subject.name,
-            uid=claim.uid,
-        )
-        for claim in sorted(claims, key=lambda c: c.source)
-        if claim.uid and not claim.subject.namespace
-    )
+    """Claimants that exist, each once: cluster-scoped ones, and the Namespaces of others.
+
+    A cluster-scoped object cannot have a namespaced owner; its Namespace can be one, so that
+    the garbage collector removes the record with it.
+    """
+    owners = []
+    for claim in sorted(claims, key=lambda c: c.source):
+        if claim.subject.namespace and claim.namespace_uid:
+            owners.append(
+                OwnerReference(
+                    api_version=NAMESPACE.api_version,
+                    kind=NAMESPACE.kind,
+                    name=claim.subject.namespace,
+                    uid=claim.namespace_uid,
+                )
+            )
+        elif claim.uid and not claim.subject.namespace:
+            owners.append(
+                OwnerReference(
+                    api_version=claim.api_version,
+                    kind=claim.subject.kind,
+                    name=claim.subject.name,
+                    uid=claim.uid,
+                )
+            )
+    return tuple(dict.fromkeys(owners))
 
 
 def _holders(claims: Sequence[Claim]) -> tuple[Holder, ...]:

@@ -8,6 +8,7 @@ from api.kinds import CLUSTER_SPIFFEID
 from api.meta import ObjectKey
 from registrar.claims import validation
 from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.federationannotation import PATH, annotated_names
 from registrar.claims.podtemplate import PodTemplate, Surroundings
 from registrar.errors import InvalidField
 from registrar.gotemplate.errors import TemplateError
@@ -17,9 +18,6 @@ from registrar.gotemplate.values import Value
 from registrar.identity.entry import EntryKey
 from registrar.identity.selectors import Selector, parse_selector
 from registrar.identity.spiffeid import check_spiffe_id, check_workload_id, full_id
-
-FEDERATES_WITH_ANNOTATION = "spiffe.io/federatesWith"
-"""On a Pod: trust domains to federate with, besides those of the template, by commas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +130,8 @@ def service_names(services: Iterable[str], namespace: str, cluster_domain: str) 
 
 def _annotated_federation(pod: PodView, trust_domain: str) -> tuple[str, ...]:
     """The trust domains that the Pod's annotation adds. Raises InvalidField."""
-    text = pod.annotations.get(FEDERATES_WITH_ANNOTATION, "")
-    if not text:
-        return ()
     return validation.check_federation(
-        [name for part in text.split(",") if (name := part.strip())],
-        path=f"metadata.annotations[{FEDERATES_WITH_ANNOTATION}]",
-        trust_domain=trust_domain,
+        annotated_names(pod.annotations), path=PATH, trust_domain=trust_domain
     )
 
 

@@ -19,10 +19,15 @@ _DOMAIN_PATTERN = re.compile(r"[a-z0-9._-]*\*[a-z0-9._*-]*")
 """Part of a trust domain with ``*`` for any characters."""
 
 
+def is_dns_name(value: str) -> bool:
+    """Whether a DNS name may stand in an SVID; the first label may be ``*``."""
+    labels = value.removeprefix("*.").split(".")
+    return len(value) <= _MAX_DNS_NAME and all(_LABEL.fullmatch(label) for label in labels)
+
+
 def check_dns_name(value: str, *, path: str) -> str:
     """A DNS name for an SVID; the first label may be ``*``. Raises InvalidField."""
-    labels = value.removeprefix("*.").split(".")
-    if len(value) > _MAX_DNS_NAME or not all(_LABEL.fullmatch(label) for label in labels):
+    if not is_dns_name(value):
         raise InvalidField(
             path,
             value,

@@ -17,7 +17,15 @@ import aiohttp
 from api.codec import JSONObject, convert, dump_yaml
 from api.core import Event
 from api.crd import CUSTOM_KINDS, crd
-from api.kinds import CLUSTER_SPIFFE_ID, EVENT, POD, SPIRE_ENTRY, Kind
+from api.kinds import (
+    CLUSTER_SPIFFE_ID,
+    ENDPOINT_SLICE,
+    ENDPOINTS,
+    EVENT,
+    POD,
+    SPIRE_ENTRY,
+    Kind,
+)
 from api.meta import Condition, KubeObject, find_condition
 from api.proto.types_pb2 import Entry
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
@@ -154,10 +162,19 @@ class Setup:
     async def clean(self) -> None:
         """Remove what a test left on a server that others use too."""
         for custom in CUSTOM_KINDS:
-            await self.client.delete(custom.kind.path())
+            kind = custom.kind
+            if not kind.namespaced:
+                await self.client.delete(kind.path())
+                continue
+            for obj in await self._list(kind):
+                await self.client.delete(kind.object_path(obj.key))
         await self.client.delete("/api/v1/nodes")
         for plural in ("deployments", "replicasets"):
             await self.client.delete(f"/apis/apps/v1/namespaces/default/{plural}")
+        for kind in (ENDPOINTS, ENDPOINT_SLICE):
+            for obj in await self._list(kind):
+                if obj.metadata.name != "kubernetes":
+                    await self.client.delete(kind.object_path(obj.key))
         for pod in await self._list(POD):
             path = POD.object_path(pod.key)
             await self.client.delete(f"{path}?gracePeriodSeconds=0")

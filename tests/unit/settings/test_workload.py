@@ -135,8 +135,10 @@ def test_every_key_of_crd_mode_is_read() -> None:
     election = LeaderElection(namespace=None, name="spire-k8s-registrar-leader-election")
     assert found.leader_election == election
     assert found.warnings == (
-        "line 15: webhook_cert_dir does nothing here: the certificate comes from SPIRE and stays in "
-        "memory",
+        (
+            "line 15: webhook_cert_dir does nothing here: the certificate comes from SPIRE and "
+            "stays in memory"
+        ),
     )
 
 

@@ -1,0 +1,69 @@
+"""What becomes of the entries of Pods that have no object of their own to say it: Events."""
+
+from collections.abc import Callable
+
+from api.core import Pod
+from api.kinds import POD
+from api.meta import ObjectKey
+from controllers.book import Book
+from controllers.complaints import Complaints
+from controllers.ports import Events, reference
+from registrar.claims.claim import Source
+from registrar.claims.federation import FEDERATION_PENDING, pending_message
+from registrar.claims.outcome import State
+from registrar.claims.podentry import pod_source
+from registrar.kube.controller import Done, Outcome
+
+FAILED = "EntryFailed"
+SET = "EntrySet"
+
+
+class PodEventReconciler:
+    """Reports on a Pod when its entry fails, when it is set again, and what it waits for.
+
+    An entry that is set at the first try is no news.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        *,
+        pod_of: Callable[[ObjectKey], Pod | None],
+        complaints: Complaints,
+        events: Events,
+    ) -> None:
+        self._book = book
+        self._pod_of = pod_of
+        self._complaints = complaints
+        self._events = events
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Say what is new of one Pod. No remote call."""
+        pod = self._pod_of(key)
+        if pod is None:
+            self._complaints.forget(key, FAILED, FEDERATION_PENDING)
+            return Done()
+        failure, pending, is_set = self._found(pod_source(key))
+        had_failed = self._complaints.is_said(key, FAILED)
+        if failure or is_set:
+            self._complaints.say(pod, FAILED, failure)
+        self._complaints.say(pod, FEDERATION_PENDING, pending_message(pending) if pending else "")
+        if had_failed and is_set and not failure:
+            self._events.emit(
+                reference(POD, pod),
+                type="Normal",
+                reason=SET,
+                message="the SPIRE server holds the entry of this Pod now",
+            )
+        return Done()
+
+    def _found(self, source: Source) -> tuple[str, list[str], bool]:
+        """What failed, in words; the trust domains that are waited for; whether all is set."""
+        failure, pending, is_set = "", set[str](), True
+        for claim in self._book.index.of_source(source):
+            outcome = self._book.outcomes.get(claim.key)
+            is_set = is_set and outcome.is_set
+            pending |= set(outcome.pending)
+            if outcome.state in {State.FAILED, State.REFUSED}:
+                failure = failure or f"{claim.key.spiffe_id}: {outcome.message}"
+        return failure, sorted(pending), is_set

@@ -1,0 +1,47 @@
+"""The mode that the configuration asks for."""
+
+import os
+from pathlib import Path
+
+from manager.modes.controllermanager import ControllerManager
+from manager.modes.layered import Layered
+from manager.modes.mode import Mode
+from manager.modes.reconcile import Reconcile
+from registrar.errors import InvalidField
+from registrar.settings.model import ReconcileMode, Settings
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def mode_of(settings: Settings) -> Mode:
+    """The mode. Raises InvalidField for what cannot be told from the file alone to be wrong."""
+    manager, workload = settings.controller_manager, settings.workload_registrar
+    namespace = _own_namespace_or_none()
+    if manager is not None:
+        return ControllerManager(settings, manager, own_namespace=namespace)
+    match workload:
+        case ReconcileMode():
+            return Reconcile(settings, workload, own_namespace=namespace)
+    return Layered(settings)
+
+
+def own_namespace() -> str:
+    """The namespace that this Pod runs in. Raises InvalidField outside a cluster."""
+    named = os.environ.get("MY_POD_NAMESPACE", "")
+    if named:
+        return named
+    try:
+        return _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+    except OSError:
+        raise InvalidField(
+            "leader_election_namespace",
+            "",
+            "not in a cluster, so name the namespace of the Lease, or set MY_POD_NAMESPACE",
+        ) from None
+
+
+def _own_namespace_or_none() -> str:
+    try:
+        return own_namespace()
+    except InvalidField:
+        return ""

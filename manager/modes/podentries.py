@@ -1,0 +1,148 @@
+"""What the workload registrar's reconcile and webhook modes share: Pods straight to entries."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from api.core import Endpoints, EndpointSlice, Namespace, Node, Pod
+from api.kinds import NAMESPACE, POD
+from api.meta import ObjectKey
+from controllers.book import Book
+from controllers.complaints import Complaints
+from controllers.podentry import NodeEntryReconciler, PodEntryReconciler
+from controllers.podentry import Pods as KnownPods
+from controllers.podevents import PodEventReconciler
+from manager.latency import PodLatency
+from manager.modes.podcaches import ServiceCaches, touched_by_endpoints, touched_by_slice
+from manager.stores import Cache
+from manager.wiring import Run, World, computing
+from registrar.claims.claim import Source
+from registrar.claims.podentry import PodEntries
+from registrar.kube.store import Change, Store
+
+NAMESPACE_INDEX = "namespace"
+
+
+def pod_cache(*, optional: bool = False) -> Cache[Pod]:
+    """The cache of Pods, by namespace."""
+    store: Store[Pod] = Store({NAMESPACE_INDEX: lambda pod: (pod.metadata.namespace,)})
+    return Cache(POD, store, optional=optional, may_be_forbidden=optional)
+
+
+def namespace_cache() -> Cache[Namespace]:
+    """The cache of Namespaces, which the original's roles do not allow to read.
+
+    Records then have no owner; what they stand for is released all the same.
+    """
+    return Cache(NAMESPACE, Store(), optional=True, may_be_forbidden=True)
+
+
+class PodEntryMode(Protocol):
+    """What the sources need of their mode."""
+
+    rules: PodEntries
+    pods: Cache[Pod]
+    known_pods: KnownPods
+    namespaces: Cache[Namespace]
+    nodes: Cache[Node] | None
+    services: ServiceCaches | None
+
+    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
+        """Hear of Pods by other ways than their cache."""
+        ...
+
+    def all_pods(self) -> Iterable[ObjectKey]:
+        """Every Pod that is known of; copy it before waiting."""
+        ...
+
+
+class PodEntrySources:
+    """One term's controllers."""
+
+    def __init__(self, mode: PodEntryMode, world: World, book: Book, latency: PodLatency) -> None:
+        self._mode = mode
+        self._book = book
+        complaints = Complaints(world.events)
+        self._reconciler = PodEntryReconciler(
+            book,
+            rules=mode.rules,
+            pods=mode.known_pods,
+            services=mode.services,
+            namespace_uid=self._namespace_uid,
+            complaints=complaints,
+            mirror=world.mirror,
+            on_pod=latency.pod_seen,
+        )
+        reporter = PodEventReconciler(
+            book, pod_of=mode.known_pods.get, complaints=complaints, events=world.events
+        )
+        self._pods = computing(world, "pod", self._reconciler.reconcile)
+        self._events = computing(world, "pod-events", reporter.reconcile)
+        self._nodes = None
+        if mode.nodes is not None:
+            nodes = NodeEntryReconciler(
+                book, rules=mode.rules, nodes=mode.nodes.store, mirror=world.mirror
+            )
+            self._nodes = computing(world, "node", nodes.reconcile)
+        book.wake.pod = self._pods.queue.add
+        book.wake.status = self._wake_status
+
+    def runs(self) -> Iterator[Run]:
+        """The loops to run."""
+        yield self._pods.run
+        yield self._events.run
+        if self._nodes is not None:
+            yield self._nodes.run
+
+    def listen(self) -> None:
+        """Hear of changes from now on."""
+        mode, wake = self._mode, self._pods.queue.add
+        mode.pods.listener = lambda change: wake(change.key)
+        mode.namespaces.listener = self._namespace_changed
+        mode.listen(wake)
+        if mode.nodes is not None:
+            mode.nodes.listener = self._node_changed
+        if mode.services is not None:
+            for slices in mode.services.slices:
+                slices.listener = self._slice_changed
+            for endpoints in mode.services.endpoints:
+                endpoints.listener = self._endpoints_changed
+
+    async def look_at_all(self) -> None:
+        """Look at every Node, then at every Pod and at those that only SPIRE knows of."""
+        if self._nodes is not None and self._mode.nodes is not None:
+            for node in list(self._mode.nodes.store.keys()):
+                self._nodes.queue.add(node.name)
+            await self._nodes.settled()
+        for pod in {*self._mode.all_pods(), *self._reconciler.held()}:
+            self._pods.queue.add(pod)
+        await self._pods.settled()
+
+    def drifted(self) -> None:
+        """Nothing to compare besides the entries."""
+
+    def _wake_status(self, source: Source) -> None:
+        if source.kind == POD.kind:
+            self._events.queue.add(ObjectKey(source.namespace, source.name))
+
+    def _namespace_uid(self, name: str) -> str:
+        namespace = self._mode.namespaces.store.get(ObjectKey("", name))
+        return "" if namespace is None else namespace.metadata.uid
+
+    def _namespace_changed(self, change: Change[Namespace]) -> None:
+        """Its Pods may have been seen before it: their records lack their owner."""
+        if change.old is None:
+            name = change.key.name
+            for pod in list(self._mode.pods.store.by_index(NAMESPACE_INDEX, name)):
+                self._pods.queue.add(pod)
+
+    def _node_changed(self, change: Change[Node]) -> None:
+        if self._nodes is not None and (change.old is None or change.new is None):
+            self._nodes.queue.add(change.key.name)
+
+    def _slice_changed(self, change: Change[EndpointSlice]) -> None:
+        for pod in touched_by_slice(change):
+            self._pods.queue.add(pod)
+
+    def _endpoints_changed(self, change: Change[Endpoints]) -> None:
+        for pod in touched_by_endpoints(change):
+            self._pods.queue.add(pod)

@@ -1,0 +1,151 @@
+"""Pods and Nodes to claims without an object in between: reconcile and webhook mode.
+
+Keys and attributes are those of k8s-workload-registrar, so that what it left
+on the SPIRE server is adopted in place.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from api.core import Node, Pod
+from api.kinds import NODE, POD
+from api.meta import ObjectKey
+from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.dnsnames import ServiceAddress, pod_dns_names
+from registrar.claims.federationannotation import annotated_federation
+from registrar.claims.pods import spiffe_id_of, wants_identity
+from registrar.identity.entry import Attributes, EntryKey
+from registrar.identity.selectors import Selector
+from registrar.settings.model import PodIdentity
+
+_NAMESPACE = "ns:"
+_POD_NAME = "pod-name:"
+
+
+@dataclass(frozen=True, slots=True)
+class PodEntries:
+    """How the entries of a mode look.
+
+    ``root`` is the path of the agents' alias, ``/<name>/<cluster>/node``. ``per_node``: each
+    Node has an alias below it, and a Pod's entry hangs on that of its Node. ``dns_zone``
+    empty: no DNS names.
+    """
+
+    trust_domain: str
+    cluster: str
+    identity: PodIdentity
+    root: str
+    per_node: bool
+    dns_zone: str = ""
+
+    def parent(self, node: str) -> str:
+        """The SPIFFE ID that a Pod's entry hangs on."""
+        alias = f"spiffe://{self.trust_domain}{self.root}"
+        return f"{alias}/{node}" if self.per_node else alias
+
+
+def root_path(name: str, cluster: str) -> str:
+    """The path of the alias of a cluster's agents; ``name`` is the controller's."""
+    return f"/{name}/{cluster}/node"
+
+
+def pod_source(key: ObjectKey) -> Source:
+    """The source that a Pod is."""
+    return Source(POD.kind, key.namespace, key.name)
+
+
+def node_source(name: str) -> Source:
+    """The source that a Node is."""
+    return Source(NODE.kind, "", name)
+
+
+def pod_claim(
+    pod: Pod, rules: PodEntries, *, addresses: Iterable[ServiceAddress], namespace_uid: str = ""
+) -> Claim | None:
+    """The claim of a Pod, or None when it asks for none or has no node yet where it needs one.
+
+    Raises InvalidField, naming the label or annotation that makes no SPIFFE ID.
+    """
+    meta = pod.metadata
+    if not wants_identity(pod, rules.identity) or (rules.per_node and not pod.spec.node_name):
+        return None
+    spiffe_id = spiffe_id_of(
+        pod, rules.identity, rules.trust_domain, agents=rules.root.removeprefix("/")
+    )
+    if spiffe_id is None:
+        return None
+    selectors = [
+        Selector("k8s", f"{_NAMESPACE}{meta.namespace}"),
+        Selector("k8s", f"{_POD_NAME}{meta.name}"),
+    ]
+    dns_names: tuple[str, ...] = ()
+    if rules.dns_zone:
+        dns_names = pod_dns_names(
+            name=meta.name,
+            namespace=meta.namespace,
+            ip=pod.status.pod_ip,
+            addresses=addresses,
+            zone=rules.dns_zone,
+        )
+    return Claim(
+        source=pod_source(meta.key),
+        key=EntryKey.of(spiffe_id, rules.parent(pod.spec.node_name), selectors),
+        attributes=Attributes(
+            federates_with=annotated_federation(meta.annotations, rules.trust_domain).domains,
+            dns_names=dns_names,
+        ),
+        origin=Origin.POD,
+        api_version=POD.api_version,
+        uid=meta.uid,
+        created=meta.creation_timestamp or "",
+        namespace_uid=namespace_uid,
+    )
+
+
+def node_claim(node: Node, rules: PodEntries) -> Claim:
+    """The claim of a Node: an alias that the agent on it gets."""
+    meta = node.metadata
+    return Claim(
+        source=node_source(meta.name),
+        key=EntryKey.of(
+            rules.parent(meta.name),
+            f"spiffe://{rules.trust_domain}/spire/server",
+            [
+                Selector("k8s_psat", f"agent_node_name:{meta.name}"),
+                Selector("k8s_psat", f"cluster:{rules.cluster}"),
+            ],
+        ),
+        attributes=Attributes(),
+        origin=Origin.REGISTRAR,
+        api_version=NODE.api_version,
+        uid=meta.uid,
+        created=meta.creation_timestamp or "",
+    )
+
+
+def cluster_claim(rules: PodEntries) -> Claim:
+    """The registrar's own claim: an alias that every agent of the cluster gets."""
+    return Claim(
+        source=Source("Registrar", "", rules.cluster),
+        key=EntryKey.of(
+            f"spiffe://{rules.trust_domain}{rules.root}",
+            f"spiffe://{rules.trust_domain}/spire/server",
+            [Selector("k8s_psat", f"cluster:{rules.cluster}")],
+        ),
+        attributes=Attributes(),
+        origin=Origin.REGISTRAR,
+    )
+
+
+def pod_of_key(key: EntryKey, rules: PodEntries) -> ObjectKey | None:
+    """The Pod that an entry of this mode is for, or None for any other entry."""
+    alias = f"spiffe://{rules.trust_domain}{rules.root}"
+    if key.parent_id != alias and not key.parent_id.startswith(f"{alias}/"):
+        return None
+    values = sorted(value for type_, value in key.selectors if type_ == "k8s")
+    if len(values) != len(key.selectors) or len(values) != 2:
+        return None
+    namespace, name = values
+    if not namespace.startswith(_NAMESPACE) or not name.startswith(_POD_NAME):
+        return None
+    return ObjectKey(namespace.removeprefix(_NAMESPACE), name.removeprefix(_POD_NAME))
