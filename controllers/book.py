@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from api.meta import ObjectKey
-from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.claim import Claim, Problem, Source
 from registrar.claims.federation import Federating, resolve
@@ -34,8 +33,8 @@ def _none() -> None:
 class Wakeups:
     """How a reconciler tells another that a key has work; the wiring connects the queues."""
 
-    claims: Callable[[str], None] = _nothing
-    """A ClusterSpiffeId, by name, may claim something else now."""
+    claims: Callable[[ObjectKey], None] = _nothing
+    """An object that asks for one entry may claim something else now."""
     entry: Callable[[EntryKey], None] = _nothing
     """A key may differ from what the SPIRE server holds."""
     release: Callable[[EntryKey], None] = _nothing
@@ -46,8 +45,8 @@ class Wakeups:
     """An object may need another status."""
     pod: Callable[[ObjectKey], None] = _nothing
     """A Pod may want another identity."""
-    generated: Callable[[str], None] = _nothing
-    """A ClusterSpiffeId made for a Pod, by name, may need to be written."""
+    generated: Callable[[ObjectKey], None] = _nothing
+    """An object made for a Pod or Node may need to be written."""
 
 
 @dataclass(slots=True)
@@ -73,14 +72,8 @@ class Book:
     unfederated: Marks = field(default_factory=Marks)
     """Keys whose entry waits for the bundle of a trust domain, by who asks."""
     wake: Wakeups = field(default_factory=Wakeups)
-    assumed: dict[str, ClusterSpiffeId] = field(default_factory=dict)
-    """ClusterSpiffeIds that the pod controller wants and that are not written yet."""
-    assumed_for: dict[ObjectKey, str] = field(default_factory=dict)
-    """The names of those, by their Pod."""
-    unwanted: dict[str, EntryKey | None] = field(default_factory=dict)
-    """ClusterSpiffeIds that it is about to delete, with the key that must be released first."""
-    waiting: dict[EntryKey, str] = field(default_factory=dict)
-    """The other way round: the ClusterSpiffeId to delete when the key is released."""
+    waiting: dict[EntryKey, ObjectKey] = field(default_factory=dict)
+    """The object made for a Pod or Node that is to be deleted when the key is released."""
     withheld: str = ""
     """Why deletions are withheld, for the condition on the registrar's own SpireEntry."""
     withheld_count: int = 0
@@ -117,17 +110,6 @@ class Book:
         self.outcomes.forget(key)
         self.federating.note(key, ())
         self.note(key)
-
-    def assume(self, pod: ObjectKey, obj: ClusterSpiffeId) -> None:
-        """Want a ClusterSpiffeId for a Pod, as if it were written already."""
-        self.assumed[obj.metadata.name] = obj
-        self.assumed_for[pod] = obj.metadata.name
-
-    def no_longer_assumed(self, pod: ObjectKey, name: str) -> None:
-        """The ClusterSpiffeId is written, or no longer wanted."""
-        self.assumed.pop(name, None)
-        if self.assumed_for.get(pod) == name:
-            del self.assumed_for[pod]
 
     def asked(self, claim: Claim) -> Attributes:
         """The attributes to set now: without trust domains that the server does not know yet."""

@@ -3,20 +3,18 @@
 import logging
 from collections.abc import Callable
 
-from api.codec import merge_diff, to_json
 from api.kinds import CLUSTER_SPIFFEID
 from api.meta import ObjectKey, find_condition
-from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
+from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDStatus
 from controllers.book import Book
-from controllers.pace import Pace
-from controllers.ports import Events, Kubernetes, reference
+from controllers.objectstatus import ObjectStatusReconciler, Stating
+from controllers.ports import Events, Kubernetes
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Problem
-from registrar.claims.federation import FEDERATION_PENDING, began_waiting
 from registrar.claims.podtemplate import PodTemplate, compile_template, source_of
 from registrar.claims.templatestatus import READY, Namespaces, status_of
 from registrar.errors import InvalidField
-from registrar.kube.controller import Again, Done, Outcome
+from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
 
@@ -90,97 +88,64 @@ class TemplateReconciler:
         )
 
 
-class TemplateStatusReconciler:
-    """Writes the status of ClusterSPIFFEIDs, once a second per object at most."""
+def template_statuses(  # noqa: PLR0913 - collaborators, all by keyword
+    book: Book,
+    *,
+    templates: Templates,
+    cluster: Cluster,
+    objects: Store[ClusterSPIFFEID],
+    is_handled: Callable[[str], bool],
+    kube: Kubernetes,
+    events: Events,
+    clock: Callable[[], float],
+    timestamp: Callable[[], str],
+) -> ObjectStatusReconciler[ClusterSPIFFEID, ClusterSPIFFEIDStatus]:
+    """The reconciler of the statuses of ClusterSPIFFEIDs."""
 
-    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
-        self,
-        book: Book,
-        *,
-        templates: Templates,
-        cluster: Cluster,
-        objects: Store[ClusterSPIFFEID],
-        is_handled: Callable[[str], bool],
-        kube: Kubernetes,
-        events: Events,
-        clock: Callable[[], float],
-        timestamp: Callable[[], str],
-    ) -> None:
-        self._book = book
-        self._templates = templates
-        self._cluster = cluster
-        self._objects = objects
-        self._is_handled = is_handled
-        self._kube = kube
-        self._events = events
-        self._pace = Pace(clock)
-        self._timestamp = timestamp
-
-    async def reconcile(self, name: str) -> Outcome:
-        """Write the status if it differs from the stored one."""
-        obj = self._objects.get(ObjectKey("", name))
-        if obj is None or not self._is_handled(obj.spec.class_name):
-            self._pace.forget(name)
-            return Done()
-        if not self._templates.are_counted:
-            return Done()  # the end of the first pass wakes every status
+    def wanted(obj: ClusterSPIFFEID) -> ClusterSPIFFEIDStatus | None:
+        """The status as it should be; the end of the first pass wakes every status."""
+        if not templates.are_counted:
+            return None
+        name = obj.metadata.name
         source = source_of(name)
-        wanted = status_of(
+        return status_of(
             obj,
-            tally=self._templates.tally,
-            namespaces=self._namespaces(name),
-            failing=[(key, self._book.outcomes.get(key)) for key in self._book.failing.of(source)],
+            tally=templates.tally,
+            namespaces=_namespaces(name, templates, cluster),
+            failing=[(key, book.outcomes.get(key)) for key in book.failing.of(source)],
             pending={
                 domain
-                for key in self._book.unfederated.of(source)
-                for domain in self._book.outcomes.get(key).pending
+                for key in book.unfederated.of(source)
+                for domain in book.outcomes.get(key).pending
             },
-            problem=self._book.problems.get(source),
-            now=self._timestamp(),
+            problem=book.problems.get(source),
+            now=timestamp(),
         )
-        if wanted == obj.status or self._pace.is_in_vain(name, wanted, obj.status):
-            return Done()
-        wait = self._pace.wait_seconds(name)
-        if wait:
-            return Again(wait, "statuses are written once a second")
-        patch = merge_diff(to_json(obj.status), to_json(wanted))
-        stored = await self._kube.merge_patch(
-            CLUSTER_SPIFFEID, obj.key, {"status": patch}, subresource="status"
-        )
-        self._pace.note(name)
-        self._pace.answered(name, wanted, stored.status)
-        self._objects.assume(stored)
-        waiting = began_waiting(obj.status.conditions, wanted.conditions)
-        if waiting:
-            self._events.emit(
-                reference(CLUSTER_SPIFFEID, obj),
-                type="Warning",
-                reason=FEDERATION_PENDING,
-                message=waiting,
-            )
-        before = find_condition(obj.status.conditions, READY)
-        after = find_condition(wanted.conditions, READY)
-        if after is not None and (
-            before is None or (before.status, before.reason) != (after.status, after.reason)
-        ):
-            self._events.emit(
-                reference(CLUSTER_SPIFFEID, obj),
-                type="Normal" if after.status == "True" else "Warning",
-                reason=after.reason,
-                message=after.message,
-            )
-        return Done()
 
-    def _namespaces(self, name: str) -> Namespaces:
-        """How many Namespaces the template selects, and which of them are ignored."""
-        template = self._templates.set.get(name)
-        if template is None:
-            return Namespaces(0, ())
-        selected = [
-            namespace.metadata.name
-            for namespace in self._cluster.namespaces.values()
-            if template.namespaces.matches(namespace.metadata.labels)
-        ]
-        return Namespaces(
-            len(selected), tuple(sorted(n for n in selected if self._cluster.is_ignored(n)))
-        )
+    stating = Stating(
+        kind=CLUSTER_SPIFFEID,
+        is_ours=lambda obj: is_handled(obj.spec.class_name),
+        status_of=lambda obj: obj.status,
+        wanted=wanted,
+        words=_words,
+    )
+    return ObjectStatusReconciler(stating, objects=objects, kube=kube, events=events, clock=clock)
+
+
+def _words(status: ClusterSPIFFEIDStatus) -> object:
+    """What makes news; the message has numbers that change with every Pod."""
+    ready = find_condition(status.conditions, READY)
+    return None if ready is None else (ready.status, ready.reason)
+
+
+def _namespaces(name: str, templates: Templates, cluster: Cluster) -> Namespaces:
+    """How many Namespaces the template selects, and which of them are ignored."""
+    template = templates.set.get(name)
+    if template is None:
+        return Namespaces(0, ())
+    selected = [
+        namespace.metadata.name
+        for namespace in cluster.namespaces.values()
+        if template.namespaces.matches(namespace.metadata.labels)
+    ]
+    return Namespaces(len(selected), tuple(sorted(n for n in selected if cluster.is_ignored(n))))

@@ -8,10 +8,9 @@ import uuid
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
 from manager.modes.choice import mode_of, own_namespace
-from manager.modes.controllermanager import ControllerManager
+from manager.modes.mode import Webhook
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
-from manager.webhooks import AdmissionWebhooks
 from manager.wiring import World
 from registrar.claims.ownership import Ownership, check_prefix, default_prefix, workload_prefix
 from registrar.kube.backoff import Backoff
@@ -45,7 +44,7 @@ class Process:
         self._metrics.on_refresh(self._count_entries)
         self.port = 0
         """The port of metrics and probes, once ``run`` listens."""
-        self.webhooks: AdmissionWebhooks | None = None
+        self.webhooks: Webhook | None = None
 
     def is_leading(self) -> bool:
         """Whether this process may write now."""
@@ -87,7 +86,7 @@ class Process:
             tasks.create_task(heartbeat.run())
             self._mode.caches.start(session, tasks, metrics)
             tasks.create_task(spire.watch())
-            self.webhooks = self._make_webhooks(session, spire)
+            self.webhooks = self._mode.webhook(session, spire.connected_minter())
             if self.webhooks is not None:
                 checks.add("webhook", self.webhooks.problem)
                 tasks.create_task(self.webhooks.run())
@@ -154,20 +153,6 @@ class Process:
             else:
                 uid, settings = namespace.metadata.uid, self._settings
                 return default_prefix(settings.cluster, uid, settings.class_name)
-
-    def _make_webhooks(self, session: Session, spire: SpireSide) -> AdmissionWebhooks | None:
-        """The validating webhook, where it is on; a standby serves it too."""
-        mode, config = self._mode, self._settings.controller_manager
-        if config is None or config.webhooks is None or spire.minter is None:
-            return None
-        if not isinstance(mode, ControllerManager):
-            return None
-        return AdmissionWebhooks(
-            config.webhooks,
-            surroundings=mode.surroundings,
-            session=session,
-            minter=spire.minter,
-        )
 
     async def _make_elector(self, election: LeaderElection, session: Session) -> LeaderElector:
         """The elector, on a connection of its own."""

@@ -118,6 +118,12 @@ class SpireSide:
             tasks.create_task(known.run(), name="known-trust-domains")
             yield TermSide(mirror, writer, known, federation, bundles, self.dropped)
 
+    def connected_minter(self) -> Minter:
+        """The client that mints certificates."""
+        if self.minter is None:
+            raise RuntimeError("not connected")
+        return self.minter
+
     def _connected_client(self) -> EntryClient:
         if self._client is None:
             raise RuntimeError("not connected")

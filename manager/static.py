@@ -18,16 +18,18 @@ from controllers.clusterfederatedtrustdomain import (
     FederationReconciler,
     trust_domains_of,
 )
-from controllers.clusterstaticentry import StaticEntryReconciler
+from controllers.clusterstaticentry import static_entry_claims
 from controllers.confirmation import BySetting, Confirmation
 from manager.latency import PodLatency
 from manager.spire import SpireSide
 from manager.stores import Caches, spire_entry_cache
 from manager.term import NO_ENTRIES, Term
 from manager.wiring import Run, World, computing, remote, timestamp
+from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.federatedtrustdomain import bare
 from registrar.claims.ownership import Ownership, check_prefix
+from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.manifests.folder import Folder
 from registrar.settings.manager import expand_environment
@@ -91,6 +93,9 @@ class StaticMode:
         """Only the configuration can agree to a mass deletion."""
         return BySetting()
 
+    def webhook(self, session: Session, minter: Minter) -> None:
+        """There is none."""
+
     def sources(self, world: World, book: Book, _latency: PodLatency) -> "StaticSources":
         """The controllers of the two kinds."""
         self.sources_of_term = StaticSources(self, world, book)
@@ -103,7 +108,7 @@ class StaticMode:
         if self.reconciled.cluster_static_entries:
             for key in _replace(self.static_entries, entries):
                 if sources is not None:
-                    sources.entries.queue.add(key.name)
+                    sources.entries.queue.add(key)
         if self.reconciled.cluster_federated_trust_domains:
             before = {obj.spec.trust_domain for obj in self.trust_domains.values()}
             _replace(self.trust_domains, domains)
@@ -171,7 +176,7 @@ class StaticSources:
         self._mode = mode
         self._book = book
         self._said: dict[Source, tuple[str, str]] = {}
-        static = StaticEntryReconciler(
+        static = static_entry_claims(
             book, objects=mode.static_entries, is_handled=lambda _: True, mirror=world.mirror
         )
         self._federation = FederationReconciler(
@@ -202,7 +207,7 @@ class StaticSources:
     async def look_at_all(self) -> None:
         """Look at every object once."""
         for key in list(self._mode.static_entries.keys()):
-            self.entries.queue.add(key.name)
+            self.entries.queue.add(key)
         for obj in list(self._mode.trust_domains.values()):
             self.federating.queue.add(bare(obj.spec.trust_domain))
         await self.entries.settled()

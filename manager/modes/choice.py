@@ -7,8 +7,9 @@ from manager.modes.controllermanager import ControllerManager
 from manager.modes.layered import Layered
 from manager.modes.mode import Mode
 from manager.modes.reconcile import Reconcile
+from manager.modes.webhook import PodAdmission
 from registrar.errors import InvalidField
-from registrar.settings.model import ReconcileMode, Settings
+from registrar.settings.model import ReconcileMode, Settings, WebhookMode
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -22,6 +23,8 @@ def mode_of(settings: Settings) -> Mode:
     match workload:
         case ReconcileMode():
             return Reconcile(settings, workload, own_namespace=namespace)
+        case WebhookMode():
+            return PodAdmission(settings, workload)
     return Layered(settings)
 
 

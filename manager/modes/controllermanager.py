@@ -23,12 +23,13 @@ from controllers.clusterfederatedtrustdomain import (
     FederationReconciler,
     trust_domains_of,
 )
-from controllers.clusterstaticentry import StaticEntryReconciler, StaticEntryStatusReconciler
+from controllers.clusterstaticentry import static_entry_claims, static_entry_statuses
 from controllers.confirmation import ByNamespace, BySetting, Confirmation
-from controllers.spire_clusterspiffeid import TemplateReconciler, TemplateStatusReconciler
+from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
 from manager.latency import PodLatency
+from manager.modes.mode import Webhook
 from manager.modes.podcaches import (
     OwnerCaches,
     Packing,
@@ -39,11 +40,14 @@ from manager.modes.podcaches import (
     pods_of_slice,
 )
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
+from manager.webhooks import AdmissionWebhooks
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
+from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
+from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import ControllerManager as ControllerManagerSettings
 from registrar.settings.model import Settings
@@ -126,11 +130,6 @@ class ControllerManager:
             return True
         return not class_name and self._config.watch_classless
 
-    @property
-    def config(self) -> ControllerManagerSettings:
-        """The settings of this mode alone."""
-        return self._config
-
     def alias(self) -> Claim | None:
         """None: entries hang on the agents themselves."""
         return None
@@ -144,6 +143,14 @@ class ControllerManager:
             name=self._own_namespace,
             namespaces=self.namespaces.store,
             events=world.events,
+        )
+
+    def webhook(self, session: Session, minter: Minter) -> Webhook | None:
+        """The validating webhook of the three kinds, where it is on."""
+        if self._config.webhooks is None:
+            return None
+        return AdmissionWebhooks(
+            self._config.webhooks, surroundings=self.surroundings, session=session, minter=minter
         )
 
     def sources(self, world: World, book: Book, latency: PodLatency) -> "ControllerManagerSources":
@@ -182,7 +189,7 @@ class ControllerManagerSources:
             mirror=world.mirror,
             on_pod=latency.pod_seen,
         )
-        statuses = TemplateStatusReconciler(
+        statuses = template_statuses(
             book,
             templates=templates,
             cluster=mode.cluster,
@@ -193,13 +200,13 @@ class ControllerManagerSources:
             clock=clock,
             timestamp=timestamp,
         )
-        static = StaticEntryReconciler(
+        static = static_entry_claims(
             book,
             objects=mode.static_entries.store,
             is_handled=mode.is_handled,
             mirror=world.mirror,
         )
-        static_statuses = StaticEntryStatusReconciler(
+        static_statuses = static_entry_statuses(
             book,
             objects=mode.static_entries.store,
             is_handled=mode.is_handled,
@@ -249,7 +256,7 @@ class ControllerManagerSources:
         """Hear of changes from now on."""
         mode = self._mode
         mode.templates.listener = lambda change: self._compiling.queue.add(change.key.name)
-        mode.static_entries.listener = lambda change: self._static.queue.add(change.key.name)
+        mode.static_entries.listener = lambda change: self._static.queue.add(change.key)
         mode.trust_domains.listener = self._trust_domain_changed
         mode.namespaces.listener = self._namespace_changed
         mode.nodes.listener = self._node_changed
@@ -269,7 +276,7 @@ class ControllerManagerSources:
             pod = mode.pods.get(key)
             if pod is not None:
                 self._templates.index.put(key, pod.metadata.labels, pod.node_name)
-        _add_all(self._compiling.queue.add, mode.templates.store)
+        _add_all(lambda key: self._compiling.queue.add(key.name), mode.templates.store)
         await self._compiling.settled()
         for number, key in enumerate(list(mode.pods.keys())):
             self._rendering.queue.add(key)
@@ -288,7 +295,7 @@ class ControllerManagerSources:
     def _wake_status(self, source: Source) -> None:
         controller = self._statuses.get(source.kind)
         if controller is not None:
-            controller.queue.add(source.name)
+            controller.queue.add(ObjectKey("", source.name))
 
     def drifted(self) -> None:
         """The time has come to compare the SPIRE server's relationships with the objects."""
@@ -371,9 +378,9 @@ class ControllerManagerSources:
                 )
 
 
-def _add_all(add: Callable[[str], None], store: Store[T]) -> None:
+def _add_all(add: Callable[[ObjectKey], None], store: Store[T]) -> None:
     for key in [*store.keys(), *store.broken]:
-        add(key.name)
+        add(key)
 
 
 def _says_the_same(old: WholeNode, new: WholeNode) -> bool:

@@ -8,17 +8,25 @@ from api.kinds import CLUSTER_SPIFFE_ID, NAMESPACE, POD
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers.book import Book
-from controllers.clusterspiffeid import ClaimReconciler, StatusReconciler
+from controllers.clusterspiffeid import (
+    MADE_FOR_PODS,
+    cluster_spiffe_id_claims,
+    cluster_spiffe_id_statuses,
+)
 from controllers.confirmation import ByRecord, Confirmation
 from controllers.generated import GeneratedReconciler
-from controllers.pod import POD_INDEX, PodReconciler, pods_of
+from controllers.generation import MADE_FOR_INDEX, Generation
+from controllers.pod import PodReconciler
 from manager.latency import PodLatency
 from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
+from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.clusterspiffeid import alias_claim
-from registrar.claims.pods import pod_of
+from registrar.claims.pods import owned_by, pod_of
+from registrar.errors import Retry
 from registrar.kube.controller import Controller
+from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import Settings
 
@@ -29,7 +37,7 @@ class Layered:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.cluster_spiffe_ids: Cache[ClusterSpiffeId] = Cache(
-            CLUSTER_SPIFFE_ID, Store({POD_INDEX: pods_of})
+            CLUSTER_SPIFFE_ID, Store({MADE_FOR_INDEX: MADE_FOR_PODS.index})
         )
         self.spire_entries = spire_entry_cache()
         self.pods: Cache[Pod] = Cache(POD, Store())
@@ -55,6 +63,9 @@ class Layered:
             events=world.events,
         )
 
+    def webhook(self, session: Session, minter: Minter) -> None:
+        """There is none."""
+
     def sources(self, world: World, book: Book, latency: PodLatency) -> "LayeredSources":
         """The controllers of ClusterSpiffeIds and Pods."""
         return LayeredSources(self, world, book, latency)
@@ -67,9 +78,11 @@ class LayeredSources:
         self._mode = mode
         self._book = book
         objects = mode.cluster_spiffe_ids.store
-        claims = ClaimReconciler(book, objects=objects, mirror=world.mirror)
-        statuses = StatusReconciler(
+        self._generation = Generation(book, MADE_FOR_PODS, objects)
+        claims = cluster_spiffe_id_claims(book, self._generation, mirror=world.mirror)
+        statuses = cluster_spiffe_id_statuses(
             book,
+            self._generation,
             objects=objects,
             kube=world.kube,
             events=world.events,
@@ -78,8 +91,8 @@ class LayeredSources:
         )
         self._claims = computing(world, "clusterspiffeid", claims.reconcile)
         self._statuses = remote(world, "clusterspiffeid-status", statuses.reconcile, RECORDERS // 2)
-        self._pods = _pods(mode, world, book, latency)
-        self._generated = _generated(mode, world, book)
+        self._pods = _pods(mode, self._generation, world, book, latency)
+        self._generated = _generated(mode, self._generation, world, book)
         book.wake.claims = self._claims.queue.add
         book.wake.status = self._wake_status
         if self._pods is not None and self._generated is not None:
@@ -104,7 +117,7 @@ class LayeredSources:
         """Look at every ClusterSpiffeId, then at every Pod."""
         book, store = self._book, self._mode.cluster_spiffe_ids.store
         for found in [*store.keys(), *store.broken]:
-            book.wake.claims(found.name)
+            book.wake.claims(found)
         await self._claims.settled()
         if self._pods is None:
             return
@@ -121,10 +134,10 @@ class LayeredSources:
 
     def _wake_status(self, source: Source) -> None:
         if source.kind == CLUSTER_SPIFFE_ID.kind:
-            self._statuses.queue.add(source.name)
+            self._statuses.queue.add(ObjectKey("", source.name))
 
     def _cluster_spiffe_id_changed(self, change: Change[ClusterSpiffeId]) -> None:
-        self._book.wake.claims(change.key.name)
+        self._book.wake.claims(change.key)
         for obj in (change.old, change.new):
             if obj is not None:
                 self._wake_pod(obj)
@@ -140,35 +153,52 @@ class LayeredSources:
 
     def _namespace_changed(self, change: Change[Namespace]) -> None:
         if change.old is None:
-            for name, obj in list(self._book.assumed.items()):
+            for key, obj in list(self._generation.assumed.items()):
                 pod = pod_of(obj)
                 if pod is not None and pod.namespace == change.key.name:
-                    self._book.wake.generated(name)
+                    self._book.wake.generated(key)
 
 
 def _pods(
-    mode: Layered, world: World, book: Book, latency: PodLatency
+    mode: Layered,
+    generation: Generation[ClusterSpiffeId],
+    world: World,
+    book: Book,
+    latency: PodLatency,
 ) -> Controller[ObjectKey] | None:
     if world.settings.pods is None:
         return None
     reconciler = PodReconciler(
         book,
+        generation,
         settings=world.settings.pods,
         pods=mode.pods.store,
-        objects=mode.cluster_spiffe_ids.store,
         events=world.events,
         on_pod=latency.pod_seen,
     )
     return computing(world, "pod", reconciler.reconcile)
 
 
-def _generated(mode: Layered, world: World, book: Book) -> Controller[str] | None:
+def _generated(
+    mode: Layered, generation: Generation[ClusterSpiffeId], world: World, book: Book
+) -> Controller[ObjectKey] | None:
     if world.settings.pods is None:
         return None
+
+    def owned(obj: ClusterSpiffeId) -> ClusterSpiffeId:
+        """The object, owned by its Pod's Namespace. Raises Retry while its watch lags behind."""
+        pod = pod_of(obj)
+        name = "" if pod is None else pod.namespace
+        namespace = mode.namespaces.store.get(ObjectKey("", name))
+        if namespace is None:
+            raise Retry("NamespaceUnknown", f"namespace {name} is not known yet")
+        return owned_by(obj, namespace)
+
     reconciler = GeneratedReconciler(
         book,
-        objects=mode.cluster_spiffe_ids.store,
-        namespaces=mode.namespaces.store,
+        generation,
+        prepared=owned,
+        wake_owner=lambda pod: book.wake.pod(ObjectKey(pod.namespace, pod.name)),
         kube=world.kube,
         mirror=world.mirror,
     )

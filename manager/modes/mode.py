@@ -12,7 +12,9 @@ from controllers.confirmation import Confirmation
 from manager.latency import PodLatency
 from manager.stores import Caches, SpireEntryCache
 from manager.wiring import Run, World
+from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
+from registrar.kube.session import Session
 
 
 class Sources(Protocol):
@@ -32,6 +34,21 @@ class Sources(Protocol):
 
     def drifted(self) -> None:
         """Compare with the SPIRE server whatever is no entry; called at each drift check."""
+        ...
+
+
+class Webhook(Protocol):
+    """A server that the API server calls."""
+
+    port: int
+    """Where it listens, once it does."""
+
+    def problem(self) -> str | None:
+        """None while it serves, else why not."""
+        ...
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises InvalidField for an address that cannot be had."""
         ...
 
 
@@ -58,4 +75,8 @@ class Mode(Protocol):
 
     def sources(self, world: World, book: Book, latency: PodLatency) -> Sources:
         """The controllers of its sources, for one term."""
+        ...
+
+    def webhook(self, session: Session, minter: Minter) -> Webhook | None:
+        """The server that the API server calls, if there is one; every replica has it."""
         ...

@@ -54,6 +54,12 @@ class PodEntryMode(Protocol):
         """Every Pod that is known of; copy it before waiting."""
         ...
 
+    def runs(
+        self, wake: Callable[[ObjectKey], None], kept: Callable[[], Iterable[ObjectKey]]
+    ) -> Iterator[Run]:
+        """Further loops; ``kept`` are Pods whose entries stay because nothing is known of them."""
+        ...
+
 
 class PodEntrySources:
     """One term's controllers."""
@@ -92,6 +98,7 @@ class PodEntrySources:
         yield self._events.run
         if self._nodes is not None:
             yield self._nodes.run
+        yield from self._mode.runs(self._pods.queue.add, self._reconciler.held)
 
     def listen(self) -> None:
         """Hear of changes from now on."""

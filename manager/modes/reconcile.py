@@ -1,6 +1,6 @@
 """The workload registrar's reconcile mode: an entry for each Node and each Pod on it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from api.core import Namespace, Node, Pod
 from api.kinds import NODE
@@ -12,9 +12,11 @@ from manager.latency import PodLatency
 from manager.modes.podcaches import ServiceCaches
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
 from manager.stores import Cache, Caches, spire_entry_cache
-from manager.wiring import World
+from manager.wiring import Run, World
+from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
 from registrar.claims.podentry import PodEntries, root_path
+from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity, ReconcileMode, Settings
 
@@ -73,10 +75,21 @@ class Reconcile:
     def listen(self, wake: Callable[[ObjectKey], None]) -> None:
         """There is no other way to hear of Pods."""
 
+    def runs(
+        self,
+        wake: Callable[[ObjectKey], None],  # noqa: ARG002 - the protocol's
+        kept: Callable[[], Iterable[ObjectKey]],  # noqa: ARG002 - the protocol's
+    ) -> Iterator[Run]:
+        """Nothing more to run."""
+        return iter(())
+
     def all_pods(self) -> Iterable[ObjectKey]:
         """Every Pod, also those that do not decode."""
         yield from self.pods.store.keys()
         yield from self.pods.store.broken
+
+    def webhook(self, session: Session, minter: Minter) -> None:
+        """There is none."""
 
     def sources(self, world: World, book: Book, latency: PodLatency) -> PodEntrySources:
         """The controllers of Pods and Nodes, for one term."""

@@ -17,17 +17,26 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 8 * 2**20
 """An API server sends two versions of an object, each 3 MiB at most."""
 
+EVERY_PATH = "/{path:.*}"
+"""Stands for all paths among the validators'."""
+
 _SHUTDOWN_SECONDS = 5.0
 
 
 @asynccontextmanager
 async def serve(
-    host: str, port: int, *, context: ssl.SSLContext, validators: Mapping[str, Validator]
+    host: str,
+    port: int,
+    *,
+    context: ssl.SSLContext,
+    validators: Mapping[str, Validator],
+    field: str = "webhook.port",
 ) -> AsyncIterator[int]:
     """Listen for the time of the block; gives the port.
 
     ``context`` may be given other certificates meanwhile: new connections see
-    them. Raises InvalidField for an address that cannot be had.
+    them. Raises InvalidField, naming the setting ``field``, for an address that
+    cannot be had.
     """
     application = web.Application(client_max_size=LARGEST_BODY)
     for path, validator in validators.items():
@@ -38,9 +47,7 @@ async def serve(
         try:
             await web.TCPSite(runner, host or None, port, ssl_context=context).start()
         except (OSError, OverflowError) as error:
-            raise InvalidField(
-                "webhook.port", f"{host}:{port}", f"cannot listen there: {error}"
-            ) from error
+            raise InvalidField(field, f"{host}:{port}", f"cannot listen there: {error}") from error
         found = next(int(a[1]) for a in runner.addresses if isinstance(a, tuple))
         log.info("serving admission webhooks", extra=kv(port=found))
         yield found

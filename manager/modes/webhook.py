@@ -1,0 +1,134 @@
+"""The workload registrar's webhook mode: Pods as the API server asks about them.
+
+Where Pods may be read, which the original's role does not allow, a watch
+sweeps up what the webhook missed, and says when a Pod is really gone.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+from api.core import Namespace, Node, Pod
+from api.meta import ObjectKey
+from controllers.book import Book
+from controllers.confirmation import ByRecord, Confirmation
+from controllers.podentry import Pods as KnownPods
+from manager.latency import PodLatency
+from manager.modes.mode import Webhook
+from manager.modes.podcaches import ServiceCaches
+from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
+from manager.podwebhook import PodWebhook
+from manager.stores import Cache, Caches, spire_entry_cache
+from manager.wiring import Run, World
+from registrar.admission.certificates import Minter
+from registrar.claims.announced import AnnouncedPods
+from registrar.claims.claim import Claim
+from registrar.claims.podentry import PodEntries, cluster_claim, root_path
+from registrar.kube.session import Session
+from registrar.settings.model import PodIdentity, Settings, WebhookMode
+
+log = logging.getLogger(__name__)
+
+_NAME = "k8s-workload-registrar"
+_SWEEP_SECONDS = 5.0
+
+
+class AnnouncedOrStored:
+    """Pods that are stored, and those that are about to be."""
+
+    def __init__(self, cache: Cache[Pod], announced: AnnouncedPods) -> None:
+        self._cache = cache
+        self._announced = announced
+
+    def get(self, key: ObjectKey) -> Pod | None:
+        """The Pod that is announced under the name, else the one that is stored."""
+        stored = self._cache.store.get(key)
+        if stored is not None:
+            self._announced.seen(stored)
+        return self._announced.get(key) or stored
+
+    def is_unknown(self, key: ObjectKey) -> bool:
+        """Whether it does not decode; or Pods may not be read and nobody said that it goes."""
+        if self._cache.is_available:
+            return key in self._cache.store.broken
+        return not self._announced.is_withdrawn(key)
+
+
+class PodAdmission:
+    """The mode."""
+
+    def __init__(self, settings: Settings, config: WebhookMode) -> None:
+        self._config = config
+        self.rules = PodEntries(
+            trust_domain=settings.trust_domain,
+            cluster=settings.cluster,
+            identity=settings.pods or PodIdentity("service_account"),
+            root=root_path(_NAME, settings.cluster),
+            per_node=False,
+        )
+        self.pods: Cache[Pod] = pod_cache(optional=True)
+        self.namespaces: Cache[Namespace] = namespace_cache()
+        self.nodes: Cache[Node] | None = None
+        self.services: ServiceCaches | None = None
+        self.spire_entries = spire_entry_cache(optional=True)
+        self.caches = Caches([self.spire_entries, self.namespaces, self.pods])
+        self._announced = AnnouncedPods(lambda: asyncio.get_running_loop().time())
+        self.known_pods: KnownPods = AnnouncedOrStored(self.pods, self._announced)
+        self._wake: Callable[[ObjectKey], None] = lambda _: None
+
+    def alias(self) -> Claim:
+        """The alias of the cluster's agents, parent of every entry."""
+        return cluster_claim(self.rules)
+
+    def confirmation(self, world: World, book: Book) -> Confirmation:
+        """The registrar's own SpireEntry."""
+        return ByRecord(
+            book,
+            alias_key=self.alias().key,
+            objects=self.spire_entries.store,
+            kube=world.kube,
+            events=world.events,
+        )
+
+    def sources(self, world: World, book: Book, latency: PodLatency) -> PodEntrySources:
+        """The controllers of Pods, for one term."""
+        return PodEntrySources(self, world, book, latency)
+
+    def webhook(self, session: Session, minter: Minter) -> Webhook:  # noqa: ARG002 - the protocol's
+        """The server that the API server calls; its certificate comes from files."""
+        return PodWebhook(self._config, self._announced, lambda pod: self._wake(pod))  # noqa: PLW0108 - set later
+
+    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
+        """Hear of Pods that are announced."""
+        self._wake = wake
+
+    def all_pods(self) -> Iterable[ObjectKey]:
+        """Every Pod that is stored or announced."""
+        yield from self.pods.store.keys()
+        yield from self.pods.store.broken
+        yield from self._announced
+
+    def runs(
+        self, wake: Callable[[ObjectKey], None], kept: Callable[[], Iterable[ObjectKey]]
+    ) -> Iterator[Run]:
+        """The sweep."""
+
+        async def sweep() -> None:
+            was_readable = self.pods.is_available
+            if not was_readable:
+                log.warning(
+                    "Pods cannot be listed, so what the webhook misses stays as it is: give the "
+                    "registrar's role get, list and watch on pods"
+                )
+            while True:
+                await asyncio.sleep(_SWEEP_SECONDS)
+                if not self.pods.is_available:
+                    continue
+                if not was_readable:
+                    was_readable = True
+                    for pod in list(kept()):
+                        wake(pod)
+                for pod in self._announced.give_up():
+                    wake(pod)
+
+        yield sweep

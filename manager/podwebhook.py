@@ -1,0 +1,104 @@
+"""The HTTPS server of webhook mode: hears of Pods before they are stored, and lets all pass."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from api.admission import AdmissionRequest
+from api.codec import DecodeError, decode
+from api.core import Pod
+from api.meta import ObjectKey
+from registrar.admission.mutualtls import MutualTLS
+from registrar.admission.review import ALLOWED, Verdict
+from registrar.admission.server import EVERY_PATH, serve
+from registrar.claims.announced import AnnouncedPods
+from registrar.settings.model import WebhookMode
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+
+class PodWebhook:
+    """Serves until cancelled; ``problem`` is for the readiness probe.
+
+    It answers at once, whatever the SPIRE server does: what it hears waits in
+    ``announced`` until a term of leadership acts on it. ``wake`` is told of each Pod.
+    """
+
+    def __init__(
+        self, config: WebhookMode, announced: AnnouncedPods, wake: Callable[[ObjectKey], None]
+    ) -> None:
+        self._config = config
+        self._announced = announced
+        self._wake = wake
+        self._tls: MutualTLS | None = None
+        self.port = 0
+        """Where it listens, once it does."""
+
+    def problem(self) -> str | None:
+        """None while it serves with what the files hold, else why not."""
+        if self._tls is None or not self.port:
+            return "not listening yet"
+        return self._tls.problem
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises InvalidField for files or an address that cannot be had."""
+        config = self._config
+        tls = await MutualTLS.load(config.certificate, config.key, config.client_authority)
+        if config.client_authority is None:
+            log.warning("client certificates are not verified: anybody may pose as the API server")
+        self._tls = tls
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(tls.run())
+            async with serve(
+                config.host,
+                config.port,
+                context=tls.context,
+                validators={EVERY_PATH: self._review},
+                field="addr",
+            ) as port:
+                self.port = port
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.port = 0
+
+    def _review(self, request: AdmissionRequest) -> Verdict:
+        """Note what is said of a Pod; nothing is ever refused."""
+        if request.dry_run or request.subresource:
+            return ALLOWED
+        if (request.kind.group, request.kind.kind) != ("", "Pod"):
+            log.warning(
+                "asked about what is no Pod: see the rules", extra=kv(kind=request.kind.kind)
+            )
+            return ALLOWED
+        try:
+            if request.operation == "CREATE":
+                self._create(request)
+            elif request.operation == "DELETE":
+                self._delete(request)
+        except DecodeError as error:
+            log.warning("a Pod does not decode", extra=kv(pod=request.name, error=error))
+        return ALLOWED
+
+    def _create(self, request: AdmissionRequest) -> None:
+        pod = decode(bytes(request.object), Pod)
+        # API servers before 1.14 name a Pod with generateName only after they have asked.
+        name = pod.metadata.name or request.name
+        if not name:
+            return
+        meta = msgspec.structs.replace(pod.metadata, name=name, namespace=request.namespace)
+        pod = msgspec.structs.replace(pod, metadata=meta)
+        self._announced.announce(pod)
+        self._wake(pod.key)
+
+    def _delete(self, request: AdmissionRequest) -> None:
+        name = request.name
+        if not name:
+            # A whole collection is deleted: each object is asked about without its name.
+            name = decode(bytes(request.old_object), Pod).metadata.name
+        key = ObjectKey(request.namespace, name)
+        self._announced.withdraw(key)
+        self._wake(key)
