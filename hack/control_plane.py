@@ -68,12 +68,20 @@ class ControlPlane:
     `identities` get a static token each, besides the admin (group `system:masters`).
     `folder` receives everything, logs too, and is left in place; without it a temporary folder is
     used, which goes at the end unless the block failed. The binaries must have been built.
+    `api_server_arguments` are given to kube-apiserver besides its own.
 
     All calls block, for seconds those that start or stop a server: in asynchronous tests use
     `asyncio.to_thread`. Not for use by several threads at the same time.
     """
 
-    def __init__(self, identities: Sequence[Identity] = (), folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        identities: Sequence[Identity] = (),
+        folder: Path | None = None,
+        *,
+        api_server_arguments: Sequence[str] = (),
+    ) -> None:
+        self._api_server_arguments = tuple(api_server_arguments)
         self._binaries = tool_build.required()
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="control-plane-"))
@@ -187,6 +195,7 @@ class ControlPlane:
             "--service-cluster-ip-range=10.0.0.0/24",
             # The server's address is no address for clients of the "kubernetes" Service.
             "--endpoint-reconciler-type=none",
+            *self._api_server_arguments,
         )
         server.wait_until(self._is_ready, START_SECONDS)
 
