@@ -205,8 +205,8 @@ def _objects(material: Material, service: Service) -> list[_Document]:
             secret(material, service),
         ),
         _Document(
-            "For the cluster: makes the API server tell the registrar of Pods. While the registrar\n"
-            "is down, Pods are made without it.",
+            "For the cluster: makes the API server tell the registrar of Pods. While it is\n"
+            "down, Pods are made all the same.",
             webhook_configuration(material, service),
         ),
     ]

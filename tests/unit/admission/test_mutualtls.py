@@ -295,6 +295,7 @@ async def test_who_stands_in_the_file_is_trusted_without_an_issuer(folder: Folde
         assert await outcome(port, client(ours, of_client(ours), folder)) == "answered"
 
 
+# The parameters are named: new keys in their place would differ between the tests' processes.
 OTHER = material()
 ENCRYPTED = (
     load_pem_private_key(OTHER.server_key.encode(), None)
@@ -306,17 +307,17 @@ ENCRYPTED = (
 @pytest.mark.parametrize(
     ("field", "content", "message"),
     [
-        ("cert_path", None, "cannot be read: No such file"),
-        ("cert_path", "", "no certificates"),
-        ("cert_path", OTHER.server_key, "no certificates"),
-        ("key_path", None, "cannot be read: No such file"),
-        ("key_path", "nonsense", "no private key"),
-        ("key_path", OTHER.server_key[:100], "no private key"),
-        ("key_path", OTHER.server_key, "must match"),
-        ("key_path", ENCRYPTED, "passphrase"),
-        ("cacert_path", None, "cannot be read: No such file"),
-        ("cacert_path", "nonsense", "no certificates"),
-        ("cacert_path", OTHER.client_key, "no certificates"),
+        pytest.param("cert_path", None, "cannot be read: No such file", id="no certificate"),
+        pytest.param("cert_path", "", "no certificates", id="empty certificate"),
+        pytest.param("cert_path", OTHER.server_key, "no certificates", id="key for certificate"),
+        pytest.param("key_path", None, "cannot be read: No such file", id="no key"),
+        pytest.param("key_path", "nonsense", "no private key", id="nonsense for key"),
+        pytest.param("key_path", OTHER.server_key[:100], "no private key", id="half a key"),
+        pytest.param("key_path", OTHER.server_key, "must match", id="another key"),
+        pytest.param("key_path", ENCRYPTED, "passphrase", id="encrypted key"),
+        pytest.param("cacert_path", None, "cannot be read: No such file", id="no authority"),
+        pytest.param("cacert_path", "nonsense", "no certificates", id="nonsense for authority"),
+        pytest.param("cacert_path", OTHER.client_key, "no certificates", id="key for authority"),
     ],
 )
 async def test_what_is_wrong_at_the_start_is_said_by_its_key(
