@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from . import core
 from .meta import KubeObject, ObjectKey
-from .spiffeid.v1beta1 import clusterspiffeid, spireentry
+from .spiffeid.v1beta1 import clusterspiffeid, spiffeid, spireentry
 from .spire.v1alpha1 import clusterfederatedtrustdomain, clusterstaticentry
 from .spire.v1alpha1 import clusterspiffeid as spire_clusterspiffeid
 
@@ -72,6 +72,15 @@ SPIRE_ENTRY = Kind(
     "spireentries",
     namespaced=False,
     type=spireentry.SpireEntry,
+)
+SPIFFE_ID = Kind(
+    "spiffeid.spiffe.io",
+    "v1beta1",
+    "SpiffeID",
+    "spiffeids",
+    namespaced=True,
+    type=spiffeid.SpiffeID,
+    has_status_subresource=True,
 )
 REPLICA_SET = Kind("apps", "v1", "ReplicaSet", "replicasets", namespaced=True, type=core.Owned)
 JOB = Kind("batch", "v1", "Job", "jobs", namespaced=True, type=core.Owned)

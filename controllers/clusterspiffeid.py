@@ -16,12 +16,12 @@ from controllers.generation import Generation, Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
+from controllers.standing import standing_of
 from registrar.claims.claim import Origin, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
-from registrar.claims.outcome import PENDING
 from registrar.claims.podentry import pod_source
 from registrar.claims.pods import pod_of
-from registrar.claims.status import READY, masking, status_of
+from registrar.claims.status import READY, status_of
 from registrar.kube.store import Store
 
 
@@ -97,21 +97,17 @@ def _origin_of(meta: ObjectMeta) -> Origin:
 
 def _wanted(book: Book, obj: ClusterSpiffeId, now: str) -> ClusterSpiffeIdStatus | None:
     """The status as it should be, or None while the SPIRE server has not been asked."""
-    source = source_of(obj.metadata.name)
-    claims = book.index.of_source(source)
-    problem = book.problems.get(source)
-    outcome, masked, name = PENDING, None, ""
-    if claims:
-        claim = claims[0]
-        outcome = book.outcomes.get(claim.key)
-        name = book.name_of(claim.key)
-        winner = book.index.winner(claim.key)
-        masked = masking(claim, winner) if winner is not None else None
-        if problem is None and not book.outcomes.is_known(claim.key):
-            return None
-    elif problem is None:
+    standing = standing_of(book, source_of(obj.metadata.name))
+    if standing is None:
         return None
-    return status_of(obj, name=name, outcome=outcome, problem=problem, masked=masked, now=now)
+    return status_of(
+        obj,
+        name=standing.name,
+        outcome=standing.outcome,
+        problem=standing.problem,
+        masked=standing.masked,
+        now=now,
+    )
 
 
 def _words(status: ClusterSpiffeIdStatus) -> object:

@@ -5,6 +5,12 @@ from api.kinds import POD
 from api.meta import ObjectKey
 from controllers.ports import Events, reference
 
+INVALID_IDENTITY = "InvalidIdentity"
+"""Reason of the Event on a Pod whose label, annotation or template makes no SPIFFE ID."""
+
+INVALID_FEDERATION = "InvalidFederation"
+"""Reason of the Event on a Pod that asks to federate with what is no trust domain."""
+
 
 class Complaints:
     """Remembers what was said of which Pod, by reason, so that only changes are said."""

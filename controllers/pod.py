@@ -6,7 +6,7 @@ from api.core import Pod
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers.book import Book
-from controllers.complaints import Complaints
+from controllers.complaints import INVALID_IDENTITY, Complaints
 from controllers.generation import Generation
 from controllers.ports import Events
 from registrar.claims.claim import Source
@@ -17,8 +17,6 @@ from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity
-
-_INVALID = "InvalidIdentity"
 
 
 class PodReconciler:
@@ -59,11 +57,11 @@ class PodReconciler:
             except InvalidField as error:
                 kept = generated_name(key.namespace, key.name, pod.metadata.uid)
                 # Its last good identity stays.
-                self._complaints.say(pod, _INVALID, str(error))
+                self._complaints.say(pod, INVALID_IDENTITY, str(error))
             else:
-                self._complaints.say(pod, _INVALID, "")
+                self._complaints.say(pod, INVALID_IDENTITY, "")
         else:
-            self._complaints.forget(key, _INVALID)
+            self._complaints.forget(key, INVALID_IDENTITY)
         for made in self._generation.existing(owner):
             if made.name != kept and (wanted is None or made != wanted.key):
                 self._generation.drop(owner, made)

@@ -6,8 +6,8 @@ from typing import Protocol
 from api.core import Node, Pod
 from api.meta import ObjectKey
 from controllers.book import Book
-from controllers.complaints import Complaints
-from controllers.ports import Mirror
+from controllers.complaints import INVALID_FEDERATION, INVALID_IDENTITY, Complaints
+from controllers.ports import Mirror, Services
 from controllers.sources import Claims
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.dnsnames import ServiceAddress
@@ -25,9 +25,6 @@ from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
 
-INVALID_IDENTITY = "InvalidIdentity"
-INVALID_FEDERATION = "InvalidFederation"
-
 
 class Pods(Protocol):
     """The Pods that there are, or are about to be."""
@@ -38,18 +35,6 @@ class Pods(Protocol):
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether nobody can tell if there is one: it does not decode, or may not be read."""
-        ...
-
-
-class Services(Protocol):
-    """Which services name a Pod."""
-
-    def need(self) -> bool:
-        """Begin to read them; tells whether they are read, or cannot be."""
-        ...
-
-    def addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
-        """The Pod's addresses in services."""
         ...
 
 
@@ -96,7 +81,12 @@ class PodEntryReconciler:
             self._held.pop(key, None)
             touched = self._claims.remove(source)
         else:
-            touched = self._claim(source, pod)
+            try:
+                touched = self._claim(source, pod)
+            except Retry:
+                # What is released at the end of the first pass must not be what waits for a cache.
+                self._claims.announce(source, self._keep_held(source, key))
+                raise
         self._claims.announce(source, touched)
         if self._claims.is_known(source):
             self._book.wake.status(source)

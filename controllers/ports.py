@@ -7,6 +7,7 @@ from api.codec import JSONObject
 from api.core import ObjectReference
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey
+from registrar.claims.dnsnames import ServiceAddress
 from registrar.identity.bundle import Bundle
 from registrar.identity.entry import Entry, EntryKey
 from registrar.identity.relationship import Relationship
@@ -142,6 +143,18 @@ class Events(Protocol):
         message: str,
     ) -> None:
         """Report one Event on an object."""
+        ...
+
+
+class Services(Protocol):
+    """Which services name a Pod."""
+
+    def need(self) -> bool:
+        """Begin to read them; tells whether they are read, or cannot be."""
+        ...
+
+    def addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
+        """The Pod's addresses in services."""
         ...
 
 

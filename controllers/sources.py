@@ -16,7 +16,7 @@ from registrar.claims.record import belongs_to, key_of
 from registrar.identity.entry import EntryKey, differing
 
 OWNER_INDEX = "owner"
-"""Index of the SpireEntry store: uids of ownerReferences."""
+"""Index of the SpireEntry store: uids of ownerReferences and holders."""
 
 Recorded = Callable[[], Iterable[Claim]]
 """Tells what an object asked for before this term, as far as the SPIRE server holds it."""
@@ -77,7 +77,7 @@ class Claims:
     def recorded_for(
         self, source: Source, meta: ObjectMeta, *, api_version: str, origin: Origin
     ) -> list[Claim]:
-        """What SpireEntries record for a cluster-scoped object and the SPIRE server holds."""
+        """What SpireEntries record for an object and the SPIRE server holds."""
         book, claims = self._book, []
         for entry_key in book.spire_entries.by_index(OWNER_INDEX, meta.uid):
             entry = book.spire_entries.get(entry_key)

@@ -5,7 +5,7 @@ change of leader costs no list.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -135,7 +135,8 @@ class AnyCache(Protocol):
 
 
 def _owners(obj: SpireEntry) -> Iterable[str]:
-    return (owner.uid for owner in obj.metadata.owner_references)
+    yield from (owner.uid for owner in obj.metadata.owner_references)
+    yield from (holder.uid for holder in obj.spec.holders if holder.uid)
 
 
 def _entry_ids(obj: SpireEntry) -> Iterable[str]:
@@ -157,6 +158,7 @@ class Caches:
     def __init__(self, caches: Iterable[AnyCache]) -> None:
         self._caches = list(caches)
         self._added: list[AnyCache] = []
+        self._required: list[Callable[[], Awaitable[None]]] = []
         self._begin: Callable[[AnyCache], None] | None = None
 
     def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
@@ -184,10 +186,16 @@ class Caches:
         for cache in (*self._caches, *self._added):
             cache.silence()
 
+    def require(self, settled: Callable[[], Awaitable[None]]) -> None:
+        """Let ``synced`` wait for this too; it may add caches."""
+        self._required.append(settled)
+
     async def synced(self) -> None:
         """Wait until every store holds its first complete list."""
         for cache in self._caches:
             await cache.settled()
+        for settled in self._required:
+            await settled()
 
     def why_not_synced(self) -> str | None:
         """None when every store is full, else the first that is not and why."""

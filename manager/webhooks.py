@@ -1,7 +1,7 @@
-"""The validating webhook of the controller manager's kinds, on every replica."""
+"""The validating webhooks, on every replica: of the controller manager's kinds, of SpiffeIDs."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from api.admission import AdmissionRequest
@@ -10,6 +10,7 @@ from api.kinds import (
     CLUSTER_FEDERATED_TRUST_DOMAIN,
     CLUSTER_SPIFFEID,
     CLUSTER_STATIC_ENTRY,
+    SPIFFE_ID,
     Kind,
 )
 from api.meta import KubeObject
@@ -18,36 +19,42 @@ from registrar.admission.certificates import Minter, ServingCertificate
 from registrar.admission.review import ALLOWED, Validator, Verdict
 from registrar.admission.server import serve
 from registrar.claims.admission import (
+    problem_of_spiffe_id,
     problem_of_static_entry,
     problem_of_template,
     problem_of_trust_domain,
 )
+from registrar.claims.claim import Claim
 from registrar.claims.podtemplate import Surroundings
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
-from registrar.settings.model import Webhooks
+from registrar.settings.model import SpiffeIDWebhook, Webhooks
 
 T = TypeVar("T", bound=KubeObject)
 
 
 class AdmissionWebhooks:
-    """Serves until cancelled; ``problem`` is for the readiness probe."""
+    """Serves until cancelled; ``problem`` is for the readiness probe.
+
+    ``field`` is the setting that names the port.
+    """
 
     def __init__(
         self,
-        settings: Webhooks,
+        host: str,
+        port: int,
         *,
-        surroundings: Surroundings,
-        session: Session,
-        minter: Minter,
+        field: str,
+        certificate: ServingCertificate,
+        trust: TrustKeeper,
+        validators: Mapping[str, Validator],
     ) -> None:
-        self._settings = settings
-        self._surroundings = surroundings
-        self._trust = TrustKeeper(session, minter, name=settings.configuration_name)
-        self._certificate = ServingCertificate(
-            minter,
-            spiffe_id=f"spiffe://{surroundings.trust_domain}/spire-controller-manager-webhook",
-            dns_names=self._trust.dns_names,
-        )
+        self._host = host
+        self._port = port
+        self._field = field
+        self._certificate = certificate
+        self._trust = trust
+        self._validators = validators
         self.port = 0
         """Where it listens, once it does."""
 
@@ -62,10 +69,11 @@ class AdmissionWebhooks:
             tasks.create_task(self._trust.run())
             await self._certificate.ready.wait()
             async with serve(
-                self._settings.host,
-                self._settings.port,
+                self._host,
+                self._port,
                 context=self._certificate.context,
-                validators=self._validators(),
+                validators=self._validators,
+                field=self._field,
             ) as port:
                 self.port = port
                 try:
@@ -73,12 +81,25 @@ class AdmissionWebhooks:
                 finally:
                     self.port = 0
 
-    def _validators(self) -> Mapping[str, Validator]:
-        """By the paths that the original's configurations name."""
-        around, trust_domain = self._surroundings, self._surroundings.trust_domain
-        return {
+
+def controller_manager_webhooks(
+    settings: Webhooks, *, surroundings: Surroundings, session: Session, minter: Minter
+) -> AdmissionWebhooks:
+    """Those of the controller manager's three kinds; who calls them is in their configuration."""
+    trust = TrustKeeper(session, minter, name=settings.configuration_name)
+    trust_domain = surroundings.trust_domain
+    return AdmissionWebhooks(
+        settings.host,
+        settings.port,
+        field="webhook.port",
+        certificate=_certificate(
+            minter, trust_domain, "spire-controller-manager-webhook", trust.dns_names
+        ),
+        trust=trust,
+        # By the paths that the original's configurations name.
+        validators={
             _path(CLUSTER_SPIFFEID): _checking(
-                CLUSTER_SPIFFEID, lambda obj: problem_of_template(obj, around)
+                CLUSTER_SPIFFEID, lambda obj: problem_of_template(obj, surroundings)
             ),
             _path(CLUSTER_STATIC_ENTRY): _checking(
                 CLUSTER_STATIC_ENTRY, lambda obj: problem_of_static_entry(obj, trust_domain)
@@ -87,7 +108,54 @@ class AdmissionWebhooks:
                 CLUSTER_FEDERATED_TRUST_DOMAIN,
                 lambda obj: problem_of_trust_domain(obj, trust_domain),
             ),
-        }
+        },
+    )
+
+
+def spiffe_id_webhook(
+    settings: SpiffeIDWebhook,
+    *,
+    trust_domain: str,
+    own_namespace: str,
+    claims_on: Callable[[EntryKey], Iterable[Claim]],
+    session: Session,
+    minter: Minter,
+) -> AdmissionWebhooks:
+    """That of SpiffeIDs; its Service is in the configuration and lies in our own namespace."""
+    host = f"{settings.service_name}.{own_namespace}.svc"
+
+    async def dns_names() -> list[str]:
+        return [host, f"{host}.cluster.local"]
+
+    return AdmissionWebhooks(
+        settings.host,
+        settings.port,
+        field="webhook_port",
+        certificate=_certificate(minter, trust_domain, "k8s-workload-registrar-webhook", dns_names),
+        trust=TrustKeeper(session, minter, name=settings.configuration_name),
+        validators={
+            _path(SPIFFE_ID): _checking(
+                SPIFFE_ID,
+                lambda obj: problem_of_spiffe_id(
+                    obj,
+                    trust_domain=trust_domain,
+                    own_namespace=own_namespace,
+                    claims_on=claims_on,
+                ),
+            )
+        },
+    )
+
+
+def _certificate(
+    minter: Minter,
+    trust_domain: str,
+    path: str,
+    dns_names: Callable[[], Awaitable[Sequence[str]]],
+) -> ServingCertificate:
+    return ServingCertificate(
+        minter, spiffe_id=f"spiffe://{trust_domain}/{path}", dns_names=dns_names
+    )
 
 
 def _path(kind: Kind[T]) -> str:

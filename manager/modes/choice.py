@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 from manager.modes.controllermanager import ControllerManager
+from manager.modes.crd import CRD
 from manager.modes.layered import Layered
 from manager.modes.mode import Mode
 from manager.modes.reconcile import Reconcile
 from manager.modes.webhook import PodAdmission
 from registrar.errors import InvalidField
-from registrar.settings.model import ReconcileMode, Settings, WebhookMode
+from registrar.settings.model import CRDMode, ReconcileMode, Settings, WebhookMode
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -25,6 +26,8 @@ def mode_of(settings: Settings) -> Mode:
             return Reconcile(settings, workload, own_namespace=namespace)
         case WebhookMode():
             return PodAdmission(settings, workload)
+        case CRDMode():
+            return CRD(settings, workload, own_namespace=namespace)
     return Layered(settings)
 
 

@@ -40,7 +40,7 @@ from manager.modes.podcaches import (
     pods_of_slice,
 )
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
-from manager.webhooks import AdmissionWebhooks
+from manager.webhooks import controller_manager_webhooks
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
@@ -149,7 +149,7 @@ class ControllerManager:
         """The validating webhook of the three kinds, where it is on."""
         if self._config.webhooks is None:
             return None
-        return AdmissionWebhooks(
+        return controller_manager_webhooks(
             self._config.webhooks, surroundings=self.surroundings, session=session, minter=minter
         )
 

@@ -133,6 +133,16 @@ class ServiceCaches:
                 known = False
         return known
 
+    async def settled(self) -> None:
+        """Begin to read them, and wait until they are read or known not to be readable."""
+        self.need()
+        for cache in self.slices:
+            await cache.settled()
+        if not self.need():
+            for fallback in self.endpoints:
+                if fallback.reflector is not None:
+                    await fallback.settled()
+
     def problem(self) -> str:
         """Why they cannot be read, and the remedy; empty when they can."""
         pairs = zip(self.slices, self.endpoints, strict=True)

@@ -56,6 +56,9 @@ class Reconcile:
         self.spire_entries = spire_entry_cache(optional=True)
         self.caches = Caches([self.spire_entries, self.namespaces, self.nodes, self.pods])
         self.services = ServiceCaches(self.caches, ()) if config.dns_zone else None
+        if self.services is not None:
+            # Known before the first look: what is released after it must be known to be unwanted.
+            self.caches.require(self.services.settled)
 
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""

@@ -1,11 +1,16 @@
-"""What an object of the controller manager's kinds may not be: the reconcilers' own checks."""
+"""What objects may not be, for the validating webhooks: the reconcilers' own checks."""
 
+from collections.abc import Callable, Iterable
+
+from api.spiffeid.v1beta1.spiffeid import SpiffeID
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
-from registrar.claims import clusterstaticentry, federatedtrustdomain
+from registrar.claims import clusterstaticentry, federatedtrustdomain, spiffeid
+from registrar.claims.claim import Claim
 from registrar.claims.podtemplate import Surroundings, compile_template
 from registrar.errors import InvalidField
+from registrar.identity.entry import EntryKey
 
 
 def problem_of_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> str:
@@ -24,6 +29,21 @@ def problem_of_static_entry(obj: ClusterStaticEntry, trust_domain: str) -> str:
     except InvalidField as error:
         return str(error)
     return ""
+
+
+def problem_of_spiffe_id(
+    obj: SpiffeID,
+    *,
+    trust_domain: str,
+    own_namespace: str,
+    claims_on: Callable[[EntryKey], Iterable[Claim]],
+) -> str:
+    """The first thing wrong with a SpiffeID, or that another asks for the same already."""
+    try:
+        claim = spiffeid.claim_of(obj, trust_domain=trust_domain, own_namespace=own_namespace)
+    except InvalidField as error:
+        return str(error)
+    return spiffeid.duplicate_of(claim.key, obj.key, claims_on(claim.key))
 
 
 def problem_of_trust_domain(obj: ClusterFederatedTrustDomain, trust_domain: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from api.kinds import CLUSTER_SPIFFE_ID
 from api.spiffeid.v1beta1.clusterspiffeid import POD_UID_LABEL, ClusterSpiffeId
-from api.spiffeid.v1beta1.clusterspiffeid import Selector as SelectorSpec
+from api.spiffeid.v1beta1.fields import Selector as SelectorSpec
 from registrar.claims import validation
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.errors import InvalidField
@@ -83,12 +83,7 @@ def _attributes_of(obj: ClusterSpiffeId, trust_domain: str) -> Attributes:
         federates_with=validation.check_federates_with(
             spec.federates_with, path="spec.federatesWith", trust_domain=trust_domain
         ),
-        dns_names=tuple(
-            dict.fromkeys(
-                validation.check_dns_name(name, path=f"spec.dnsNames[{number}]")
-                for number, name in enumerate(spec.dns_names)
-            )
-        ),
+        dns_names=validation.check_dns_names(spec.dns_names, path="spec.dnsNames"),
         admin=spec.admin,
         downstream=spec.downstream,
         store_svid=spec.store_svid,

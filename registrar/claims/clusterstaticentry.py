@@ -64,12 +64,7 @@ def _attributes_of(obj: ClusterStaticEntry, trust_domain: str) -> Attributes:
         federates_with=validation.check_federation(
             spec.federates_with, path="spec.federatesWith", trust_domain=trust_domain
         ),
-        dns_names=tuple(
-            dict.fromkeys(
-                validation.check_dns_name(name, path=f"spec.dnsNames[{number}]")
-                for number, name in enumerate(spec.dns_names)
-            )
-        ),
+        dns_names=validation.check_dns_names(spec.dns_names, path="spec.dnsNames"),
         admin=spec.admin,
         downstream=spec.downstream,
         store_svid=spec.store_svid,

@@ -16,8 +16,8 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     POD_UID_LABEL,
     ClusterSpiffeId,
     ClusterSpiffeIdSpec,
-    Selector,
 )
+from api.spiffeid.v1beta1.fields import Selector
 from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_path, check_workload_id
 from registrar.settings.model import PodIdentity

@@ -1,11 +1,11 @@
-"""The status of a ClusterSpiffeId: what became of it, in words."""
+"""The status of a ClusterSpiffeId, and the conditions of all that ask for one entry, in words."""
 
 import msgspec
 
 from api.meta import Condition, set_condition
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId, ClusterSpiffeIdStatus
 from registrar.claims.claim import Claim, Problem
-from registrar.claims.federation import FEDERATION_PENDING, pending_condition
+from registrar.claims.federation import pending_condition
 from registrar.claims.outcome import Outcome, State
 from registrar.identity.entry import differing
 
@@ -55,48 +55,48 @@ def status_of(
     itself; with a problem, name and outcome are those of its last good state.
     """
     generation = obj.metadata.generation
-    ready = _ready(outcome, problem)
-    conditions = tuple(
-        c for c in obj.status.conditions if c.type in {READY, MASKED, FEDERATION_PENDING}
-    )
-    wanted = [
-        Condition(
-            type=READY,
-            status=ready[0],
-            reason=ready[1],
-            message=ready[2],
-            observed_generation=generation,
-            last_transition_time=now,
-        )
-    ]
-    if masked is not None:
-        wanted.append(
-            Condition(
-                type=MASKED,
-                status="True",
-                reason=masked.reason,
-                message=masked.message,
-                observed_generation=generation,
-                last_transition_time=now,
-            )
-        )
-    else:
-        conditions = tuple(c for c in conditions if c.type != MASKED)
-    if outcome.pending:
-        wanted += [
-            msgspec.structs.replace(condition, observed_generation=generation)
-            for condition in pending_condition(outcome.pending, now)
-        ]
-    else:
-        conditions = tuple(c for c in conditions if c.type != FEDERATION_PENDING)
-    for condition in wanted:
-        conditions = set_condition(conditions, condition)
     return ClusterSpiffeIdStatus(
         spire_entry=name,
         entry_id=outcome.entry_id,
         observed_generation=generation,
-        conditions=conditions,
+        conditions=conditions_of(
+            obj.status.conditions,
+            generation=generation,
+            outcome=outcome,
+            problem=problem,
+            masked=masked,
+            now=now,
+        ),
     )
+
+
+def conditions_of(
+    old: tuple[Condition, ...],
+    *,
+    generation: int,
+    outcome: Outcome,
+    problem: Problem | None,
+    masked: Problem | None,
+    now: str,
+) -> tuple[Condition, ...]:
+    """The conditions of an object that asks for one entry: Ready, Masked, FederationPending."""
+    status, reason, message = _ready(outcome, problem)
+    wanted = [Condition(type=READY, status=status, reason=reason, message=message)]
+    if masked is not None:
+        wanted.append(
+            Condition(type=MASKED, status="True", reason=masked.reason, message=masked.message)
+        )
+    wanted += pending_condition(outcome.pending, now)
+    types = {condition.type for condition in wanted}
+    conditions = tuple(condition for condition in old if condition.type in types)
+    for condition in wanted:
+        conditions = set_condition(
+            conditions,
+            msgspec.structs.replace(
+                condition, observed_generation=generation, last_transition_time=now
+            ),
+        )
+    return conditions
 
 
 def _ready(outcome: Outcome, problem: Problem | None) -> tuple[str, str, str]:

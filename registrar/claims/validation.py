@@ -37,6 +37,15 @@ def check_dns_name(value: str, *, path: str) -> str:
     return value
 
 
+def check_dns_names(values: Iterable[str], *, path: str) -> tuple[str, ...]:
+    """DNS names for an SVID in their order, nothing twice. Raises InvalidField."""
+    return tuple(
+        dict.fromkeys(
+            check_dns_name(name, path=f"{path}[{number}]") for number, name in enumerate(values)
+        )
+    )
+
+
 def check_ttl(value: int, *, path: str) -> int:
     """A lifetime in seconds, 0 for the server's default. Raises InvalidField."""
     if not 0 <= value <= _MAX_TTL:

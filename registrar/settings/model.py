@@ -180,6 +180,7 @@ class SpiffeIDWebhook:
     registrar runs in, and by what its ValidatingWebhookConfiguration names.
     """
 
+    host: str = ""
     port: int = 9443
     service_name: str = "k8s-workload-registrar"
     configuration_name: str = "k8s-workload-registrar"

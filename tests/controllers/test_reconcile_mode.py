@@ -9,7 +9,7 @@ from api.proto import types_pb2
 from manager.process import Process
 from registrar.settings.model import PodIdentity, ReconcileMode
 from tests.support.controllermanager import NODE
-from tests.support.setup import Setup
+from tests.support.setup import Setup, until
 from tests.support.workload import Workload, address
 
 ROOT = "/spire-k8s-registrar/test/node"
@@ -251,3 +251,15 @@ async def test_deleting_a_namespace_releases_its_pods(cluster: Reconciling) -> N
         await cluster.delete_pod("a", "gone")
         await cluster.client.delete("/api/v1/namespaces/gone")
         await cluster.until_gone("/ns/gone/sa/default")
+
+
+async def test_a_restart_with_dns_names_writes_nothing(cluster: Reconciling) -> None:
+    async with cluster.mode(dns_zone="cluster.local"):
+        await cluster.pod("a")
+        await cluster.give_address("a", "10.0.0.7")
+        await cluster.endpoints("web", address("a", "10.0.0.7"))
+        await cluster.until_entry(DEFAULT)
+        await until(lambda: len(cluster.setup.entries(DEFAULT)[0].dns_names) > 2)
+    before = cluster.entry(DEFAULT)
+    async with cluster.mode(dns_zone="cluster.local"):
+        assert cluster.entry(DEFAULT) == before

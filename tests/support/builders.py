@@ -4,7 +4,8 @@ import msgspec
 
 from api.core import Pod, PodSpec, PodStatus
 from api.meta import ObjectMeta
-from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId, ClusterSpiffeIdSpec, Selector
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId, ClusterSpiffeIdSpec
+from api.spiffeid.v1beta1.fields import Selector
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector as EntrySelector

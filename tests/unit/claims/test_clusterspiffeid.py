@@ -2,7 +2,8 @@
 
 import pytest
 
-from api.spiffeid.v1beta1.clusterspiffeid import POD_UID_LABEL, Selector
+from api.spiffeid.v1beta1.clusterspiffeid import POD_UID_LABEL
+from api.spiffeid.v1beta1.fields import Selector
 from registrar.claims.claim import Claim, Origin
 from registrar.claims.clusterspiffeid import alias_claim, claim_of, node_alias, selectors_of
 from registrar.errors import InvalidField

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from api.codec import merge_diff, to_json
-from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeIdSpec, Selector
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeIdSpec
+from api.spiffeid.v1beta1.fields import Selector
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.claim import Claim, Problem
 from registrar.claims.clusterspiffeid import alias_claim, claim_of

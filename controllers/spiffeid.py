@@ -1,0 +1,136 @@
+"""SpiffeID: what each claims, its status, those that are made for Pods, and an old finalizer."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from api.codec import JSONValue
+from api.kinds import SPIFFE_ID
+from api.meta import ObjectKey, ObjectMeta
+from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID, SpiffeIDStatus
+from controllers.book import Book
+from controllers.generation import Generation, Making
+from controllers.objectclaims import Claiming, ObjectClaimReconciler
+from controllers.objectstatus import ObjectStatusReconciler, Stating
+from controllers.ports import Events, Kubernetes, Mirror
+from controllers.standing import standing_of
+from registrar.claims.claim import Origin
+from registrar.claims.podspiffeid import made_for, made_for_uid
+from registrar.claims.spiffeid import claim_of, source_of, status_of
+from registrar.errors import Retry
+from registrar.kube.controller import Done, Outcome
+from registrar.kube.errors import Conflict, NotFound
+from registrar.kube.store import Store
+
+MADE_SPIFFE_IDS: Making[SpiffeID] = Making(
+    kind=SPIFFE_ID,
+    source_of=source_of,
+    made_for=made_for,
+    made_for_uid=made_for_uid,
+    spec_of=lambda obj: obj.spec,
+    with_spec_of=lambda stored, wanted: msgspec.structs.replace(stored, spec=wanted.spec),
+)
+
+
+def spiffe_id_claims(
+    book: Book,
+    generation: Generation[SpiffeID],
+    *,
+    own_namespace: str,
+    namespace_uid: Callable[[str], str],
+    mirror: Mirror,
+) -> ObjectClaimReconciler[SpiffeID]:
+    """The reconciler of what SpiffeIDs claim."""
+
+    def origin_of(meta: ObjectMeta) -> Origin:
+        return Origin.WRITTEN if meta.namespace == own_namespace else Origin.POD
+
+    claiming = Claiming(
+        kind=SPIFFE_ID,
+        source_of=source_of,
+        # One that is being deleted waits for a finalizer of somebody else's.
+        is_ours=lambda obj: obj.metadata.deletion_timestamp is None,
+        claim_of=lambda obj: claim_of(
+            obj,
+            trust_domain=book.trust_domain,
+            own_namespace=own_namespace,
+            namespace_uid=namespace_uid(obj.metadata.namespace),
+        ),
+        origin_of=origin_of,
+    )
+    return ObjectClaimReconciler(
+        book, claiming, objects=generation.objects, mirror=mirror, effective=generation.effective
+    )
+
+
+def spiffe_id_statuses(
+    book: Book,
+    generation: Generation[SpiffeID],
+    *,
+    kube: Kubernetes,
+    events: Events,
+    clock: Callable[[], float],
+    timestamp: Callable[[], str],
+) -> ObjectStatusReconciler[SpiffeID, SpiffeIDStatus]:
+    """The reconciler of the statuses of SpiffeIDs."""
+
+    def wanted(obj: SpiffeID) -> SpiffeIDStatus | None:
+        return None if obj.key in generation.unwanted else _wanted(book, obj, timestamp())
+
+    stating = Stating(
+        kind=SPIFFE_ID,
+        is_ours=lambda obj: obj.metadata.deletion_timestamp is None,
+        status_of=lambda obj: obj.status,
+        wanted=wanted,
+        is_quiet=lambda obj: made_for(obj) is not None,
+    )
+    return ObjectStatusReconciler(
+        stating, objects=generation.objects, kube=kube, events=events, clock=clock
+    )
+
+
+def _wanted(book: Book, obj: SpiffeID, now: str) -> SpiffeIDStatus | None:
+    """The status as it should be, or None while the SPIRE server has not been asked."""
+    standing = standing_of(book, source_of(obj.key))
+    if standing is None:
+        return None
+    return status_of(
+        obj,
+        name=standing.name,
+        outcome=standing.outcome,
+        problem=standing.problem,
+        masked=standing.masked,
+        now=now,
+    )
+
+
+class FinalizerReconciler:
+    """Takes the original's finalizer off SpiffeIDs.
+
+    Nobody else would: a SpiffeID that has it could not be deleted any more, nor its Namespace.
+    """
+
+    def __init__(self, *, objects: Store[SpiffeID], kube: Kubernetes) -> None:
+        self._objects = objects
+        self._kube = kube
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Look at one SpiffeID. Raises Retry when somebody else writes at the same time."""
+        obj = self._objects.get(key)
+        if obj is None or ORIGINAL_FINALIZER not in obj.metadata.finalizers:
+            return Done()
+        kept: list[JSONValue] = [
+            name for name in obj.metadata.finalizers if name != ORIGINAL_FINALIZER
+        ]
+        version = obj.metadata.resource_version
+        try:
+            patched = await self._kube.merge_patch(
+                SPIFFE_ID, key, {"metadata": {"finalizers": kept, "resourceVersion": version}}
+            )
+        except NotFound:
+            return Done()
+        except Conflict as error:
+            raise Retry("Conflict", f"SpiffeID {key} was changed meanwhile") from error
+        if patched.metadata.deletion_timestamp is None:
+            self._objects.assume(patched)
+        return Done()

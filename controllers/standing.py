@@ -1,0 +1,31 @@
+"""How an object stands that asks for one entry: what its status is made of."""
+
+from dataclasses import dataclass
+
+from controllers.book import Book
+from registrar.claims.claim import Problem, Source
+from registrar.claims.outcome import PENDING, Outcome
+from registrar.claims.status import masking
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``name`` is the SpireEntry's; ``problem`` what is wrong with the object itself."""
+
+    name: str
+    outcome: Outcome
+    problem: Problem | None
+    masked: Problem | None
+
+
+def standing_of(book: Book, source: Source) -> Standing | None:
+    """How it stands, or None while the SPIRE server has not been asked."""
+    claims, problem = book.index.of_source(source), book.problems.get(source)
+    if not claims:
+        return None if problem is None else Standing("", PENDING, problem, None)
+    key = claims[0].key
+    if problem is None and not book.outcomes.is_known(key):
+        return None
+    winner = book.index.winner(key)
+    masked = None if winner is None else masking(claims[0], winner)
+    return Standing(book.name_of(key), book.outcomes.get(key), problem, masked)
