@@ -26,7 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
     if settings is None:
         return EXIT_CONFIGURATION
     try:
-        mode_of(settings)
+        # The file can be right anywhere, not only in the Pod that it is for.
+        mode_of(settings, namespace="default")
     except InvalidField as error:
         print(f"spire-registrar: {arguments.config}: {error}", file=sys.stderr)
         return EXIT_CONFIGURATION

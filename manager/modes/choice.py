@@ -15,10 +15,14 @@ from registrar.settings.model import CRDMode, ReconcileMode, Settings, WebhookMo
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def mode_of(settings: Settings) -> Mode:
-    """The mode. Raises InvalidField for what cannot be told from the file alone to be wrong."""
+def mode_of(settings: Settings, *, namespace: str | None = None) -> Mode:
+    """The mode. Raises InvalidField for templates and patterns that are none.
+
+    ``namespace`` is the one that the registrar runs in, by default what its Pod says.
+    """
     manager, workload = settings.controller_manager, settings.workload_registrar
-    namespace = _own_namespace_or_none()
+    if namespace is None:
+        namespace = _own_namespace_or_none()
     if manager is not None:
         return ControllerManager(settings, manager, own_namespace=namespace)
     match workload:

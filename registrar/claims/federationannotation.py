@@ -36,5 +36,5 @@ def annotated_federation(annotations: Mapping[str, str], trust_domain: str) -> A
                 validation.check_federation([name], path=PATH, trust_domain=trust_domain)
             )
         except InvalidField as error:
-            problem = problem or str(error)
+            problem = problem or str(InvalidField(PATH, error.value, error.remedy))
     return Annotated(tuple(sorted(domains)), problem)

@@ -91,6 +91,9 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
         "samples/controller-manager",
         "samples/controller-manager-sidecar",
         "samples/sidecar",
+        "samples/workload-registrar-crd",
+        "samples/workload-registrar-reconcile",
+        "samples/workload-registrar-webhook",
     ],
 )
 def test_the_api_server_accepts(deployed: ControlPlane, folder: str) -> None:
