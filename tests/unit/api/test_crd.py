@@ -47,6 +47,7 @@ def test_names_are_those_that_people_know() -> None:
     assert names == [
         {"name": "clusterspiffeids.spiffeid.spiffe.io"},
         {"name": "spireentries.spiffeid.spiffe.io"},
+        {"name": "spiffeids.spiffeid.spiffe.io"},
         {"name": "clusterspiffeids.spire.spiffe.io"},
         {"name": "clusterstaticentries.spire.spiffe.io"},
         {"name": "clusterfederatedtrustdomains.spire.spiffe.io"},
