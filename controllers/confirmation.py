@@ -137,6 +137,15 @@ class ByNamespace:
         return namespace.metadata.annotations.get(CONFIRM_DELETIONS_ANNOTATION, "")
 
 
+def by_own_namespace(
+    book: Book, *, name: str, namespaces: Store[Namespace], events: Events
+) -> Confirmation:
+    """By the Namespace that the registrar runs in, if it runs in one."""
+    if not name:
+        return BySetting()
+    return ByNamespace(book, name=name, namespaces=namespaces, events=events)
+
+
 class BySetting:
     """Nobody can be asked: only the configuration allows a mass deletion."""
 

@@ -8,9 +8,8 @@ from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.complaints import INVALID_FEDERATION, INVALID_IDENTITY, Complaints
 from controllers.ports import Mirror, Services
-from controllers.sources import Claims
+from controllers.sources import Claims, addresses_of
 from registrar.claims.claim import Claim, Origin, Problem, Source
-from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import (
     PodEntries,
@@ -98,7 +97,7 @@ class PodEntryReconciler:
             claim = pod_claim(
                 pod,
                 self._rules,
-                addresses=self._addresses(pod.key),
+                addresses=addresses_of(self._services, pod.key),
                 namespace_uid=self._namespace_uid(pod.metadata.namespace),
             )
         except InvalidField as error:
@@ -114,13 +113,6 @@ class PodEntryReconciler:
         if not self._book.index.has(source):
             self._on_pod(source)
         return self._claims.put(source, [claim], lambda: held)
-
-    def _addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
-        if self._services is None:
-            return ()
-        if not self._services.need():
-            raise Retry("ServicesUnknown", "services are being read")
-        return self._services.addresses(pod)
 
     def _keep_held(self, source: Source, key: ObjectKey) -> set[EntryKey]:
         """Fail static: what SPIRE holds for a Pod of which nothing can be said is kept."""

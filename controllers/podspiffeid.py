@@ -9,13 +9,13 @@ from api.spiffeid.v1beta1.spiffeid import SpiffeID
 from controllers.complaints import INVALID_FEDERATION, INVALID_IDENTITY, Complaints
 from controllers.generation import Generation
 from controllers.ports import Services
+from controllers.sources import addresses_of
 from registrar.claims.claim import Source
-from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import node_source, pod_source
 from registrar.claims.podspiffeid import SpiffeIDRules, spiffe_id_for_node, spiffe_id_for_pod
 from registrar.claims.spiffeid import source_of
-from registrar.errors import InvalidField, Retry
+from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
@@ -61,7 +61,7 @@ class PodSpiffeIDReconciler:
             self._keep_only(owner, None)
             return Done()
         try:
-            wanted = spiffe_id_for_pod(pod, self._rules, self._addresses(key))
+            wanted = spiffe_id_for_pod(pod, self._rules, addresses_of(self._services, key))
         except InvalidField as error:
             # Its last good identity stays.
             self._complaints.say(pod, INVALID_IDENTITY, str(error))
@@ -88,13 +88,6 @@ class PodSpiffeIDReconciler:
         for made in self._generation.existing(owner):
             if made != kept:
                 self._generation.drop(owner, made)
-
-    def _addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
-        if self._services is None:
-            return ()
-        if not self._services.need():
-            raise Retry("ServicesUnknown", "services are being read")
-        return self._services.addresses(pod)
 
 
 class NodeSpiffeIDReconciler:

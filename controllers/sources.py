@@ -7,12 +7,14 @@ a Pod under templates.
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from api.meta import ObjectMeta
+from api.meta import ObjectKey, ObjectMeta
 from controllers.book import Book
-from controllers.ports import Mirror
+from controllers.ports import Mirror, Services
 from registrar.claims.claim import Claim, Origin, Problem, Source
+from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.outcome import PENDING
 from registrar.claims.record import belongs_to, key_of
+from registrar.errors import Retry
 from registrar.identity.entry import EntryKey, differing
 
 OWNER_INDEX = "owner"
@@ -113,3 +115,15 @@ class Claims:
         if entry is None or differing(self._book.asked(winner), entry.attributes):
             known = self._book.outcomes.get(key).entry_id
             self._book.outcomes.set(key, replace(PENDING, entry_id=known))
+
+
+def addresses_of(services: Services | None, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
+    """A Pod's addresses in services, if anybody asks for them.
+
+    Raises Retry while services are being read.
+    """
+    if services is None:
+        return ()
+    if not services.need():
+        raise Retry("ServicesUnknown", "services are being read")
+    return services.addresses(pod)

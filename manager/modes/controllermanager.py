@@ -24,7 +24,7 @@ from controllers.clusterfederatedtrustdomain import (
     trust_domains_of,
 )
 from controllers.clusterstaticentry import static_entry_claims, static_entry_statuses
-from controllers.confirmation import ByNamespace, BySetting, Confirmation
+from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
@@ -136,9 +136,7 @@ class ControllerManager:
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""
-        if not self._own_namespace:
-            return BySetting()
-        return ByNamespace(
+        return by_own_namespace(
             book,
             name=self._own_namespace,
             namespaces=self.namespaces.store,

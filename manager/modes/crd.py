@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 
-from api.core import Endpoints, EndpointSlice, Namespace, Node, Pod
+from api.core import Namespace, Node, Pod
 from api.kinds import NODE, SPIFFE_ID
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
 from controllers.book import Book
 from controllers.complaints import Complaints
-from controllers.confirmation import ByNamespace, BySetting, Confirmation
+from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.generated import GeneratedReconciler
 from controllers.generation import MADE_FOR_INDEX, Generation
 from controllers.podspiffeid import NodeSpiffeIDReconciler, PodSpiffeIDReconciler
@@ -21,7 +21,7 @@ from controllers.spiffeid import (
 )
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
-from manager.modes.podcaches import ServiceCaches, touched_by_endpoints, touched_by_slice
+from manager.modes.podcaches import ServiceCaches
 from manager.modes.podentries import NAMESPACE_INDEX, namespace_cache, pod_cache
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
 from manager.webhooks import spiffe_id_webhook
@@ -90,9 +90,7 @@ class CRD:
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""
-        if not self.own_namespace:
-            return BySetting()
-        return ByNamespace(
+        return by_own_namespace(
             book,
             name=self.own_namespace,
             namespaces=self.namespaces.store,
@@ -211,10 +209,7 @@ class CRDSources:
         mode.pods.listener = lambda change: self._pods.queue.add(change.key)
         mode.nodes.listener = self._node_changed
         if mode.services is not None:
-            for slices in mode.services.slices:
-                slices.listener = self._slice_changed
-            for endpoints in mode.services.endpoints:
-                endpoints.listener = self._endpoints_changed
+            mode.services.listen(self._pods.queue.add)
 
     async def look_at_all(self) -> None:
         """Look at every SpiffeID, then at every Node and Pod."""
@@ -283,14 +278,6 @@ class CRDSources:
     def _node_changed(self, change: Change[Node]) -> None:
         if change.old is None or change.new is None:
             self._nodes.queue.add(change.key.name)
-
-    def _slice_changed(self, change: Change[EndpointSlice]) -> None:
-        for pod in touched_by_slice(change):
-            self._pods.queue.add(pod)
-
-    def _endpoints_changed(self, change: Change[Endpoints]) -> None:
-        for pod in touched_by_endpoints(change):
-            self._pods.queue.add(pod)
 
 
 def _hash(key: EntryKey) -> str:

@@ -1,6 +1,6 @@
 """The caches that Pods are rendered from: Pods packed, services and owners read when needed."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -132,6 +132,22 @@ class ServiceCaches:
             else:
                 known = False
         return known
+
+    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
+        """Wake the Pods whose addresses in services change."""
+
+        def slice_changed(change: Change[EndpointSlice]) -> None:
+            for pod in touched_by_slice(change):
+                wake(pod)
+
+        def endpoints_changed(change: Change[Endpoints]) -> None:
+            for pod in touched_by_endpoints(change):
+                wake(pod)
+
+        for slices in self.slices:
+            slices.listener = slice_changed
+        for endpoints in self.endpoints:
+            endpoints.listener = endpoints_changed
 
     async def settled(self) -> None:
         """Begin to read them, and wait until they are read or known not to be readable."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from api.core import Endpoints, EndpointSlice, Namespace, Node, Pod
+from api.core import Namespace, Node, Pod
 from api.kinds import NAMESPACE, POD
 from api.meta import ObjectKey
 from controllers.book import Book
@@ -12,7 +12,7 @@ from controllers.podentry import NodeEntryReconciler, PodEntryReconciler
 from controllers.podentry import Pods as KnownPods
 from controllers.podevents import PodEventReconciler
 from manager.latency import PodLatency
-from manager.modes.podcaches import ServiceCaches, touched_by_endpoints, touched_by_slice
+from manager.modes.podcaches import ServiceCaches
 from manager.stores import Cache
 from manager.wiring import Run, World, computing
 from registrar.claims.claim import Source
@@ -109,10 +109,7 @@ class PodEntrySources:
         if mode.nodes is not None:
             mode.nodes.listener = self._node_changed
         if mode.services is not None:
-            for slices in mode.services.slices:
-                slices.listener = self._slice_changed
-            for endpoints in mode.services.endpoints:
-                endpoints.listener = self._endpoints_changed
+            mode.services.listen(self._pods.queue.add)
 
     async def look_at_all(self) -> None:
         """Look at every Node, then at every Pod and at those that only SPIRE knows of."""
@@ -145,11 +142,3 @@ class PodEntrySources:
     def _node_changed(self, change: Change[Node]) -> None:
         if self._nodes is not None and (change.old is None or change.new is None):
             self._nodes.queue.add(change.key.name)
-
-    def _slice_changed(self, change: Change[EndpointSlice]) -> None:
-        for pod in touched_by_slice(change):
-            self._pods.queue.add(pod)
-
-    def _endpoints_changed(self, change: Change[Endpoints]) -> None:
-        for pod in touched_by_endpoints(change):
-            self._pods.queue.add(pod)

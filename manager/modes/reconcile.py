@@ -6,7 +6,7 @@ from api.core import Namespace, Node, Pod
 from api.kinds import NODE
 from api.meta import ObjectKey
 from controllers.book import Book
-from controllers.confirmation import ByNamespace, BySetting, Confirmation
+from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.podentry import Pods as KnownPods
 from manager.latency import PodLatency
 from manager.modes.podcaches import ServiceCaches
@@ -66,9 +66,7 @@ class Reconcile:
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""
-        if not self._own_namespace:
-            return BySetting()
-        return ByNamespace(
+        return by_own_namespace(
             book,
             name=self._own_namespace,
             namespaces=self.namespaces.store,
