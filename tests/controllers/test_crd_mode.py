@@ -8,6 +8,7 @@ import pytest
 from api.codec import JSONObject, convert
 from api.kinds import SPIFFE_ID
 from api.meta import find_condition
+from api.proto import types_pb2
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
 from manager.process import Process
 from registrar.settings.model import CRDMode, PodIdentity
@@ -333,3 +334,67 @@ async def test_a_namespace_goes_without_the_registrar_and_its_entries_when_that_
 
 async def _is_not(cluster: Declared, name: str) -> bool:
     return not await cluster.exists(name)
+
+
+async def test_what_the_original_made_for_a_pod_is_taken_over(cluster: Declared) -> None:
+    node_uid = await cluster.node()
+    uid = await cluster.pod("a")
+    owner: JSONObject = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "name": "a",
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+    await cluster.spiffe_id(
+        "a",
+        metadata={
+            "labels": {"podUid": uid},
+            "ownerReferences": [owner],
+            "finalizers": [ORIGINAL_FINALIZER],
+        },
+        spiffeId=f"spiffe://example.org{DEFAULT}",
+        parentId=f"spiffe://example.org{ROOT}/{NODE}",
+        dnsNames=["a", "old.default.svc"],
+        selector={"podUid": uid, "namespace": "default", "nodeName": NODE},
+    )
+    before = await cluster.get_spiffe_id("a")
+    for id_, path, parent, selectors in (
+        (
+            "pod-entry",
+            DEFAULT,
+            f"{ROOT}/{NODE}",
+            [f"k8s:pod-uid:{uid}", "k8s:ns:default", f"k8s:node-name:{NODE}"],
+        ),
+        (
+            "node-entry",
+            f"{ROOT}/{NODE}",
+            "/spire/server",
+            ["k8s_psat:cluster:test", f"k8s_psat:agent_node_uid:{node_uid}"],
+        ),
+    ):
+        pairs = [text.partition(":") for text in selectors]
+        cluster.spire.state.put(
+            types_pb2.Entry(
+                id=id_,
+                spiffe_id=types_pb2.SPIFFEID(trust_domain="example.org", path=path),
+                parent_id=types_pb2.SPIFFEID(trust_domain="example.org", path=parent),
+                selectors=[types_pb2.Selector(type=t, value=v) for t, _, v in pairs],
+            )
+        )
+    async with cluster.mode():
+        made = await cluster.until_ready("a")
+        entry = await cluster.until_entry(DEFAULT, dns_names=["a"])
+        assert entry.id == "pod-entry"
+        assert made.metadata.uid == before.metadata.uid
+        node = await cluster.until_ready(NODE, namespace=OWN)
+        assert node.status.entry_id == "node-entry"
+
+        async def is_free() -> bool:
+            return not (await cluster.get_spiffe_id("a")).metadata.finalizers
+
+        await eventually(is_free)
+        await cluster.delete_pod("a")
+        await cluster.until_gone(DEFAULT)
+        await eventually(lambda: _is_not(cluster, "a"))
