@@ -6,7 +6,7 @@ import msgspec
 
 from api.codec import JSONValue
 from api.kinds import SPIFFE_ID
-from api.meta import ObjectKey, ObjectMeta
+from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID, SpiffeIDStatus
 from controllers.book import Book
 from controllers.generation import Generation, Making
@@ -14,9 +14,8 @@ from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
 from controllers.standing import standing_of
-from registrar.claims.claim import Origin
 from registrar.claims.podspiffeid import made_for, made_for_uid
-from registrar.claims.spiffeid import claim_of, source_of, status_of
+from registrar.claims.spiffeid import claim_of, origin_of, source_of, status_of
 from registrar.errors import Retry
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.errors import Conflict, NotFound
@@ -41,10 +40,6 @@ def spiffe_id_claims(
     mirror: Mirror,
 ) -> ObjectClaimReconciler[SpiffeID]:
     """The reconciler of what SpiffeIDs claim."""
-
-    def origin_of(meta: ObjectMeta) -> Origin:
-        return Origin.WRITTEN if meta.namespace == own_namespace else Origin.POD
-
     claiming = Claiming(
         kind=SPIFFE_ID,
         source_of=source_of,
@@ -56,7 +51,7 @@ def spiffe_id_claims(
             own_namespace=own_namespace,
             namespace_uid=namespace_uid(obj.metadata.namespace),
         ),
-        origin_of=origin_of,
+        origin_of=lambda meta: origin_of(meta, own_namespace),
     )
     return ObjectClaimReconciler(
         book, claiming, objects=generation.objects, mirror=mirror, effective=generation.effective

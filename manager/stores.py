@@ -83,6 +83,11 @@ class Cache(Generic[T]):
         return self.store.synced.is_set()
 
     @property
+    def is_watched(self) -> bool:
+        """Whether changes arrive at this moment."""
+        return self.reflector is not None and self.reflector.state == "watching"
+
+    @property
     def is_unavailable(self) -> bool:
         """Whether the kind is known to be missing, or not to be ours to read."""
         if not self.optional or self.reflector is None:

@@ -23,14 +23,20 @@ from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.announced import AnnouncedPods
 from registrar.claims.claim import Claim
-from registrar.claims.podentry import PodEntries, cluster_claim, root_path
+from registrar.claims.podentry import (
+    WORKLOAD_REGISTRAR,
+    PodEntries,
+    cluster_claim,
+    root_path,
+)
 from registrar.kube.session import Session
 from registrar.settings.model import PodIdentity, Settings, WebhookMode
 
 log = logging.getLogger(__name__)
 
-_NAME = "k8s-workload-registrar"
 _SWEEP_SECONDS = 5.0
+_WATCHED_BEFORE_GIVING_UP = 3
+"""Sweeps in a row that must find the watch open before announcements are given up."""
 
 
 class AnnouncedOrStored:
@@ -41,11 +47,17 @@ class AnnouncedOrStored:
         self._announced = announced
 
     def get(self, key: ObjectKey) -> Pod | None:
-        """The Pod that is announced under the name, else the one that is stored."""
+        """The Pod that is stored, unless it goes and another is announced under its name.
+
+        While one is there no other can be created: whoever asks for it is refused after us.
+        """
         stored = self._cache.store.get(key)
-        if stored is not None:
-            self._announced.seen(stored)
-        return self._announced.get(key) or stored
+        if stored is None:
+            return self._announced.get(key)
+        self._announced.seen(stored)
+        if stored.metadata.deletion_timestamp is not None:
+            return self._announced.get(key) or stored
+        return stored
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether it does not decode; or Pods may not be read and nobody said that it goes."""
@@ -63,7 +75,7 @@ class PodAdmission:
             trust_domain=settings.trust_domain,
             cluster=settings.cluster,
             identity=settings.pods or PodIdentity("service_account"),
-            root=root_path(_NAME, settings.cluster),
+            root=root_path(WORKLOAD_REGISTRAR, settings.cluster),
             per_node=False,
         )
         self.pods: Cache[Pod] = pod_cache(optional=True)
@@ -114,7 +126,7 @@ class PodAdmission:
         """The sweep."""
 
         async def sweep() -> None:
-            was_readable = self.pods.is_available
+            was_readable, times_watched = self.pods.is_available, 0
             if not was_readable:
                 log.warning(
                     "Pods cannot be listed, so what the webhook misses stays as it is: give the "
@@ -128,6 +140,10 @@ class PodAdmission:
                     was_readable = True
                     for pod in list(kept()):
                         wake(pod)
+                # What is not seen counts only while the watch is known to show what there is.
+                times_watched = times_watched + 1 if self.pods.is_watched else 0
+                if times_watched < _WATCHED_BEFORE_GIVING_UP:
+                    continue
                 for pod in self._announced.give_up():
                     wake(pod)
 

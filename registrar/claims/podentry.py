@@ -18,6 +18,9 @@ from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector
 from registrar.settings.model import PodIdentity
 
+WORKLOAD_REGISTRAR = "k8s-workload-registrar"
+"""First part of the path of the agents' aliases in webhook and crd mode."""
+
 _NAMESPACE = "ns:"
 _POD_NAME = "pod-name:"
 

@@ -22,7 +22,12 @@ from registrar.claims import validation
 from registrar.claims.claim import Source
 from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.federationannotation import annotated_federation
-from registrar.claims.podentry import node_source, pod_source, root_path
+from registrar.claims.podentry import (
+    WORKLOAD_REGISTRAR,
+    node_source,
+    pod_source,
+    root_path,
+)
 from registrar.claims.pods import check_not_agents, spiffe_id_of, wants_identity
 from registrar.claims.podtemplate import parsed
 from registrar.errors import InvalidField
@@ -32,9 +37,6 @@ from registrar.gotemplate.template import Template
 from registrar.gotemplate.values import Value
 from registrar.identity.spiffeid import check_path, check_workload_id
 from registrar.settings.model import CRDMode, PodIdentity
-
-NAME = "k8s-workload-registrar"
-"""First part of the path of the Nodes' aliases."""
 
 _IDENTITY_FIELD = "identity_template"
 _DNS_FIELD = "dns_name_templates"
@@ -60,7 +62,7 @@ class SpiffeIDRules:
     @property
     def root(self) -> str:
         """The path above the Nodes' aliases."""
-        return root_path(NAME, self.cluster)
+        return root_path(WORKLOAD_REGISTRAR, self.cluster)
 
 
 def compile_rules(

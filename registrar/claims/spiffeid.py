@@ -4,24 +4,34 @@ Whoever may write in a namespace may give identities to the workloads of that
 namespace, and to no others: so the rules hold whether the webhook is on or not.
 """
 
+import re
 from collections.abc import Iterable
 
 from api.kinds import SPIFFE_ID
-from api.meta import ObjectKey
-from api.spiffeid.v1beta1.spiffeid import SpiffeID, SpiffeIDStatus
+from api.meta import ObjectKey, ObjectMeta
+from api.spiffeid.v1beta1.spiffeid import POD_UID_LABEL, SpiffeID, SpiffeIDStatus
 from registrar.claims import validation
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterspiffeid import selectors_of
 from registrar.claims.outcome import Outcome
+from registrar.claims.podentry import WORKLOAD_REGISTRAR
 from registrar.claims.status import conditions_of
 from registrar.errors import InvalidField
 from registrar.identity.entry import Attributes, EntryKey
-from registrar.identity.spiffeid import check_spiffe_id, check_workload_id
+from registrar.identity.spiffeid import check_spiffe_id, check_workload_id, path_of
+
+_AGENTS = re.compile(f"/{WORKLOAD_REGISTRAR}/[^/]+/node(/|$)")
 
 
 def source_of(key: ObjectKey) -> Source:
     """The source that a SpiffeID of that key is."""
     return Source(SPIFFE_ID.kind, key.namespace, key.name)
+
+
+def origin_of(meta: ObjectMeta, own_namespace: str) -> Origin:
+    """Who chose the SPIFFE ID; for one that was made for a Pod the Pod did, wherever it lies."""
+    is_trusted = meta.namespace == own_namespace and POD_UID_LABEL not in meta.labels
+    return Origin.WRITTEN if is_trusted else Origin.POD
 
 
 def claim_of(
@@ -42,6 +52,7 @@ def claim_of(
         )
     if meta.namespace != own_namespace:
         _check_namespace(obj, own_namespace)
+        _check_no_agents(spiffe_id)
     return Claim(
         source=source_of(obj.key),
         key=EntryKey.of(spiffe_id, parent_id, selectors),
@@ -55,7 +66,7 @@ def claim_of(
             downstream=spec.downstream,
             hint=validation.check_hint(spec.hint, path="spec.hint"),
         ),
-        origin=Origin.WRITTEN if meta.namespace == own_namespace else Origin.POD,
+        origin=origin_of(meta, own_namespace),
         api_version=SPIFFE_ID.api_version,
         uid=meta.uid,
         created=meta.creation_timestamp or "",
@@ -82,6 +93,14 @@ def _check_namespace(obj: SpiffeID, own_namespace: str) -> None:
             "spec.selector.namespace",
             selector.namespace,
             f"a SpiffeID selects workloads of its own namespace: write namespace: {namespace}",
+        )
+
+
+def _check_no_agents(spiffe_id: str) -> None:
+    """Whether the ID is no alias of agents, of whichever cluster. Raises InvalidField."""
+    if _AGENTS.match(path_of(spiffe_id)):
+        raise InvalidField(
+            "spec.spiffeId", spiffe_id, "this path is that of the agents: choose another path"
         )
 
 

@@ -69,6 +69,21 @@ async def test_a_stored_pod_keeps_its_entry_until_it_is_really_gone(
         await until(lambda: len(cluster.setup.entries(DEFAULT)) == 1)
 
 
+async def test_a_creation_that_will_be_refused_changes_nothing(
+    cluster: Asked, tmp_path: Path
+) -> None:
+    async with cluster.mode(tmp_path, PodIdentity("label", "spiffe")):
+        await cluster.ready()
+        await cluster.pod("a", labels={"spiffe": "one"})
+        await cluster.until_entry("/one")
+        # The API server asks before it sees that the name is taken.
+        for name, identity in (("a", "two"), ("b", "three")):
+            labels: JSONObject = {"labels": {"spiffe": identity}}
+            await cluster.ask(review("CREATE", name, uid="another", metadata=labels))
+        await cluster.until_entry("/three")
+        assert cluster.paths() == ["/one", "/three"]
+
+
 async def test_what_the_webhook_missed_is_swept_up(cluster: Asked, tmp_path: Path) -> None:
     await cluster.pod("a")
     async with cluster.mode(tmp_path):

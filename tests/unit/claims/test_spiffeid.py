@@ -59,11 +59,21 @@ def test_in_the_registrars_own_namespace_it_is_trusted_and_may_select_nodes() ->
     ]
 
 
+def test_one_that_was_made_for_a_pod_is_never_trusted() -> None:
+    made = spiffe_id(namespace=OWN)
+    meta = msgspec.structs.replace(made.metadata, labels={"podUid": "u"})
+    assert claim(msgspec.structs.replace(made, metadata=meta)).origin is Origin.POD
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"spiffe_id": "spiffe://other.test/web"}, ("spec.spiffeId", "example.org")),
         ({"spiffe_id": "spiffe://example.org/spire/agent/x"}, ("spec.spiffeId", "reserved")),
+        (
+            {"spiffe_id": "spiffe://example.org/k8s-workload-registrar/any/node/n1"},
+            ("spec.spiffeId", "agents"),
+        ),
         ({"parent_id": "spiffe://other.test/x"}, ("spec.parentId", "example.org")),
         ({"selector": Selector(pod_name="x")}, ("spec.selector.namespace", "namespace: shop")),
         (
