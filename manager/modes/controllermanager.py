@@ -34,11 +34,9 @@ from manager.modes.podcaches import (
     OwnerCaches,
     Packing,
     PodCaches,
-    ServiceCaches,
     node_cache,
-    pods_of_endpoints,
-    pods_of_slice,
 )
+from manager.modes.servicecaches import ServiceCaches, pods_of_endpoints, pods_of_slice
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
 from manager.webhooks import controller_manager_webhooks
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp

@@ -21,8 +21,8 @@ from controllers.spiffeid import (
 )
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
-from manager.modes.podcaches import ServiceCaches
 from manager.modes.podentries import NAMESPACE_INDEX, namespace_cache, pod_cache
+from manager.modes.servicecaches import ServiceCaches
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
 from manager.webhooks import spiffe_id_webhook
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp

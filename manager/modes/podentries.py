@@ -12,7 +12,7 @@ from controllers.podentry import NodeEntryReconciler, PodEntryReconciler
 from controllers.podentry import Pods as KnownPods
 from controllers.podevents import PodEventReconciler
 from manager.latency import PodLatency
-from manager.modes.podcaches import ServiceCaches
+from manager.modes.servicecaches import ServiceCaches
 from manager.stores import Cache
 from manager.wiring import Run, World, computing
 from registrar.claims.claim import Source

@@ -9,8 +9,8 @@ from controllers.book import Book
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.podentry import Pods as KnownPods
 from manager.latency import PodLatency
-from manager.modes.podcaches import ServiceCaches
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
+from manager.modes.servicecaches import ServiceCaches
 from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter

@@ -15,8 +15,8 @@ from controllers.confirmation import ByRecord, Confirmation
 from controllers.podentry import Pods as KnownPods
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
-from manager.modes.podcaches import ServiceCaches
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
+from manager.modes.servicecaches import ServiceCaches
 from manager.podwebhook import PodWebhook
 from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World

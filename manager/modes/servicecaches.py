@@ -1,0 +1,198 @@
+"""Which services name a Pod, and by which addresses: EndpointSlices, else Endpoints."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from api.core import Endpoints, EndpointSlice
+from api.kinds import ENDPOINT_SLICE, ENDPOINTS
+from api.meta import KubeObject, ObjectKey
+from manager.stores import Cache, Caches
+from registrar.claims.dnsnames import ServiceAddress
+from registrar.kube.store import Change, Store
+
+T = TypeVar("T", bound=KubeObject)
+
+_POD_INDEX = "pod"
+_SERVICE_NAME = "kubernetes.io/service-name"
+
+
+class ServiceCaches:
+    """Which services name a Pod, ready or not: from EndpointSlices, else from Endpoints.
+
+    Read from the moment that some template asks. The original's role allows
+    Endpoints alone, and old servers have nothing else.
+    """
+
+    def __init__(self, caches: Caches, namespaces: Sequence[str]) -> None:
+        self._caches = caches
+        self.slices: list[Cache[EndpointSlice]] = [
+            Cache(
+                ENDPOINT_SLICE,
+                Store({_POD_INDEX: pods_of_slice}),
+                namespace=n,
+                optional=True,
+                may_be_forbidden=True,
+            )
+            for n in namespaces or ("",)
+        ]
+        self.endpoints: list[Cache[Endpoints]] = [
+            Cache(
+                ENDPOINTS,
+                Store({_POD_INDEX: pods_of_endpoints}),
+                namespace=n,
+                optional=True,
+                may_be_forbidden=True,
+            )
+            for n in namespaces or ("",)
+        ]
+
+    def need(self) -> bool:
+        """Begin to read them; tells whether they are read, or cannot be."""
+        for cache in self.slices:
+            self._caches.add(cache)
+        known = True
+        for cache, fallback in zip(self.slices, self.endpoints, strict=True):
+            if cache.is_available:
+                continue
+            if cache.is_unavailable:
+                self._caches.add(fallback)
+                known = known and (fallback.is_available or fallback.is_unavailable)
+            else:
+                known = False
+        return known
+
+    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
+        """Wake the Pods whose addresses in services change."""
+
+        def slice_changed(change: Change[EndpointSlice]) -> None:
+            for pod in touched_by_slice(change):
+                wake(pod)
+
+        def endpoints_changed(change: Change[Endpoints]) -> None:
+            for pod in touched_by_endpoints(change):
+                wake(pod)
+
+        for slices in self.slices:
+            slices.listener = slice_changed
+        for endpoints in self.endpoints:
+            endpoints.listener = endpoints_changed
+
+    async def settled(self) -> None:
+        """Begin to read them, and wait until they are read or known not to be readable."""
+        self.need()
+        for cache in self.slices:
+            await cache.settled()
+        if not self.need():
+            for fallback in self.endpoints:
+                if fallback.reflector is not None:
+                    await fallback.settled()
+
+    def problem(self) -> str:
+        """Why they cannot be read, and the remedy; empty when they can."""
+        pairs = zip(self.slices, self.endpoints, strict=True)
+        if any(cache.is_unavailable and fallback.is_unavailable for cache, fallback in pairs):
+            return (
+                "neither EndpointSlices nor Endpoints can be read: give the registrar's role get, "
+                "list and watch on them"
+            )
+        return ""
+
+    def naming(self, pod: ObjectKey) -> tuple[str, ...]:
+        """The services that name the Pod, sorted."""
+        return tuple(sorted({address.service for address in self._addresses(pod)}))
+
+    def addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
+        """The Pod's addresses in services."""
+        return tuple(self._addresses(pod))
+
+    def _addresses(self, pod: ObjectKey) -> Iterator[ServiceAddress]:
+        for cache, fallback in zip(self.slices, self.endpoints, strict=True):
+            if cache.is_available:
+                for slice_ in _indexed(cache.store, pod):
+                    yield from addresses_in_slice(slice_, pod)
+            else:
+                for endpoints in _indexed(fallback.store, pod):
+                    yield from addresses_in_endpoints(endpoints, pod)
+
+
+def _indexed(store: Store[T], pod: ObjectKey) -> Iterator[T]:
+    """The objects of a store that name the Pod."""
+    for key in store.by_index(_POD_INDEX, str(pod)):
+        found = store.get(key)
+        if found is not None:
+            yield found
+
+
+def addresses_in_slice(obj: EndpointSlice, pod: ObjectKey) -> Iterator[ServiceAddress]:
+    """The Pod's addresses in an EndpointSlice; none in one that is of no service."""
+    service = obj.metadata.labels.get(_SERVICE_NAME, "")
+    for endpoint in obj.endpoints or () if service else ():
+        target = endpoint.target_ref
+        if target is not None and target.kind == "Pod" and target.name == pod.name:
+            for ip in endpoint.addresses or ("",):
+                # What does not say that it is not ready is (EndpointConditions, Kubernetes API).
+                is_ready = endpoint.conditions.ready is not False
+                yield ServiceAddress(service, ip, endpoint.hostname, is_ready)
+
+
+def addresses_in_endpoints(obj: Endpoints, pod: ObjectKey) -> Iterator[ServiceAddress]:
+    """The Pod's addresses in an Endpoints object, which has its service's name."""
+    for subset in obj.subsets or ():
+        for is_ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses)):
+            for address in addresses or ():
+                target = address.target_ref
+                if target is not None and target.kind == "Pod" and target.name == pod.name:
+                    yield ServiceAddress(obj.metadata.name, address.ip, address.hostname, is_ready)
+
+
+def pods_of_slice(obj: EndpointSlice) -> Iterable[str]:
+    """The Pods that it names, as ``namespace/name``."""
+    for endpoint in obj.endpoints or ():
+        target = endpoint.target_ref
+        if target is not None and target.kind == "Pod":
+            yield f"{obj.metadata.namespace}/{target.name}"
+
+
+def pods_of_endpoints(obj: Endpoints) -> Iterable[str]:
+    """The Pods that it names, as ``namespace/name``."""
+    for subset in obj.subsets or ():
+        for address in (*(subset.addresses or ()), *(subset.not_ready_addresses or ())):
+            target = address.target_ref
+            if target is not None and target.kind == "Pod":
+                yield f"{obj.metadata.namespace}/{target.name}"
+
+
+def touched_by_slice(change: Change[EndpointSlice]) -> set[ObjectKey]:
+    """The Pods whose addresses in the service differ between the two versions."""
+    return _differing(*map(_by_pod_in_slice, (change.old, change.new)))
+
+
+def touched_by_endpoints(change: Change[Endpoints]) -> set[ObjectKey]:
+    """The Pods whose addresses in the service differ between the two versions."""
+    return _differing(*map(_by_pod_in_endpoints, (change.old, change.new)))
+
+
+_Addresses = dict[ObjectKey, set[ServiceAddress]]
+
+
+def _by_pod_in_slice(obj: EndpointSlice | None) -> _Addresses:
+    if obj is None:
+        return {}
+    pods = {_key(name) for name in pods_of_slice(obj)}
+    return {pod: set(addresses_in_slice(obj, pod)) for pod in pods}
+
+
+def _by_pod_in_endpoints(obj: Endpoints | None) -> _Addresses:
+    if obj is None:
+        return {}
+    pods = {_key(name) for name in pods_of_endpoints(obj)}
+    return {pod: set(addresses_in_endpoints(obj, pod)) for pod in pods}
+
+
+def _differing(old: _Addresses, new: _Addresses) -> set[ObjectKey]:
+    return {pod for pod in old.keys() | new.keys() if old.get(pod) != new.get(pod)}
+
+
+def _key(name: str) -> ObjectKey:
+    namespace, _, pod = name.partition("/")
+    return ObjectKey(namespace, pod)
