@@ -1,6 +1,7 @@
 """DNS names of Pods in reconcile mode: which, and in which order."""
 
 import ipaddress
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,5 +92,6 @@ def test_the_order_of_services_does_not_matter_and_every_name_is_one(
 
 
 @given(ip=st.ip_addresses(v=6))
-def test_dashes_stand_for_each_colon(ip: ipaddress.IPv6Address) -> None:
-    assert dashed(str(ip)).replace("-", ":") == str(ip)
+def test_dashes_stand_for_colons_and_dots(ip: ipaddress.IPv6Address) -> None:
+    # One that stands for an IPv4 address has dots at its end.
+    assert dashed(str(ip)).split("-") == re.split("[:.]", str(ip))
