@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from api.codec import merge_diff, to_json
-from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY
+from api.kinds import SPIRE_ENTRY
 from api.meta import Condition, ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
@@ -86,8 +86,10 @@ class RecordReconciler:
 
     async def _write(self, name: str, key: EntryKey, stored: SpireEntry | None) -> None:
         claims = self._book.index.claims(key)
-        if not any(claim.uid or claim.source.kind != CLUSTER_SPIFFE_ID.kind for claim in claims):
-            return  # its owner is assumed; the write that creates it wakes us again
+        if not any(claim.uid or claim.source_uid or claim.is_own for claim in claims):
+            # Its owner is assumed, and the write that creates it wakes us again; or it is kept for
+            # what nobody knows, and is recorded already.
+            return
         if not self._book.outcomes.is_known(key):
             return  # what is recorded stays until SPIRE has answered, which wakes us again
         extra: Sequence[Condition] = ()

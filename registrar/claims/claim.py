@@ -25,6 +25,10 @@ class Origin(Enum):
     namespace."""
 
 
+REGISTRAR = "Registrar"
+"""Kind of the source that the registrar itself is."""
+
+
 class Source(NamedTuple):
     """The object behind a claim, by kind and name; namespace empty for cluster-scoped kinds."""
 
@@ -65,6 +69,11 @@ class Claim:
     def subject(self) -> Source:
         """The object that owns the record and whose status tells of the claim."""
         return self.template or self.source
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the registrar itself asks, for the alias of the cluster's agents."""
+        return self.source.kind == REGISTRAR
 
     @property
     def seniority(self) -> tuple[str, str, Source]:

@@ -6,7 +6,7 @@ from api.kinds import CLUSTER_SPIFFE_ID
 from api.spiffeid.v1beta1.clusterspiffeid import POD_UID_LABEL, ClusterSpiffeId
 from api.spiffeid.v1beta1.fields import Selector as SelectorSpec
 from registrar.claims import validation
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import REGISTRAR, Claim, Origin, Source
 from registrar.errors import InvalidField
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector
@@ -36,7 +36,7 @@ def alias_claim(trust_domain: str, cluster: str, class_name: str = "") -> Claim:
         [Selector("k8s_psat", f"cluster:{cluster}")],
     )
     return Claim(
-        source=Source("Registrar", "", cluster),
+        source=Source(REGISTRAR, "", cluster),
         key=key,
         attributes=Attributes(),
         origin=Origin.REGISTRAR,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from api.core import Node, Pod
 from api.kinds import NODE, POD
 from api.meta import ObjectKey
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import REGISTRAR, Claim, Origin, Source
 from registrar.claims.dnsnames import ServiceAddress, pod_dns_names
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.pods import spiffe_id_of, wants_identity
@@ -129,7 +129,7 @@ def node_claim(node: Node, rules: PodEntries) -> Claim:
 def cluster_claim(rules: PodEntries) -> Claim:
     """The registrar's own claim: an alias that every agent of the cluster gets."""
     return Claim(
-        source=Source("Registrar", "", rules.cluster),
+        source=Source(REGISTRAR, "", rules.cluster),
         key=EntryKey.of(
             f"spiffe://{rules.trust_domain}{rules.root}",
             f"spiffe://{rules.trust_domain}/spire/server",

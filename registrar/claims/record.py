@@ -158,5 +158,5 @@ def _holders(claims: Sequence[Claim]) -> tuple[Holder, ...]:
             uid=claim.source_uid or claim.uid,
         )
         for claim in sorted(claims, key=lambda c: c.source)
-        if claim.source.namespace or claim.source.kind == "Registrar"
+        if claim.source.namespace or claim.is_own
     )
