@@ -34,6 +34,7 @@ class PodWebhook:
         self._announced = announced
         self._wake = wake
         self._tls: MutualTLS | None = None
+        self._strange: set[str] = set()
         self.port = 0
         """Where it listens, once it does."""
 
@@ -70,20 +71,24 @@ class PodWebhook:
         if request.dry_run or request.subresource:
             return ALLOWED
         if (request.kind.group, request.kind.kind) != ("", "Pod"):
-            log.warning(
-                "asked about what is no Pod: see the rules", extra=kv(kind=request.kind.kind)
-            )
+            self._say_strange(request.kind.kind)
             return ALLOWED
         try:
-            if request.operation == "CREATE":
-                self._create(request)
+            if request.operation in {"CREATE", "UPDATE"}:
+                self._put(request)
             elif request.operation == "DELETE":
                 self._delete(request)
         except DecodeError as error:
             log.warning("a Pod does not decode", extra=kv(pod=request.name, error=error))
         return ALLOWED
 
-    def _create(self, request: AdmissionRequest) -> None:
+    def _say_strange(self, kind: str) -> None:
+        """Say once of a kind that it is none of ours."""
+        if kind not in self._strange:
+            self._strange.add(kind)
+            log.warning("asked about what is no Pod: see the rules", extra=kv(kind=kind))
+
+    def _put(self, request: AdmissionRequest) -> None:
         pod = decode(bytes(request.object), Pod)
         # API servers before 1.14 name a Pod with generateName only after they have asked.
         name = pod.metadata.name or request.name

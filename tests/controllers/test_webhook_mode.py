@@ -137,6 +137,17 @@ async def test_it_answers_while_spire_is_down_and_catches_up(
         await cluster.until_entry(DEFAULT)
 
 
+async def test_without_rights_on_pods_edits_follow_if_the_rules_say_update(
+    blind: Asked, tmp_path: Path
+) -> None:
+    async with blind.mode(tmp_path, PodIdentity("label", "spiffe")):
+        for operation, identity in (("CREATE", "one"), ("UPDATE", "two")):
+            labels: JSONObject = {"labels": {"spiffe": identity}}
+            await blind.ask(review(operation, "a", metadata=labels))
+            await blind.until_entry(f"/{identity}")
+        await blind.until_gone("/one")
+
+
 async def test_without_rights_on_pods_what_is_said_is_believed(
     blind: Asked, tmp_path: Path
 ) -> None:

@@ -106,7 +106,7 @@ def review(
             "operation": operation,
             "namespace": namespace,
             "name": name,
-            "object": pod if operation == "CREATE" else None,
+            "object": None if operation == "DELETE" else pod,
             "oldObject": pod if operation == "DELETE" else None,
             **request,  # type: ignore[dict-item]
         },
