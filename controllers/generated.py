@@ -11,7 +11,7 @@ from controllers.generation import Generation
 from controllers.ports import Kubernetes, Mirror
 from registrar.claims.claim import Source
 from registrar.errors import Retry
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Again, Done, Outcome
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 
 T = TypeVar("T", bound=KubeObject)
@@ -49,6 +49,9 @@ class GeneratedReconciler(Generic[T]):
         wanted = self._generation.assumed.get(key)
         try:
             if wanted is not None:
+                wait = self._generation.vanished.wait_seconds(key) if stored is None else 0.0
+                if wait:
+                    return Again(wait, "it was deleted again and again")
                 await self._write(wanted, stored)
             elif key in self._generation.unwanted:
                 await self._delete(key, stored)
@@ -109,9 +112,14 @@ class GeneratedReconciler(Generic[T]):
             unwanted.pop(key, None)
 
     async def _remove(self, stored: T) -> None:
+        """Delete it, once; one with finalizers stays until somebody has taken them off."""
+        if stored.metadata.deletion_timestamp is not None:
+            return
+        uid, is_gone = stored.metadata.uid, True
         with contextlib.suppress(NotFound):
-            await self._kube.delete(self._making.kind, stored.key, uid=stored.metadata.uid)
-        self._objects.assume_deleted(stored.key, stored.metadata.uid)
+            is_gone = await self._kube.delete(self._making.kind, stored.key, uid=uid)
+        if is_gone:
+            self._objects.assume_deleted(stored.key, uid)
 
     def _named(self, key: ObjectKey) -> str:
         return f"{self._making.kind.kind} {key}"

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey
 from controllers.book import Book
+from controllers.vanished import Vanished
 from registrar.claims.claim import Source
 from registrar.identity.entry import EntryKey
 from registrar.kube.store import Store
@@ -43,9 +44,11 @@ class Making(Generic[T]):
 
 
 class Generation(Generic[T]):
-    """What is wanted and unwanted in one term of leadership."""
+    """What is wanted and unwanted in one term of leadership. ``clock`` is monotonic seconds."""
 
-    def __init__(self, book: Book, making: Making[T], objects: Store[T]) -> None:
+    def __init__(
+        self, book: Book, making: Making[T], objects: Store[T], *, clock: Callable[[], float]
+    ) -> None:
         self._book = book
         self.making = making
         self.objects = objects
@@ -53,6 +56,8 @@ class Generation(Generic[T]):
         """Wanted, and not written yet."""
         self.unwanted: dict[ObjectKey, EntryKey | None] = {}
         """About to be deleted, with the key that must be released first."""
+        self.vanished: Vanished[ObjectKey] = Vanished(clock)
+        """Written by us and deleted by others."""
         self._assumed_for: dict[Source, ObjectKey] = {}
 
     def effective(self, key: ObjectKey) -> T | None:
@@ -121,6 +126,12 @@ class Generation(Generic[T]):
         self.no_longer_assumed(owner, key)
         book.wake.claims(key)
         book.wake.generated(key)
+
+    def deleted(self, obj: T) -> None:
+        """Somebody else deleted it: its name may be waited for, and it may be wanted still."""
+        if self.making.made_for(obj) is not None:
+            self.vanished.note(obj.key)
+        self._book.wake.generated(obj.key)
 
     def no_longer_assumed(self, owner: Source, key: ObjectKey) -> None:
         """It is written, or no longer wanted."""

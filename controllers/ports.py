@@ -30,8 +30,8 @@ class Kubernetes(Protocol):
 
     async def delete(
         self, kind: Kind[T], key: ObjectKey, *, uid: str = "", resource_version: str = ""
-    ) -> None:
-        """Delete an object."""
+    ) -> bool:
+        """Delete an object; False where it is only marked, as those with finalizers are."""
         ...
 
 

@@ -12,12 +12,13 @@ from api.meta import Condition, ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.ports import Events, Kubernetes, Mirror, reference
+from controllers.vanished import Vanished
 from registrar.claims.federation import pending_condition
 from registrar.claims.record import belongs_to, is_same, key_of, record
 from registrar.claims.release import withheld_condition
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Again, Done, Outcome
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 from registrar.kube.store import Store
 
@@ -25,7 +26,8 @@ from registrar.kube.store import Store
 class RecordReconciler:
     """Creates, patches and deletes SpireEntries.
 
-    ``alias_key`` is the registrar's own entry, if it has one. Where the kind
+    ``alias_key`` is the registrar's own entry, if it has one; ``vanished`` knows the
+    names of those that others delete. Where the kind
     is not installed nothing is recorded; what is wrong stands in the statuses
     of those who ask.
     """
@@ -40,6 +42,7 @@ class RecordReconciler:
         mirror: Mirror,
         is_available: Callable[[], bool],
         alias_key: EntryKey | None,
+        vanished: Vanished[str],
         timestamp: Callable[[], str],
     ) -> None:
         self._book = book
@@ -49,6 +52,7 @@ class RecordReconciler:
         self._mirror = mirror
         self._is_available = is_available
         self._alias_key = alias_key
+        self._vanished = vanished
         self._timestamp = timestamp
 
     async def reconcile(self, name: str) -> Outcome:
@@ -62,6 +66,9 @@ class RecordReconciler:
         key = self._book.holder(name) or self._claimed_key(stored)
         try:
             if key is not None and key in self._book.index:
+                wait = self._vanished.wait_seconds(name) if stored is None else 0.0
+                if wait:
+                    return Again(wait, "it was deleted again and again")
                 await self._write(name, key, stored)
             elif stored is not None:
                 await self._remove(stored)
@@ -137,9 +144,11 @@ class RecordReconciler:
                     message="no object claims this SpireEntry, so it grants nothing: removed; "
                     "write a ClusterSpiffeId instead",
                 )
+            uid, is_gone = stored.metadata.uid, True
             with contextlib.suppress(NotFound):
-                await self._kube.delete(SPIRE_ENTRY, stored.key, uid=stored.metadata.uid)
-            self._objects.assume_deleted(stored.key, stored.metadata.uid)
+                is_gone = await self._kube.delete(SPIRE_ENTRY, stored.key, uid=uid)
+            if is_gone:
+                self._objects.assume_deleted(stored.key, uid)
         if key is None or self._book.known_name_of(key) != stored.metadata.name:
             return
         if key in self._book.index:

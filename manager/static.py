@@ -58,7 +58,7 @@ class NoCluster:
 
     async def delete(
         self, kind: Kind[T], key: ObjectKey, *, uid: str = "", resource_version: str = ""
-    ) -> None:
+    ) -> bool:
         """Never called."""
         _no_cluster(kind, f"{key} {uid} {resource_version}")
 

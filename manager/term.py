@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
+from controllers.vanished import Vanished
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
 from manager.wiring import World, wire_core
@@ -50,6 +51,7 @@ class Term:
             known_domains=lambda: world.trust_domains.known,
         )
         self._alias = mode.alias()
+        self._vanished: Vanished[str] = Vanished(asyncio.get_running_loop().time)
         self._latency = PodLatency(
             observe=world.metrics.spire.pod_to_entry, clock=asyncio.get_running_loop().time
         )
@@ -58,6 +60,7 @@ class Term:
             self.book,
             alias_key=None if self._alias is None else self._alias.key,
             confirmation=mode.confirmation(world, self.book),
+            vanished=self._vanished,
             latency=self._latency,
             drifted=lambda: self._sources.drifted(),  # noqa: PLW0108 - made below
         )
@@ -102,6 +105,7 @@ class Term:
     def _spire_entry_changed(self, change: Change[SpireEntry]) -> None:
         self.book.wake.record(change.key.name)
         if change.new is None and change.old is not None:
+            self._vanished.note(change.key.name)
             key = key_of(change.old)
             if key is not None and key in self.book.index:
                 self.book.wake.record(self.book.name_of(key))

@@ -13,6 +13,7 @@ from controllers.ports import Events, Kubernetes
 from controllers.record import RecordReconciler
 from controllers.release import ReleasePass
 from controllers.spireentry import EntryReconciler
+from controllers.vanished import Vanished
 from manager.latency import PodLatency
 from manager.stores import SpireEntryCache
 from registrar.claims.budget import DeletionBudget
@@ -85,6 +86,7 @@ def wire_core(
     *,
     alias_key: EntryKey | None,
     confirmation: Confirmation,
+    vanished: Vanished[str],
     latency: PodLatency,
     drifted: Callable[[], None],
 ) -> Core:
@@ -120,6 +122,7 @@ def wire_core(
         mirror=world.mirror,
         is_available=lambda: records.is_available,
         alias_key=alias_key,
+        vanished=vanished,
         timestamp=timestamp,
     )
 

@@ -146,7 +146,9 @@ class CRDSources:
     def __init__(self, mode: CRD, world: World, book: Book, latency: PodLatency) -> None:
         self._mode = mode
         self._book = book
-        generation = Generation(book, MADE_SPIFFE_IDS, mode.spiffe_ids.store)
+        clock = asyncio.get_running_loop().time
+        generation = Generation(book, MADE_SPIFFE_IDS, mode.spiffe_ids.store, clock=clock)
+        self._generation = generation
         claims = spiffe_id_claims(
             book,
             generation,
@@ -159,7 +161,7 @@ class CRDSources:
             generation,
             kube=world.kube,
             events=world.events,
-            clock=asyncio.get_running_loop().time,
+            clock=clock,
             timestamp=timestamp,
         )
         finalizers = FinalizerReconciler(objects=mode.spiffe_ids.store, kube=world.kube)
@@ -256,13 +258,17 @@ class CRDSources:
             self._finalizers.queue.add(obj.key)
 
     def _spiffe_id_changed(self, change: Change[SpiffeID]) -> None:
-        self._claims.queue.add(change.key)
+        # First of all who it was made for: what is still wanted is claimed without a gap.
         for obj in (change.old, change.new):
             if obj is not None:
                 self._wake_maker(obj)
+        self._claims.queue.add(change.key)
         if change.new is not None:
             self._unblock(change.new)
-        elif self._mode.makes_spiffe_ids:
+            return
+        if change.old is not None:
+            self._generation.deleted(change.old)
+        if self._mode.makes_spiffe_ids:
             # Its name is free now: a Pod or Node of that name may have waited for it.
             self._pods.queue.add(change.key)
             if change.key.namespace == self._mode.own_namespace:
@@ -270,13 +276,13 @@ class CRDSources:
 
     def _namespace_changed(self, change: Change[Namespace]) -> None:
         """Its SpiffeIDs may have been seen before it: their records lack their owner."""
-        if change.old is None:
+        if change.new is not None and change.is_another:
             store = self._mode.spiffe_ids.store
             for key in list(store.by_index(NAMESPACE_INDEX, change.key.name)):
                 self._claims.queue.add(key)
 
     def _node_changed(self, change: Change[Node]) -> None:
-        if change.old is None or change.new is None:
+        if change.is_another:
             self._nodes.queue.add(change.key.name)
 
 

@@ -78,7 +78,8 @@ class LayeredSources:
         self._mode = mode
         self._book = book
         objects = mode.cluster_spiffe_ids.store
-        self._generation = Generation(book, MADE_FOR_PODS, objects)
+        clock = asyncio.get_running_loop().time
+        self._generation = Generation(book, MADE_FOR_PODS, objects, clock=clock)
         claims = cluster_spiffe_id_claims(book, self._generation, mirror=world.mirror)
         statuses = cluster_spiffe_id_statuses(
             book,
@@ -86,7 +87,7 @@ class LayeredSources:
             objects=objects,
             kube=world.kube,
             events=world.events,
-            clock=asyncio.get_running_loop().time,
+            clock=clock,
             timestamp=timestamp,
         )
         self._claims = computing(world, "clusterspiffeid", claims.reconcile)
@@ -137,10 +138,13 @@ class LayeredSources:
             self._statuses.queue.add(ObjectKey("", source.name))
 
     def _cluster_spiffe_id_changed(self, change: Change[ClusterSpiffeId]) -> None:
-        self._book.wake.claims(change.key)
+        # First of all who it was made for: what is still wanted is claimed without a gap.
         for obj in (change.old, change.new):
             if obj is not None:
                 self._wake_pod(obj)
+        self._book.wake.claims(change.key)
+        if change.old is not None and change.new is None:
+            self._generation.deleted(change.old)
 
     def _wake_pod(self, obj: ClusterSpiffeId) -> None:
         """A ClusterSpiffeId that was made for a Pod is the pod controller's to judge."""
@@ -152,7 +156,7 @@ class LayeredSources:
         self._book.wake.pod(change.key)
 
     def _namespace_changed(self, change: Change[Namespace]) -> None:
-        if change.old is None:
+        if change.new is not None and change.is_another:
             for key, obj in list(self._generation.assumed.items()):
                 pod = pod_of(obj)
                 if pod is not None and pod.namespace == change.key.name:

@@ -134,11 +134,11 @@ class PodEntrySources:
 
     def _namespace_changed(self, change: Change[Namespace]) -> None:
         """Its Pods may have been seen before it: their records lack their owner."""
-        if change.old is None:
+        if change.new is not None and change.is_another:
             name = change.key.name
             for pod in list(self._mode.pods.store.by_index(NAMESPACE_INDEX, name)):
                 self._pods.queue.add(pod)
 
     def _node_changed(self, change: Change[Node]) -> None:
-        if self._nodes is not None and (change.old is None or change.new is None):
+        if self._nodes is not None and change.is_another:
             self._nodes.queue.add(change.key.name)

@@ -37,6 +37,10 @@ class ListMeta(msgspec.Struct, rename="camel"):
     continue_: str = msgspec.field(name="continue", default="")
 
 
+class _Kinded(msgspec.Struct):
+    kind: str = ""
+
+
 class _RawList(msgspec.Struct):
     metadata: ListMeta = msgspec.field(default_factory=ListMeta)
     items: list[msgspec.Raw] | None = None
@@ -100,10 +104,11 @@ class KubeClient:
 
     async def delete(
         self, kind: Kind[T], key: ObjectKey, *, uid: str = "", resource_version: str = ""
-    ) -> None:
+    ) -> bool:
         """Delete, if it is still that very object (uid) or version; Conflict where it is not.
 
-        NotFound where there is none. An object with finalizers is only marked.
+        Tells whether it is gone: False for one that is only marked, as those with
+        finalizers are. NotFound where there is none.
         """
         options: JSONObject = {"propagationPolicy": "Background"}
         preconditions: JSONObject = {}
@@ -114,11 +119,16 @@ class KubeClient:
         if preconditions:
             options["preconditions"] = preconditions
         self._check_gate("DELETE", kind)
-        await self._call(
+        reply = await self._call(
             Request(
                 "DELETE", _path(kind, key), body=encode(options), deadline_seconds=WRITE_SECONDS
             )
         )
+        # What is gone is answered with a Status, what is only marked with the object itself.
+        try:
+            return decode(reply, _Kinded).kind == "Status"
+        except DecodeError:
+            return False
 
     async def page(
         self, kind: Kind[T], *, limit: int, continue_token: str = "", label_selector: str = ""

@@ -54,6 +54,15 @@ class Change(Generic[T]):
             return self.old is self.new
         return version_of(self.old.metadata) == version_of(self.new.metadata)
 
+    @property
+    def is_another(self) -> bool:
+        """Whether another object is there than before, one with the name of the old one, or none.
+
+        A list shows an object that was deleted and made anew as one change.
+        """
+        old, new = (None if obj is None else obj.metadata.uid for obj in (self.old, self.new))
+        return old != new
+
 
 def version_of(meta: ObjectMeta) -> int:
     """The object's resourceVersion as a number, 0 for none or a strange one."""

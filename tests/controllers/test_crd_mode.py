@@ -11,6 +11,7 @@ from api.meta import find_condition
 from api.proto import types_pb2
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
 from manager.process import Process
+from registrar.claims.podspiffeid import made_for_uid
 from registrar.settings.model import CRDMode, PodIdentity
 from tests.support.controllermanager import NODE
 from tests.support.setup import Setup, eventually
@@ -93,6 +94,16 @@ class Declared(Workload):
 
 @pytest.fixture
 async def cluster(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> Declared:
+    return await _furnished(setup, monkeypatch)
+
+
+@pytest.fixture
+async def alone(embedded: Setup, monkeypatch: pytest.MonkeyPatch) -> Declared:
+    """A cluster of embedded servers, into which a test puts faults."""
+    return await _furnished(embedded, monkeypatch)
+
+
+async def _furnished(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> Declared:
     monkeypatch.setenv("MY_POD_NAMESPACE", OWN)
     cluster = Declared(setup)
     await cluster.namespace(OWN)
@@ -398,3 +409,78 @@ async def test_what_the_original_made_for_a_pod_is_taken_over(cluster: Declared)
         await cluster.delete_pod("a")
         await cluster.until_gone(DEFAULT)
         await eventually(lambda: _is_not(cluster, "a"))
+
+
+async def test_what_the_original_made_for_pods_that_are_gone_does_not_stay(
+    cluster: Declared,
+) -> None:
+    """Each has the original's finalizer: the deletion is asked for, the finalizer taken off."""
+    for number in range(25):
+        uid = f"00000000-0000-0000-0000-{number:012d}"
+        await cluster.spiffe_id(
+            f"gone-{number}",
+            metadata={
+                "labels": {"podUid": uid},
+                "finalizers": [ORIGINAL_FINALIZER],
+                "ownerReferences": [
+                    {
+                        "apiVersion": "v1",
+                        "kind": "Pod",
+                        "name": f"gone-{number}",
+                        "uid": uid,
+                        "controller": True,
+                        "blockOwnerDeletion": False,
+                    }
+                ],
+            },
+            selector={"podUid": uid, "namespace": "default", "nodeName": NODE},
+        )
+
+    async def all_gone() -> bool:
+        return not (await cluster.client.get(SPIFFE_ID.path("default")))["items"]
+
+    async with cluster.mode():
+        await eventually(all_gone)
+
+
+async def test_a_node_recreated_unseen_has_its_own_uid_in_the_entry(alone: Declared) -> None:
+    faults = alone.faults
+    async with alone.mode():
+        await alone.until_entry(f"{ROOT}/{NODE}")
+        faults.fail(None, 503, method="list", resource="nodes")
+        faults.expire_watches()
+        await alone.delete_node()
+        uid = await alone.node()
+        faults.clear()
+        await alone.until_entry(
+            f"{ROOT}/{NODE}",
+            selectors=[f"k8s_psat:agent_node_uid:{uid}", "k8s_psat:cluster:test"],
+        )
+        assert made_for_uid(await alone.until_ready(NODE, namespace=OWN)) == uid
+
+
+async def test_while_the_watch_of_pods_is_away_an_identity_has_no_gap(alone: Declared) -> None:
+    """The garbage collector deletes what names a Pod that is gone; we believe in the Pod."""
+
+    async def version() -> int:
+        metadata = (await alone.client.get(SPIFFE_ID.path("default")))["metadata"]
+        assert isinstance(metadata, dict)
+        return int(str(metadata["resourceVersion"]))
+
+    async with alone.mode():
+        await alone.pod("a")
+        first = await alone.until_entry(DEFAULT)
+        await alone.until_ready("a")
+        for method in ("list", "watch"):
+            alone.faults.fail(None, 503, method=method, resource="pods")
+        alone.faults.drop_watches()
+        await alone.delete_pod("a")
+        before = await version()
+
+        async def written_again_and_again() -> bool:
+            return await version() > before + 5
+
+        await eventually(written_again_and_again)
+        assert alone.entry(DEFAULT) == first
+        alone.faults.clear()
+        await alone.until_gone(DEFAULT)

@@ -9,7 +9,7 @@ from api.proto import types_pb2
 from manager.process import Process
 from registrar.settings.model import PodIdentity, ReconcileMode
 from tests.support.controllermanager import NODE
-from tests.support.setup import Setup, until
+from tests.support.setup import Setup, eventually, until
 from tests.support.workload import Workload, address
 
 ROOT = "/spire-k8s-registrar/test/node"
@@ -263,3 +263,21 @@ async def test_a_restart_with_dns_names_writes_nothing(cluster: Reconciling) -> 
     before = cluster.entry(DEFAULT)
     async with cluster.mode(dns_zone="cluster.local"):
         assert cluster.entry(DEFAULT) == before
+
+
+async def test_the_record_of_a_node_recreated_unseen_names_the_new_one(embedded: Setup) -> None:
+    cluster = Reconciling(embedded)
+    await cluster.node()
+    async with cluster.mode():
+        await cluster.until_recorded(f"{ROOT}/{NODE}")
+        cluster.faults.fail(None, 503, method="list", resource="nodes")
+        cluster.faults.expire_watches()
+        await cluster.delete_node()
+        uid = await cluster.node()
+        cluster.faults.clear()
+
+        async def names_the_new_one() -> bool:
+            record = await cluster.until_recorded(f"{ROOT}/{NODE}")
+            return [owner.uid for owner in record.metadata.owner_references] == [uid]
+
+        await eventually(names_the_new_one)

@@ -3,12 +3,19 @@
 from api.codec import JSONObject
 from api.proto.types_pb2 import Entry
 from api.spiffeid.v1beta1.spireentry import SpireEntry
+from devcluster.kubeapi.faults import Faults
 from tests.support.controllermanager import NODE, Manager
 from tests.support.setup import eventually, until
 
 
 class Workload(Manager):
     """A Setup with the words of the workload registrar."""
+
+    @property
+    def faults(self) -> Faults:
+        """The switches of the embedded API server."""
+        assert self.setup.embedded is not None
+        return self.setup.embedded.faults
 
     def entry(self, path: str) -> Entry | None:
         """The entry of a SPIFFE ID's path, aliases included."""
