@@ -11,6 +11,14 @@ INVALID_IDENTITY = "InvalidIdentity"
 INVALID_FEDERATION = "InvalidFederation"
 """Reason of the Event on a Pod that asks to federate with what is no trust domain."""
 
+INVALID_DNS_NAME = "InvalidDNSName"
+"""Reason of the Event on a Pod for which a template makes what is no DNS name."""
+
+SERVICES_UNREADABLE = "ServicesUnreadable"
+"""Reason of the Event on a Pod whose DNS names by services cannot be known."""
+
+ALL = (INVALID_IDENTITY, INVALID_FEDERATION, INVALID_DNS_NAME, SERVICES_UNREADABLE)
+
 
 class Complaints:
     """Remembers what was said of which Pod, by reason, so that only changes are said."""

@@ -4,10 +4,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from typing import Protocol
 
 from controllers.book import Book
 from registrar.claims.ownership import is_join_token
-from registrar.identity.entry import EntryKey
+from registrar.identity.entry import Entry, EntryKey
 from registrar.spire.errors import SpireError
 from registrar.spire.mirror import EntryMirror
 from registrar.telemetry.logging import kv
@@ -15,11 +16,43 @@ from registrar.telemetry.logging import kv
 log = logging.getLogger(__name__)
 
 
+class Drifting(Protocol):
+    """What turns objects into claims, as far as the drift check asks it."""
+
+    def drifted(self) -> None:
+        """Compare with the SPIRE server whatever is no entry; called after each look."""
+        ...
+
+    def takes_up(self, entry: Entry) -> bool:
+        """Whether an entry of ours that nobody claims is claimed from now on, after all."""
+        ...
+
+    def gives_up(self, entry: Entry) -> bool:
+        """Whether an entry that somebody deleted is claimed no longer, and not made anew."""
+        ...
+
+
+class SeesAll:
+    """Sources that see every object: what none of them claims is nobody's."""
+
+    def drifted(self) -> None:
+        """Nothing to compare besides the entries."""
+
+    def takes_up(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return False
+
+    def gives_up(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return False
+
+
 class DriftCheck:
     """Compares the SPIRE server with the claims, about every ``interval_seconds``.
 
     ``repaired`` counts what it found, by kind: changed, vanished or orphan.
-    ``checked`` is called after each look, failed or not.
+    ``checked`` is called after each look, failed or not. ``sources`` gives those of the
+    mode, which are made after the check.
     """
 
     def __init__(
@@ -30,12 +63,14 @@ class DriftCheck:
         interval_seconds: float,
         repaired: Callable[[str], None],
         checked: Callable[[], None],
+        sources: Callable[[], Drifting],
     ) -> None:
         self._book = book
         self._mirror = mirror
         self._interval = interval_seconds
         self._repaired = repaired
         self._checked = checked
+        self._sources = sources
 
     async def run(self) -> None:
         """Check until cancelled; an unreachable server changes nothing."""
@@ -47,13 +82,16 @@ class DriftCheck:
             except SpireError as error:
                 log.warning("drift check failed", extra=kv(error=error.message))
             self._checked()
+            self._sources().drifted()
 
     async def check(self) -> None:
         """Look once. Raises SpireError when the server cannot be read."""
         privileged = frozenset(self._mirror.privileged_ids)
-        drift = await self._mirror.refresh()
+        drift, sources = await self._mirror.refresh(), self._sources()
         for kind, entries in (("changed", drift.changed), ("vanished", drift.vanished)):
             for entry in entries:
+                if kind == "vanished" and sources.gives_up(entry):
+                    continue
                 self._book.wake.entry(entry.key)
                 self._repaired(kind)
         for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
@@ -66,16 +104,17 @@ class DriftCheck:
 
     def sweep(self) -> int:
         """Hand what nobody claims, and second entries of one key, to the release pass."""
-        found = 0
+        found, sources = 0, self._sources()
         doubled: set[EntryKey] = set()
         seen: set[EntryKey] = set()
         for entry in self._mirror.own.values():
             if entry.key in seen:
                 doubled.add(entry.key)
             seen.add(entry.key)
-            if entry.key not in self._book.index and not is_join_token(entry.key):
-                self._book.wake.release(entry.key)
-                found += 1
+            if entry.key in self._book.index or is_join_token(entry.key) or sources.takes_up(entry):
+                continue
+            self._book.wake.release(entry.key)
+            found += 1
         for key in doubled:
             self._book.wake.release(key)
         return found + len(doubled)

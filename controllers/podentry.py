@@ -1,12 +1,19 @@
 """Pods and Nodes straight to claims: the reconcile and webhook modes."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from api.core import Node, Pod
 from api.meta import ObjectKey
 from controllers.book import Book
-from controllers.complaints import INVALID_FEDERATION, INVALID_IDENTITY, Complaints
+from controllers.complaints import (
+    ALL,
+    INVALID_FEDERATION,
+    INVALID_IDENTITY,
+    SERVICES_UNREADABLE,
+    Complaints,
+)
 from controllers.ports import Mirror, Services
 from controllers.sources import Claims, addresses_of
 from registrar.claims.claim import Claim, Origin, Problem, Source
@@ -36,6 +43,18 @@ class Pods(Protocol):
         """Whether nobody can tell if there is one: it does not decode, or may not be read."""
         ...
 
+    def may_have(self, key: ObjectKey, created: int) -> bool:
+        """Whether it may have the entry that was made then (Unix seconds), for all one can tell."""
+        ...
+
+    def leaves(self, key: ObjectKey, created: int) -> None:
+        """One that is gone leaves the entry that was made then."""
+        ...
+
+    def drop(self, key: ObjectKey) -> bool:
+        """Forget a Pod whose entry somebody deleted, if all that is known of it is hearsay."""
+        ...
+
 
 class PodEntryReconciler:
     """Keeps the claims of Pods in line with them. No remote call.
@@ -61,6 +80,7 @@ class PodEntryReconciler:
         self._services = services
         self._namespace_uid = namespace_uid
         self._complaints = complaints
+        self._mirror = mirror
         self._claims = Claims(book, mirror)
         self._on_pod = on_pod
         self._held = _held_by_pod(mirror.own.values(), rules)
@@ -69,6 +89,40 @@ class PodEntryReconciler:
         """The Pods for which the SPIRE server holds entries that nothing was said of yet."""
         return list(self._held)
 
+    def hold(self, entry: Entry) -> ObjectKey | None:
+        """Take an entry that nobody claims for that of a Pod of which nothing can be said.
+
+        Gives the Pod, which must be looked at again; None where it is known, or known to be gone.
+        """
+        pod = pod_of_key(entry.key, self._rules)
+        if pod is None or self._pods.get(pod) is not None:
+            return None
+        if not self._pods.may_have(pod, entry.created_at):
+            return None
+        if entry not in self._held.setdefault(pod, []):
+            self._held[pod].append(entry)
+        return pod
+
+    def let_go(self, entry: Entry) -> bool:
+        """Somebody deleted an entry: no longer claim it, if that is all that can be known."""
+        pod = pod_of_key(entry.key, self._rules)
+        if pod is None:
+            return False
+        source = pod_source(pod)
+        is_claimed = any(c.key == entry.key for c in self._book.index.of_source(source))
+        if not is_claimed or not self._pods.drop(pod):
+            return False
+        self._held[pod] = [held for held in self._held.pop(pod, ()) if held.key != entry.key]
+        self._claims.announce(source, self._claims.remove(source) | self._keep_held(source, pod))
+        return True
+
+    def doubt(self, key: ObjectKey) -> None:
+        """A Pod is made anew: whether an earlier one's entries are there still must be asked."""
+        source = pod_source(key)
+        for claim in self._book.index.of_source(source):
+            self._mirror.doubt(claim.key)
+            self._book.wake.entry(claim.key)
+
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Bring the claims of one Pod up to date. Raises Retry while services are being read."""
         source = pod_source(key)
@@ -76,8 +130,11 @@ class PodEntryReconciler:
         if pod is None and self._pods.is_unknown(key):
             touched = self._keep_held(source, key)
         elif pod is None:
-            self._complaints.forget(key, INVALID_IDENTITY, INVALID_FEDERATION)
+            self._complaints.forget(key, *ALL)
             self._held.pop(key, None)
+            for claim in self._book.index.of_source(source):
+                for entry in self._mirror.entries_of(claim.key):
+                    self._pods.leaves(key, entry.created_at)
             touched = self._claims.remove(source)
         else:
             try:
@@ -93,33 +150,50 @@ class PodEntryReconciler:
 
     def _claim(self, source: Source, pod: Pod) -> set[EntryKey]:
         held = self._held_claims(source, pod.key)
+        addresses = addresses_of(self._services, pod.key)
         try:
             claim = pod_claim(
                 pod,
                 self._rules,
-                addresses=addresses_of(self._services, pod.key),
+                addresses=addresses or (),
                 namespace_uid=self._namespace_uid(pod.metadata.namespace),
             )
         except InvalidField as error:
             self._complaints.say(pod, INVALID_IDENTITY, str(error))
-            problem = Problem(INVALID_IDENTITY, str(error))
-            return self._claims.keep_last_good(source, problem, lambda: held)
+            return self._keep_last_good(source, pod, Problem(INVALID_IDENTITY, str(error)))
         self._complaints.say(pod, INVALID_IDENTITY, "")
         annotated = annotated_federation(pod.metadata.annotations, self._rules.trust_domain)
         self._complaints.say(pod, INVALID_FEDERATION, "" if claim is None else annotated.problem)
         self._held.pop(pod.key, None)
         if claim is None:
             return self._claims.remove(source)
+        problem = self._services.problem() if self._services and addresses is None else ""
+        self._complaints.say(pod, SERVICES_UNREADABLE, problem)
+        if problem:
+            before = (*self._book.index.of_source(source), *held)
+            claim = _with_names_of(claim, (known for known in before if known.key == claim.key))
         if not self._book.index.has(source):
             self._on_pod(source)
         return self._claims.put(source, [claim], lambda: held)
 
+    def _keep_last_good(self, source: Source, pod: Pod, problem: Problem) -> set[EntryKey]:
+        """Fail static, but for another Pod of that name: what one was given no other inherits."""
+        uid, touched = pod.metadata.uid, set[EntryKey]()
+        if any(claim.uid not in {"", uid} for claim in self._book.index.of_source(source)):
+            touched = self._claims.remove(source)
+
+        def held() -> list[Claim]:
+            claims = self._held_claims(source, pod.key)
+            return [claim for claim in claims if self._claims.holders(claim.key) <= {uid}]
+
+        return touched | self._claims.keep_last_good(source, problem, held)
+
     def _keep_held(self, source: Source, key: ObjectKey) -> set[EntryKey]:
         """Fail static: what SPIRE holds for a Pod of which nothing can be said is kept."""
-        if self._book.index.has(source):
-            return set()
+        if any(claim.uid for claim in self._book.index.of_source(source)):
+            return set()  # it was known once
         held = self._held_claims(source, key)
-        return self._claims.put(source, held, lambda: ()) if held else set()
+        return self._claims.put(source, held, tuple) if held else set()
 
     def _held_claims(self, source: Source, key: ObjectKey) -> list[Claim]:
         """The claims that the entries found on the SPIRE server for a Pod stand for."""
@@ -151,6 +225,16 @@ class NodeEntryReconciler:
             touched = self._claims.put(source, [node_claim(node, self._rules)], lambda: ())
         self._claims.announce(source, touched)
         return Done()
+
+
+def _with_names_of(claim: Claim, before: Iterable[Claim]) -> Claim:
+    """The claim with the DNS names that it had, if they are those of the same address."""
+    names = claim.attributes.dns_names
+    for known in before:
+        if names and set(names) <= set(known.attributes.dns_names):
+            attributes = replace(claim.attributes, dns_names=known.attributes.dns_names)
+            return replace(claim, attributes=attributes)
+    return claim
 
 
 def _held_by_pod(entries: Iterable[Entry], rules: PodEntries) -> dict[ObjectKey, list[Entry]]:

@@ -6,14 +6,27 @@ from collections.abc import Callable
 from api.core import Node, Pod
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import SpiffeID
-from controllers.complaints import INVALID_FEDERATION, INVALID_IDENTITY, Complaints
+from controllers.complaints import (
+    ALL,
+    INVALID_DNS_NAME,
+    INVALID_FEDERATION,
+    INVALID_IDENTITY,
+    SERVICES_UNREADABLE,
+    Complaints,
+)
 from controllers.generation import Generation
 from controllers.ports import Services
 from controllers.sources import addresses_of
 from registrar.claims.claim import Source
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import node_source, pod_source
-from registrar.claims.podspiffeid import SpiffeIDRules, spiffe_id_for_node, spiffe_id_for_pod
+from registrar.claims.podspiffeid import (
+    SpiffeIDRules,
+    made_for_uid,
+    service_name,
+    spiffe_id_for_node,
+    spiffe_id_for_pod,
+)
 from registrar.claims.spiffeid import source_of
 from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Outcome
@@ -57,17 +70,26 @@ class PodSpiffeIDReconciler:
         if key in self._pods.broken:
             return Done()
         if pod is None:
-            self._complaints.forget(key, INVALID_IDENTITY, INVALID_FEDERATION, _NAME_TAKEN)
+            self._complaints.forget(key, *ALL, _NAME_TAKEN)
             self._keep_only(owner, None)
             return Done()
+        addresses = addresses_of(self._services, key)
+        known = self._known(pod)
+        if addresses is None:
+            services = _services_in(known)
+        else:
+            services = {address.service for address in addresses if address.is_ready}
         try:
-            wanted = spiffe_id_for_pod(pod, self._rules, addresses_of(self._services, key))
+            wanted, problem = spiffe_id_for_pod(pod, self._rules, services)
         except InvalidField as error:
             # Its last good identity stays.
             self._complaints.say(pod, INVALID_IDENTITY, str(error))
-            self._keep_only(owner, key)
+            self._keep_only(owner, None if known is None else key)
             return Done()
         self._complaints.say(pod, INVALID_IDENTITY, "")
+        self._complaints.say(pod, INVALID_DNS_NAME, problem)
+        unreadable = self._services.problem() if self._services and addresses is None else ""
+        self._complaints.say(pod, SERVICES_UNREADABLE, "" if wanted is None else unreadable)
         annotated = annotated_federation(pod.metadata.annotations, self._rules.trust_domain)
         self._complaints.say(pod, INVALID_FEDERATION, "" if wanted is None else annotated.problem)
         if wanted is not None and self._generation.is_somebody_elses(wanted.key, owner):
@@ -84,10 +106,23 @@ class PodSpiffeIDReconciler:
             self._on_pod(source_of(wanted.key))
         return Done()
 
+    def _known(self, pod: Pod) -> SpiffeID | None:
+        """The SpiffeID that was made for that very Pod."""
+        made = self._generation.effective(pod.key)
+        return made if made is not None and made_for_uid(made) == pod.metadata.uid else None
+
     def _keep_only(self, owner: Source, kept: ObjectKey | None) -> None:
         for made in self._generation.existing(owner):
             if made != kept:
                 self._generation.drop(owner, made)
+
+
+def _services_in(obj: SpiffeID | None) -> set[str]:
+    """The services by which a SpiffeID has DNS names."""
+    if obj is None:
+        return set()
+    end = service_name("", obj.metadata.namespace)
+    return {name.removesuffix(end) for name in obj.spec.dns_names if name.endswith(end)}
 
 
 class NodeSpiffeIDReconciler:

@@ -77,6 +77,10 @@ class Mirror(Protocol):
         """All our entries with that key: more than one after a race of two servers."""
         ...
 
+    def doubt(self, key: EntryKey) -> None:
+        """Forget our entries with that key: the next plan asks the server."""
+        ...
+
     def adopt(self, entry: Entry) -> None:
         """Take an entry that somebody else made among ours."""
         ...
@@ -151,6 +155,10 @@ class Services(Protocol):
 
     def need(self) -> bool:
         """Begin to read them; tells whether they are read, or cannot be."""
+        ...
+
+    def problem(self) -> str:
+        """Why they cannot be read, and the remedy; empty when they can."""
         ...
 
     def addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:

@@ -12,15 +12,13 @@ from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.confirmation import Confirmation
 from controllers.ports import Mirror, SpireWriter
+from controllers.sources import ENTRY_ID_INDEX
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.outcome import State
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.errors import NotFound, SpireError
 from registrar.telemetry.logging import kv
-
-ENTRY_ID_INDEX = "entry-id"
-"""Index of the SpireEntry store: ``status.entryId``."""
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,9 @@ from registrar.identity.entry import EntryKey, differing
 OWNER_INDEX = "owner"
 """Index of the SpireEntry store: uids of ownerReferences and holders."""
 
+ENTRY_ID_INDEX = "entry-id"
+"""Index of the SpireEntry store: ``status.entryId``."""
+
 Recorded = Callable[[], Iterable[Claim]]
 """Tells what an object asked for before this term, as far as the SPIRE server holds it."""
 
@@ -103,6 +106,13 @@ class Claims:
             )
         return claims
 
+    def holders(self, key: EntryKey) -> set[str]:
+        """The uids of those for whom the entry of a key is recorded; empty without a record."""
+        entry, records = self._mirror.entry_of(key), self._book.spire_entries
+        names = () if entry is None else records.by_index(ENTRY_ID_INDEX, entry.id)
+        found = (records.get(name) for name in names)
+        return {h.uid for record in found if record for h in record.spec.holders if h.uid}
+
     def _with_shared_key(self, claim: Claim) -> Claim:
         entry = self._mirror.entry_of(claim.key)
         return claim if entry is None else replace(claim, key=entry.key)
@@ -117,8 +127,8 @@ class Claims:
             self._book.outcomes.set(key, replace(PENDING, entry_id=known))
 
 
-def addresses_of(services: Services | None, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
-    """A Pod's addresses in services, if anybody asks for them.
+def addresses_of(services: Services | None, pod: ObjectKey) -> tuple[ServiceAddress, ...] | None:
+    """A Pod's addresses in services, if anybody asks for them; None when they cannot be read.
 
     Raises Retry while services are being read.
     """
@@ -126,4 +136,4 @@ def addresses_of(services: Services | None, pod: ObjectKey) -> tuple[ServiceAddr
         return ()
     if not services.need():
         raise Retry("ServicesUnknown", "services are being read")
-    return services.addresses(pod)
+    return None if services.problem() else services.addresses(pod)

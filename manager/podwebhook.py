@@ -24,15 +24,22 @@ class PodWebhook:
     """Serves until cancelled; ``problem`` is for the readiness probe.
 
     It answers at once, whatever the SPIRE server does: what it hears waits in
-    ``announced`` until a term of leadership acts on it. ``wake`` is told of each Pod.
+    ``announced`` until a term of leadership acts on it. ``created`` is told of each
+    Pod that is to be created, ``wake`` of each that is to be changed or deleted.
     """
 
     def __init__(
-        self, config: WebhookMode, announced: AnnouncedPods, wake: Callable[[ObjectKey], None]
+        self,
+        config: WebhookMode,
+        announced: AnnouncedPods,
+        *,
+        wake: Callable[[ObjectKey], None],
+        created: Callable[[ObjectKey], None],
     ) -> None:
         self._config = config
         self._announced = announced
         self._wake = wake
+        self._created = created
         self._tls: MutualTLS | None = None
         self._strange: set[str] = set()
         self.port = 0
@@ -74,8 +81,10 @@ class PodWebhook:
             self._say_strange(request.kind.kind)
             return ALLOWED
         try:
-            if request.operation in {"CREATE", "UPDATE"}:
-                self._put(request)
+            if request.operation == "CREATE":
+                self._create(request)
+            elif request.operation == "UPDATE":
+                self._update(request)
             elif request.operation == "DELETE":
                 self._delete(request)
         except DecodeError as error:
@@ -88,15 +97,18 @@ class PodWebhook:
             self._strange.add(kind)
             log.warning("asked about what is no Pod: see the rules", extra=kv(kind=kind))
 
-    def _put(self, request: AdmissionRequest) -> None:
-        pod = decode(bytes(request.object), Pod)
-        # API servers before 1.14 name a Pod with generateName only after they have asked.
-        name = pod.metadata.name or request.name
-        if not name:
+    def _create(self, request: AdmissionRequest) -> None:
+        pod = _pod_of(request)
+        if not pod.metadata.name:
+            # API servers before 1.14 name a Pod with generateName only after they have asked.
             return
-        meta = msgspec.structs.replace(pod.metadata, name=name, namespace=request.namespace)
-        pod = msgspec.structs.replace(pod, metadata=meta)
-        self._announced.announce(pod)
+        if not self._announced.announce(pod):
+            log.info("a Pod of that name is announced already", extra=kv(pod=str(pod.key)))
+        self._created(pod.key)
+
+    def _update(self, request: AdmissionRequest) -> None:
+        pod = _pod_of(request)
+        self._announced.amend(pod)
         self._wake(pod.key)
 
     def _delete(self, request: AdmissionRequest) -> None:
@@ -107,3 +119,11 @@ class PodWebhook:
         key = ObjectKey(request.namespace, name)
         self._announced.withdraw(key)
         self._wake(key)
+
+
+def _pod_of(request: AdmissionRequest) -> Pod:
+    """The Pod as it is to be stored. Raises DecodeError."""
+    pod = decode(bytes(request.object), Pod)
+    name = pod.metadata.name or request.name
+    meta = msgspec.structs.replace(pod.metadata, name=name, namespace=request.namespace)
+    return msgspec.structs.replace(pod, metadata=meta)

@@ -178,10 +178,13 @@ class Process:
             return "waiting for the caches and the SPIRE server"
         return None if self._term.ready.is_set() else "looking at every object once"
 
+    def entry_counts(self) -> dict[str, int]:
+        """Entries by state; one that does not lead (any more) answers for none."""
+        return NO_ENTRIES if self._term is None else self._term.entry_counts()
+
     def _count_entries(self) -> None:
         """Bring the gauges up to date before a scrape."""
-        # One that does not lead (any more) answers for no entries.
-        counts = NO_ENTRIES if self._term is None else self._term.entry_counts()
+        counts = self.entry_counts()
         for state, number in counts.items():
             self._metrics.spire.entries(state, number)
         self._metrics.spire.deletions_withheld(counts["withheld"])

@@ -20,6 +20,7 @@ from controllers.clusterfederatedtrustdomain import (
 )
 from controllers.clusterstaticentry import static_entry_claims
 from controllers.confirmation import BySetting, Confirmation
+from controllers.drift import SeesAll
 from manager.latency import PodLatency
 from manager.spire import SpireSide
 from manager.stores import Caches, spire_entry_cache
@@ -169,7 +170,7 @@ def _replace(store: Store[T], found: dict[ObjectKey, T]) -> set[ObjectKey]:
     return changed
 
 
-class StaticSources:
+class StaticSources(SeesAll):
     """One run's controllers; outcomes go to the log."""
 
     def __init__(self, mode: StaticMode, world: World, book: Book) -> None:

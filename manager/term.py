@@ -62,7 +62,7 @@ class Term:
             confirmation=mode.confirmation(world, self.book),
             vanished=self._vanished,
             latency=self._latency,
-            drifted=lambda: self._sources.drifted(),  # noqa: PLW0108 - made below
+            sources=lambda: self._sources,
         )
         self._sources = mode.sources(world, self.book, self._latency)
 

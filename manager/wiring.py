@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from controllers.book import Book
 from controllers.confirmation import Confirmation
-from controllers.drift import DriftCheck
+from controllers.drift import DriftCheck, Drifting
 from controllers.ports import Events, Kubernetes
 from controllers.record import RecordReconciler
 from controllers.release import ReleasePass
@@ -88,9 +88,12 @@ def wire_core(
     confirmation: Confirmation,
     vanished: Vanished[str],
     latency: PodLatency,
-    drifted: Callable[[], None],
+    sources: Callable[[], Drifting],
 ) -> Core:
-    """Make the shared controllers of one term and connect their queues."""
+    """Make the shared controllers of one term and connect their queues.
+
+    ``sources`` gives those of the mode, which are made after these.
+    """
     settings, records = world.settings, world.spire_entries
     release = ReleasePass(
         book,
@@ -126,10 +129,6 @@ def wire_core(
         timestamp=timestamp,
     )
 
-    def checked() -> None:
-        release.look_again()
-        drifted()
-
     core = Core(
         entries=remote(world, "spireentry", entry_reconciler.reconcile, SPIRE_CONCURRENCY),
         records=remote(world, "spireentry-record", record_reconciler.reconcile, RECORDERS),
@@ -139,7 +138,8 @@ def wire_core(
             mirror=world.mirror,
             interval_seconds=settings.drift_interval_seconds,
             repaired=world.metrics.spire.drift_repaired,
-            checked=checked,
+            checked=release.look_again,
+            sources=sources,
         ),
     )
     book.wake.entry = core.entries.queue.add

@@ -25,6 +25,7 @@ from controllers.clusterfederatedtrustdomain import (
 )
 from controllers.clusterstaticentry import static_entry_claims, static_entry_statuses
 from controllers.confirmation import Confirmation, by_own_namespace
+from controllers.drift import SeesAll
 from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
@@ -155,7 +156,7 @@ class ControllerManager:
         return ControllerManagerSources(self, templates, world, book, latency)
 
 
-class ControllerManagerSources:
+class ControllerManagerSources(SeesAll):
     """One term's controllers; each hears only of what it needs."""
 
     def __init__(

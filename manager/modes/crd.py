@@ -10,6 +10,7 @@ from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
 from controllers.book import Book
 from controllers.complaints import Complaints
 from controllers.confirmation import Confirmation, by_own_namespace
+from controllers.drift import SeesAll
 from controllers.generated import GeneratedReconciler
 from controllers.generation import MADE_FOR_INDEX, Generation
 from controllers.podspiffeid import NodeSpiffeIDReconciler, PodSpiffeIDReconciler
@@ -140,7 +141,7 @@ class CRD:
                 yield claim
 
 
-class CRDSources:
+class CRDSources(SeesAll):
     """One term's controllers."""
 
     def __init__(self, mode: CRD, world: World, book: Book, latency: PodLatency) -> None:
@@ -233,9 +234,6 @@ class CRDSources:
         await self._nodes.settled()
         await self._pods.settled()
         await self._claims.settled()
-
-    def drifted(self) -> None:
-        """Nothing to compare besides the entries."""
 
     def _wake_status(self, source: Source) -> None:
         if source.kind == SPIFFE_ID.kind:

@@ -14,6 +14,7 @@ from controllers.clusterspiffeid import (
     cluster_spiffe_id_statuses,
 )
 from controllers.confirmation import ByRecord, Confirmation
+from controllers.drift import SeesAll
 from controllers.generated import GeneratedReconciler
 from controllers.generation import MADE_FOR_INDEX, Generation
 from controllers.pod import PodReconciler
@@ -71,7 +72,7 @@ class Layered:
         return LayeredSources(self, world, book, latency)
 
 
-class LayeredSources:
+class LayeredSources(SeesAll):
     """One term's controllers; those of the pod controller are None when it is off."""
 
     def __init__(self, mode: Layered, world: World, book: Book, latency: PodLatency) -> None:
@@ -129,9 +130,6 @@ class LayeredSources:
             self._wake_pod(obj)
         await self._pods.settled()
         await self._claims.settled()
-
-    def drifted(self) -> None:
-        """Nothing to compare besides the entries."""
 
     def _wake_status(self, source: Source) -> None:
         if source.kind == CLUSTER_SPIFFE_ID.kind:

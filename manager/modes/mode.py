@@ -9,6 +9,7 @@ from typing import Protocol
 
 from controllers.book import Book
 from controllers.confirmation import Confirmation
+from controllers.drift import Drifting
 from manager.latency import PodLatency
 from manager.stores import Caches, SpireEntryCache
 from manager.wiring import Run, World
@@ -17,7 +18,7 @@ from registrar.claims.claim import Claim
 from registrar.kube.session import Session
 
 
-class Sources(Protocol):
+class Sources(Drifting, Protocol):
     """The controllers of one term that turn objects into claims."""
 
     def runs(self) -> Iterator[Run]:
@@ -30,10 +31,6 @@ class Sources(Protocol):
 
     async def look_at_all(self) -> None:
         """Look at every source once; returns when all are claimed for."""
-        ...
-
-    def drifted(self) -> None:
-        """Compare with the SPIRE server whatever is no entry; called at each drift check."""
         ...
 
 

@@ -17,6 +17,7 @@ from manager.stores import Cache
 from manager.wiring import Run, World, computing
 from registrar.claims.claim import Source
 from registrar.claims.podentry import PodEntries
+from registrar.identity.entry import Entry
 from registrar.kube.store import Change, Store
 
 NAMESPACE_INDEX = "namespace"
@@ -41,13 +42,21 @@ class PodEntryMode(Protocol):
 
     rules: PodEntries
     pods: Cache[Pod]
-    known_pods: KnownPods
+
+    @property
+    def known_pods(self) -> KnownPods:
+        """The Pods that there are, as far as is known."""
+        ...
+
     namespaces: Cache[Namespace]
     nodes: Cache[Node] | None
     services: ServiceCaches | None
 
-    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
-        """Hear of Pods by other ways than their cache."""
+    def listen(self, wake: Callable[[ObjectKey], None], doubt: Callable[[ObjectKey], None]) -> None:
+        """Hear of Pods by other ways than their cache.
+
+        ``doubt`` what is believed to be on the SPIRE server for a Pod that is made anew.
+        """
         ...
 
     def all_pods(self) -> Iterable[ObjectKey]:
@@ -105,7 +114,7 @@ class PodEntrySources:
         mode, wake = self._mode, self._pods.queue.add
         mode.pods.listener = lambda change: wake(change.key)
         mode.namespaces.listener = self._namespace_changed
-        mode.listen(wake)
+        mode.listen(wake, self._reconciler.doubt)
         if mode.nodes is not None:
             mode.nodes.listener = self._node_changed
         if mode.services is not None:
@@ -123,6 +132,17 @@ class PodEntrySources:
 
     def drifted(self) -> None:
         """Nothing to compare besides the entries."""
+
+    def takes_up(self, entry: Entry) -> bool:
+        """Whether it is for a Pod of which only another replica may have heard."""
+        pod = self._reconciler.hold(entry)
+        if pod is not None:
+            self._pods.queue.add(pod)
+        return pod is not None
+
+    def gives_up(self, entry: Entry) -> bool:
+        """Whether nothing but the entry spoke for its Pod."""
+        return self._reconciler.let_go(entry)
 
     def _wake_status(self, source: Source) -> None:
         if source.kind == POD.kind:

@@ -35,6 +35,17 @@ class StoredPods:
         """Whether it exists and does not decode."""
         return key in self._store.broken
 
+    def may_have(self, key: ObjectKey, created: int) -> bool:  # noqa: ARG002 - the protocol's
+        """Whether it exists and does not decode."""
+        return key in self._store.broken
+
+    def leaves(self, key: ObjectKey, created: int) -> None:
+        """The cache tells what is gone."""
+
+    def drop(self, key: ObjectKey) -> bool:  # noqa: ARG002 - the protocol's
+        """Never: the cache knows."""
+        return False
+
 
 class Reconcile:
     """The mode. ``own_namespace`` is the one that it runs in, empty outside of a cluster."""
@@ -73,7 +84,7 @@ class Reconcile:
             events=world.events,
         )
 
-    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
+    def listen(self, wake: Callable[[ObjectKey], None], doubt: Callable[[ObjectKey], None]) -> None:
         """There is no other way to hear of Pods."""
 
     def runs(

@@ -12,7 +12,6 @@ from api.core import Namespace, Node, Pod
 from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.confirmation import ByRecord, Confirmation
-from controllers.podentry import Pods as KnownPods
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
@@ -52,7 +51,7 @@ class AnnouncedOrStored:
         While one is there no other can be created: whoever asks for it is refused after us.
         """
         stored = self._cache.store.get(key)
-        if stored is None:
+        if stored is None or (not self.is_readable and self._announced.is_withdrawn(key)):
             return self._announced.get(key)
         self._announced.seen(stored)
         if stored.metadata.deletion_timestamp is not None:
@@ -61,9 +60,30 @@ class AnnouncedOrStored:
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether it does not decode; or Pods may not be read and nobody said that it goes."""
-        if self._cache.is_available:
+        if self.is_readable:
             return key in self._cache.store.broken
         return not self._announced.is_withdrawn(key)
+
+    def may_have(self, key: ObjectKey, created: int) -> bool:
+        """Whether it does not decode; or Pods may not be read and the entry is not left over."""
+        if self.is_readable:
+            return key in self._cache.store.broken
+        return not self._announced.is_left(key, created)
+
+    def leaves(self, key: ObjectKey, created: int) -> None:
+        """One that is gone leaves the entry that was made then."""
+        self._announced.leaves(key, created)
+
+    def drop(self, key: ObjectKey) -> bool:
+        """Where Pods may not be read: another replica may have heard that it goes."""
+        if not self.is_readable:
+            self._announced.drop(key)
+        return not self.is_readable
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether Pods may be read at this moment: the right to it can be taken away."""
+        return self._cache.is_available and not self._cache.is_unavailable
 
 
 class PodAdmission:
@@ -85,8 +105,9 @@ class PodAdmission:
         self.spire_entries = spire_entry_cache(optional=True)
         self.caches = Caches([self.spire_entries, self.namespaces, self.pods])
         self._announced = AnnouncedPods(lambda: asyncio.get_running_loop().time())
-        self.known_pods: KnownPods = AnnouncedOrStored(self.pods, self._announced)
+        self.known_pods = AnnouncedOrStored(self.pods, self._announced)
         self._wake: Callable[[ObjectKey], None] = lambda _: None
+        self._doubt: Callable[[ObjectKey], None] = lambda _: None
 
     def alias(self) -> Claim:
         """The alias of the cluster's agents, parent of every entry."""
@@ -108,11 +129,20 @@ class PodAdmission:
 
     def webhook(self, session: Session, minter: Minter) -> Webhook:  # noqa: ARG002 - the protocol's
         """The server that the API server calls; its certificate comes from files."""
-        return PodWebhook(self._config, self._announced, lambda pod: self._wake(pod))  # noqa: PLW0108 - set later
+        return PodWebhook(self._config, self._announced, wake=self._changed, created=self._created)
 
-    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
+    def listen(self, wake: Callable[[ObjectKey], None], doubt: Callable[[ObjectKey], None]) -> None:
         """Hear of Pods that are announced."""
-        self._wake = wake
+        self._wake, self._doubt = wake, doubt
+
+    def _changed(self, pod: ObjectKey) -> None:
+        self._wake(pod)
+
+    def _created(self, pod: ObjectKey) -> None:
+        """Another replica may have heard that an earlier one of that name goes."""
+        if not self.known_pods.is_readable:
+            self._doubt(pod)
+        self._wake(pod)
 
     def all_pods(self) -> Iterable[ObjectKey]:
         """Every Pod that is stored or announced."""
@@ -126,7 +156,7 @@ class PodAdmission:
         """The sweep."""
 
         async def sweep() -> None:
-            was_readable, times_watched = self.pods.is_available, 0
+            was_readable, times_watched = self.known_pods.is_readable, 0
             if not was_readable:
                 log.warning(
                     "Pods cannot be listed, so what the webhook misses stays as it is: give the "
@@ -134,7 +164,8 @@ class PodAdmission:
                 )
             while True:
                 await asyncio.sleep(_SWEEP_SECONDS)
-                if not self.pods.is_available:
+                if not self.known_pods.is_readable:
+                    was_readable = False
                     continue
                 if not was_readable:
                     was_readable = True

@@ -23,12 +23,25 @@ class AnnouncedPods:
         self._clock = clock
         self._grace = grace_seconds
         self._pods: dict[ObjectKey, tuple[Pod, float]] = {}
-        self._withdrawn: dict[ObjectKey, None] = {}
+        self._withdrawn: dict[ObjectKey, int | None] = {}
 
-    def announce(self, pod: Pod) -> None:
-        """A Pod is about to be created."""
+    def announce(self, pod: Pod) -> bool:
+        """A Pod is about to be created; tells whether that is believed.
+
+        While another of its name is announced it is not: the name is taken, so one of the
+        two will be refused, and what runs must not lose its identity to what is asked for.
+        """
+        known = self.get(pod.key)
+        if known is not None and known.metadata.uid != pod.metadata.uid:
+            return False
         self._withdrawn.pop(pod.key, None)
         self._pods[pod.key] = (pod, self._clock())
+        return True
+
+    def amend(self, pod: Pod) -> None:
+        """A Pod that exists is about to be changed; one that goes is not."""
+        if pod.metadata.deletion_timestamp is None and pod.key not in self._withdrawn:
+            self._pods[pod.key] = (pod, self._clock())
 
     def withdraw(self, key: ObjectKey) -> None:
         """A Pod is about to be deleted."""
@@ -45,6 +58,27 @@ class AnnouncedPods:
     def is_withdrawn(self, key: ObjectKey) -> bool:
         """Whether its deletion was announced since, and no new Pod of that name."""
         return key in self._withdrawn
+
+    def is_left(self, key: ObjectKey, created: int) -> bool:
+        """Whether an entry made at that time (Unix seconds) is what is left of a withdrawn Pod.
+
+        The first that is seen after the deletion is. One made later is not: another replica
+        has heard of a new Pod of that name.
+        """
+        self.leaves(key, created)
+        if self._withdrawn.get(key) == created:
+            return True
+        self._withdrawn.pop(key, None)
+        return False
+
+    def leaves(self, key: ObjectKey, created: int) -> None:
+        """A withdrawn Pod leaves the entry that was made then, unless another is known to be it."""
+        if self._withdrawn.get(key, created) is None:
+            self._withdrawn[key] = created
+
+    def drop(self, key: ObjectKey) -> None:
+        """Nothing is known of the Pod any more."""
+        self._pods.pop(key, None)
 
     def seen(self, pod: Pod) -> None:
         """The Pod is there: what was announced is forgotten."""

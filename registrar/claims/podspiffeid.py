@@ -6,6 +6,7 @@ left are taken over as they are.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from api.core import Node, Pod
 from api.kinds import NODE, POD, SPIFFE_ID
@@ -20,7 +21,6 @@ from api.spiffeid.v1beta1.spiffeid import (
 )
 from registrar.claims import validation
 from registrar.claims.claim import Source
-from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
@@ -105,13 +105,9 @@ def compile_rules(
     )
     if by_template is not None:
         _templated_id(by_template, sample, rules)
-    _dns_names(rules, sample, "namespace", ())
+    for template in rules.dns_names:
+        _dns_name(template, sample)
     return rules
-
-
-def pod_key(pod: Pod) -> ObjectKey:
-    """The key of the SpiffeID made for a Pod."""
-    return pod.key
 
 
 def node_key(name: str, rules: SpiffeIDRules) -> ObjectKey:
@@ -143,17 +139,22 @@ def made_for_uid(obj: SpiffeID) -> str:
     return labels.get(POD_UID_LABEL) or labels.get(NODE_UID_LABEL, "")
 
 
-def spiffe_id_for_pod(
-    pod: Pod, rules: SpiffeIDRules, addresses: Iterable[ServiceAddress]
-) -> SpiffeID | None:
+class PodSpiffeID(NamedTuple):
+    """What a Pod should have, and what is wrong with its DNS names without costing it the rest."""
+
+    wanted: SpiffeID | None
+    problem: str
+
+
+def spiffe_id_for_pod(pod: Pod, rules: SpiffeIDRules, services: Iterable[str]) -> PodSpiffeID:
     """The SpiffeID that a Pod should have; None for none, or while it has no node.
 
-    Raises InvalidField when its label, annotation or the template makes no SPIFFE ID
-    or DNS name for it.
+    ``services`` are those that name it, ready. Raises InvalidField when its label,
+    annotation or the template makes no SPIFFE ID for it.
     """
     meta = pod.metadata
     if not pod.spec.node_name or not wants_identity(pod, rules.identity):
-        return None
+        return PodSpiffeID(None, "")
     info = pod_info(
         name=meta.name,
         uid=meta.uid,
@@ -165,8 +166,12 @@ def spiffe_id_for_pod(
     )
     spiffe_id = _identity_of(pod, rules, info)
     if spiffe_id is None:
-        return None
-    return _spiffe_id(
+        return PodSpiffeID(None, "")
+    names, problem = _usable_dns_names(rules, info)
+    if rules.service_dns_names:
+        served = sorted(service_name(service, meta.namespace) for service in set(services))
+        names += filter(validation.is_dns_name, served)
+    obj = _spiffe_id(
         pod.key,
         label=POD_UID_LABEL,
         owner=OwnerReference(
@@ -183,10 +188,16 @@ def spiffe_id_for_pod(
             selector=Selector(
                 pod_uid=meta.uid, namespace=meta.namespace, node_name=pod.spec.node_name
             ),
-            dns_names=_dns_names(rules, info, meta.namespace, addresses),
+            dns_names=tuple(dict.fromkeys(names)),
             federates_with=annotated_federation(meta.annotations, rules.trust_domain).domains,
         ),
     )
+    return PodSpiffeID(obj, problem)
+
+
+def service_name(service: str, namespace: str) -> str:
+    """The DNS name that the Pods of a service get."""
+    return f"{service}.{namespace}.svc"
 
 
 def spiffe_id_for_node(node: Node, rules: SpiffeIDRules) -> SpiffeID:
@@ -249,17 +260,24 @@ def _templated_id(template: Template, info: Value, rules: SpiffeIDRules) -> str:
     )
 
 
-def _dns_names(
-    rules: SpiffeIDRules, info: Value, namespace: str, addresses: Iterable[ServiceAddress]
-) -> tuple[str, ...]:
-    """Those of the templates in their order, then those of services, sorted; none twice."""
-    names = [
-        validation.check_dns_name(_text(template, info), path=f"{_DNS_FIELD}[{number}]")
-        for number, template in enumerate(rules.dns_names)
-    ]
-    if rules.service_dns_names:
-        names += sorted({f"{a.service}.{namespace}.svc" for a in addresses if a.is_ready})
-    return tuple(dict.fromkeys(names))
+def _dns_name(template: Template, info: Value) -> str:
+    """What a template makes. Raises InvalidField."""
+    return validation.check_dns_name(_text(template, info), path=template.name)
+
+
+def _usable_dns_names(rules: SpiffeIDRules, info: Value) -> tuple[list[str], str]:
+    """Those of the templates in their order, and the first thing wrong with the others.
+
+    A Pod may have a name of 253 characters, which no DNS label can hold, or no hostname:
+    that must not cost it its identity.
+    """
+    names, problem = [], ""
+    for template in rules.dns_names:
+        try:
+            names.append(_dns_name(template, info))
+        except InvalidField as error:
+            problem = problem or f"left out of its DNS names: {error}"
+    return names, problem
 
 
 def _text(template: Template, info: Value) -> str:

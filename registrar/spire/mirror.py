@@ -122,6 +122,14 @@ class EntryMirror:
         """All our entries with that key, the oldest first: several after a race of servers."""
         return [self._own[entry_id] for entry_id in self._by_key.get(key, ())]
 
+    def doubt(self, key: EntryKey) -> None:
+        """Forget our entries with that key: others may have deleted them.
+
+        Creating one tells: the server answers with what it holds.
+        """
+        for entry_id in self._by_key.get(key, ()):
+            self.removed(entry_id)
+
     def adopt(self, entry: Entry) -> None:
         """Count an entry that the server holds among ours, whatever its ID."""
         self._adopted.add(entry.id)

@@ -9,7 +9,7 @@ from api.kinds import CLUSTER_SPIFFE_ID, POD, SPIRE_ENTRY
 from api.meta import find_condition
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
 from registrar.settings.model import DeletionBudget, LeaderElection, PodIdentity
-from tests.support.setup import Setup, eventually, until
+from tests.support.setup import Setup, changed, eventually, some_looks, until
 
 LABEL = PodIdentity("label", "spiffe")
 ANNOTATION = PodIdentity("annotation", "spiffe")
@@ -24,21 +24,6 @@ def foreign(id_: str, path: str, selector: str) -> Entry:
         parent_id=SPIFFEID(trust_domain="example.org", path="/spire-k8s-operator/test/node"),
         selectors=[Selector(type="k8s", value=selector)],
     )
-
-
-def changed(entry: Entry, **fields: object) -> Entry:
-    """A copy of an entry with other fields."""
-    copy = Entry()
-    copy.CopyFrom(entry)
-    for name, value in fields.items():
-        setattr(copy, name, value)
-    return copy
-
-
-async def some_looks(setup: Setup, number: int = 4) -> None:
-    """Wait until the drift check has looked a few times more."""
-    listed = setup.spire.calls["ListEntries"]
-    await until(lambda: setup.spire.calls["ListEntries"] >= listed + number)
 
 
 async def recorded(setup: Setup, number: int) -> None:

@@ -1,5 +1,7 @@
 """The workload registrar's webhook mode: Pods as the API server asks about them."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from api.codec import JSONObject
 from registrar.settings.model import PodIdentity
 from tests.support.podwebhook import ROOT, Asked, review
-from tests.support.setup import Setup, until
+from tests.support.setup import Setup, changed, eventually, some_looks, until
 
 DEFAULT = "/ns/default/sa/default"
 
@@ -167,3 +169,116 @@ def _response(answer: JSONObject) -> JSONObject:
     response = answer["response"]
     assert isinstance(response, dict)
     return response
+
+
+async def test_without_rights_on_pods_an_edit_brings_no_deleted_pod_back(
+    blind: Asked, tmp_path: Path
+) -> None:
+    """What takes a finalizer off, say, is an edit of a Pod that goes."""
+    async with blind.mode(tmp_path):
+        await blind.ask(review("CREATE", "a"))
+        await blind.until_entry(DEFAULT)
+        await blind.ask(review("DELETE", "a"))
+        await blind.until_gone(DEFAULT)
+        await blind.ask(review("UPDATE", "a"))
+        await blind.ask(review("UPDATE", "a", metadata={"deletionTimestamp": _LONG_AGO}))
+        await blind.ask(review("CREATE", "b"))
+        entry = await blind.until_entry(DEFAULT)
+        assert [s.value for s in entry.selectors] == ["ns:default", "pod-name:b"]
+
+
+async def test_without_rights_on_pods_what_runs_keeps_its_identity_from_who_takes_its_name(
+    blind: Asked, tmp_path: Path
+) -> None:
+    async with blind.mode(tmp_path, PodIdentity("label", "spiffe")):
+        await blind.ask(review("CREATE", "a", metadata={"labels": {"spiffe": "one"}}))
+        await blind.until_entry("/one")
+        # The API server refuses it after us: AlreadyExists.
+        taking: JSONObject = {"labels": {"spiffe": "two"}}
+        await blind.ask(review("CREATE", "a", uid="uid-2", metadata=taking))
+        await blind.ask(review("CREATE", "b", metadata={"labels": {"spiffe": "three"}}))
+        await blind.until_entry("/three")
+        assert blind.entry("/one") is not None
+        assert blind.entry("/two") is None
+
+
+async def test_rights_on_pods_that_are_taken_away_later_void_no_deletion(
+    embedded: Setup, tmp_path: Path
+) -> None:
+    cluster = Asked(embedded)
+    async with cluster.mode(tmp_path):
+        await cluster.ready()
+        uid = await cluster.pod("a")
+        await cluster.until_entry(DEFAULT)
+        for method in ("list", "watch"):
+            cluster.faults.fail(None, 403, method=method, resource="pods")
+        cluster.faults.drop_watches()
+
+        async def is_believed() -> bool:
+            await cluster.ask(review("DELETE", "a", uid=uid))
+            return cluster.entry(DEFAULT) is None
+
+        await cluster.delete_pod("a")
+        await eventually(is_believed)
+
+
+async def test_replicas_without_rights_on_pods_leave_each_others_entries_alone(
+    blind: Asked, tmp_path: Path
+) -> None:
+    other = Asked(blind.setup)
+    async with _two(blind, other, tmp_path):
+        await blind.ask(review("CREATE", "a"))
+        await blind.until_entry(DEFAULT)
+        # The other one has seen it, and does not believe it to be nobody's.
+        await until(lambda: _claims(other) == 2)
+        await blind.ask(review("CREATE", "b"))
+        await until(lambda: _claims(other) == 3)
+        assert len(blind.setup.entries(DEFAULT)) == 2
+        # Whoever is told of it, a deletion counts for both.
+        await other.ask(review("DELETE", "a"))
+        await until(lambda: len(blind.setup.entries(DEFAULT)) == 1)
+        await until(lambda: _claims(blind) == 2)
+        await blind.ask(review("DELETE", "b"))
+        await blind.until_gone(DEFAULT)
+        await until(lambda: _claims(other) == 1)
+
+
+async def test_a_pod_made_anew_while_another_replica_hears_of_the_old_ones_end(
+    blind: Asked, tmp_path: Path
+) -> None:
+    """As a StatefulSet does it, with requests that are spread over the replicas."""
+    async with blind.mode(tmp_path):
+        await blind.ask(review("CREATE", "a"))
+        entry = await blind.until_entry(DEFAULT)
+    blind.spire.state.put(changed(entry, created_at=entry.created_at - 60))
+    other = Asked(blind.setup)
+    async with _two(blind, other, tmp_path):
+        await blind.ask(review("CREATE", "b"))
+        await until(lambda: _claims(other) == 3)
+        await other.ask(review("DELETE", "a"))
+        await until(lambda: len(blind.setup.entries(DEFAULT)) == 1)
+        await blind.ask(review("CREATE", "a", uid="again"))
+        await until(lambda: len(blind.setup.entries(DEFAULT)) == 2)
+        await some_looks(blind.setup, 8)
+        assert len(blind.setup.entries(DEFAULT)) == 2
+        assert _claims(other) == _claims(blind) == 3
+
+
+_LONG_AGO = "2024-01-01T00:00:00Z"
+
+
+def _claims(cluster: Asked) -> int:
+    """The entries that a registrar wants to be there, the alias included."""
+    return int(cluster.process.entry_counts()["desired"])
+
+
+@contextlib.asynccontextmanager
+async def _two(one: Asked, other: Asked, folder: Path) -> AsyncIterator[None]:
+    """Two replicas, looked at by two clients."""
+    folders = folder / "1", folder / "2"
+    for each in folders:
+        each.mkdir()
+    async with one.mode(folders[0]), other.mode(folders[1]):
+        await one.ready()
+        await other.ready()
+        yield

@@ -209,6 +209,21 @@ async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 
             await asyncio.sleep(0.02)
 
 
+def changed(entry: Entry, **fields: object) -> Entry:
+    """A copy of an entry with other fields."""
+    copy = Entry()
+    copy.CopyFrom(entry)
+    for name, value in fields.items():
+        setattr(copy, name, value)
+    return copy
+
+
+async def some_looks(setup: Setup, number: int = 4) -> None:
+    """Wait until the drift check has looked a few times more."""
+    listed = setup.spire.calls["ListEntries"]
+    await until(lambda: setup.spire.calls["ListEntries"] >= listed + number)
+
+
 @contextlib.asynccontextmanager
 async def connections_end() -> AsyncIterator[None]:
     """Wait after the block until cut off TLS connections are closed: the peer has a say in it.

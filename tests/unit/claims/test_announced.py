@@ -1,5 +1,7 @@
 """Pods that are announced and not seen yet."""
 
+import msgspec
+
 from api.meta import ObjectKey
 from registrar.claims.announced import AnnouncedPods
 from tests.support.builders import make_pod
@@ -48,5 +50,37 @@ def test_a_deletion_is_remembered_until_a_new_pod_is_announced() -> None:
     announced.withdraw(KEY)
     assert announced.get(KEY) is None
     assert announced.is_withdrawn(KEY)
-    announced.announce(make_pod())
+    announced.announce(make_pod(uid="the next"))
+    assert not announced.is_withdrawn(KEY)
+
+
+def test_what_is_announced_is_not_given_up_for_another_of_its_name() -> None:
+    announced = AnnouncedPods(Clock())
+    assert announced.announce(make_pod())
+    assert not announced.announce(make_pod(uid="one that will be refused"))
+    assert announced.get(KEY) == make_pod()
+    announced.withdraw(KEY)
+    assert announced.announce(make_pod(uid="the next"))
+
+
+def test_edits_count_unless_the_pod_goes() -> None:
+    announced = AnnouncedPods(Clock())
+    announced.amend(make_pod(labels={"a": "b"}))
+    assert announced.get(KEY) == make_pod(labels={"a": "b"})
+    announced.withdraw(KEY)
+    announced.amend(make_pod())
+    assert announced.get(KEY) is None
+    going = make_pod("web-1")
+    meta = msgspec.structs.replace(going.metadata, deletion_timestamp="2026-01-01T00:00:00Z")
+    announced.amend(msgspec.structs.replace(going, metadata=meta))
+    assert announced.get(going.key) is None
+
+
+def test_the_entry_that_is_left_of_a_withdrawn_pod_is_told_from_that_of_a_new_one() -> None:
+    announced = AnnouncedPods(Clock())
+    assert not announced.is_left(KEY, 7)
+    announced.withdraw(KEY)
+    assert announced.is_left(KEY, 7)
+    assert announced.is_left(KEY, 7)
+    assert not announced.is_left(KEY, 9)
     assert not announced.is_withdrawn(KEY)

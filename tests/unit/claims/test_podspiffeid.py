@@ -6,7 +6,6 @@ import pytest
 from api.core import Node, Pod
 from api.meta import ObjectKey, ObjectMeta, OwnerReference
 from registrar.claims.claim import Source
-from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.podspiffeid import (
     SpiffeIDRules,
     compile_rules,
@@ -58,7 +57,7 @@ def test_a_template_that_cannot_work_is_found_at_start(
 
 
 def test_every_field_of_the_original_can_be_shown() -> None:
-    made = spiffe_id_for_pod(
+    made, _ = spiffe_id_for_pod(
         bound(make_pod()),
         rules(
             identity_template="{{.Context.A}}/{{.Pod.Name}}/{{.Pod.UID}}/{{.Pod.Namespace}}/"
@@ -71,19 +70,14 @@ def test_every_field_of_the_original_can_be_shown() -> None:
     assert made.spec.spiffe_id == "spiffe://example.org/a/web-0/uid-of-web-0/shop/web/h/n1"
 
 
-def test_services_with_ready_addresses_come_after_the_templates_names() -> None:
-    addresses = (
-        ServiceAddress("web", "10.0.0.1"),
-        ServiceAddress("db", "10.0.0.1"),
-        ServiceAddress("late", "10.0.0.1", is_ready=False),
-    )
-    made = spiffe_id_for_pod(bound(make_pod()), rules(), addresses)
+def test_services_come_after_the_templates_names() -> None:
+    made, _ = spiffe_id_for_pod(bound(make_pod()), rules(), ("web", "db", "odd..one"))
     assert made is not None
     assert made.spec.dns_names == ("web-0", "db.shop.svc", "web.shop.svc")
 
 
 def test_what_is_made_is_known_again_and_is_right() -> None:
-    made = spiffe_id_for_pod(bound(make_pod()), rules(), ())
+    made, _ = spiffe_id_for_pod(bound(make_pod()), rules(), ())
     assert made is not None
     assert made_for(made) == Source("Pod", "shop", "web-0")
     assert made_for_uid(made) == "uid-of-web-0"
@@ -97,7 +91,7 @@ def test_what_is_made_is_known_again_and_is_right() -> None:
 
 
 def test_a_label_alone_makes_nothing_ours() -> None:
-    made = spiffe_id_for_pod(bound(make_pod()), rules(), ())
+    made, _ = spiffe_id_for_pod(bound(make_pod()), rules(), ())
     assert made is not None
     (owner,) = made.metadata.owner_references
     for owners in (
@@ -113,9 +107,23 @@ def test_a_label_alone_makes_nothing_ours() -> None:
 @pytest.mark.parametrize(("value", "wants"), [("true", True), ("TRUE", True), ("yes", False)])
 def test_the_label_of_the_template_says_true_in_any_case(value: str, *, wants: bool) -> None:
     pod = bound(make_pod(labels={"on": value}))
-    made = spiffe_id_for_pod(pod, rules(PodIdentity("template", "on")), ())
+    made, _ = spiffe_id_for_pod(pod, rules(PodIdentity("template", "on")), ())
     assert (made is not None) is wants
 
 
 def test_an_unscheduled_pod_gets_none() -> None:
-    assert spiffe_id_for_pod(make_pod(), rules(), ()) is None
+    assert spiffe_id_for_pod(make_pod(), rules(), ()) == (None, "")
+
+
+def test_a_template_that_makes_no_dns_name_for_a_pod_costs_it_that_name_alone() -> None:
+    """A Job of Argo or Spark has Pods whose names are longer than a DNS label may be."""
+    long = "workflow-" + "x" * 60
+    made, problem = spiffe_id_for_pod(
+        bound(make_pod(long)),
+        rules(dns_name_templates=("{{.Pod.Name}}", "{{.Pod.Namespace}}.pods")),
+        ("web",),
+    )
+    assert made is not None
+    assert made.spec.dns_names == ("shop.pods", "web.shop.svc")
+    assert "dns_name_templates[0]" in problem
+    assert long in problem
