@@ -203,6 +203,9 @@ class CRDSources(SeesAll):
             yield self._pods.run
             yield self._nodes.run
             yield self._generated.run
+            services = self._mode.services
+            if services is not None:
+                yield lambda: services.become_readable(self._wake_pods)
 
     def listen(self) -> None:
         """Hear of changes from now on."""
@@ -227,13 +230,16 @@ class CRDSources(SeesAll):
         # After the claims, so that what belongs to a Pod that is gone is released in order.
         for node in list(self._mode.nodes.store.keys()):
             self._nodes.queue.add(node.name)
-        for pod in list(self._mode.pods.store.keys()):
-            self._pods.queue.add(pod)
+        self._wake_pods()
         for obj in list(store.values()):
             self._wake_maker(obj)
         await self._nodes.settled()
         await self._pods.settled()
         await self._claims.settled()
+
+    def _wake_pods(self) -> None:
+        for pod in list(self._mode.pods.store.keys()):
+            self._pods.queue.add(pod)
 
     def _wake_status(self, source: Source) -> None:
         if source.kind == SPIFFE_ID.kind:

@@ -107,6 +107,9 @@ class PodEntrySources:
         yield self._events.run
         if self._nodes is not None:
             yield self._nodes.run
+        services = self._mode.services
+        if services is not None:
+            yield lambda: services.become_readable(self._wake_pods)
         yield from self._mode.runs(self._pods.queue.add, self._reconciler.held)
 
     def listen(self) -> None:
@@ -126,8 +129,7 @@ class PodEntrySources:
             for node in list(self._mode.nodes.store.keys()):
                 self._nodes.queue.add(node.name)
             await self._nodes.settled()
-        for pod in {*self._mode.all_pods(), *self._reconciler.held()}:
-            self._pods.queue.add(pod)
+        self._wake_pods()
         await self._pods.settled()
 
     def drifted(self) -> None:
@@ -143,6 +145,10 @@ class PodEntrySources:
     def gives_up(self, entry: Entry) -> bool:
         """Whether nothing but the entry spoke for its Pod."""
         return self._reconciler.let_go(entry)
+
+    def _wake_pods(self) -> None:
+        for pod in {*self._mode.all_pods(), *self._reconciler.held()}:
+            self._pods.queue.add(pod)
 
     def _wake_status(self, source: Source) -> None:
         if source.kind == POD.kind:

@@ -1,5 +1,6 @@
 """Which services name a Pod, and by which addresses: EndpointSlices, else Endpoints."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -13,13 +14,14 @@ from registrar.kube.store import Change, Store
 T = TypeVar("T", bound=KubeObject)
 
 _POD_INDEX = "pod"
+_LOOK_SECONDS = 1.0
 _SERVICE_NAME = "kubernetes.io/service-name"
 
 
 class ServiceCaches:
     """Which services name a Pod, ready or not: from EndpointSlices, else from Endpoints.
 
-    Read from the moment that some template asks. The original's role allows
+    Read from the moment that somebody asks. The original's role allows
     Endpoints alone, and old servers have nothing else.
     """
 
@@ -89,13 +91,23 @@ class ServiceCaches:
 
     def problem(self) -> str:
         """Why they cannot be read, and the remedy; empty when they can."""
+        # What was read once is known, also when the right to it is taken away.
         pairs = zip(self.slices, self.endpoints, strict=True)
-        if any(cache.is_unavailable and fallback.is_unavailable for cache, fallback in pairs):
+        unread = (pair for pair in pairs if not any(cache.is_available for cache in pair))
+        if any(all(cache.is_unavailable for cache in pair) for pair in unread):
             return (
                 "neither EndpointSlices nor Endpoints can be read: give the registrar's role get, "
                 "list and watch on them"
             )
         return ""
+
+    async def become_readable(self, then: Callable[[], None]) -> None:
+        """Call back once when they can be read, unless they could be from the beginning."""
+        if not self.problem():
+            return
+        while self.problem():  # noqa: ASYNC110 - several caches, any of which will do
+            await asyncio.sleep(_LOOK_SECONDS)
+        then()
 
     def naming(self, pod: ObjectKey) -> tuple[str, ...]:
         """The services that name the Pod, sorted."""

@@ -9,7 +9,7 @@ from api.proto import types_pb2
 from manager.process import Process
 from registrar.settings.model import PodIdentity, ReconcileMode
 from tests.support.controllermanager import NODE
-from tests.support.setup import Setup, eventually, until
+from tests.support.setup import Setup, eventually, some_looks, until
 from tests.support.workload import Workload, address
 
 ROOT = "/spire-k8s-registrar/test/node"
@@ -281,3 +281,52 @@ async def test_the_record_of_a_node_recreated_unseen_names_the_new_one(embedded:
             return [owner.uid for owner in record.metadata.owner_references] == [uid]
 
         await eventually(names_the_new_one)
+
+
+async def test_a_pod_recreated_wrong_does_not_inherit_an_identity(cluster: Reconciling) -> None:
+    by_annotation = PodIdentity("annotation", "spiffe")
+    async with cluster.mode(by_annotation):
+        await cluster.pod("a", annotations={"spiffe": "payments"})
+        await cluster.until_recorded("/payments")
+    await cluster.delete_pod("a")
+    await cluster.pod("a", annotations={"spiffe": "a//b"})
+    async with cluster.mode(by_annotation):
+        await cluster.until_event("Pod", "a", "InvalidIdentity", "an empty segment")
+        await cluster.until_gone("/payments")
+
+
+async def test_a_pod_recreated_wrong_and_unseen_does_not_inherit_an_identity(
+    embedded: Setup,
+) -> None:
+    cluster = Reconciling(embedded)
+    await cluster.node()
+    async with cluster.mode(PodIdentity("annotation", "spiffe")):
+        await cluster.pod("a", annotations={"spiffe": "payments"})
+        await cluster.until_entry("/payments")
+        cluster.faults.fail(None, 503, method="list", resource="pods")
+        cluster.faults.expire_watches()
+        await cluster.delete_pod("a")
+        await cluster.pod("a", annotations={"spiffe": "a//b"})
+        cluster.faults.clear()
+        await cluster.until_gone("/payments")
+
+
+async def test_names_by_services_stay_while_services_cannot_be_read(embedded: Setup) -> None:
+    cluster = Reconciling(embedded)
+    await cluster.node()
+    await cluster.pod("a")
+    await cluster.give_address("a", "10.0.0.7")
+    await cluster.endpoints("web", address("a", "10.0.0.7"))
+    async with cluster.mode(dns_zone="cluster.local"):
+        names = list((await cluster.until_entry(DEFAULT)).dns_names)
+        assert "web.default" in names
+    for resource in ("endpointslices", "endpoints"):
+        cluster.faults.fail(None, 403, method="list", resource=resource)
+    async with cluster.mode(dns_zone="cluster.local"):
+        await cluster.until_event("Pod", "a", "ServicesUnreadable", "get, list and watch")
+        await some_looks(embedded)
+        await cluster.until_entry(DEFAULT, dns_names=names)
+        cluster.faults.clear()
+        await cluster.endpoints("web")
+        own = ["10-0-0-7.default.pod.cluster.local", "10-0-0-7.default.pod"]
+        await cluster.until_entry(DEFAULT, dns_names=own)

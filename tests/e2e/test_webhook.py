@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from api.codec import JSONObject
+from api.kinds import CLUSTER_SPIFFEID
+from api.meta import ObjectKey
 from hack.control_plane import ControlPlane
 from registrar.settings.model import Webhooks
 from tests.support.controllermanager import Manager
@@ -97,6 +99,33 @@ async def test_the_api_server_refuses_what_the_webhook_refuses(manager: Manager)
                 bundleEndpointURL="https://x.test/",
                 bundleEndpointProfile={"type": "https_web"},
             )
+
+
+async def test_what_was_wrong_before_keeps_neither_its_labels_nor_its_finalizers(
+    manager: Manager,
+) -> None:
+    await manager.template("bad", spiffeIDTemplate="/x/{{ .PodMeta.Name")
+    path = CLUSTER_SPIFFEID.object_path(ObjectKey("", "bad"))
+    await manager.client.merge(path, {"metadata": {"finalizers": ["example.org/held"]}})
+    port = free_port()
+    await manager.client.create(PATH, configuration(port))
+    async with manager.running(webhooks=Webhooks(NAME, "localhost", port)):
+
+        async def works() -> bool:
+            try:
+                await manager.client.merge(path, {"metadata": {"labels": {"a": "b"}}})
+            except RuntimeError as error:
+                assert "failed calling webhook" in str(error)  # noqa: PT017 - while it starts
+                return False
+            return True
+
+        await eventually(works)
+        with pytest.raises(RuntimeError, match="unclosed action"):
+            await manager.client.merge(path, {"spec": {"spiffeIDTemplate": "/y/{{ .PodMeta.Name"}})
+        await manager.client.delete(path)
+        await manager.client.merge(path, {"metadata": {"finalizers": None}})
+        with pytest.raises(RuntimeError, match="not found"):
+            await manager.client.get(path)
 
 
 async def test_a_stale_ca_bundle_is_put_right_at_a_cold_start_and_when_it_is_changed(
