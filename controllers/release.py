@@ -156,6 +156,9 @@ class ReleasePass:
     def _done(self, key: EntryKey, entry_id: str) -> None:
         """Let the records follow, and put the entry back if it was claimed meanwhile."""
         book = self._book
+        waiting = book.waiting.pop(key, None)
+        if waiting is not None:
+            book.wake.generated(waiting)
         if key in book.index:
             if book.outcomes.get(key).state is not State.REFUSED:
                 book.wake.entry(key)
@@ -167,9 +170,6 @@ class ReleasePass:
             names |= {k.name for k in self._objects.by_index(ENTRY_ID_INDEX, entry_id)}
         for name in names:
             book.wake.record(name)
-        waiting = book.waiting.pop(key, None)
-        if waiting is not None:
-            book.wake.generated(waiting)
 
     def _show_withheld(self, why: str, count: int) -> None:
         """Let people see why deletions are withheld, or that they are no more."""

@@ -4,6 +4,7 @@ Keys and attributes are those of k8s-workload-registrar, so that what it left
 on the SPIRE server is adopted in place.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,6 +48,15 @@ class PodEntries:
         return f"{alias}/{node}" if self.per_node else alias
 
 
+def agents_of(root: str) -> re.Pattern[str]:
+    """Paths of agents' aliases: those under ``root`` and those of every other cluster.
+
+    Several clusters may share one SPIRE server. See ``pods.check_not_agents``.
+    """
+    name, _, _ = root.removeprefix("/").partition("/")
+    return re.compile(f"{re.escape(name)}/.+?/node/")
+
+
 def root_path(name: str, cluster: str) -> str:
     """The path of the alias of a cluster's agents; ``name`` is the controller's."""
     return f"/{name}/{cluster}/node"
@@ -72,9 +82,7 @@ def pod_claim(
     meta = pod.metadata
     if not wants_identity(pod, rules.identity) or (rules.per_node and not pod.spec.node_name):
         return None
-    spiffe_id = spiffe_id_of(
-        pod, rules.identity, rules.trust_domain, agents=rules.root.removeprefix("/")
-    )
+    spiffe_id = spiffe_id_of(pod, rules.identity, rules.trust_domain, agents=agents_of(rules.root))
     if spiffe_id is None:
         return None
     selectors = [

@@ -4,6 +4,8 @@ The ClusterSpiffeId is cluster-scoped, so it cannot be owned by its Pod; it is
 owned by the Pod's Namespace, and annotations name the Pod.
 """
 
+import re
+
 import msgspec
 import xxhash
 
@@ -22,8 +24,8 @@ from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_path, check_workload_id
 from registrar.settings.model import PodIdentity
 
-AGENTS = "spire-k8s-operator"
-"""First part of the path of the agents' alias in the layered mode."""
+_LAYERED_AGENTS = re.compile("spire-k8s-operator/")
+"""Paths of the agents' aliases in the layered mode; see ``check_not_agents``."""
 
 _MAX_READABLE = 200
 
@@ -50,12 +52,16 @@ def pod_of(obj: ClusterSpiffeId) -> ObjectKey | None:
 
 
 def spiffe_id_of(
-    pod: Pod, settings: PodIdentity, trust_domain: str, *, agents: str = AGENTS
+    pod: Pod,
+    settings: PodIdentity,
+    trust_domain: str,
+    *,
+    agents: re.Pattern[str] = _LAYERED_AGENTS,
 ) -> str | None:
     """The SPIFFE ID of a Pod by label, annotation or service account; None when it asks for none.
 
-    ``agents`` is the path under which the agents' aliases lie, without slashes around it.
-    Raises InvalidField, naming the label or annotation.
+    ``agents`` matches the paths of the agents' aliases. Raises InvalidField, naming the
+    label or annotation.
     """
     meta = pod.metadata
     if settings.mode == "service_account":
@@ -74,11 +80,17 @@ def spiffe_id_of(
     )
 
 
-def check_not_agents(value: str, *, path: str, agents: str) -> None:
-    """The path of a SPIFFE ID that no agent's alias has. Raises InvalidField."""
-    if f"{value.removeprefix('/')}/".startswith(f"{agents}/"):
+def check_not_agents(value: str, *, path: str, agents: re.Pattern[str]) -> None:
+    """Whether no agent's alias has that path. Raises InvalidField.
+
+    ``agents`` matches the beginning of such a path, written without a slash in front and
+    with one behind.
+    """
+    found = agents.match(f"{value.removeprefix('/')}/")
+    if found:
+        taken = found[0].removesuffix("/")
         raise InvalidField(
-            path, value, f"the path /{agents} is that of the agents: choose another path"
+            path, value, f"the path /{taken} is that of the agents: choose another path"
         )
 
 

@@ -24,6 +24,7 @@ from registrar.claims.claim import Source
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
+    agents_of,
     node_source,
     pod_source,
     root_path,
@@ -241,9 +242,7 @@ def _spiffe_id(
 def _identity_of(pod: Pod, rules: SpiffeIDRules, info: Value) -> str | None:
     """The SPIFFE ID of a Pod, or None when it asks for none. Raises InvalidField."""
     if rules.by_template is None:
-        return spiffe_id_of(
-            pod, rules.identity, rules.trust_domain, agents=rules.root.removeprefix("/")
-        )
+        return spiffe_id_of(pod, rules.identity, rules.trust_domain, agents=agents_of(rules.root))
     label = rules.identity.key
     if label and pod.metadata.labels.get(label, "").lower() != "true":
         return None
@@ -252,7 +251,7 @@ def _identity_of(pod: Pod, rules: SpiffeIDRules, info: Value) -> str | None:
 
 def _templated_id(template: Template, info: Value, rules: SpiffeIDRules) -> str:
     path = check_path(_text(template, info), path=_IDENTITY_FIELD)
-    check_not_agents(path, path=_IDENTITY_FIELD, agents=rules.root.removeprefix("/"))
+    check_not_agents(path, path=_IDENTITY_FIELD, agents=agents_of(rules.root))
     return check_workload_id(
         f"spiffe://{rules.trust_domain}{path}",
         path=_IDENTITY_FIELD,

@@ -4,7 +4,6 @@ Whoever may write in a namespace may give identities to the workloads of that
 namespace, and to no others: so the rules hold whether the webhook is on or not.
 """
 
-import re
 from collections.abc import Iterable
 
 from api.kinds import SPIFFE_ID
@@ -14,13 +13,14 @@ from registrar.claims import validation
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.clusterspiffeid import selectors_of
 from registrar.claims.outcome import Outcome
-from registrar.claims.podentry import WORKLOAD_REGISTRAR
+from registrar.claims.podentry import WORKLOAD_REGISTRAR, agents_of
+from registrar.claims.pods import check_not_agents
 from registrar.claims.status import conditions_of
 from registrar.errors import InvalidField
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.spiffeid import check_spiffe_id, check_workload_id, path_of
 
-_AGENTS = re.compile(f"/{WORKLOAD_REGISTRAR}/[^/]+/node(/|$)")
+_AGENTS = agents_of(WORKLOAD_REGISTRAR)
 
 
 def source_of(key: ObjectKey) -> Source:
@@ -52,7 +52,7 @@ def claim_of(
         )
     if meta.namespace != own_namespace:
         _check_namespace(obj, own_namespace)
-        _check_no_agents(spiffe_id)
+        check_not_agents(path_of(spiffe_id), path="spec.spiffeId", agents=_AGENTS)
     return Claim(
         source=source_of(obj.key),
         key=EntryKey.of(spiffe_id, parent_id, selectors),
@@ -93,14 +93,6 @@ def _check_namespace(obj: SpiffeID, own_namespace: str) -> None:
             "spec.selector.namespace",
             selector.namespace,
             f"a SpiffeID selects workloads of its own namespace: write namespace: {namespace}",
-        )
-
-
-def _check_no_agents(spiffe_id: str) -> None:
-    """Whether the ID is no alias of agents, of whichever cluster. Raises InvalidField."""
-    if _AGENTS.match(path_of(spiffe_id)):
-        raise InvalidField(
-            "spec.spiffeId", spiffe_id, "this path is that of the agents: choose another path"
         )
 
 

@@ -13,6 +13,12 @@ _FLOAT = re.compile(
     r"[+-]?(?:[0-9]+(?:_[0-9]+)*)?(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+)?"
 )
 _HEX_FLOAT = re.compile(r"[+-]?0[xX]_?[0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?[pP][+-]?[0-9]+")
+_SCANNED = re.compile(
+    # An i may begin infinity: it is taken, whatever follows.
+    r"[+-]?[iI]?(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?"
+    r"|[0-9_]*(?:\.[0-9_]*)?(?:[eEpP][+-]?[0-9_]*)?)"
+)
+"""What Go's fmt.Sscan takes for one part of a complex number."""
 _SIMPLE = {
     "a": "\a",
     "b": "\b",
@@ -80,13 +86,29 @@ def _complex(found: Number, value: complex) -> None:
 
 
 def _parse_complex(text: str) -> complex:
-    for place in range(len(text) - 1, 0, -1):
-        if text[place] in "+-" and text[place - 1] not in "eEpP":
-            real, imaginary = _parse_float(text[:place]), _parse_float(text[place:-1])
-            if real is not None and imaginary is not None:
-                return complex(real, imaginary)
-            break
-    raise ValueError(f"illegal number syntax: {quoted(text)}")
+    """A sum of a real and an imaginary number, scanned as Go's fmt.Sscan does."""
+    parts: list[str] = []
+    at = 0
+    for _ in range(2):
+        found = _SCANNED.match(text, at)
+        # Always matches: it may be empty.
+        at = found.end() if found else at
+        parts.append(text[len(parts[0]) if parts else 0 : at])
+        if text[at : at + 1] not in ({"i"} if len(parts) > 1 else {"+", "-"}):
+            raise ValueError("syntax error scanning complex number")
+    return complex(*map(_scanned_float, parts))
+
+
+def _scanned_float(text: str) -> float:
+    value = _parse_float(text)
+    if value is None:
+        # Well-formed and yet no number: too large.
+        is_large = (
+            any(shape.fullmatch(text) for shape in (_FLOAT, _HEX_FLOAT)) and text[-1:].isdigit()
+        )
+        why = "value out of range" if is_large else "invalid syntax"
+        raise ValueError(f"strconv.ParseFloat: parsing {quoted(text)}: {why}")
+    return value
 
 
 def _parse_int(text: str) -> int | None:

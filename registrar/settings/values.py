@@ -19,6 +19,7 @@ T = TypeVar("T", bound=str)
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_DIGITS = re.compile("-?[0-9]{1,18}")
 _SOCKET_PATH_BYTES = 107
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -38,9 +39,11 @@ class Wrong(ValueError):  # noqa: N818 - reads as what it is
 
 
 def text(value: Value) -> str:
-    """A text as it is."""
+    """A text as it is; a whole number stands for its digits, as Go's HCL decoder takes it."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
         return value.value
+    if isinstance(value, Scalar) and type(value.value) is int:
+        return str(value.value)
     raise Wrong(f"must be text in double quotes, not {_described(value)}", value.at)
 
 
@@ -82,12 +85,15 @@ def boolean(value: Value) -> bool:
 
 
 def count(value: Value) -> int:
-    """A whole number from 0."""
-    if not isinstance(value, Scalar) or type(value.value) is not int:
+    """A whole number from 0, also in quotes, as Go's HCL decoder takes it."""
+    number = value.value if isinstance(value, Scalar) else None
+    if isinstance(number, str) and _DIGITS.fullmatch(number):
+        number = int(number)
+    if type(number) is not int:
         raise Wrong(f"must be a whole number, not {_described(value)}", value.at)
-    if value.value < 0:
-        raise Wrong(f"must not be negative, it is {value.value}", value.at)
-    return value.value
+    if number < 0:
+        raise Wrong(f"must not be negative, it is {number}", value.at)
+    return number
 
 
 def fraction(value: Value) -> float:
@@ -196,10 +202,18 @@ def namespace(value: Value) -> str:
 
 
 def namespaces(value: Value) -> frozenset[str]:
-    """A list of namespaces, which may be empty."""
+    """A list of namespaces, which may be empty, or say so by one that has no name."""
     if not isinstance(value, Items):
         raise Wrong(f'must be a list such as ["kube-system"], not {_described(value)}', value.at)
-    return frozenset(namespace(item) for item in value.values)
+    return frozenset(namespace(item) for item in value.values if text(item))
+
+
+def dns_zone(value: Value) -> str:
+    """The DNS domain of a cluster; the dot of the root may stand behind it."""
+    written = text(value).removesuffix(".")
+    if not _DNS_NAME.fullmatch(written):
+        raise Wrong(f"{text(value)!r}: write a domain such as cluster.local", value.at)
+    return written
 
 
 def metadata_key(value: Value) -> str:

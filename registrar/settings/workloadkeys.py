@@ -160,7 +160,7 @@ POD_DNS_NAMES: Key[bool] = Key(
 DNS_ZONE: Key[str] = Key(
     name="cluster_dns_zone",
     kind="domain",
-    read=values.text,
+    read=values.dns_zone,
     default="cluster.local",
     meaning="The cluster's DNS domain, for these names.",
 )
@@ -315,10 +315,10 @@ OWN_KEYS: frozenset[str] = frozenset(
 def idle_in(mode: Mode) -> dict[str, str]:
     """Keys that do nothing in a mode, and why: a file may be kept while its mode changes."""
     here = {key.name for key in (*COMMON, *OF_MODE[mode], *ADDED)}
-    others = {
-        key.name: f"it is a key of {other} mode"
-        for other, group in OF_MODE.items()
-        for key in group
-        if key.name not in here
-    }
+    modes: dict[str, list[str]] = {}
+    for other, group in OF_MODE.items():
+        for key in group:
+            if key.name not in here:
+                modes.setdefault(key.name, []).append(other)
+    others = {name: f"it is a key of {' and '.join(found)} mode" for name, found in modes.items()}
     return {**others, **IDLE}

@@ -176,7 +176,7 @@ def test_everything_that_is_wrong_is_reported_at_once_in_the_order_of_the_file()
       log_level = "info"
       drift_interval = 0
       pod_lable = "x"
-      disabled_namespaces = ["a", 5]
+      disabled_namespaces = ["a", true]
     """
     found = [(problem.field, problem.line) for problem in problems(text, metrics_addr="x")]
     assert found == [

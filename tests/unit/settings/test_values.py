@@ -77,9 +77,10 @@ def test_what_is_no_boolean_is_refused(written: ScalarValue) -> None:
     assert "must be true or false" in refused(values.boolean, written)
 
 
-@pytest.mark.parametrize("written", ["5", 1.0, True, -1])
+@pytest.mark.parametrize("written", ["5.0", "five", "", 1.0, True, -1, "-1"])
 def test_a_count_is_a_whole_number_from_zero(written: ScalarValue) -> None:
     assert values.count(scalar(0)) == 0
+    assert values.count(scalar("9443")) == 9443
     assert refused(values.count, written)
 
 
@@ -95,8 +96,9 @@ def test_a_choice_is_taken_in_any_case_and_spelling() -> None:
     assert refused(read, "loud") == 'must be one of "info", "warn", not the text "loud"'
 
 
-@pytest.mark.parametrize("written", [5, True])
-def test_text_stands_in_quotes(written: ScalarValue) -> None:
+@pytest.mark.parametrize("written", [1.5, True])
+def test_text_stands_in_quotes_but_for_whole_numbers(written: ScalarValue) -> None:
+    assert values.text(scalar(0)) == "0"
     assert "must be text in double quotes" in refused(values.text, written)
 
 
@@ -185,3 +187,20 @@ def test_a_wrong_name_in_a_list_is_found_at_its_own_place() -> None:
     with pytest.raises(values.Wrong) as caught:
         values.namespaces(items)
     assert caught.value.at == inner
+
+
+def test_a_namespace_without_a_name_stands_for_none() -> None:
+    names = tuple(scalar(name) for name in ("", "kube-system", ""))
+    assert values.namespaces(Items(names, AT)) == {"kube-system"}
+
+
+@pytest.mark.parametrize(
+    ("written", "zone"), [("cluster.local", "cluster.local"), ("k8s.test.", "k8s.test")]
+)
+def test_a_dns_zone_may_end_with_a_dot(written: str, zone: str) -> None:
+    assert values.dns_zone(scalar(written)) == zone
+
+
+@pytest.mark.parametrize("written", ["", ".", "a..b", "Cluster.Local", "a b"])
+def test_what_is_no_dns_zone_is_refused(written: str) -> None:
+    assert "write a domain such as cluster.local" in refused(values.dns_zone, written)
