@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -84,9 +84,11 @@ class ServingCertificate:
         """Mint one and use it; gives the seconds until the next. Raises SpireError."""
         names = list(await self._dns_names())
         key = ec.generate_private_key(ec.SECP256R1())
-        chain = await self._minter.mint(_request(key, self._spiffe_id, names), self._ttl)
-        await asyncio.to_thread(_load, self.context, chain, key)
-        leaf = x509.load_der_x509_certificate(chain[0])
+        minted = await self._minter.mint(_request(key, self._spiffe_id, names), self._ttl)
+        chain = [x509.load_der_x509_certificate(der) for der in minted]
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        await asyncio.to_thread(identify, self.context, pem, chain)
+        leaf = chain[0]
         life = (leaf.not_valid_after_utc - leaf.not_valid_before_utc).total_seconds()
         age = (datetime.now(UTC) - leaf.not_valid_before_utc).total_seconds()
         self.problem = None
@@ -111,10 +113,12 @@ def _request(key: ec.EllipticCurvePrivateKey, spiffe_id: str, names: Sequence[st
     )
 
 
-def _load(context: ssl.SSLContext, chain: Sequence[bytes], key: ec.EllipticCurvePrivateKey) -> None:
-    """Give the context its certificate. The library wants a file: this one is in memory only."""
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    pem += b"".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in chain)
+def identify(context: ssl.SSLContext, key: bytes, chain: Iterable[x509.Certificate]) -> None:
+    """Give the context its private key, PEM, and certificate chain. Raises ssl.SSLError.
+
+    The library wants a file: this one is in memory only.
+    """
+    pem = key + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
     descriptor = os.memfd_create("serving-certificate", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, pem)

@@ -8,7 +8,6 @@ left alone until it does.
 
 import asyncio
 import logging
-import os
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from registrar.admission.certificates import identify
 from registrar.errors import InvalidField
 from registrar.telemetry.logging import kv
 
@@ -176,7 +176,8 @@ class MutualTLS:
         chain = _certificates("cert_path", self._cert_path, files.certificate)
         key = _fitting_key(self._key_path, files.key, chain[0])
         try:
-            _identify(context, key, chain)
+            # Exactly what was compared: the files may be others by now.
+            identify(context, key, chain)
         except ssl.SSLError as error:
             remedy = f"cannot be served with: {error}"
             raise InvalidField("cert_path", str(self._cert_path), remedy) from error
@@ -233,17 +234,6 @@ def _fitting_key(path: Path, pem: bytes, certificate: x509.Certificate) -> bytes
             "key_path", str(path), "not the key of the certificate in cert_path: the two must match"
         )
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _identify(context: ssl.SSLContext, key: bytes, chain: list[x509.Certificate]) -> None:
-    """Give the context exactly what was compared: the library would read the files once more."""
-    pem = key + b"".join(found.public_bytes(Encoding.PEM) for found in chain)
-    descriptor = os.memfd_create("webhook-certificate", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, pem)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
 
 
 def _demand(context: ssl.SSLContext, authorities: list[x509.Certificate]) -> None:
