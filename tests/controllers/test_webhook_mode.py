@@ -1,6 +1,7 @@
 """The workload registrar's webhook mode: Pods as the API server asks about them."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from api.codec import JSONObject
 from registrar.settings.model import PodIdentity
 from tests.support.podwebhook import ROOT, Asked, review
-from tests.support.setup import Setup, changed, eventually, some_looks, until
+from tests.support.setup import Setup, eventually, some_looks, until
 
 DEFAULT = "/ns/default/sa/default"
 
@@ -247,10 +248,12 @@ async def test_a_pod_made_anew_while_another_replica_hears_of_the_old_ones_end(
     blind: Asked, tmp_path: Path
 ) -> None:
     """As a StatefulSet does it, with requests that are spread over the replicas."""
+    # SPIRE tells times of creation in whole seconds.
+    blind.spire.state.clock = lambda: time.time() - 60.0
     async with blind.mode(tmp_path):
         await blind.ask(review("CREATE", "a"))
-        entry = await blind.until_entry(DEFAULT)
-    blind.spire.state.put(changed(entry, created_at=entry.created_at - 60))
+        await blind.until_entry(DEFAULT)
+    blind.spire.state.clock = time.time
     other = Asked(blind.setup)
     async with _two(blind, other, tmp_path):
         await blind.ask(review("CREATE", "b"))

@@ -260,19 +260,26 @@ async def test_files_that_do_not_fit_leave_the_last_good_ones_and_are_said_once(
     tls = await loaded(folder)
     async with served(tls) as port:
         # The Secret comes before the ConfigMap.
-        folder.key.write_text(new.server_key)
+        _replace(folder.key, new.server_key)
         await until(lambda: "must match" in (tls.problem or ""))
         assert await outcome(port, client(old, of_client(old), folder)) == "answered"
-        folder.certificate.write_text(new.server_certificate[:300])
+        _replace(folder.certificate, new.server_certificate[:300])
         await until(lambda: "as PEM, whole" in (tls.problem or ""))
         folder.certificate.unlink()
         await until(lambda: "cannot be read" in (tls.problem or ""))
         assert await outcome(port, client(old, of_client(old), folder)) == "answered"
-        folder.certificate.write_text(new.server_certificate)
+        _replace(folder.certificate, new.server_certificate)
         await until(lambda: tls.problem is None)
         assert await outcome(port, client(new, of_client(old), folder)) == "answered"
     said = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert [record.getMessage() for record in said] == ["the certificates cannot be read anew"] * 3
+
+
+def _replace(path: Path, text: str) -> None:
+    """Never half written."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 async def test_the_same_files_put_back_are_right_again(folder: Folder) -> None:
