@@ -79,10 +79,14 @@ class Authority:
         """The authority's certificate, PEM."""
         return self.certificate.public_bytes(Encoding.PEM)
 
-    def issue(self, spiffe_id: str, *, ttl_seconds: float = 3600) -> SVID:
+    def issue(
+        self, spiffe_id: str, *, dns_names: Sequence[str] = (), ttl_seconds: float = 3600
+    ) -> SVID:
         """A new SVID with a new key for any SPIFFE ID."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self.sign(key.public_key(), spiffe_id, ttl_seconds=ttl_seconds)
+        certificate = self.sign(
+            key.public_key(), spiffe_id, dns_names=dns_names, ttl_seconds=ttl_seconds
+        )
         return SVID(spiffe_id, certificate, key)
 
     def sign(
