@@ -7,7 +7,7 @@ watch shows that the owner is gone, what it deletes looks wanted.
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from registrar.kube.backoff import delay_seconds
+from registrar.backoff import delay_seconds
 
 _BASE_SECONDS = 0.2
 _MAX_SECONDS = 60.0

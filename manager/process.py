@@ -12,8 +12,8 @@ from manager.modes.mode import Webhook
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from manager.wiring import World
+from registrar.backoff import Backoff
 from registrar.claims.ownership import Ownership, check_prefix, default_prefix, workload_prefix
-from registrar.kube.backoff import Backoff
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import KubeError
 from registrar.kube.leader import LeaderElector

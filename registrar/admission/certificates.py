@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from registrar.kube.backoff import Backoff
+from registrar.backoff import Backoff
 from registrar.spire.errors import SpireError
 from registrar.telemetry.logging import kv
 

@@ -17,7 +17,7 @@ import msgspec
 
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectMeta
-from registrar.kube.backoff import Backoff
+from registrar.backoff import Backoff
 from registrar.kube.client import JSON, METADATA, ListMeta, list_request, read_page
 from registrar.kube.errors import (
     Forbidden,

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
-from registrar.kube.backoff import delay_seconds
+from registrar.backoff import delay_seconds
 from registrar.telemetry.observers import QueueObserver, SilentQueue
 
 K = TypeVar("K", bound=Hashable)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.kube.backoff import Backoff, delay_seconds
+from registrar.backoff import Backoff, delay_seconds
 
 
 @given(st.integers(0, 10_000), st.floats(0.001, 10), st.floats(10, 1000))

@@ -1,0 +1,1 @@
+"""The ``csi.spire.io`` node driver: SVIDs of a node's Pods as files in their volumes."""

@@ -1,0 +1,74 @@
+"""What an agent gives for a Pod, and which of it a volume is to hold. Times are Unix seconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+)
+
+from registrar.csi.attributes import Wish
+from registrar.identity.spiffeid import trust_domain_of
+from registrar.spire.delegated import JWTSVID, X509SVID
+
+Bundles = Mapping[str, Sequence[bytes]]
+"""Certificates of authorities, DER, by trust domain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Everything that goes into one volume; ``bundles`` are the own one and those federated with.
+
+    ``jwt_bundles`` are JWKS documents by trust domain.
+    """
+
+    svids: tuple[X509SVID, ...]
+    bundles: Bundles
+    tokens: tuple[JWTSVID, ...] = ()
+    jwt_bundles: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def trust_domain(self) -> str:
+        """The own one."""
+        return trust_domain_of(self.svids[0].spiffe_id)
+
+    @property
+    def expires_at(self) -> float:
+        """When the first of the SVIDs does."""
+        return min(svid.expires_at for svid in self.svids)
+
+
+def chosen(svids: Sequence[X509SVID], wish: Wish) -> tuple[X509SVID, ...]:
+    """The SVIDs that a volume asks for; none when there is none of that hint or SPIFFE ID."""
+    if wish.all_svids:
+        return tuple(svids)
+    found = [
+        svid
+        for svid in svids
+        if (not wish.hint or svid.hint == wish.hint)
+        and (not wish.spiffe_id or svid.spiffe_id == wish.spiffe_id)
+    ]
+    return tuple(found[:1])
+
+
+def chosen_token(tokens: Sequence[JWTSVID], svid: X509SVID) -> JWTSVID | None:
+    """The token of the same entry: by SPIFFE ID, and by hint where several have it."""
+    same = [token for token in tokens if token.spiffe_id == svid.spiffe_id]
+    return next((token for token in same if token.hint == svid.hint), same[0] if same else None)
+
+
+def problem_of(svid: X509SVID) -> str:
+    """Why an SVID cannot be used: its key is another certificate's; empty for nothing."""
+    try:
+        leaf = x509.load_der_x509_certificate(svid.chain[0])
+        key = load_der_private_key(svid.key, password=None)
+    except (ValueError, TypeError, IndexError, UnsupportedAlgorithm) as error:
+        return f"the SVID of {svid.spiffe_id} cannot be read: {error}"
+    shape = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*shape) != leaf.public_key().public_bytes(*shape):
+        return f"the key of {svid.spiffe_id} is not that of its certificate"
+    return ""

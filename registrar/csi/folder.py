@@ -1,0 +1,136 @@
+"""The files of one volume, all changed together. Every call here blocks.
+
+As the kubelet does it for Secrets: the files lie in a folder of their own,
+``..data`` is a link to it, the visible names are links through ``..data``, and
+renaming a new ``..data`` over the old one changes them all at once. What was
+there before goes a little later, for whoever has just opened its folder.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from registrar.csi.layout import File
+
+DATA = "..data"
+_NEXT = "..data_next"
+_PREFIX = "..v"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Who may read the files; nobody may write them."""
+
+    uid: int
+    gid: int
+    file_mode: int
+    key_mode: int
+
+
+class AtomicFolder:
+    """The volume at ``path``."""
+
+    def __init__(self, path: Path, rights: Rights) -> None:
+        self._path = path
+        self._rights = rights
+
+    def holds(self, files: Mapping[str, File], *, but: str = "") -> bool:
+        """Whether the volume has just these files with these contents and modes.
+
+        ``but`` names one that differs each time it is made: its content is not compared.
+        """
+        data = self._path / DATA
+        try:
+            present = {
+                str(found.relative_to(data)) for found in data.rglob("*") if not found.is_dir()
+            }
+            return present == files.keys() and all(
+                self._is_same(data / name, file, is_compared=name != but)
+                for name, file in files.items()
+            )
+        except OSError:
+            return False
+
+    def write(self, files: Mapping[str, File]) -> None:
+        """Show these files, and no others, from one moment to the next. Raises OSError."""
+        version = self._fresh()
+        try:
+            for name, file in files.items():
+                self._put(version / name, file)
+            link = self._path / _NEXT
+            link.unlink(missing_ok=True)
+            link.symlink_to(version.name)
+            self._link_visible(files)
+            link.replace(self._path / DATA)
+        except OSError:
+            shutil.rmtree(version, ignore_errors=True)
+            raise
+        self._unlink_others(files)
+
+    def sweep(self) -> None:
+        """Remove what is shown no more."""
+        current = self._current()
+        for found in self._path.glob(f"{_PREFIX}*"):
+            if found.name != current:
+                shutil.rmtree(found, ignore_errors=True)
+
+    def _fresh(self) -> Path:
+        """A new folder for a version; numbers grow, so that none is taken for an old one."""
+        numbers = [found.name.removeprefix(_PREFIX) for found in self._path.glob(f"{_PREFIX}*")]
+        last = max((int(number) for number in numbers if number.isdigit()), default=0)
+        version = self._path / f"{_PREFIX}{last + 1}"
+        version.mkdir(mode=0o755)
+        os.chown(version, self._rights.uid, self._rights.gid)
+        version.chmod(0o755)
+        return version
+
+    def _put(self, path: Path, file: File) -> None:
+        for parent in reversed(path.parents):
+            if not parent.exists():
+                parent.mkdir()
+                os.chown(parent, self._rights.uid, self._rights.gid)
+                parent.chmod(0o755)
+        # Nobody else may read it for a moment: its mode is wide only once it has its owner.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o400)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(file.content)
+            os.fchown(descriptor, self._rights.uid, self._rights.gid)
+            os.fchmod(descriptor, self._mode(file))
+
+    def _mode(self, file: File) -> int:
+        return self._rights.key_mode if file.is_secret else self._rights.file_mode
+
+    def _is_same(self, path: Path, file: File, *, is_compared: bool) -> bool:
+        found = path.stat(follow_symlinks=False)
+        if (found.st_uid, found.st_gid) != (self._rights.uid, self._rights.gid):
+            return False
+        if found.st_mode & 0o7777 != self._mode(file):
+            return False
+        return not is_compared or path.read_bytes() == file.content
+
+    def _link_visible(self, files: Mapping[str, File]) -> None:
+        """Links of new names dangle until the swap, so that they appear with the others."""
+        for name in _roots(files):
+            link = self._path / name
+            if not link.is_symlink():
+                link.symlink_to(f"{DATA}/{name}")
+
+    def _unlink_others(self, files: Mapping[str, File]) -> None:
+        visible = _roots(files)
+        for found in self._path.iterdir():
+            if found.name not in visible and not found.name.startswith(".."):
+                with contextlib.suppress(FileNotFoundError):
+                    found.unlink()
+
+    def _current(self) -> str:
+        try:
+            return (self._path / DATA).readlink().name
+        except OSError:
+            return ""
+
+
+def _roots(files: Mapping[str, File]) -> set[str]:
+    return {name.partition("/")[0] for name in files}

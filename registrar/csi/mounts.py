@@ -1,0 +1,143 @@
+"""Mounts of the kernel, as far as volumes need them (Linux). Every call here blocks.
+
+A mount that is there is never made again: whatever the kubelet, we or the node
+went through, ``ensure_*`` leaves exactly one.
+"""
+
+import ctypes
+import errno
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCE = "csi.spire.io"
+"""What stands as the device of our mounts in ``/proc/self/mountinfo``."""
+
+_RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
+_REMOUNT, _BIND = 32, 4096
+_DETACH, _NOFOLLOW = 2, 8
+_HARDENED = _NOSUID | _NODEV | _NOEXEC
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+_MOUNTINFO = Path("/proc/self/mountinfo")
+
+
+class Mount(NamedTuple):
+    """One line of mountinfo (proc_pid_mountinfo(5))."""
+
+    target: str
+    fs_type: str
+    source: str
+
+
+class LinuxMounts:
+    """Makes and removes mounts; needs CAP_SYS_ADMIN. ``size_bytes`` bounds each tmpfs."""
+
+    def __init__(self, *, size_bytes: int = 4 * 2**20) -> None:
+        self._size = size_bytes
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._no_swap = ",noswap"
+
+    def is_mounted(self, target: Path) -> bool:
+        """Whether anything is mounted there."""
+        return any(True for _ in self._at(target))
+
+    def ensure_tmpfs(self, target: Path) -> None:
+        """Exactly one tmpfs of ours at the target, which is made if need be. Raises OSError."""
+        target.mkdir(mode=0o750, parents=True, exist_ok=True)
+        found = list(self._at(target))
+        if [(mount.fs_type, mount.source) for mount in found] == [("tmpfs", SOURCE)]:
+            return
+        self._unmount_all(target)
+        self._mount_tmpfs(target)
+
+    def ensure_bind(self, folder: Path, target: Path) -> None:
+        """Exactly one read-only view of the folder at the target. Raises OSError."""
+        target.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if len(list(self._at(target))) == 1 and target.samefile(folder):
+            return
+        self._unmount_all(target)
+        self._mount(str(folder), target, "", _BIND, "")
+        try:
+            # A bind mount takes its flags only when it is mounted once more.
+            flags = _BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV | _NOEXEC
+            self._mount("none", target, "", flags, "")
+        except OSError:
+            self._unmount_all(target)
+            raise
+
+    def remove(self, target: Path) -> None:
+        """Unmount everything there and remove the folder; nothing where nothing is.
+
+        Raises OSError.
+        """
+        self._unmount_all(target)
+        try:
+            target.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            # What was never a mount may hold what somebody else put there: not ours to delete.
+            if error.errno not in {errno.ENOTEMPTY, errno.ENOTDIR}:
+                raise
+
+    def _mount_tmpfs(self, target: Path) -> None:
+        options = f"size={self._size},nr_inodes=1k,mode=0755"
+        try:
+            self._mount(SOURCE, target, "tmpfs", _HARDENED, options + self._no_swap)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not self._no_swap:
+                raise
+            # Kernels before 6.4 cannot keep a tmpfs out of the swap: theirs must be off or
+            # encrypted.
+            self._no_swap = ""
+            self._mount(SOURCE, target, "tmpfs", _HARDENED, options)
+
+    def _unmount_all(self, target: Path) -> None:
+        for _ in range(sum(1 for _ in self._at(target))):
+            # Pods may still have files open: they keep them, and nobody waits for it.
+            result = self._libc.umount2(os.fsencode(target), _DETACH | _NOFOLLOW)
+            if result and ctypes.get_errno() not in {errno.EINVAL, errno.ENOENT}:
+                raise _error("umount", target)
+
+    def _mount(self, source: str, target: Path, fs_type: str, flags: int, options: str) -> None:
+        if self._libc.mount(
+            os.fsencode(source),
+            os.fsencode(target),
+            fs_type.encode(),
+            ctypes.c_ulong(flags),
+            options.encode(),
+        ):
+            raise _error("mount", target)
+
+    @staticmethod
+    def _at(target: Path) -> Iterator[Mount]:
+        wanted = os.path.realpath(target)
+        return (mount for mount in read_mounts() if mount.target == wanted)
+
+
+def read_mounts() -> list[Mount]:
+    """All mounts that this process sees."""
+    return [
+        parse_mount(line)
+        for line in _MOUNTINFO.read_text("utf-8", "surrogateescape").split("\n")
+        if line
+    ]
+
+
+def parse_mount(line: str) -> Mount:
+    """One line of mountinfo."""
+    left, _, right = line.partition(" - ")
+    fs_type, source, *_ = right.split(" ")
+    return Mount(_plain(left.split(" ")[4]), fs_type, _plain(source))
+
+
+def _plain(text: str) -> str:
+    """Spaces, tabs, newlines and backslashes are written in octal."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
+
+
+def _error(call: str, target: Path) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{call}: {os.strerror(number)}", str(target))

@@ -1,0 +1,278 @@
+"""The Delegated Identity API of the agent on this node: SVIDs of other workloads by selectors.
+
+Each subscription is followed for as long as it is wanted: a stream that ends
+is opened again. Keys stay in memory.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from api.proto import delegatedidentity_pb2, delegatedidentity_pb2_grpc, types_pb2
+from registrar.backoff import Backoff
+from registrar.identity.selectors import Selector
+from registrar.identity.spiffeid import SCHEME
+from registrar.spire.workload import NoIdentityError, split_der
+
+log = logging.getLogger(__name__)
+
+_FIRST_MESSAGE_SECONDS = 30.0
+_FETCH_SECONDS = 10.0
+_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # Servers in Go refuse the escaped socket path that would be the authority.
+    ("grpc.default_authority", "localhost"),
+)
+
+R = TypeVar("R", bound=Message)
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class X509SVID:
+    """An X.509 SVID with its key: DER, the leaf first; ``expires_at`` in Unix seconds."""
+
+    spiffe_id: str
+    chain: tuple[bytes, ...]
+    key: bytes
+    hint: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class JWTSVID:
+    """A token; times are Unix seconds."""
+
+    spiffe_id: str
+    token: str
+    hint: str
+    issued_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The whole set of a workload's SVIDs, and the trust domains that it federates with."""
+
+    svids: tuple[X509SVID, ...]
+    federates_with: frozenset[str]
+
+
+class Trouble(Enum):
+    """Why a subscription gives nothing at the moment."""
+
+    UNREACHABLE = "AgentUnreachable"
+    DENIED = "NotAuthorizedDelegate"
+    FAILED = "AgentFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A trouble in words for a person."""
+
+    trouble: Trouble
+    message: str
+
+
+class DelegatedIdentityError(Exception):
+    """A call failed; ``problem`` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def _nothing(_: object) -> None:
+    """Nobody listens."""
+
+
+class DelegatedIdentity:
+    """One agent's API. Make it with ``connect``.
+
+    ``reopened`` is called for each stream after the first of a subscription.
+    """
+
+    def __init__(
+        self, channel: grpc.aio.Channel, socket: Path, *, reopened: Callable[[], None]
+    ) -> None:
+        self._stub = delegatedidentity_pb2_grpc.DelegatedIdentityStub(channel)
+        self._socket = socket
+        self._reopened = reopened
+
+    async def follow_svids(
+        self,
+        selectors: Iterable[Selector],
+        on_update: Callable[[Update], None],
+        on_problem: Callable[[Problem | None], None] = _nothing,
+    ) -> None:
+        """Follow the SVIDs of workloads with those selectors until cancelled."""
+        messages = _selectors(selectors)
+        request = delegatedidentity_pb2.SubscribeToX509SVIDsRequest(selectors=messages)
+        await self._follow(
+            lambda: self._stub.SubscribeToX509SVIDs(request),
+            lambda message: on_update(_update(message)),
+            on_problem,
+        )
+
+    async def follow_bundles(
+        self,
+        on_update: Callable[[dict[str, tuple[bytes, ...]]], None],
+        on_problem: Callable[[Problem | None], None] = _nothing,
+    ) -> None:
+        """Follow the X.509 bundles of all trust domains, by name, until cancelled."""
+        request = delegatedidentity_pb2.SubscribeToX509BundlesRequest()
+        await self._follow(
+            lambda: self._stub.SubscribeToX509Bundles(request),
+            lambda message: on_update(
+                {_name(id_): split_der(der) for id_, der in message.ca_certificates.items()}
+            ),
+            on_problem,
+        )
+
+    async def follow_jwt_bundles(
+        self,
+        on_update: Callable[[Mapping[str, bytes]], None],
+        on_problem: Callable[[Problem | None], None] = _nothing,
+    ) -> None:
+        """Follow the JWKS documents of all trust domains, by name, until cancelled."""
+        request = delegatedidentity_pb2.SubscribeToJWTBundlesRequest()
+        await self._follow(
+            lambda: self._stub.SubscribeToJWTBundles(request),
+            lambda message: on_update(
+                {_name(id_): document for id_, document in message.bundles.items()}
+            ),
+            on_problem,
+        )
+
+    async def fetch_tokens(
+        self, selectors: Iterable[Selector], audiences: Sequence[str]
+    ) -> tuple[JWTSVID, ...]:
+        """A token for each entry of workloads with those selectors.
+
+        Raises DelegatedIdentityError.
+        """
+        request = delegatedidentity_pb2.FetchJWTSVIDsRequest(
+            selectors=_selectors(selectors), audience=audiences
+        )
+        try:
+            reply = await self._stub.FetchJWTSVIDs(request, timeout=_FETCH_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise DelegatedIdentityError(self._problem(error)) from error
+        return tuple(
+            JWTSVID(
+                spiffe_id=_id_text(svid.id),
+                token=svid.token,
+                hint=svid.hint,
+                issued_at=float(svid.issued_at),
+                expires_at=float(svid.expires_at),
+            )
+            for svid in reply.svids
+        )
+
+    async def _follow(
+        self,
+        subscribe: Callable[[], grpc.aio.UnaryStreamCall[R, M]],
+        take: Callable[[M], None],
+        on_problem: Callable[[Problem | None], None],
+    ) -> None:
+        backoff = Backoff(0.05, 2.0)
+        is_first = True
+        while True:
+            if not is_first:
+                self._reopened()
+            is_first = False
+            try:
+                await self._stream(subscribe(), take, on_problem, backoff)
+                on_problem(Problem(Trouble.UNREACHABLE, "the agent has ended the stream"))
+            except grpc.aio.AioRpcError as error:
+                on_problem(self._problem(error))
+            except TimeoutError:
+                on_problem(
+                    Problem(Trouble.UNREACHABLE, f"the agent at {self._socket} does not answer")
+                )
+            except NoIdentityError as error:
+                on_problem(Problem(Trouble.FAILED, f"the agent's answer makes no sense: {error}"))
+            await asyncio.sleep(backoff.next_seconds())
+
+    @staticmethod
+    async def _stream(
+        stream: grpc.aio.UnaryStreamCall[R, M],
+        take: Callable[[M], None],
+        on_problem: Callable[[Problem | None], None],
+        backoff: Backoff,
+    ) -> None:
+        messages = aiter(stream)
+        try:
+            # The first message comes at once: it tells what there is, and be it nothing.
+            async with asyncio.timeout(_FIRST_MESSAGE_SECONDS):
+                first = await anext(messages, None)
+            if first is None:
+                return
+            take(first)
+            on_problem(None)
+            backoff.reset()
+            async for message in messages:
+                take(message)
+        finally:
+            stream.cancel()
+
+    def _problem(self, error: grpc.aio.AioRpcError) -> Problem:
+        why = error.details() or error.code().name
+        if error.code() == grpc.StatusCode.PERMISSION_DENIED:
+            return Problem(
+                Trouble.DENIED,
+                f"the agent refuses us ({why}): put the driver's SPIFFE ID into its "
+                "authorized_delegates, and see that the driver has an entry of its own",
+            )
+        if error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+            return Problem(
+                Trouble.UNREACHABLE, f"the agent at {self._socket} cannot be reached: {why}"
+            )
+        return Problem(Trouble.FAILED, f"the agent failed: {why}")
+
+
+@asynccontextmanager
+async def connect(
+    socket: Path, *, reopened: Callable[[], None] = lambda: None
+) -> AsyncIterator[DelegatedIdentity]:
+    """The API behind an agent's admin socket, which may appear later."""
+    async with grpc.aio.insecure_channel(f"unix:{socket}", options=_OPTIONS) as channel:
+        yield DelegatedIdentity(channel, socket, reopened=reopened)
+
+
+def _update(message: delegatedidentity_pb2.SubscribeToX509SVIDsResponse) -> Update:
+    return Update(
+        svids=tuple(
+            X509SVID(
+                spiffe_id=_id_text(found.x509_svid.id),
+                chain=tuple(found.x509_svid.cert_chain),
+                key=found.x509_svid_key,
+                hint=found.x509_svid.hint,
+                expires_at=float(found.x509_svid.expires_at),
+            )
+            for found in message.x509_svids
+        ),
+        federates_with=frozenset(map(_name, message.federates_with)),
+    )
+
+
+def _selectors(selectors: Iterable[Selector]) -> list[types_pb2.Selector]:
+    return [types_pb2.Selector(type=type_, value=value) for type_, value in selectors]
+
+
+def _id_text(spiffe_id: types_pb2.SPIFFEID) -> str:
+    return f"{SCHEME}{spiffe_id.trust_domain}{spiffe_id.path}"
+
+
+def _name(trust_domain_id: str) -> str:
+    return trust_domain_id.removeprefix(SCHEME)

@@ -1,0 +1,256 @@
+"""The node driver in tests: an agent, the driver on real sockets and mounts, a kubelet's calls."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+import grpc
+import pytest
+
+from api.proto import csi_pb2, csi_pb2_grpc, types_pb2
+from devcluster.spire.agent import Agent
+from devcluster.spire.server import SpireServer
+from registrar.csi.driver import serve_csi
+from registrar.csi.mounts import LinuxMounts
+from registrar.csi.node import NodeService
+from registrar.csi.records import Records
+from registrar.csi.volume import PodInfo
+from registrar.csi.volumes import Limits, Volumes
+from registrar.spire.background import background
+from registrar.spire.delegated import connect
+from tests.support.setup import until
+
+NODE = "node-1"
+_NEWNS, _REC, _PRIVATE = 0x00020000, 16384, 1 << 18
+
+# The stubs know this type only while types are checked.
+NodeStub: TypeAlias = "csi_pb2_grpc.NodeAsyncStub"
+
+
+@cache
+def own_mounts() -> str:
+    """Give this process mounts of its own; why that cannot be, or the empty text.
+
+    Threads made from now on share them, those before keep the machine's.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_NEWNS):
+        return f"no mount namespace of our own: {os.strerror(ctypes.get_errno())}"
+    if libc.mount(b"none", b"/", None, ctypes.c_ulong(_REC | _PRIVATE), None):
+        return f"mounts cannot be made private: {os.strerror(ctypes.get_errno())}"
+    return ""
+
+
+def need_mounts() -> None:
+    """Skip the test where nothing may be mounted; in CI that is a failure."""
+    why = own_mounts()
+    if why and os.environ.get("CI") == "true":
+        pytest.fail(why)
+    if why:
+        pytest.skip(why)
+
+
+@dataclass
+class Heard:
+    """What the driver tells its observers."""
+
+    published_: list[str] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    rotations: list[float] = field(default_factory=list)
+    events: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def published(self, result: str) -> None:
+        self.published_.append(result)
+
+    def first_svid(self, seconds: float) -> None:
+        self.first.append(seconds)
+
+    def rotated(self, seconds: float) -> None:
+        self.rotations.append(seconds)
+
+    def warn(self, pod: PodInfo, reason: str, message: str) -> None:
+        self.events.append((pod.name, reason, message))
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A Pod on the node, and its one volume."""
+
+    kubelet_dir: Path
+    name: str = "web-1"
+    namespace: str = "shop"
+    service_account: str = "web"
+    uid: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def target(self) -> Path:
+        return self.kubelet_dir / "pods" / self.uid / "volumes/kubernetes.io~csi/svid/mount"
+
+    @property
+    def volume_id(self) -> str:
+        return f"csi-{self.uid}"
+
+    def request(
+        self, *, mount_group: str = "", **attributes: str
+    ) -> csi_pb2.NodePublishVolumeRequest:
+        """The kubelet's call, with the volume's attributes."""
+        return csi_pb2.NodePublishVolumeRequest(
+            volume_id=self.volume_id,
+            target_path=str(self.target),
+            readonly=True,
+            volume_capability=csi_pb2.VolumeCapability(
+                mount=csi_pb2.VolumeCapability.MountVolume(volume_mount_group=mount_group),
+                access_mode=csi_pb2.VolumeCapability.AccessMode(
+                    mode=csi_pb2.VolumeCapability.AccessMode.SINGLE_NODE_WRITER
+                ),
+            ),
+            volume_context={
+                **attributes,
+                "csi.storage.k8s.io/ephemeral": "true",
+                "csi.storage.k8s.io/pod.name": self.name,
+                "csi.storage.k8s.io/pod.namespace": self.namespace,
+                "csi.storage.k8s.io/pod.uid": self.uid,
+                "csi.storage.k8s.io/serviceAccount.name": self.service_account,
+            },
+        )
+
+
+@dataclass
+class Node:
+    """One node: what is on it, and what a test does to it."""
+
+    folder: Path
+    spire: SpireServer
+    agent: Agent
+    heard: Heard = field(default_factory=Heard)
+    limits: Limits = field(default_factory=lambda: Limits(first_svid=10.0))
+
+    @property
+    def kubelet_dir(self) -> Path:
+        return self.folder / "kubelet"
+
+    @property
+    def records(self) -> Path:
+        return self.folder / "volumes"
+
+    def pod(self, **fields: str) -> Pod:
+        """A Pod whose volume folder the kubelet has made."""
+        pod = Pod(self.kubelet_dir, **fields)
+        pod.target.parent.mkdir(parents=True)
+        return pod
+
+    def entry(self, pod: Pod, path: str = "/web", **fields: object) -> types_pb2.Entry:
+        """An entry for a Pod."""
+        return self.spire.state.put(
+            types_pb2.Entry(
+                spiffe_id=types_pb2.SPIFFEID(trust_domain="example.org", path=path),
+                parent_id=types_pb2.SPIFFEID(trust_domain="example.org", path="/spire/agent/a"),
+                selectors=[types_pb2.Selector(type="k8s", value=f"pod-uid:{pod.uid}")],
+                **fields,  # type: ignore[arg-type]
+            )
+        )
+
+    @contextlib.asynccontextmanager
+    async def driver(self) -> AsyncIterator["Driver"]:
+        """Run the driver until the block ends."""
+        socket = self.folder / "csi.sock"
+        async with (
+            connect(self.agent.admin_socket) as delegated,
+            background() as tasks,
+        ):
+            volumes = Volumes(
+                agent=delegated,
+                mounts=LinuxMounts(),
+                records=Records(self.records),
+                node_name=NODE,
+                workload_api=self.folder / "agent/public/api.sock",
+                limits=self.limits,
+                observer=self.heard,
+                sayer=self.heard,
+            )
+            tasks.create_task(volumes.run())
+            await until(lambda: volumes.is_running)
+            node = NodeService(
+                volumes, node_name=NODE, kubelet_dir=self.kubelet_dir, observer=self.heard
+            )
+            async with (
+                serve_csi(socket, node=node, version="test", is_ready=lambda: True),
+                grpc.aio.insecure_channel(f"unix:{socket}") as channel,
+            ):
+                yield Driver(csi_pb2_grpc.NodeStub(channel), volumes, channel)
+
+
+@dataclass
+class Driver:
+    """The driver that runs, as the kubelet sees it."""
+
+    stub: NodeStub
+    volumes: Volumes
+    channel: grpc.aio.Channel
+
+    async def publish(self, pod: Pod, *, mount_group: str = "", **attributes: str) -> Path:
+        """Publish a Pod's volume; gives its path."""
+        request = pod.request(mount_group=mount_group, **attributes)
+        await self.stub.NodePublishVolume(request, timeout=30.0)
+        return pod.target
+
+    async def refused(self, request: csi_pb2.NodePublishVolumeRequest) -> tuple[str, str]:
+        """Code and message with which a call is refused."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.stub.NodePublishVolume(request, timeout=30.0)
+        return caught.value.code().name, caught.value.details() or ""
+
+    async def unpublish(self, pod: Pod) -> None:
+        """Unpublish a Pod's volume."""
+        request = csi_pb2.NodeUnpublishVolumeRequest(
+            volume_id=pod.volume_id, target_path=str(pod.target)
+        )
+        await self.stub.NodeUnpublishVolume(request, timeout=30.0)
+
+    async def condition(self, pod: Pod) -> tuple[bool, str]:
+        """Whether a volume is abnormal, and why."""
+        request = csi_pb2.NodeGetVolumeStatsRequest(
+            volume_id=pod.volume_id, volume_path=str(pod.target)
+        )
+        found = await self.stub.NodeGetVolumeStats(request, timeout=30.0)
+        return found.volume_condition.abnormal, found.volume_condition.message
+
+
+@contextlib.asynccontextmanager
+async def serve_node(folder: Path, *, ttl_seconds: float = 3600.0) -> AsyncIterator[Node]:
+    """An agent with its server; unmounts what is left at the end."""
+    (folder / "agent/public").mkdir(parents=True)
+    (folder / "agent/admin").mkdir()
+    async with (
+        SpireServer.serve(socket_path=folder / "server.sock") as spire,
+        Agent.serve(
+            spire.state,
+            spire.authority,
+            admin_socket=folder / "agent/admin/admin.sock",
+            ttl_seconds=ttl_seconds,
+        ) as agent,
+    ):
+        node = Node(folder, spire, agent)
+        try:
+            yield node
+        finally:
+            await asyncio.to_thread(_unmount_below, folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for target in mounts_below(folder):
+        libc.umount2(os.fsencode(target), 2)
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Where something is mounted below a folder, once for each mount; read as the kernel says."""
+    lines = Path("/proc/thread-self/mountinfo").read_text().splitlines()
+    return [line.split(" ")[4] for line in lines if line.split(" ")[4].startswith(f"{folder}/")]
