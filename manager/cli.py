@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from manager.commands import check, dev, generate_config, run
+from manager.commands import check, csi, dev, generate_config, run
 
 _BARE = frozenset({"--config", "-config", "--expand-env", "-expand-env"})
 """Flags that begin the command line of a tool without subcommands."""
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=version("spire-registrar"))
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, check, dev, generate_config):
+    for module in (run, csi, check, dev, generate_config):
         module.add_parser(commands)
     return top
 

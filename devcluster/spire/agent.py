@@ -8,12 +8,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 
 from api.proto import delegatedidentity_pb2_grpc, types_pb2
-from devcluster.spire.authority import Authority
+from devcluster.spire.authority import SVID, Authority
 from devcluster.spire.delegatedidentity import DelegatedIdentityService, Issued, Selectors
 from devcluster.spire.jwtauthority import JWTAuthority
 from devcluster.spire.state import EntryState
@@ -127,6 +128,15 @@ class Agent:
         """Give every entry a new SVID now."""
         for issued in list(self._issued.values()):
             self._issue(issued.entry)
+        self.changed()
+
+    def mix_up(self, entry_id: str) -> None:
+        """Give an entry, as long as it lives, a key that is not its certificate's."""
+        self.sync()
+        known = self._issued[entry_id]
+        other = self.authorities[-1].issue(known.svid.spiffe_id)
+        svid = SVID(known.svid.spiffe_id, known.svid.certificate, other.key)
+        self._issued[entry_id] = replace(known, svid=svid)
         self.changed()
 
     def add_authority(self) -> Authority:

@@ -5,13 +5,16 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 from manager.collector import survivors_set_aside
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.process import Process
 from manager.static import StaticProcess
 from registrar.errors import InvalidField
-from registrar.settings.model import LogLevel, Settings
+from registrar.settings.model import LogFormat, LogLevel, Settings
 from registrar.telemetry.logging import configure, kv
 
 log = logging.getLogger(__name__)
@@ -37,17 +40,36 @@ def main(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     if settings is None:
         return EXIT_CONFIGURATION
+    return run_until_stopped(
+        lambda: _process(settings),
+        level=settings.log_level,
+        log_format=settings.log_format,
+        log_path=settings.log_path,
+    )
+
+
+class Runnable(Protocol):
+    """A program that works until it is cancelled."""
+
+    async def run(self) -> None:
+        """Work. Raises InvalidField for what only a start can find wrong."""
+        ...
+
+
+def run_until_stopped(
+    make: Callable[[], Runnable], *, level: LogLevel, log_format: LogFormat, log_path: Path | None
+) -> int:
+    """Make a program and run it until a signal ends it; gives the exit code."""
     try:
-        level = _LEVELS.get(settings.log_level, settings.log_level)
-        with configure(level, settings.log_format, settings.log_path):
-            return asyncio.run(_until_stopped(settings))
+        with configure(_LEVELS.get(level, level), log_format, log_path):
+            return asyncio.run(_until_stopped(make))
     except* InvalidField as errors:
         for error in _flat(errors):
             print(f"spire-registrar: {error}", file=sys.stderr)
     return EXIT_CONFIGURATION
 
 
-async def _until_stopped(settings: Settings) -> int:
+async def _until_stopped(make: Callable[[], Runnable]) -> int:
     """Run the process; SIGTERM and SIGINT end it in order, the Lease given back."""
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
@@ -63,7 +85,7 @@ async def _until_stopped(settings: Settings) -> int:
         loop.add_signal_handler(number, stop)
     try:
         with survivors_set_aside():
-            await _process(settings).run()
+            await make().run()
     except asyncio.CancelledError:
         if not stopped:
             raise

@@ -43,11 +43,21 @@ class LinuxMounts:
         """Whether anything is mounted there."""
         return any(True for _ in self._at(target))
 
+    def settle(self, target: Path) -> bool:
+        """Leave the oldest mount there alone, which containers show; tells whether there is one.
+
+        Raises OSError.
+        """
+        found = list(self._at(target))
+        self._unmount(target, len(found) - 1)
+        return bool(found)
+
     def ensure_tmpfs(self, target: Path) -> None:
         """Exactly one tmpfs of ours at the target, which is made if need be. Raises OSError."""
         target.mkdir(mode=0o750, parents=True, exist_ok=True)
-        found = list(self._at(target))
-        if [(mount.fs_type, mount.source) for mount in found] == [("tmpfs", SOURCE)]:
+        first = next(self._at(target), None)
+        if first is not None and (first.fs_type, first.source) == ("tmpfs", SOURCE):
+            self.settle(target)
             return
         self._unmount_all(target)
         self._mount_tmpfs(target)
@@ -55,7 +65,7 @@ class LinuxMounts:
     def ensure_bind(self, folder: Path, target: Path) -> None:
         """Exactly one read-only view of the folder at the target. Raises OSError."""
         target.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if len(list(self._at(target))) == 1 and target.samefile(folder):
+        if self.settle(target) and target.samefile(folder):
             return
         self._unmount_all(target)
         self._mount(str(folder), target, "", _BIND, "")
@@ -95,7 +105,10 @@ class LinuxMounts:
             self._mount(SOURCE, target, "tmpfs", _HARDENED, options)
 
     def _unmount_all(self, target: Path) -> None:
-        for _ in range(sum(1 for _ in self._at(target))):
+        self._unmount(target, sum(1 for _ in self._at(target)))
+
+    def _unmount(self, target: Path, times: int) -> None:
+        for _ in range(times):
             # Pods may still have files open: they keep them, and nobody waits for it.
             result = self._libc.umount2(os.fsencode(target), _DETACH | _NOFOLLOW)
             if result and ctypes.get_errno() not in {errno.EINVAL, errno.ENOENT}:

@@ -32,6 +32,10 @@ _RESTART_SECONDS = 5.0
 class Mounts(delivery.Mounts, Protocol):
     """What volumes need of the kernel; ``registrar.csi.mounts.LinuxMounts`` has it."""
 
+    def settle(self, target: Path) -> bool:
+        """At most one mount there; tells whether there is one."""
+        ...
+
     def ensure_bind(self, folder: Path, target: Path) -> None:
         """Exactly one read-only view of the folder at the target."""
         ...
@@ -126,8 +130,8 @@ class Volumes:
         self._live: dict[str, _Live] = {}
         self._turns: dict[str, _Turn] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self.is_running = False
-        """Whether everything that was there before has been taken up."""
+        self.taken_up = asyncio.Event()
+        """Set once everything that was there before has been taken up."""
 
     async def run(self) -> None:
         """Take up what is remembered, then keep volumes up to date until cancelled."""
@@ -135,7 +139,7 @@ class Volumes:
             self._tasks = tasks
             tasks.create_task(self._bundles.run())
             await self._resume()
-            self.is_running = True
+            self.taken_up.set()
 
     async def publish(self, volume: Volume) -> None:
         """Have the volume there, with its files. Raises NotReady, OtherParameters, Left, OSError.
@@ -150,7 +154,7 @@ class Volumes:
                     f"volume {volume.id} is published at {live.volume.target} for Pod "
                     f"{live.volume.pod.namespace}/{live.volume.pod.name} already"
                 )
-            if live is not None and await in_thread(self._mounts.is_mounted, volume.path):
+            if live is not None and await in_thread(self._mounts.settle, volume.path):
                 await self._until_ready(live, turn)
                 return
             if live is not None:
@@ -280,7 +284,7 @@ class Volumes:
             except InvalidField as error:
                 log.warning("metadata makes no sense", extra=kv(volume=volume.id, why=str(error)))
                 continue
-            if not await in_thread(self._mounts.is_mounted, volume.path):
+            if not await in_thread(self._mounts.settle, volume.path):
                 # The node was started anew, or the volume was half-way published or
                 # unpublished: the kubelet calls again where there is still a Pod.
                 log.info("a volume is gone", extra=kv(volume=volume.id, target=volume.target))

@@ -4,6 +4,7 @@
 says what the program does. Called by the generator of files.
 """
 
+from registrar.settings.csi import CSI_KEYS
 from registrar.settings.keys import KEYS, Key
 from registrar.settings.managerkeys import FLAGS, IGNORED, MANAGER_KEYS
 from registrar.settings.workloadkeys import ADDED, COMMON, IDLE, OF_MODE, Mode
@@ -50,8 +51,15 @@ context {
 }
 """
 
+CSI_EXAMPLE = """\
+node_name                = "node-1"
+agent_admin_socket_path  = "/run/spire/admin/admin.sock"
+workload_api_socket_path = "/run/spire/agent/api.sock"
+first_svid_timeout       = "30s"
+"""
+
 _HEAD = """\
-<!-- Generated from registrar/settings/{{keys,managerkeys,workloadkeys}}.py; edit those instead. -->
+<!-- Generated from registrar/settings/{{keys,managerkeys,workloadkeys,csi}}.py: edit those. -->
 # Configuration
 
 `spire-registrar run --config FILE` reads one of three files, and knows by what stands in it which:
@@ -129,6 +137,19 @@ These keys are accepted with a warning in every mode, and do nothing:
 |---|---|
 {idle}"""
 
+_CSI = """
+## The node driver's file
+
+`spire-registrar csi --config FILE` reads a file of its own; with `--check` it only says whether
+that is right.
+
+```hcl
+{example}```
+
+| Key | Type | Default | Meaning |
+|---|---|---|---|
+{rows}"""
+
 _TABLE = """
 {title}
 
@@ -163,7 +184,8 @@ def render_reference() -> str:
         ),
         idle="".join(f"| `{name}` | {why} |\n" for name, why in IDLE.items()),
     )
-    return _HEAD.format(example=EXAMPLE) + rows + manager + workload
+    csi = _CSI.format(example=CSI_EXAMPLE, rows="".join(_row(key, "") for key in CSI_KEYS))
+    return _HEAD.format(example=EXAMPLE) + rows + manager + workload + csi
 
 
 def _row(key: Key[object], mark: str) -> str:

@@ -1,5 +1,6 @@
 """The reference page of all metrics, out of the registry itself."""
 
+from registrar.telemetry.csimetrics import VOLUME_STATES, CSIMetrics
 from registrar.telemetry.metrics import Metrics
 
 _MACHINE = ("process_", "python_")
@@ -9,7 +10,8 @@ _HEAD = """\
 # Metrics
 
 Served at `/metrics` of `metrics_addr`, besides `process_*` and `python_*`. The controllers' and
-queues' names are those that dashboards for controller-runtime expect.
+queues' names are those that dashboards for controller-runtime expect. Those that begin with
+`spire_registrar_csi_` are the node driver's.
 
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|
@@ -23,6 +25,9 @@ def render_metrics() -> str:
     metrics.leader("spire-registrar")
     metrics.reflector("pods")
     metrics.called("GET", "host", "200", 0.0)
+    CSIMetrics(metrics.registry, metrics.on_refresh).watch(
+        lambda: dict.fromkeys(VOLUME_STATES, 0), lambda: 0.0
+    )
     metrics.refresh()
     lines = []
     for family in metrics.registry.collect():

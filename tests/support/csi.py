@@ -25,7 +25,6 @@ from registrar.csi.volume import PodInfo
 from registrar.csi.volumes import Limits, Volumes
 from registrar.spire.background import background
 from registrar.spire.delegated import connect
-from tests.support.setup import until
 
 NODE = "node-1"
 _NEWNS, _REC, _PRIVATE = 0x00020000, 16384, 1 << 18
@@ -130,7 +129,6 @@ class Node:
     spire: SpireServer
     agent: Agent
     heard: Heard = field(default_factory=Heard)
-    limits: Limits = field(default_factory=lambda: Limits(first_svid=10.0))
 
     @property
     def kubelet_dir(self) -> Path:
@@ -146,19 +144,31 @@ class Node:
         pod.target.parent.mkdir(parents=True)
         return pod
 
-    def entry(self, pod: Pod, path: str = "/web", **fields: object) -> types_pb2.Entry:
-        """An entry for a Pod."""
+    def entry(
+        self, pod: Pod, path: str = "/web", *, selector: str = "", **fields: object
+    ) -> types_pb2.Entry:
+        """An entry for a Pod, by its uid or another selector."""
         return self.spire.state.put(
             types_pb2.Entry(
                 spiffe_id=types_pb2.SPIFFEID(trust_domain="example.org", path=path),
                 parent_id=types_pb2.SPIFFEID(trust_domain="example.org", path="/spire/agent/a"),
-                selectors=[types_pb2.Selector(type="k8s", value=f"pod-uid:{pod.uid}")],
+                selectors=[types_pb2.Selector(type="k8s", value=selector or f"pod-uid:{pod.uid}")],
                 **fields,  # type: ignore[arg-type]
             )
         )
 
+    async def unmount(self, path: Path) -> None:
+        """Take all mounts off a folder, as a reboot does."""
+        await asyncio.to_thread(_unmount_below, path.parent)
+
+    async def mount_over(self, path: Path) -> None:
+        """Mount something over whatever is there."""
+        await asyncio.to_thread(_mount_tmpfs, path)
+
     @contextlib.asynccontextmanager
-    async def driver(self) -> AsyncIterator["Driver"]:
+    async def driver(
+        self, *, first_svid: float = 10.0, agent_away: float = 600.0
+    ) -> AsyncIterator["Driver"]:
         """Run the driver until the block ends."""
         socket = self.folder / "csi.sock"
         async with (
@@ -171,12 +181,12 @@ class Node:
                 records=Records(self.records),
                 node_name=NODE,
                 workload_api=self.folder / "agent/public/api.sock",
-                limits=self.limits,
+                limits=Limits(first_svid=first_svid, agent_away=agent_away),
                 observer=self.heard,
                 sayer=self.heard,
             )
             tasks.create_task(volumes.run())
-            await until(lambda: volumes.is_running)
+            await volumes.taken_up.wait()
             node = NodeService(
                 volumes, node_name=NODE, kubelet_dir=self.kubelet_dir, observer=self.heard
             )
@@ -248,6 +258,11 @@ def _unmount_below(folder: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     for target in mounts_below(folder):
         libc.umount2(os.fsencode(target), 2)
+
+
+def _mount_tmpfs(path: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert not libc.mount(b"tmpfs", os.fsencode(path), b"tmpfs", ctypes.c_ulong(0), None)
 
 
 def mounts_below(folder: Path) -> list[str]:

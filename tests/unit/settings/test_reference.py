@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from registrar.settings.csi import CSI_KEYS, interpret_csi
 from registrar.settings.keys import KEYS
 from registrar.settings.load import interpret
 from registrar.settings.managerkeys import IGNORED, MANAGER_KEYS
 from registrar.settings.model import CRDMode, PodIdentity
 from registrar.settings.reference import (
+    CSI_EXAMPLE,
     EXAMPLE,
     MANAGER_EXAMPLE,
     WORKLOAD_EXAMPLE,
@@ -17,6 +19,7 @@ from registrar.settings.workloadkeys import ADDED, COMMON, IDLE, OF_MODE
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = "## The controller manager's file"
 WORKLOAD = "## The workload registrar's file"
+CSI = "## The node driver's file"
 
 
 def layered() -> str:
@@ -31,7 +34,12 @@ def controller_manager() -> str:
 
 def workload_registrar() -> str:
     """The part of the page on the workload registrar's file."""
-    return render_reference().partition(WORKLOAD)[2]
+    return render_reference().partition(WORKLOAD)[2].partition(CSI)[0]
+
+
+def node_driver() -> str:
+    """The part of the page on the node driver's file."""
+    return render_reference().partition(CSI)[2]
 
 
 def rows_of(text: str) -> list[str]:
@@ -59,6 +67,14 @@ def test_the_workload_registrars_example_is_a_configuration() -> None:
     assert settings.workload_registrar.context == (("Region", "north"),)
     assert not settings.warnings
     assert WORKLOAD_EXAMPLE in workload_registrar()
+
+
+def test_the_node_drivers_example_is_a_configuration() -> None:
+    settings = interpret_csi(CSI_EXAMPLE, path=Path("example"), environment={})
+    assert settings.node_name == "node-1"
+    assert settings.first_svid_timeout == 30.0
+    assert CSI_EXAMPLE in node_driver()
+    assert [row.split("`")[1] for row in rows_of(node_driver())] == [k.name for k in CSI_KEYS]
 
 
 def test_every_key_of_the_workload_registrar_has_a_row() -> None:

@@ -1,0 +1,60 @@
+"""``spire-registrar csi``: the node driver that puts SVIDs into Pods as files."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from manager.commands.configuration import EXIT_CONFIGURATION
+from manager.commands.run import run_until_stopped
+from manager.csiprocess import CSIProcess
+from registrar.settings.csi import CSISettings, load_csi
+from registrar.settings.problems import ConfigError
+
+DEFAULT = Path("csi.conf")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "csi",
+        help="put SVIDs into Pods as files, on this node",
+        description="Run the csi.spire.io node driver until stopped. Exit code 2 for a mistake in "
+        "the configuration.",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=DEFAULT,
+        metavar="FILE",
+        help=f"configuration file (default: {DEFAULT})",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="say whether the file is right, and do nothing else"
+    )
+    parser.set_defaults(main=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the subcommand."""
+    settings = _settings_of(arguments.config)
+    if settings is None:
+        return EXIT_CONFIGURATION
+    if arguments.check:
+        print(f"{arguments.config}: right")
+        return 0
+    return run_until_stopped(
+        lambda: CSIProcess(settings),
+        level=settings.log_level,
+        log_format=settings.log_format,
+        log_path=settings.log_path,
+    )
+
+
+def _settings_of(path: Path) -> CSISettings | None:
+    """The settings, or None after every mistake in them was printed."""
+    try:
+        return load_csi(path)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"spire-registrar: {problem}", file=sys.stderr)
+        return None

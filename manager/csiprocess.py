@@ -1,0 +1,142 @@
+"""The node driver's process: everything that ``spire-registrar csi`` runs."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from api.core import ObjectReference
+from api.kinds import POD
+from manager.process import USER_AGENT
+from registrar.csi.driver import registered, serve_csi
+from registrar.csi.mounts import LinuxMounts
+from registrar.csi.node import NodeService
+from registrar.csi.records import Records
+from registrar.csi.volume import PodInfo
+from registrar.csi.volumes import Limits, Sayer, Volumes
+from registrar.kube.client import KubeClient
+from registrar.kube.recorder import EventRecorder
+from registrar.kube.session import connect as connect_kubernetes
+from registrar.settings.csi import CSISettings
+from registrar.spire.background import background
+from registrar.spire.delegated import connect
+from registrar.telemetry.csimetrics import CSIMetrics
+from registrar.telemetry.health import Checks, Heartbeat, serve
+from registrar.telemetry.logging import kv
+from registrar.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class _PodEvents:
+    """Warnings as Events on Pods."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        self._recorder = recorder
+
+    def warn(self, pod: PodInfo, reason: str, message: str) -> None:
+        """As ``volumes.Sayer``."""
+        reference = ObjectReference(
+            api_version=POD.api_version,
+            kind=POD.kind,
+            namespace=pod.namespace,
+            name=pod.name,
+            uid=pod.uid,
+        )
+        self._recorder.emit(reference, type="Warning", reason=reason, message=message)
+
+
+class _Log:
+    """Warnings in the log alone."""
+
+    def warn(self, pod: PodInfo, reason: str, message: str) -> None:
+        """As ``volumes.Sayer``."""
+        name = f"{pod.namespace}/{pod.name}"
+        log.warning("a Pod waits", extra=kv(pod=name, reason=reason, why=message))
+
+
+class CSIProcess:
+    """One driver. ``port`` is that of metrics and probes, once they are served."""
+
+    def __init__(self, settings: CSISettings) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        self._checks = Checks()
+        self.port = 0
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises InvalidField for a socket that cannot be had."""
+        settings, metrics, checks = self._settings, self._metrics, self._checks
+        observer = CSIMetrics(metrics.registry, metrics.on_refresh)
+        heartbeat = Heartbeat(metrics)
+        async with AsyncExitStack() as stack:
+            health = await stack.enter_async_context(
+                serve(settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat)
+            )
+            self.port = health.port
+            agent = await stack.enter_async_context(
+                connect(settings.agent_admin_socket, reopened=observer.stream_reopened)
+            )
+            sayer = await stack.enter_async_context(self._sayer())
+            tasks = await stack.enter_async_context(background())
+            tasks.create_task(heartbeat.run())
+            volumes = Volumes(
+                agent=agent,
+                mounts=LinuxMounts(),
+                records=Records(settings.data_dir),
+                node_name=settings.node_name,
+                workload_api=settings.workload_api_socket,
+                limits=Limits(
+                    first_svid=settings.first_svid_timeout, agent_away=settings.agent_away
+                ),
+                observer=observer,
+                sayer=sayer,
+            )
+            observer.watch(volumes.states, volumes.nearest_expiry)
+            checks.add("volumes", lambda: _taken_up(volumes))
+            tasks.create_task(volumes.run())
+            node = NodeService(
+                volumes,
+                node_name=settings.node_name,
+                kubelet_dir=settings.kubelet_dir,
+                observer=observer,
+            )
+            await volumes.taken_up.wait()
+            await stack.enter_async_context(
+                serve_csi(
+                    settings.csi_socket,
+                    node=node,
+                    version=version("spire-registrar"),
+                    is_ready=volumes.taken_up.is_set,
+                )
+            )
+            if settings.registration_dir is not None:
+                registration = await stack.enter_async_context(
+                    registered(settings.registration_dir, settings.endpoint)
+                )
+                checks.add("registration", lambda: registration.problem)
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def _sayer(self) -> AsyncIterator[Sayer]:
+        """Events where they are wanted; an API server that is away stops nothing."""
+        if not self._settings.events:
+            yield _Log()
+            return
+        async with (
+            connect_kubernetes(
+                self._settings.kubeconfig, user_agent=USER_AGENT, observer=self._metrics
+            ) as session,
+            background() as tasks,
+        ):
+            recorder = EventRecorder(
+                KubeClient(session), USER_AGENT, socket.gethostname(), observer=self._metrics
+            )
+            tasks.create_task(recorder.run())
+            yield _PodEvents(recorder)
+
+
+def _taken_up(volumes: Volumes) -> str | None:
+    return None if volumes.taken_up.is_set() else "volumes are being taken up"

@@ -1,0 +1,226 @@
+"""The node driver's file: its keys, and the file into settings.
+
+The same HCL as the registrar's, another file: the driver is another program on
+every node.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from registrar.settings import keys, values
+from registrar.settings.hcl import parse
+from registrar.settings.hcltokens import HCLError
+from registrar.settings.keys import Key
+from registrar.settings.model import LogFormat, LogLevel
+from registrar.settings.problems import ConfigError, ConfigProblem
+from registrar.settings.reader import Reader
+
+NODE_NAME = "NODE_NAME"
+"""The variable that names the node where the file does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CSISettings:
+    """The settings of one driver, checked. Times are seconds.
+
+    ``registration_dir`` None: a sidecar registers the driver. ``events`` False: the API
+    server is never called.
+    """
+
+    node_name: str
+    agent_admin_socket: Path
+    workload_api_socket: Path | None
+    csi_socket: Path
+    endpoint: Path
+    registration_dir: Path | None
+    kubelet_dir: Path
+    data_dir: Path
+    first_svid_timeout: float
+    agent_away: float
+    events: bool
+    metrics_addr: str
+    log_level: LogLevel
+    log_format: LogFormat
+    log_path: Path | None
+    kubeconfig: Path | None
+
+
+NODE: Key[str] = Key(
+    name="node_name",
+    kind="text",
+    read=values.lease_name,
+    default="",
+    shown=f"the variable `{NODE_NAME}`",
+    meaning="The node's name, for the selector `k8s:node-name`.",
+)
+ADMIN_SOCKET: Key[Path] = Key(
+    name="agent_admin_socket_path",
+    kind="path",
+    read=values.socket_path,
+    default=Path(),
+    required=True,
+    meaning="The SPIRE agent's admin socket, with the Delegated Identity API. The agent's "
+    "`authorized_delegates` must name the driver's SPIFFE ID.",
+)
+WORKLOAD_API: Key[Path | None] = Key(
+    name="workload_api_socket_path",
+    kind="path",
+    read=values.socket_path,
+    default=None,
+    shown="none: volumes of the mode `workload-api` are refused",
+    meaning="The agent's Workload API socket, whose folder volumes of the mode `workload-api` "
+    "show. Not in the admin socket's folder, nor above it.",
+)
+CSI_SOCKET: Key[Path] = Key(
+    name="csi_socket_path",
+    kind="path",
+    read=values.socket_path,
+    default=Path("/csi/csi.sock"),
+    meaning="The socket that the kubelet calls.",
+)
+ENDPOINT: Key[Path] = Key(
+    name="kubelet_socket_path",
+    kind="path",
+    read=values.path,
+    default=Path("/var/lib/kubelet/plugins/csi.spire.io/csi.sock"),
+    meaning="The same socket, by the path that the kubelet sees.",
+)
+SELF_REGISTRATION: Key[bool] = Key(
+    name="self_registration",
+    kind="boolean",
+    read=values.boolean,
+    bare=True,
+    default=True,
+    meaning="Register with the kubelet; `false` where the sidecar node-driver-registrar does.",
+)
+REGISTRATION_DIR: Key[Path] = Key(
+    name="registration_dir",
+    kind="path",
+    read=values.path,
+    default=Path("/registration"),
+    meaning="The kubelet's folder `plugins_registry`, as the driver sees it.",
+)
+KUBELET_DIR: Key[Path] = Key(
+    name="kubelet_dir",
+    kind="path",
+    read=values.path,
+    default=Path("/var/lib/kubelet"),
+    meaning="The folder that the kubelet works in; the same path inside the driver's container.",
+)
+DATA_DIR: Key[Path] = Key(
+    name="data_dir",
+    kind="path",
+    read=values.path,
+    default=Path("/csi/volumes"),
+    meaning="Where the driver remembers its volumes. No secrets; it must outlive the container.",
+)
+FIRST_SVID: Key[float] = Key(
+    name="first_svid_timeout",
+    kind="duration",
+    read=values.seconds,
+    default=30.0,
+    meaning="How long a Pod's start waits for its first SVID before the kubelet is told why there "
+    "is none. The kubelet tries again.",
+)
+AGENT_AWAY: Key[float] = Key(
+    name="agent_away",
+    kind="duration",
+    read=values.seconds,
+    default=600.0,
+    meaning="How long the agent may be away before volumes are reported as abnormal.",
+)
+EVENTS: Key[bool] = Key(
+    name="events",
+    kind="boolean",
+    read=values.boolean,
+    bare=True,
+    default=True,
+    meaning="Say in an Event on the Pod why it waits. `false`: the API server is never called.",
+)
+METRICS = replace(keys.METRICS, default=":8090")
+
+CSI_KEYS: tuple[Key[object], ...] = (
+    NODE,
+    ADMIN_SOCKET,
+    WORKLOAD_API,
+    CSI_SOCKET,
+    ENDPOINT,
+    SELF_REGISTRATION,
+    REGISTRATION_DIR,
+    KUBELET_DIR,
+    DATA_DIR,
+    FIRST_SVID,
+    AGENT_AWAY,
+    EVENTS,
+    METRICS,
+    keys.LOG_LEVEL,
+    keys.LOG_FORMAT,
+    keys.LOG_PATH,
+    keys.KUBECONFIG,
+)
+"""The table, in the order of the reference page."""
+
+
+def load_csi(path: Path, *, environment: Mapping[str, str] | None = None) -> CSISettings:
+    """The settings of a file. Raises ConfigError with all problems."""
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError([ConfigProblem(path, None, "", f"cannot be read: {reason}")]) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError([ConfigProblem(path, line, "", "is not UTF-8 text")]) from error
+    return interpret_csi(
+        text, path=path, environment=os.environ if environment is None else environment
+    )
+
+
+def interpret_csi(text: str, *, path: Path, environment: Mapping[str, str]) -> CSISettings:
+    """As ``load_csi``, with the file's text given; ``path`` only names it in problems."""
+    try:
+        document = parse(text)
+    except HCLError as error:
+        problem = ConfigProblem(path, error.at.line, "", error.message, error.at.column)
+        raise ConfigError([problem]) from error
+    reader = Reader(path, document.root, {})
+    for key in document.repeated:
+        reader.report(key.key, key.at, f"stands twice, first in line {key.first.line}")
+    reader.check_names(CSI_KEYS, {})
+    settings = _settings(reader, environment)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return settings
+
+
+def _settings(reader: Reader, environment: Mapping[str, str]) -> CSISettings:
+    node = reader.get(NODE) or environment.get(NODE_NAME, "")
+    if not node:
+        reader.report_key(NODE, f"missing; give it, or the variable {NODE_NAME}")
+    admin, workload_api = reader.get(ADMIN_SOCKET), reader.get(WORKLOAD_API)
+    if workload_api is not None and admin.is_relative_to(workload_api.parent):
+        reader.report_key(
+            WORKLOAD_API,
+            f"its folder {workload_api.parent} holds the admin socket too, which Pods would see: "
+            "give the two sockets folders beside each other",
+        )
+    return CSISettings(
+        node_name=node,
+        agent_admin_socket=admin,
+        workload_api_socket=workload_api,
+        csi_socket=reader.get(CSI_SOCKET),
+        endpoint=reader.get(ENDPOINT),
+        registration_dir=reader.get(REGISTRATION_DIR) if reader.get(SELF_REGISTRATION) else None,
+        kubelet_dir=reader.get(KUBELET_DIR),
+        data_dir=reader.get(DATA_DIR),
+        first_svid_timeout=reader.get(FIRST_SVID),
+        agent_away=reader.get(AGENT_AWAY),
+        events=reader.get(EVENTS),
+        metrics_addr=reader.get(METRICS),
+        log_level=reader.get(keys.LOG_LEVEL),
+        log_format=reader.get(keys.LOG_FORMAT),
+        log_path=reader.get(keys.LOG_PATH),
+        kubeconfig=reader.get(keys.KUBECONFIG),
+    )

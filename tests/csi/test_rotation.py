@@ -1,0 +1,248 @@
+"""What the agent says goes into the files at once."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    load_pem_private_key,
+    pkcs12,
+)
+
+from api.proto import types_pb2
+from devcluster.spire.authority import Authority
+from devcluster.spire.jwtauthority import JWTAuthority
+from tests.support.csi import Driver, Node, Pod
+from tests.support.setup import eventually, until
+
+
+def federate(node: Node, name: str) -> bytes:
+    """Let the server know another trust domain's bundle; gives its authority, PEM."""
+    authority = Authority(name)
+    certificate = types_pb2.X509Certificate(asn1=authority.certificate_der)
+    node.spire.state.bundles[name] = types_pb2.Bundle(
+        trust_domain=name, x509_authorities=[certificate]
+    )
+    node.agent.changed()
+    return authority.certificate_pem
+
+
+async def test_a_rotation_changes_certificate_and_key_together(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        seen = set()
+        for _ in range(5):
+            before = (path / "svid.pem").read_bytes()
+            node.agent.rotate()
+            await until(lambda before=before: (path / "svid.pem").read_bytes() != before)  # type: ignore[misc]
+            data = path / "..data"
+            leaf = x509.load_pem_x509_certificate((data / "svid.pem").read_bytes())
+            key = load_pem_private_key((data / "svid_key.pem").read_bytes(), password=None)
+            assert key.public_key() == leaf.public_key()
+            seen.add(leaf.serial_number)
+        assert len(seen) == 5
+        await until(lambda: len(node.heard.rotations) == 6)
+
+
+async def test_old_and_new_roots_stand_together_while_both_count(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    old = node.spire.authority.certificate_pem
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        new = node.agent.add_authority().certificate_pem
+        await until(lambda: (path / "bundle.pem").read_bytes() == old + new)
+        node.agent.rotate()
+        await until(lambda: _issuer(path / "svid.pem") == _subject(new))
+        node.agent.drop_authorities()
+        await until(lambda: (path / "bundle.pem").read_bytes() == new)
+
+
+async def test_each_federated_trust_domain_has_a_bundle_of_its_own(node: Node) -> None:
+    pod = node.pod()
+    first = federate(node, "one.test")
+    federate(node, "unasked.test")
+    entry = node.entry(pod, federates_with=["one.test"])
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        assert [found.name for found in (path / "federated").iterdir()] == ["one.test.pem"]
+        assert (path / "federated/one.test.pem").read_bytes() == first
+        assert (path / "bundle.pem").read_bytes() == node.spire.authority.certificate_pem
+        second = federate(node, "one.test")
+        await until(lambda: (path / "federated/one.test.pem").read_bytes() == second)
+        changed = types_pb2.Entry()
+        changed.CopyFrom(entry)
+        del changed.federates_with[:]
+        node.spire.state.put(changed)
+        await until(lambda: not (path / "federated").exists())
+
+
+async def test_the_drafts_layout_has_the_key_first_and_a_bundle_for_each_domain(
+    node: Node,
+) -> None:
+    pod, old = node.pod(), node.pod(name="web-2")
+    other = federate(node, "other.test")
+    for each in (pod, old):
+        node.entry(each, federates_with=["other.test"])
+    async with node.driver() as driver:
+        path = await driver.publish(pod, layout="spiffe-files")
+        blocks = (path / "credential-bundle.private-key.pem").read_bytes().split(b"-----BEGIN ")
+        assert [block.partition(b"-----")[0] for block in blocks[1:]] == [
+            b"PRIVATE KEY",
+            b"CERTIFICATE",
+        ]
+        assert (path / "other.test.spiffe-trust-bundle.pem").read_bytes() == other
+        assert (path / "example.org.spiffe-trust-bundle.pem").exists()
+        path = await driver.publish(old, layout="spiffe-files", profile="2026-02")
+        assert (path / "credential-bundle.pem").exists()
+        assert (path / "example.org.trust-bundle.pem").exists()
+
+
+async def test_one_of_several_svids_is_chosen_by_hint_or_id(node: Node) -> None:
+    pods = [node.pod(name=f"web-{number}") for number in range(4)]
+    for pod in pods:
+        node.entry(pod, "/first", hint="internal")
+        node.entry(pod, "/second", hint="external")
+    async with node.driver(first_svid=0.4) as driver:
+        await _has(driver, pods[0], "/first")
+        await _has(driver, pods[1], "/second", hint="external")
+        await _has(driver, pods[2], "/second", spiffeID="spiffe://example.org/second")
+        _, message = await driver.refused(pods[3].request(hint="none"))
+        assert "spiffe://example.org/first (hint 'internal')" in message
+
+
+async def _has(driver: Driver, pod: Pod, id_path: str, **attributes: str) -> None:
+    path = await driver.publish(pod, **attributes)
+    leaf = x509.load_pem_x509_certificate((path / "svid.pem").read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.UniformResourceIdentifier) == [
+        f"spiffe://example.org{id_path}"
+    ]
+
+
+async def test_tokens_are_there_and_are_renewed_at_half_of_their_life(node: Node) -> None:
+    pod = node.pod()
+    node.agent.jwt_ttl_seconds = 2
+    node.agent.federated_jwt["other.test"] = JWTAuthority("theirs")
+    federate(node, "other.test")
+    node.entry(pod, federates_with=["other.test"])
+    async with node.driver() as driver:
+        path = await driver.publish(pod, jwtAudiences="db, cache", jwtBundles="true")
+        first = (path / "jwt_svid.token").read_text()
+        assert first.count(".") == 2
+        keys = json.loads((path / "jwt_bundle.json").read_bytes())["keys"]
+        assert [key["kid"] for key in keys] == ["jwt-1"]
+        theirs = json.loads((path / "federated/other.test.json").read_bytes())["keys"]
+        assert [key["kid"] for key in theirs] == ["theirs"]
+        await until(lambda: (path / "jwt_svid.token").read_text() != first)
+
+
+async def test_a_pkcs12_file_has_key_chain_and_authorities(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver() as driver:
+        path = await driver.publish(pod, pkcs12File="store/svid.p12", pkcs12Password="secret")
+        store = pkcs12.load_pkcs12((path / "store/svid.p12").read_bytes(), b"secret")
+        assert store.cert is not None
+        assert store.key is not None
+        assert store.key.public_key() == store.cert.certificate.public_key()
+        assert len(store.additional_certs) == 1
+    # What is there after a restart stays, though it would be encrypted otherwise each time.
+    before = (path / "store/svid.p12").stat()
+    async with node.driver() as driver:
+        await until(lambda: node.agent.streams == 2)
+        await driver.publish(pod, pkcs12File="store/svid.p12", pkcs12Password="secret")
+        node.agent.changed()
+        assert (path / "store/svid.p12").stat() == before
+
+
+async def test_an_svid_that_is_taken_away_stays_until_it_expires_and_is_abnormal(
+    node: Node,
+) -> None:
+    pod = node.pod()
+    entry = node.entry(pod, x509_svid_ttl=3)
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        assert await driver.condition(pod) == (False, "the files are up to date")
+        node.spire.state.delete(entry.id)
+
+        async def is_said(words: str) -> bool:
+            abnormal, why = await driver.condition(pod)
+            return abnormal and words in why
+
+        await eventually(lambda: is_said("has no SVID for it any more"))
+        assert (path / "svid.pem").exists()
+        await eventually(lambda: is_said("the SVID has expired"))
+        assert driver.volumes.nearest_expiry() <= 0
+        assert driver.volumes.states() == {"waiting": 0, "serving": 0, "abnormal": 1}
+        node.entry(pod)
+        await until(lambda: driver.volumes.states()["serving"] == 1)
+
+
+async def test_an_agent_that_is_away_too_long_makes_volumes_abnormal(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver(agent_away=0.1) as driver:
+        path = await driver.publish(pod)
+        await node.agent.stop()
+
+        async def is_abnormal() -> bool:
+            abnormal, why = await driver.condition(pod)
+            return abnormal and "cannot be reached" in why
+
+        await eventually(is_abnormal)
+        before = (path / "svid.pem").read_bytes()
+        await node.agent.start()
+        # An agent that starts anew has new SVIDs; the stream is found again.
+        await until(lambda: (path / "svid.pem").read_bytes() != before)
+        assert await driver.condition(pod) == (False, "the files are up to date")
+
+
+async def test_nothing_is_ever_written_where_the_mount_has_gone(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        await node.unmount(path)
+        node.agent.rotate()
+
+        async def is_said() -> bool:
+            return "nothing is mounted" in (await driver.condition(pod))[1]
+
+        await eventually(is_said)
+        assert list(path.iterdir()) == []
+        await driver.publish(pod)
+        assert (path / "svid.pem").exists()
+
+
+@pytest.mark.slow
+async def test_short_lives_are_renewed_for_as_long_as_the_pod_lives(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod, x509_svid_ttl=2)
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        serials = set()
+        ends = time.monotonic() + 5
+        while time.monotonic() < ends:
+            leaf = x509.load_pem_x509_certificate((path / "svid.pem").read_bytes())
+            serials.add(leaf.serial_number)
+            assert leaf.not_valid_after_utc.timestamp() > time.time() - 1
+            await _one_more(node)
+        assert len(serials) >= 3
+
+
+async def _one_more(node: Node) -> None:
+    before = len(node.heard.rotations)
+    await until(lambda: len(node.heard.rotations) > before)
+
+
+def _issuer(path: Path) -> x509.Name:
+    return x509.load_pem_x509_certificate(path.read_bytes()).issuer
+
+
+def _subject(pem: bytes) -> x509.Name:
+    return x509.load_pem_x509_certificate(pem).subject
