@@ -59,7 +59,7 @@ class LinuxMounts:
         if first is not None and (first.fs_type, first.source) == ("tmpfs", SOURCE):
             self.settle(target)
             return
-        self._unmount_all(target)
+        self.unmount(target)
         self._mount_tmpfs(target)
 
     def ensure_bind(self, folder: Path, target: Path) -> None:
@@ -67,22 +67,26 @@ class LinuxMounts:
         target.mkdir(mode=0o750, parents=True, exist_ok=True)
         if self.settle(target) and target.samefile(folder):
             return
-        self._unmount_all(target)
+        self.unmount(target)
         self._mount(str(folder), target, "", _BIND, "")
         try:
             # A bind mount takes its flags only when it is mounted once more.
             flags = _BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV | _NOEXEC
             self._mount("none", target, "", flags, "")
         except OSError:
-            self._unmount_all(target)
+            self.unmount(target)
             raise
+
+    def unmount(self, target: Path) -> None:
+        """Nothing mounted there any more. Raises OSError."""
+        self._unmount(target, sum(1 for _ in self._at(target)))
 
     def remove(self, target: Path) -> None:
         """Unmount everything there and remove the folder; nothing where nothing is.
 
         Raises OSError.
         """
-        self._unmount_all(target)
+        self.unmount(target)
         try:
             target.rmdir()
         except FileNotFoundError:
@@ -103,9 +107,6 @@ class LinuxMounts:
             # encrypted.
             self._no_swap = ""
             self._mount(SOURCE, target, "tmpfs", _HARDENED, options)
-
-    def _unmount_all(self, target: Path) -> None:
-        self._unmount(target, sum(1 for _ in self._at(target)))
 
     def _unmount(self, target: Path, times: int) -> None:
         for _ in range(times):

@@ -1,0 +1,62 @@
+"""The node driver's file."""
+
+from pathlib import Path
+
+import pytest
+
+from registrar.settings.csi import CSISettings, interpret_csi, load_csi
+from registrar.settings.problems import ConfigError
+
+PATH = Path("csi.conf")
+
+
+def settings(text: str, **environment: str) -> CSISettings:
+    head = 'agent_admin_socket_path = "/run/admin/admin.sock"\n'
+    return interpret_csi(head + text, path=PATH, environment=environment)
+
+
+def problems(text: str, **environment: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        interpret_csi(text, path=PATH, environment=environment)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_defaults_are_those_of_the_manifests() -> None:
+    read = settings("", NODE_NAME="node-1")
+    assert read.node_name == "node-1"
+    assert read.csi_socket == Path("/csi/csi.sock")
+    assert read.endpoint == Path("/var/lib/kubelet/plugins/csi.spire.io/csi.sock")
+    assert read.registration_dir == Path("/registration")
+    assert read.workload_api_socket is None
+    assert read.first_svid_timeout == 30.0
+    assert read.events
+
+
+def test_a_sidecar_may_register_the_driver() -> None:
+    assert settings("self_registration = false", NODE_NAME="n").registration_dir is None
+
+
+def test_the_file_wins_over_the_variable() -> None:
+    assert settings('node_name = "mine"', NODE_NAME="other").node_name == "mine"
+
+
+def test_what_is_missing_or_unknown_is_named() -> None:
+    assert problems('kubelet_dirr = "/x"') == [
+        "csi.conf: node_name: missing; give it, or the variable NODE_NAME",
+        "csi.conf: agent_admin_socket_path: missing; this key is required",
+        "csi.conf:1:1: kubelet_dirr: unknown key; did you mean kubelet_dir?",
+    ]
+
+
+def test_pods_never_see_the_admin_socket() -> None:
+    (problem,) = problems(
+        'node_name = "n"\n'
+        'agent_admin_socket_path = "/run/spire/admin/admin.sock"\n'
+        'workload_api_socket_path = "/run/spire/api.sock"'
+    )
+    assert "which Pods would see" in problem
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load_csi(tmp_path / "none.conf", environment={})
