@@ -35,11 +35,15 @@ class ToolError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tool:
-    """One binary: the name that it gets, its package in the module, and the time it takes cold."""
+    """One binary: the name that it gets, its package in the module, and the time it takes cold.
+
+    ``module`` is the folder of its module below ``hack/tools``, empty for that one itself.
+    """
 
     name: str
     package: str
     minutes: int
+    module: str = ""
 
 
 TOOLS = (
@@ -49,6 +53,8 @@ TOOLS = (
     Tool("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 2),
     # Go's own templates and types, to hold ours against.
     Tool("templateoracle", "./templateoracle", 1),
+    # What the node driver is held to.
+    Tool("csi-sanity", "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity", 1, "csisanity"),
 )
 
 
@@ -114,7 +120,9 @@ def tools_folder(go: Go) -> Path:
     """Return where the binaries of this module, built by that Go, lie."""
     digest = hashlib.sha256(f"{RECIPE}\n{go.version}\n".encode())
     sources = sorted((MODULE / "templateoracle").glob("*.go"))
-    for path in (MODULE / "go.mod", MODULE / "go.sum", *sources):
+    modules = sorted({tool.module for tool in TOOLS})
+    files = [MODULE / module / name for module in modules for name in ("go.mod", "go.sum")]
+    for path in (*files, *sources):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return cache_folder() / "tools" / digest.hexdigest()[:16]
 
@@ -234,7 +242,7 @@ def _build_into(folder: Path, go: Go, progress: Progress) -> None:
             begun = time.monotonic()
             command = [str(go.command), "build", "-trimpath", "-buildvcs=false"]
             command += ["-ldflags", _ldflags(), "-o", str(binaries / tool.name), tool.package]
-            _run(command, cwd=MODULE)
+            _run(command, cwd=MODULE / tool.module)
             progress(f"[{number}/{len(TOOLS)}] {tool.name}: {time.monotonic() - begun:.0f} s")
         binaries.rename(folder)
     progress(f"built in {time.monotonic() - started:.0f} s: {folder}")

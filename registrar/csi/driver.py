@@ -21,6 +21,7 @@ from registrar.telemetry.logging import kv
 log = logging.getLogger(__name__)
 
 REGISTRATION_SOCKET = f"{DRIVER_NAME}-reg.sock"
+_SOCKET_PATH_BYTES = 107
 _GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 5.0
 
@@ -67,6 +68,9 @@ async def _keep_registered(service: RegistrationService, socket: Path) -> None:
 @asynccontextmanager
 async def _served(server: grpc.aio.Server, socket: Path, *, field: str) -> AsyncIterator[None]:
     """Serve on a unix socket that only root may use. Raises InvalidField."""
+    if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
+        remedy = f"longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have"
+        raise InvalidField(field, str(socket), remedy)
     try:
         await in_thread(_make_way, socket)
         server.add_insecure_port(f"unix:{socket}")

@@ -1,5 +1,6 @@
 """Real mounts, in a mount namespace of the tests' own."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from tests.support.csi import Node, need_mounts, serve_node
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
+async def node() -> AsyncIterator[Node]:
     need_mounts()
-    async with serve_node(tmp_path) as node:
-        yield node
+    # Paths of sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="csi-") as folder:
+        async with serve_node(Path(folder)) as node:
+            yield node

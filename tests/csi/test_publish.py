@@ -161,6 +161,8 @@ async def test_what_no_kubelet_would_ask_for_is_refused(node: Node) -> None:
     persistent.volume_context["csi.storage.k8s.io/ephemeral"] = "false"
     block = pod.request()
     block.volume_capability.block.SetInParent()
+    wheel = pod.request()
+    wheel.volume_capability.mount.volume_mount_group = "wheel"
     bare = pod.request()
     bare.ClearField("volume_capability")
     cases = [
@@ -176,7 +178,7 @@ async def test_what_no_kubelet_would_ask_for_is_refused(node: Node) -> None:
         (bare, "volume_capability"),
         (pod.request(keyFile="../../escape"), "volumeAttributes.keyFile"),
         (pod.request(layuot="classic"), "did you mean layout?"),
-        (pod.request(mount_group="wheel"), "volume_mount_group"),
+        (wheel, "volume_mount_group"),
     ]
     async with node.driver() as driver:
         for request, words in cases:

@@ -15,6 +15,7 @@ import grpc
 import pytest
 
 from api.proto import csi_pb2, csi_pb2_grpc, types_pb2
+from devcluster.kubelet import InlineVolume
 from devcluster.spire.agent import Agent
 from devcluster.spire.server import SpireServer
 from registrar.csi.driver import serve_csi
@@ -88,37 +89,31 @@ class Pod:
     service_account: str = "web"
     uid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
+    def volume(self, mount_group: str = "", **attributes: str) -> InlineVolume:
+        """The volume as its spec has it."""
+        return InlineVolume(
+            self.kubelet_dir,
+            self.name,
+            namespace=self.namespace,
+            service_account=self.service_account,
+            uid=self.uid,
+            attributes=attributes,
+            fs_group=int(mount_group) if mount_group else None,
+        )
+
     @property
     def target(self) -> Path:
-        return self.kubelet_dir / "pods" / self.uid / "volumes/kubernetes.io~csi/svid/mount"
+        return self.volume().target
 
     @property
     def volume_id(self) -> str:
-        return f"csi-{self.uid}"
+        return self.volume().id
 
     def request(
         self, *, mount_group: str = "", **attributes: str
     ) -> csi_pb2.NodePublishVolumeRequest:
         """The kubelet's call, with the volume's attributes."""
-        return csi_pb2.NodePublishVolumeRequest(
-            volume_id=self.volume_id,
-            target_path=str(self.target),
-            readonly=True,
-            volume_capability=csi_pb2.VolumeCapability(
-                mount=csi_pb2.VolumeCapability.MountVolume(volume_mount_group=mount_group),
-                access_mode=csi_pb2.VolumeCapability.AccessMode(
-                    mode=csi_pb2.VolumeCapability.AccessMode.SINGLE_NODE_WRITER
-                ),
-            ),
-            volume_context={
-                **attributes,
-                "csi.storage.k8s.io/ephemeral": "true",
-                "csi.storage.k8s.io/pod.name": self.name,
-                "csi.storage.k8s.io/pod.namespace": self.namespace,
-                "csi.storage.k8s.io/pod.uid": self.uid,
-                "csi.storage.k8s.io/serviceAccount.name": self.service_account,
-            },
-        )
+        return self.volume(mount_group, **attributes).request()
 
 
 @dataclass

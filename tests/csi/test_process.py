@@ -1,0 +1,173 @@
+"""The whole program, as a DaemonSet runs it, with a stand-in for the kubelet."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+
+import aiohttp
+import grpc
+import pytest
+
+from api.proto import csi_pb2, csi_pb2_grpc
+from devcluster.kubelet import CallError, Kubelet
+from registrar.csi.driver import REGISTRATION_SOCKET
+from registrar.csi.identity import DRIVER_NAME
+from tests.support.csi import NODE, Node, mounts_below
+from tests.support.setup import eventually, until
+
+
+class Daemon:
+    """The program, started and stopped as often as a test likes."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.process: Process | None = None
+        self.port = 0
+        self.config = node.folder / "csi.conf"
+        self.log = node.folder / "driver.log"
+        self.config.write_text(f"""
+            node_name = "{NODE}"
+            agent_admin_socket_path = "{node.agent.admin_socket}"
+            csi_socket_path = "{node.folder}/plugin/csi.sock"
+            kubelet_socket_path = "{node.folder}/plugin/csi.sock"
+            registration_dir = "{node.kubelet_dir}/plugins_registry"
+            kubelet_dir = "{node.kubelet_dir}"
+            data_dir = "{node.records}"
+            first_svid_timeout = "1s"
+            events = false
+            metrics_addr = "127.0.0.1:0"
+            log_format = "json"
+        """)
+
+    async def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "manager", "csi", "--config", str(self.config), stderr=log
+            )
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the end; gives the exit code."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        return await process.wait()
+
+    async def metrics(self) -> dict[str, float]:
+        """The driver's own metrics."""
+        said = [json.loads(line) for line in self.log.read_text().splitlines()]
+        (*_, port) = [line["port"] for line in said if "port" in line]
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"http://127.0.0.1:{port}/metrics") as reply,
+        ):
+            text = await reply.text()
+        found = {}
+        for line in text.splitlines():
+            if line.startswith("spire_registrar_csi_") and "_bucket" not in line:
+                name, _, value = line.rpartition(" ")
+                found[name.removeprefix("spire_registrar_csi_")] = float(value)
+        return found
+
+
+@pytest.fixture
+async def daemon(node: Node) -> AsyncIterator[Daemon]:
+    daemon = Daemon(node)
+    yield daemon
+    if daemon.process is not None:
+        await daemon.end(signal.SIGKILL)
+
+
+@pytest.fixture
+async def kubelet(node: Node) -> AsyncIterator[Kubelet]:
+    async with Kubelet.start(node.kubelet_dir) as kubelet:
+        yield kubelet
+
+
+async def test_a_pod_gets_files_that_outlive_any_death_of_the_driver(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    await daemon.start()
+    assert await kubelet.registered(DRIVER_NAME) == node.folder / "plugin/csi.sock"
+    path = await kubelet.publish(DRIVER_NAME, pod.volume())
+    assert (await daemon.metrics())['volumes{state="serving"}'] == 1
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        code = await daemon.end(number)
+        assert code == (0 if number is signal.SIGTERM else -signal.SIGKILL)
+        before = (path / "svid.pem").read_bytes()
+        await daemon.start()
+        await until(lambda: node.agent.streams == 2)
+        assert (path / "svid.pem").read_bytes() == before
+        node.agent.rotate()
+        await until(lambda before=before: (path / "svid.pem").read_bytes() != before)  # type: ignore[misc]
+        assert mounts_below(node.folder) == [str(path)]
+    metrics = await daemon.metrics()
+    assert metrics["rotations_total"] == 1
+    assert 3000 < metrics["nearest_expiry_seconds"] <= 3600
+    await kubelet.unpublish(DRIVER_NAME, pod.volume())
+    assert mounts_below(node.folder) == []
+    assert (await daemon.metrics())['volumes{state="serving"}'] == 0
+
+
+async def test_a_kubelet_that_starts_anew_finds_the_driver_again(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    await daemon.start()
+    await kubelet.registered(DRIVER_NAME)
+    await kubelet.restart()
+    assert not (kubelet.registry / REGISTRATION_SOCKET).exists()
+    await kubelet.registered(DRIVER_NAME)
+    pod = node.pod()
+    node.entry(pod)
+    await kubelet.publish(DRIVER_NAME, pod.volume())
+
+
+async def test_a_pod_without_an_entry_is_told_why_and_metrics_count_it(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    pod = node.pod()
+    await daemon.start()
+    await kubelet.registered(DRIVER_NAME)
+    with pytest.raises(CallError, match="the agent has no SVID for a workload with") as caught:
+        await kubelet.publish(DRIVER_NAME, pod.volume())
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+    assert (await daemon.metrics())['publishes_total{result="no_svid"}'] == 1
+
+    async def is_said() -> bool:
+        return "WaitingForEntry" in daemon.log.read_text()
+
+    await eventually(is_said)
+
+
+async def test_it_says_who_it_is(daemon: Daemon, kubelet: Kubelet) -> None:
+    await daemon.start()
+    endpoint = await kubelet.registered(DRIVER_NAME)
+    async with grpc.aio.insecure_channel(f"unix:{endpoint}") as channel:
+        identity = csi_pb2_grpc.IdentityStub(channel)
+        info = await identity.GetPluginInfo(csi_pb2.GetPluginInfoRequest(), timeout=5)
+        assert info.name == "csi.spire.io"
+        assert info.vendor_version
+        assert (await identity.Probe(csi_pb2.ProbeRequest(), timeout=5)).ready.value
+        found = await csi_pb2_grpc.NodeStub(channel).NodeGetInfo(
+            csi_pb2.NodeGetInfoRequest(), timeout=5
+        )
+        assert found.node_id == NODE
+    assert endpoint.stat().st_mode & 0o777 == 0o600
+
+
+async def test_mistakes_in_the_file_are_told_and_end_it(node: Node, daemon: Daemon) -> None:
+    daemon.config.write_text('node_name = "n"\nkubelet_dirr = "/x"')
+    await daemon.start()
+    assert daemon.process is not None
+    assert await daemon.process.wait() == 2
+    daemon.process = None
+    text = daemon.log.read_text()
+    assert "did you mean kubelet_dir?" in text
+    assert "agent_admin_socket_path: missing" in text
+    assert not (node.folder / "plugin").exists()
