@@ -13,7 +13,7 @@ STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-real lint types generate verify bench control-plane lock image clean
+.PHONY: help setup demo demo-csi test test-real lint types generate verify bench control-plane lock image clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ $(STAMP): setup.cfg requirements.lock
 
 demo: $(STAMP) ## run the main job on embedded servers; ARGS=--once checks the result and ends
 	$(BIN)/spire-registrar dev $(ARGS)
+
+demo-csi: $(STAMP) ## run the node driver with a stand-in kubelet: TLS while SVIDs rotate
+	$(BIN)/spire-registrar dev --csi $(ARGS)
 
 test: $(STAMP) ## run all tests; those on a real control plane only if it is built (CI=true: all)
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)

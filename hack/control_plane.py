@@ -190,6 +190,8 @@ class ControlPlane:
             f"--service-account-signing-key-file={self.folder / 'service-account.key'}",
             f"--service-account-key-file={self.folder / 'service-account.key'}",
             "--authorization-mode=RBAC",
+            # Node drivers mount for others.
+            "--allow-privileged=true",
             # No controller makes "default" service accounts here; Pods must do without.
             "--disable-admission-plugins=ServiceAccount",
             "--service-cluster-ip-range=10.0.0.0/24",

@@ -108,7 +108,7 @@ class CSIProcess:
                 serve_csi(
                     settings.csi_socket,
                     node=node,
-                    version=version("spire-registrar"),
+                    version=await asyncio.to_thread(version, "spire-registrar"),
                     is_ready=volumes.taken_up.is_set,
                 )
             )

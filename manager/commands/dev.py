@@ -29,11 +29,43 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--port", type=int, default=0, help="port of the Kubernetes API (default: a free one)"
     )
+    parser.add_argument(
+        "--csi",
+        action="store_true",
+        help="play the node driver's demo instead: SVIDs as files, and TLS while they rotate",
+    )
     parser.set_defaults(main=main)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the subcommand."""
+    return _csi(once=arguments.once) if arguments.csi else _registrar(arguments)
+
+
+def _csi(*, once: bool) -> int:
+    """The node driver's demo, with mounts of this process's own."""
+    from devcluster.mounts import own_mounts  # noqa: PLC0415 - as below
+
+    why = own_mounts()
+    if why:
+        print(f"spire-registrar dev --csi: {why}: run it as root", file=sys.stderr)
+        return 1
+    from manager.demo.files import play_files  # noqa: PLC0415
+
+    code = 0
+    with tempfile.TemporaryDirectory(prefix="spire-csi-") as name:
+        try:
+            asyncio.run(play_files(Path(name), once=once))
+        except* DemoFailed as failures:
+            code = 1
+            print(f"FAILED: {_first_of(failures)}", file=sys.stderr)
+        except* (KeyboardInterrupt, asyncio.CancelledError):
+            print()
+    return code
+
+
+def _registrar(arguments: argparse.Namespace) -> int:
+    """The registrar's demo."""
     # Only here: a registrar in a cluster should not carry the embedded servers in its memory.
     from manager.demo import play  # noqa: PLC0415
 
@@ -54,3 +86,9 @@ def main(arguments: argparse.Namespace) -> int:
         except* (KeyboardInterrupt, asyncio.CancelledError):
             print()
     return code
+
+
+def _first_of(group: BaseExceptionGroup[DemoFailed]) -> DemoFailed:
+    """The first failure in a group of groups."""
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first

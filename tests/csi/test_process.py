@@ -16,7 +16,7 @@ from api.proto import csi_pb2, csi_pb2_grpc
 from devcluster.kubelet import CallError, Kubelet
 from registrar.csi.driver import REGISTRATION_SOCKET
 from registrar.csi.identity import DRIVER_NAME
-from tests.support.csi import NODE, Node, mounts_below
+from tests.support.csi import NODE, Node
 from tests.support.setup import eventually, until
 
 
@@ -106,12 +106,12 @@ async def test_a_pod_gets_files_that_outlive_any_death_of_the_driver(
         assert (path / "svid.pem").read_bytes() == before
         node.agent.rotate()
         await until(lambda before=before: (path / "svid.pem").read_bytes() != before)  # type: ignore[misc]
-        assert mounts_below(node.folder) == [str(path)]
+        assert await node.mounts() == [str(path)]
     metrics = await daemon.metrics()
     assert metrics["rotations_total"] == 1
     assert 3000 < metrics["nearest_expiry_seconds"] <= 3600
     await kubelet.unpublish(DRIVER_NAME, pod.volume())
-    assert mounts_below(node.folder) == []
+    assert await node.mounts() == []
     assert (await daemon.metrics())['volumes{state="serving"}'] == 0
 
 

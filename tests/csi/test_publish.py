@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from api.proto import csi_pb2
 from registrar.csi.mounts import LinuxMounts
-from tests.support.csi import Node, Pod, mounts_below
+from tests.support.csi import Node, Pod
 from tests.support.setup import until
 
 
@@ -28,9 +28,9 @@ async def test_a_volume_holds_the_files_of_its_pod_when_the_call_returns(node: N
         key = load_pem_private_key((path / "svid_key.pem").read_bytes(), password=None)
         assert key.public_key() == leaf.public_key()
         assert (path / "bundle.pem").read_bytes() == node.spire.authority.certificate_pem
-        assert mounts_below(node.folder) == [str(path)]
+        assert await node.mounts() == [str(path)]
         await driver.unpublish(pod)
-        assert mounts_below(node.folder) == []
+        assert await node.mounts() == []
         assert not path.exists()
         assert not list(node.records.iterdir())
 
@@ -72,7 +72,7 @@ async def test_without_an_entry_the_call_says_which_selectors_matched_nothing(no
         code, message = await driver.refused(pod.request())
         assert code == "DEADLINE_EXCEEDED"
         assert f"k8s:ns:shop, k8s:sa:web, k8s:pod-name:web-1, k8s:pod-uid:{pod.uid}" in message
-        assert mounts_below(node.folder) == []
+        assert await node.mounts() == []
         assert not list(node.records.iterdir())
         assert [(name, reason) for name, reason, _ in node.heard.events] == [
             ("web-1", "WaitingForEntry")
@@ -118,7 +118,7 @@ async def test_unpublish_ends_the_wait_of_a_publish(node: Node) -> None:
         code, _ = await publishing
         assert code == "ABORTED"
         await until(lambda: node.agent.streams == 1)
-        assert mounts_below(node.folder) == []
+        assert await node.mounts() == []
 
 
 async def test_unpublish_succeeds_on_anything_that_is_gone(node: Node) -> None:
@@ -185,7 +185,7 @@ async def test_what_no_kubelet_would_ask_for_is_refused(node: Node) -> None:
             code, message = await driver.refused(request)
             assert code == "INVALID_ARGUMENT", message
             assert words in message
-    assert mounts_below(node.folder) == []
+    assert await node.mounts() == []
     assert not outside.exists()
 
 
@@ -207,13 +207,13 @@ async def test_the_workload_api_is_shown_read_only(node: Node) -> None:
         assert shown(path) == ["api.sock"]
         with pytest.raises(OSError, match="Read-only file system"):
             (path / "other").write_text("")
-        assert mounts_below(node.folder) == [str(path)]
+        assert await node.mounts() == [str(path)]
         assert (await driver.condition(pod))[0] is False
     async with node.driver() as driver:
         await driver.publish(pod, mode="workload-api")
-        assert mounts_below(node.folder) == [str(path)]
+        assert await node.mounts() == [str(path)]
         await driver.unpublish(pod)
-    assert mounts_below(node.folder) == []
+    assert await node.mounts() == []
     assert (public / "api.sock").exists()
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registrar.csi.mounts import LinuxMounts
-from tests.support.csi import Driver, Node, Pod, mounts_below, need_mounts, serve_node
+from tests.support.csi import Driver, Node, Pod, need_mounts, serve_node
 from tests.support.setup import until
 
 
@@ -26,7 +26,7 @@ async def test_files_stay_untouched_until_there_is_something_newer(node: Node) -
         await driver.publish(pod)
         assert await driver.condition(pod) == (False, "the files are up to date")
         assert {found.name: found.stat() for found in (path / "..data").iterdir()} == before
-        assert mounts_below(node.folder) == [str(path)]
+        assert await node.mounts() == [str(path)]
         node.agent.rotate()
         await until(lambda: (path / "svid.pem").stat() != before["svid.pem"])
 
@@ -60,7 +60,7 @@ async def test_metadata_of_a_pod_that_is_gone_is_removed(node: Node) -> None:
         assert driver.volumes.states()["serving"] == 1
         names = [json.loads(f.read_text())["pod"]["name"] for f in _records(node)]
         assert names == ["web-1"]
-        assert mounts_below(node.folder) == [str(path)]
+        assert await node.mounts() == [str(path)]
         await driver.publish(gone)
 
 
@@ -73,7 +73,7 @@ async def test_a_driver_killed_between_mount_and_files_finishes(node: Node) -> N
     await asyncio.to_thread(LinuxMounts().ensure_tmpfs, path)
     async with node.driver():
         await until((path / "svid_key.pem").exists)
-        assert mounts_below(node.folder) == [str(path)]
+        assert await node.mounts() == [str(path)]
 
 
 async def test_a_driver_killed_in_the_middle_of_a_write_starts_over(node: Node) -> None:
@@ -112,18 +112,18 @@ class Story:
         match step:
             case "publish":
                 await self.driver.publish(self.pod)
-                assert mounts_below(self.node.folder) == [str(self.pod.target)]
+                assert await self.node.mounts() == [str(self.pod.target)]
                 assert (self.pod.target / "svid.pem").exists()
             case "kubelet restarts":
                 async with asyncio.TaskGroup() as tasks:
                     for _ in range(4):
                         tasks.create_task(self.driver.publish(self.pod))
-                assert mounts_below(self.node.folder) == [str(self.pod.target)]
+                assert await self.node.mounts() == [str(self.pod.target)]
             case "driver restarts":
                 await self.start()
             case "unpublish":
                 await self.driver.unpublish(self.pod)
-                assert mounts_below(self.node.folder) == []
+                assert await self.node.mounts() == []
             case "mounted twice":
                 # What a driver before us, or another bug, left.
                 if self.pod.target.exists():

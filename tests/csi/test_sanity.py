@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -42,7 +42,7 @@ async def test_csi_sanity(node: Node) -> None:
     finally:
         await daemon.end(signal.SIGTERM)
     assert running.returncode == 0, output
-    cases = [case.attrib for case in ElementTree.parse(report).iter("testcase")]
+    cases = [case.attrib for case in ET.parse(report).iter("testcase")]
     passed = [case["name"] for case in cases if case["status"] == "passed"]
     assert sum("Identity Service" in name for name in passed) >= 3
     assert sum("Node Service" in name for name in passed) >= 10

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from hack.control_plane import ControlPlane, Identity, service_account
+from registrar.settings.csi import load_csi
 from registrar.settings.load import load
 from tests.support.control_plane import REGISTRAR
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
+NODE_DRIVER = service_account("spire", "csi-spire")
 CONTROLLER_MANAGER = service_account("spire", "spire-controller-manager")
 
 
@@ -21,7 +23,7 @@ CONTROLLER_MANAGER = service_account("spire", "spire-controller-manager")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane of our own: what is applied here is cluster-wide and stays."""
     with ControlPlane(
-        (REGISTRAR, CONTROLLER_MANAGER), tmp_path_factory.mktemp("manifests")
+        (REGISTRAR, CONTROLLER_MANAGER, NODE_DRIVER), tmp_path_factory.mktemp("manifests")
     ) as plane:
         plane.run_kubectl("apply", "-k", str(CONFIG / "default"))
         plane.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
@@ -80,6 +82,7 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
     "folder",
     [
         "crd",
+        "csi",
         "rbac",
         "manager",
         "network-policy",
@@ -90,6 +93,7 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
         "samples",
         "samples/controller-manager",
         "samples/controller-manager-sidecar",
+        "samples/csi",
         "samples/sidecar",
         "samples/workload-registrar-crd",
         "samples/workload-registrar-reconcile",
@@ -173,6 +177,46 @@ def test_the_controller_manager_may_do_its_work_and_no_more(
 ) -> None:
     answer = is_allowed(controller_manager, CONTROLLER_MANAGER, verb, resource, namespace)
     assert answer is allowed
+
+
+@pytest.mark.parametrize(
+    ("allowed", "verb", "resource", "namespace"),
+    [
+        (True, "create", "events", "shop"),
+        (True, "patch", "events", "shop"),
+        (False, "get", "pods", ""),
+        (False, "list", "nodes", ""),
+        (False, "get", "secrets", "spire"),
+        (False, "create", "serviceaccounts/token", "spire"),
+    ],
+)
+def test_the_node_driver_may_say_why_pods_wait_and_no_more(
+    deployed: ControlPlane, allowed: bool, verb: str, resource: str, namespace: str
+) -> None:
+    deployed.run_kubectl("apply", "-k", str(CONFIG / "csi"))
+    assert is_allowed(deployed, NODE_DRIVER, verb, resource, namespace) is allowed
+
+
+def test_pods_of_the_restricted_profile_may_have_its_volumes(deployed: ControlPlane) -> None:
+    """The API server itself checks the sample Pods by the profile."""
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": "restricted",
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+        },
+    }
+    deployed.run_kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+    applied = deployed.run_kubectl(
+        "apply", "-n", "restricted", "--dry-run=server", "-k", str(CONFIG / "samples/csi")
+    )
+    assert applied.count("created") == 3
+
+
+def test_the_configuration_of_the_node_driver_is_right() -> None:
+    settings = load_csi(CONFIG / "csi/csi.conf", environment={"NODE_NAME": "node-1"})
+    assert settings.workload_api_socket == Path("/run/spire/agent/api.sock")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ import pytest
 
 from api.proto import csi_pb2, csi_pb2_grpc, types_pb2
 from devcluster.kubelet import InlineVolume
+from devcluster.mounts import mounts_below, own_mounts, unmount_below
 from devcluster.spire.agent import Agent
 from devcluster.spire.server import SpireServer
 from registrar.csi.driver import serve_csi
@@ -28,24 +28,9 @@ from registrar.spire.background import background
 from registrar.spire.delegated import connect
 
 NODE = "node-1"
-_NEWNS, _REC, _PRIVATE = 0x00020000, 16384, 1 << 18
 
 # The stubs know this type only while types are checked.
 NodeStub: TypeAlias = "csi_pb2_grpc.NodeAsyncStub"
-
-
-@cache
-def own_mounts() -> str:
-    """Give this process mounts of its own; why that cannot be, or the empty text.
-
-    Threads made from now on share them, those before keep the machine's.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_NEWNS):
-        return f"no mount namespace of our own: {os.strerror(ctypes.get_errno())}"
-    if libc.mount(b"none", b"/", None, ctypes.c_ulong(_REC | _PRIVATE), None):
-        return f"mounts cannot be made private: {os.strerror(ctypes.get_errno())}"
-    return ""
 
 
 def need_mounts() -> None:
@@ -152,9 +137,13 @@ class Node:
             )
         )
 
+    async def mounts(self) -> list[str]:
+        """Where something is mounted on the node, once for each mount."""
+        return await asyncio.to_thread(mounts_below, self.folder)
+
     async def unmount(self, path: Path) -> None:
         """Take all mounts off a folder, as a reboot does."""
-        await asyncio.to_thread(_unmount_below, path.parent)
+        await asyncio.to_thread(unmount_below, path.parent)
 
     async def mount_over(self, path: Path) -> None:
         """Mount something over whatever is there."""
@@ -246,21 +235,9 @@ async def serve_node(folder: Path, *, ttl_seconds: float = 3600.0) -> AsyncItera
         try:
             yield node
         finally:
-            await asyncio.to_thread(_unmount_below, folder)
-
-
-def _unmount_below(folder: Path) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    for target in mounts_below(folder):
-        libc.umount2(os.fsencode(target), 2)
+            await asyncio.to_thread(unmount_below, folder)
 
 
 def _mount_tmpfs(path: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     assert not libc.mount(b"tmpfs", os.fsencode(path), b"tmpfs", ctypes.c_ulong(0), None)
-
-
-def mounts_below(folder: Path) -> list[str]:
-    """Where something is mounted below a folder, once for each mount; read as the kernel says."""
-    lines = Path("/proc/thread-self/mountinfo").read_text().splitlines()
-    return [line.split(" ")[4] for line in lines if line.split(" ")[4].startswith(f"{folder}/")]
