@@ -91,7 +91,7 @@ class Kubelet:
         self.folder = folder
         self.registry = folder / "plugins_registry"
         self.plugins: dict[str, Path] = {}
-        self._seen: set[Path] = set()
+        self._seen: dict[Path, tuple[int, int]] = {}
         self._channels: dict[Path, grpc.aio.Channel] = {}
 
     @classmethod
@@ -156,12 +156,13 @@ class Kubelet:
 
     async def _look(self) -> None:
         while True:
-            found = await asyncio.to_thread(lambda: set(self.registry.glob("*.sock")))
-            for socket in found - self._seen:
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    await self._ask(socket)
-                    self._seen.add(socket)
-            self._seen &= found
+            found = await asyncio.to_thread(_sockets, self.registry)
+            for socket, made in found.items():
+                if self._seen.get(socket) != made:
+                    with contextlib.suppress(grpc.aio.AioRpcError):
+                        await self._ask(socket)
+                        self._seen[socket] = made
+            self._seen = {socket: self._seen[socket] for socket in found if socket in self._seen}
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _ask(self, socket: Path) -> None:
@@ -192,3 +193,13 @@ class Kubelet:
             except grpc.aio.AioRpcError as error:
                 return f"NodeGetInfo: {error.details()}"
         return "" if node.node_id else "the driver knows no name of its node"
+
+
+def _sockets(folder: Path) -> dict[Path, tuple[int, int]]:
+    """The sockets of a folder, with what tells one from a later one of its name."""
+    found = {}
+    for path in folder.glob("*.sock"):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            found[path] = (status.st_ino, status.st_ctime_ns)
+    return found

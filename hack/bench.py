@@ -17,16 +17,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from devcluster.mounts import own_mounts  # noqa: E402 - the checkout is measured
+from hack.bench_csi import measure_csi  # noqa: E402 - the checkout is measured
+from hack.bench_figures import Figure, percentiles, rates  # noqa: E402
 from hack.bench_render import rendering_rates, whole_rates  # noqa: E402 - the same
 from hack.bench_world import TEMPLATES, Registrar, World, open_world  # noqa: E402 - the checkout is measured
 
 _IDLE_SECONDS = 35.0
 _PARALLEL = 32
-_MODES = ("layered", "manager")
+_MODES = ("layered", "manager", "csi")
 
 
 @dataclass(frozen=True)
@@ -39,41 +43,20 @@ class Scale:
     idle_seconds: float
     paced: int
     most: int
+    volumes: int
 
 
 FULL = Scale(
-    singles=300, burst=5000, total=10_000, idle_seconds=_IDLE_SECONDS, paced=1200, most=30_000
+    singles=300,
+    burst=5000,
+    total=10_000,
+    idle_seconds=_IDLE_SECONDS,
+    paced=1200,
+    most=30_000,
+    volumes=110,
 )
-QUICK = Scale(singles=10, burst=100, total=150, idle_seconds=1.0, paced=20, most=200)
+QUICK = Scale(singles=10, burst=100, total=150, idle_seconds=1.0, paced=20, most=200, volumes=5)
 _PACE_SECONDS = 1 / 20
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured thing: percentiles of samples in milliseconds, or one value."""
-
-    name: str
-    target: str
-    samples: int
-    values: dict[str, float]
-
-
-def percentiles(name: str, target: str, seconds: Sequence[float]) -> Figure:
-    """p50, p90, p99 and the highest, in milliseconds."""
-    ordered = sorted(seconds)
-
-    def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 1)
-
-    values = {"p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "max": at(1.0)}
-    return Figure(name, target, len(ordered), values)
-
-
-def rates(name: str, target: str, per_second: Sequence[float]) -> Figure:
-    """The median of how many there were in a second, and the lowest."""
-    ordered = sorted(per_second)
-    values = {"p50": float(round(ordered[len(ordered) // 2])), "lowest": float(round(ordered[0]))}
-    return Figure(name, target, len(ordered), values)
 
 
 class Bench:
@@ -286,6 +269,13 @@ class Bench:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
+class Measured(Protocol):
+    """What came of one mode."""
+
+    figures: list[Figure]
+    wrong: list[str]
+
+
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
     model = "unknown"
@@ -314,10 +304,14 @@ def report(figures: Sequence[Figure], *, in_cluster: bool) -> str:
     return "\n".join(lines)
 
 
-async def measure(scale: Scale, modes: Sequence[str]) -> tuple[list[Bench], bool]:
+async def measure(scale: Scale, modes: Sequence[str]) -> tuple[list[Measured], bool]:
     """Run the benchmark of each mode in a world of its own."""
-    done, in_cluster = [], True
+    done: list[Measured] = []
+    in_cluster = True
     for mode in modes:
+        if mode == "csi":
+            done.append(await measure_csi(scale.volumes))
+            continue
         async with open_world(manager=mode == "manager") as world:
             bench = Bench(world, scale)
             await (bench.run_manager() if mode == "manager" else bench.run())
@@ -335,11 +329,16 @@ def main() -> int:
         "--mode",
         action="append",
         choices=_MODES,
-        help="measure only this mode; may be given twice (default: both)",
+        help="measure only this mode; may be given several times (default: all)",
     )
     arguments = parser.parse_args()
+    modes = arguments.mode or _MODES
+    why = own_mounts() if "csi" in modes else ""
+    if why:
+        print(f"the node driver cannot be measured: {why}", file=sys.stderr)
+        return 1
     scale = QUICK if arguments.quick else FULL
-    benches, in_cluster = asyncio.run(measure(scale, arguments.mode or _MODES))
+    benches, in_cluster = asyncio.run(measure(scale, modes))
     figures = [figure for bench in benches for figure in bench.figures]
     print("\n" + report(figures, in_cluster=in_cluster))
     if arguments.json:

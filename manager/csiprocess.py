@@ -4,12 +4,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from api.core import ObjectReference
 from api.kinds import POD
-from manager.process import USER_AGENT
+from manager.names import USER_AGENT
 from registrar.csi.driver import registered, serve_csi
 from registrar.csi.mounts import LinuxMounts
 from registrar.csi.node import NodeService
@@ -28,6 +29,9 @@ from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+_THREADS = 2
+"""For mounts and files: more would only wait for the same lock."""
 
 
 class _PodEvents:
@@ -68,6 +72,7 @@ class CSIProcess:
 
     async def run(self) -> None:
         """Work until cancelled. Raises InvalidField for a socket that cannot be had."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         settings, metrics, checks = self._settings, self._metrics, self._checks
         observer = CSIMetrics(metrics.registry, metrics.on_refresh)
         heartbeat = Heartbeat(metrics)

@@ -9,6 +9,7 @@ from api.kinds import NAMESPACE
 from api.meta import ObjectKey
 from manager.modes.choice import mode_of, own_namespace
 from manager.modes.mode import Webhook
+from manager.names import USER_AGENT
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from manager.wiring import World
@@ -25,8 +26,6 @@ from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-USER_AGENT = "spire-registrar"
 
 
 class Process:

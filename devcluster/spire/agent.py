@@ -53,6 +53,8 @@ class Agent:
         """JWT authorities of other trust domains, by name."""
         self._state = state
         self._issued: dict[str, Issued] = {}
+        self._selectors: dict[str, Selectors] = {}
+        """Of the entries that are synced, in the order of their creation."""
         self._changed = asyncio.Event()
         self._server: grpc.aio.Server | None = None
 
@@ -105,6 +107,7 @@ class Agent:
         if server is not None:
             await server.stop(grace=None)
         self._issued.clear()
+        self._selectors.clear()
         await asyncio.to_thread(self.admin_socket.unlink, missing_ok=True)
 
     # What tests and the demo do to it.
@@ -121,13 +124,19 @@ class Agent:
             is_young = known is not None and known.expires_at - now > self._ttl_of(entry) / 2
             if known is None or not is_young or known.entry != entry:
                 self._issue(entry)
+        self._selectors = {
+            entry.id: frozenset((s.type, s.value) for s in entry.selectors)
+            for entry in entries.values()
+            if entry.selectors
+        }
         if self._issued != before:
             self.changed()
 
-    def rotate(self) -> None:
-        """Give every entry a new SVID now."""
-        for issued in list(self._issued.values()):
-            self._issue(issued.entry)
+    def rotate(self, *entry_ids: str) -> None:
+        """Give these entries a new SVID now; without any, all of them."""
+        for entry_id, issued in list(self._issued.items()):
+            if not entry_ids or entry_id in entry_ids:
+                self._issue(issued.entry)
         self.changed()
 
     def mix_up(self, entry_id: str) -> None:
@@ -164,11 +173,9 @@ class Agent:
     def issued_for(self, selectors: Selectors) -> list[Issued]:
         """The SVIDs of workloads with those selectors, the oldest entry's first."""
         return [
-            issued
-            for entry in self._state.entries()
-            if (issued := self._issued.get(entry.id)) is not None
-            and entry.selectors
-            and {(s.type, s.value) for s in entry.selectors} <= selectors
+            self._issued[entry_id]
+            for entry_id, wanted in self._selectors.items()
+            if wanted <= selectors
         ]
 
     def x509_bundles(self) -> dict[str, list[bytes]]:

@@ -4,7 +4,6 @@ import argparse
 import sys
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
-from manager.modes.choice import mode_of
 from registrar.errors import InvalidField
 
 
@@ -22,6 +21,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the subcommand."""
+    # Only here: the other commands need not carry all of this.
+    from manager.modes.choice import mode_of  # noqa: PLC0415
+
     settings = settings_of(arguments)
     if settings is None:
         return EXIT_CONFIGURATION

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from manager.commands.configuration import EXIT_CONFIGURATION
-from manager.commands.run import run_until_stopped
-from manager.csiprocess import CSIProcess
+from manager.commands.lifecycle import Runnable, run_until_stopped
 from registrar.settings.csi import CSISettings, load_csi
 from registrar.settings.problems import ConfigError
 
@@ -43,11 +42,18 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{arguments.config}: right")
         return 0
     return run_until_stopped(
-        lambda: CSIProcess(settings),
+        lambda: _process(settings),
         level=settings.log_level,
         log_format=settings.log_format,
         log_path=settings.log_path,
     )
+
+
+def _process(settings: CSISettings) -> Runnable:
+    # Only here: the other commands need not carry all of this.
+    from manager.csiprocess import CSIProcess  # noqa: PLC0415
+
+    return CSIProcess(settings)
 
 
 def _settings_of(path: Path) -> CSISettings | None:

@@ -1,26 +1,10 @@
 """``spire-registrar run``: the controller itself."""
 
 import argparse
-import asyncio
-import logging
-import signal
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
 
-from manager.collector import survivors_set_aside
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
-from manager.process import Process
-from manager.static import StaticProcess
-from registrar.errors import InvalidField
-from registrar.settings.model import LogFormat, LogLevel, Settings
-from registrar.telemetry.logging import configure, kv
-
-log = logging.getLogger(__name__)
-
-_LEVELS: dict[LogLevel, str] = {"trace": "debug", "fatal": "error", "panic": "error"}
-"""Levels of the tools we replace that the standard library does not have."""
+from manager.commands.lifecycle import Runnable, run_until_stopped
+from registrar.settings.model import Settings
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,62 +32,13 @@ def main(arguments: argparse.Namespace) -> int:
     )
 
 
-class Runnable(Protocol):
-    """A program that works until it is cancelled."""
-
-    async def run(self) -> None:
-        """Work. Raises InvalidField for what only a start can find wrong."""
-        ...
-
-
-def run_until_stopped(
-    make: Callable[[], Runnable], *, level: LogLevel, log_format: LogFormat, log_path: Path | None
-) -> int:
-    """Make a program and run it until a signal ends it; gives the exit code."""
-    try:
-        with configure(_LEVELS.get(level, level), log_format, log_path):
-            return asyncio.run(_until_stopped(make))
-    except* InvalidField as errors:
-        for error in _flat(errors):
-            print(f"spire-registrar: {error}", file=sys.stderr)
-    return EXIT_CONFIGURATION
-
-
-async def _until_stopped(make: Callable[[], Runnable]) -> int:
-    """Run the process; SIGTERM and SIGINT end it in order, the Lease given back."""
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        if task is not None and not stopped:
-            stopped = True
-            task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    try:
-        with survivors_set_aside():
-            await make().run()
-    except asyncio.CancelledError:
-        if not stopped:
-            raise
-        log.info("stopped", extra=kv(reason="signal"))
-    return 0
-
-
-def _process(settings: Settings) -> Process | StaticProcess:
+def _process(settings: Settings) -> Runnable:
     """The process that the settings ask for."""
+    # Only here: the other commands, the node driver among them, need not carry all of this.
+    from manager.process import Process  # noqa: PLC0415
+    from manager.static import StaticProcess  # noqa: PLC0415
+
     manager = settings.controller_manager
     if manager is None or manager.static_manifests is None:
         return Process(settings)
     return StaticProcess(settings, manager.static_manifests)
-
-
-def _flat(group: BaseExceptionGroup[InvalidField]) -> list[InvalidField]:
-    """The errors of a group of groups."""
-    found: list[InvalidField] = []
-    for error in group.exceptions:
-        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -4,6 +4,7 @@ One bundle for each trust domain, never merged: a merged one would let every
 authority in it speak for every trust domain.
 """
 
+import base64
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,9 +12,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
     load_der_private_key,
     pkcs12,
 )
@@ -24,6 +22,7 @@ from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_trust_domain
 from registrar.spire.delegated import X509SVID
 
+_PEM_LINE = 64
 _PROFILES: dict[Profile, tuple[str, str]] = {
     # spiffe/spiffe pull request 376, its text of August 2026.
     "2026-08": ("credential-bundle.private-key.pem", "{}.spiffe-trust-bundle.pem"),
@@ -122,12 +121,19 @@ def _is_safe(domain: str) -> bool:
 
 
 def _certificates(chain: Sequence[bytes]) -> bytes:
-    return b"".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in chain)
+    return b"".join(_pem("CERTIFICATE", der) for der in chain)
 
 
 def _key(svid: X509SVID) -> bytes:
-    key = load_der_private_key(svid.key, password=None)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    """PKCS#8, as the agent gives it (Delegated Identity API)."""
+    return _pem("PRIVATE KEY", svid.key)
+
+
+def _pem(label: str, der: bytes) -> bytes:
+    """Lines of 64 characters between two that name the content (RFC 7468, section 3)."""
+    text = base64.b64encode(der).decode()
+    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
 def _pkcs12(svid: X509SVID, credentials: Credentials, wish: PKCS12) -> bytes:

@@ -40,8 +40,14 @@ class LinuxMounts:
         self._no_swap = ",noswap"
 
     def is_mounted(self, target: Path) -> bool:
-        """Whether anything is mounted there."""
-        return any(True for _ in self._at(target))
+        """Whether anything is mounted there: another file system than that of the folder above.
+
+        Asked before every write, so without reading all mounts of the node.
+        """
+        try:
+            return target.stat().st_dev != target.parent.stat().st_dev
+        except OSError:
+            return False
 
     def settle(self, target: Path) -> bool:
         """Leave the oldest mount there alone, which containers show; tells whether there is one.

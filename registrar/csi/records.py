@@ -33,8 +33,7 @@ class Records:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             out.write(msgspec.json.format(msgspec.json.encode(volume), indent=2))
-            out.flush()
-            os.fsync(descriptor)
+        # No fsync: what a power failure loses names mounts that it has undone too.
         beside.replace(path)
 
     def remove(self, volume_id: str) -> None:

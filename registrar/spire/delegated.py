@@ -20,7 +20,7 @@ from api.proto import delegatedidentity_pb2, delegatedidentity_pb2_grpc, types_p
 from registrar.backoff import Backoff
 from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import SCHEME
-from registrar.spire.workload import NoIdentityError, split_der
+from registrar.spire.der import BrokenDER, split_der
 
 log = logging.getLogger(__name__)
 
@@ -200,8 +200,8 @@ class DelegatedIdentity:
                 on_problem(
                     Problem(Trouble.UNREACHABLE, f"the agent at {self._socket} does not answer")
                 )
-            except NoIdentityError as error:
-                on_problem(Problem(Trouble.FAILED, f"the agent's answer makes no sense: {error}"))
+            except BrokenDER as error:
+                on_problem(Problem(Trouble.FAILED, f"the agent sent {error}"))
             await asyncio.sleep(backoff.next_seconds())
 
     @staticmethod

@@ -16,6 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from api.proto import workload_pb2, workload_pb2_grpc
 from registrar.identity.spiffeid import SCHEME, trust_domain_of
+from registrar.spire.der import BrokenDER, split_der
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
@@ -142,37 +143,13 @@ def identity_of(message: workload_pb2.X509SVIDResponse | None, authorities_of: s
         bundle = svid.bundle
     else:
         bundle = message.federated_bundles.get(f"{SCHEME}{authorities_of}", b"")
-    chain = split_der(svid.x509_svid)
+    try:
+        chain, authorities = split_der(svid.x509_svid), split_der(bundle)
+    except BrokenDER as error:
+        raise NoIdentityError(f"the Workload API sent {error}") from error
     if not chain or not svid.x509_svid_key:
         raise NoIdentityError("the Workload API sent an SVID without certificate or key")
-    return X509Identity(svid.spiffe_id, chain, svid.x509_svid_key, split_der(bundle))
-
-
-def split_der(data: bytes) -> tuple[bytes, ...]:
-    """DER values that stand one after the other, apart. Raises NoIdentityError."""
-    values = []
-    start = 0
-    while start < len(data):
-        end = start + _der_length(data, start)
-        if end > len(data):
-            raise NoIdentityError("the Workload API sent a certificate that is cut off")
-        values.append(data[start:end])
-        start = end
-    return tuple(values)
-
-
-def _der_length(data: bytes, start: int) -> int:
-    """The length of the value at ``start``, with its tag and length octets (X.690, 8.1.3)."""
-    header = data[start : start + 2]
-    if len(header) < 2 or header[0] != 0x30:
-        raise NoIdentityError("the Workload API sent something that is no certificate")
-    if header[1] < 0x80:
-        return 2 + header[1]
-    count = header[1] & 0x7F
-    octets = data[start + 2 : start + 2 + count]
-    if not 1 <= count <= 4 or len(octets) < count:
-        raise NoIdentityError("the Workload API sent a certificate of no sensible length")
-    return 2 + count + int.from_bytes(octets, "big")
+    return X509Identity(svid.spiffe_id, chain, svid.x509_svid_key, authorities)
 
 
 def _why(error: BaseException | None) -> str:

@@ -1,0 +1,73 @@
+"""How a program runs: its log, until a signal ends it, and what only a start can find wrong."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from manager.collector import survivors_set_aside
+from manager.commands.configuration import EXIT_CONFIGURATION
+from registrar.errors import InvalidField
+from registrar.settings.model import LogFormat, LogLevel
+from registrar.telemetry.logging import configure, kv
+
+log = logging.getLogger(__name__)
+
+_LEVELS: dict[LogLevel, str] = {"trace": "debug", "fatal": "error", "panic": "error"}
+"""Levels of the tools we replace that the standard library does not have."""
+
+
+class Runnable(Protocol):
+    """A program that works until it is cancelled."""
+
+    async def run(self) -> None:
+        """Work. Raises InvalidField for what only a start can find wrong."""
+        ...
+
+
+def run_until_stopped(
+    make: Callable[[], Runnable], *, level: LogLevel, log_format: LogFormat, log_path: Path | None
+) -> int:
+    """Make a program and run it until a signal ends it; gives the exit code."""
+    try:
+        with configure(_LEVELS.get(level, level), log_format, log_path):
+            return asyncio.run(_until_stopped(make))
+    except* InvalidField as errors:
+        for error in _flat(errors):
+            print(f"spire-registrar: {error}", file=sys.stderr)
+    return EXIT_CONFIGURATION
+
+
+async def _until_stopped(make: Callable[[], Runnable]) -> int:
+    """Run the process; SIGTERM and SIGINT end it in order, the Lease given back."""
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        if task is not None and not stopped:
+            stopped = True
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        with survivors_set_aside():
+            await make().run()
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+        log.info("stopped", extra=kv(reason="signal"))
+    return 0
+
+
+def _flat(group: BaseExceptionGroup[InvalidField]) -> list[InvalidField]:
+    """The errors of a group of groups."""
+    found: list[InvalidField] = []
+    for error in group.exceptions:
+        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
