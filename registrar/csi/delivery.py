@@ -1,6 +1,7 @@
 """One volume: what the agent says of its Pod goes into its files, as long as it is there."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -11,9 +12,9 @@ from cryptography import x509
 
 from registrar.backoff import Backoff
 from registrar.csi.bundles import SharedBundles
-from registrar.csi.credentials import Credentials, chosen, problem_of
+from registrar.csi.credentials import Credentials, chosen, chosen_token, problem_of
 from registrar.csi.folder import AtomicFolder
-from registrar.csi.layout import certificate_file, files_of
+from registrar.csi.layout import certificate_file, files_of, stores_of
 from registrar.csi.threads import in_thread
 from registrar.csi.volume import Volume
 from registrar.errors import InvalidField
@@ -79,7 +80,7 @@ class Delivery:
         self._is_mounted = is_mounted
         self._rotated = rotated
         self._dirty = asyncio.Event()
-        self._has_svids = asyncio.Event()
+        self._tokens_due = asyncio.Event()
         self._heard_at: float | None = None
         self._svids: tuple[X509SVID, ...] = ()
         self._federates_with: frozenset[str] = frozenset()
@@ -110,7 +111,7 @@ class Delivery:
                 f"the agent has no SVID for a workload with the selectors {selectors}: no entry "
                 "has only these, or the agent has not heard of it yet"
             )
-        if self._wish.jwt is not None and not self._tokens:
+        if self._wish.jwt is not None and not self._has_tokens():
             return "the agent has not given a JWT-SVID yet"
         return "the agent has not sent the trust bundle yet"
 
@@ -128,6 +129,8 @@ class Delivery:
         away = 0.0 if self._away_since is None else time.time() - self._away_since
         if self._trouble is not None and away > away_seconds:
             return f"for {away:.0f} s: {self._trouble.message}"
+        if self._wish.jwt is not None and any(t.expires_at <= time.time() for t in self._tokens):
+            return "the JWT-SVID has expired: the agent gives no other"
         return self._missing
 
     def why_stale(self) -> str:
@@ -186,8 +189,10 @@ class Delivery:
             log.error("an SVID is not delivered", extra=self._kv(why=broken))
             return
         self._missing = ""
+        is_other = [s.spiffe_id for s in found] != [s.spiffe_id for s in self._svids]
         self._svids, self._federates_with = found, update.federates_with
-        self._has_svids.set()
+        if is_other:
+            self._tokens_due.set()
         self._change()
 
     def _take_problem(self, problem: Problem | None) -> None:
@@ -212,7 +217,7 @@ class Delivery:
             return None
         own = trust_domain_of(self._svids[0].spiffe_id)
         domains = {own, *self._federates_with}
-        if own not in known or (self._wish.jwt is not None and not self._tokens):
+        if own not in known or (self._wish.jwt is not None and not self._has_tokens()):
             return None
         jwt = self._bundles.jwt
         if self._wish.jwt_bundles and (jwt is None or own not in jwt):
@@ -259,8 +264,7 @@ class Delivery:
             # Never onto the disk below.
             raise FileNotFoundError(f"nothing is mounted at {self._volume.target} any more")
         files = files_of(credentials, self._wish)
-        store = "" if self._wish.pkcs12 is None else self._wish.pkcs12.file
-        if self._folder.holds(files, but=store):
+        if self._folder.holds(files, but=stores_of(credentials, self._wish)):
             return False
         self._folder.write(files)
         return True
@@ -276,24 +280,31 @@ class Delivery:
     # Tokens.
 
     async def _keep_tokens(self, audiences: tuple[str, ...]) -> None:
-        """Fetch tokens, and new ones at half of their life."""
-        await self._has_svids.wait()
+        """Fetch tokens, and new ones at half of their life or when the SVID is another's."""
         backoff = Backoff(0.5, 30.0)
+        await self._tokens_due.wait()
         while True:
+            self._tokens_due.clear()
             try:
                 tokens = await self._agent.fetch_tokens(self._selectors, audiences)
             except DelegatedIdentityError as error:
+                tokens = ()
                 log.warning("no JWT-SVID", extra=self._kv(why=error.problem.message))
-                await asyncio.sleep(backoff.next_seconds())
-                continue
-            if not tokens:
-                await asyncio.sleep(backoff.next_seconds())
-                continue
-            backoff.reset()
-            self._tokens = tokens
-            self._change()
-            half = min(token.issued_at + token.expires_at for token in tokens) / 2
-            await asyncio.sleep(max(_SHORTEST_TOKEN_WAIT_SECONDS, half - time.time()))
+            if tokens:
+                backoff.reset()
+                self._tokens = tokens
+                self._change()
+                half = min(token.issued_at + token.expires_at for token in tokens) / 2
+                seconds = max(_SHORTEST_TOKEN_WAIT_SECONDS, half - time.time())
+            else:
+                seconds = backoff.next_seconds()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._tokens_due.wait()
+
+    def _has_tokens(self) -> bool:
+        """Whether there is one for each SVID."""
+        return all(chosen_token(self._tokens, svid) is not None for svid in self._svids)
 
     def _kv(self, why: str) -> dict[str, object]:
         pod = self._volume.pod

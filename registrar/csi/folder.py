@@ -9,7 +9,7 @@ there before goes a little later, for whoever has just opened its folder.
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +37,10 @@ class AtomicFolder:
         self._path = path
         self._rights = rights
 
-    def holds(self, files: Mapping[str, File], *, but: str = "") -> bool:
+    def holds(self, files: Mapping[str, File], *, but: Container[str] = ()) -> bool:
         """Whether the volume has just these files with these contents and modes.
 
-        ``but`` names one that differs each time it is made: its content is not compared.
+        ``but`` are those that differ each time they are made: their content is not compared.
         """
         data = self._path / DATA
         try:
@@ -48,7 +48,7 @@ class AtomicFolder:
                 str(found.relative_to(data)) for found in data.rglob("*") if not found.is_dir()
             }
             return present == files.keys() and all(
-                self._is_same(data / name, file, is_compared=name != but)
+                self._is_same(data / name, file, is_compared=name not in but)
                 for name, file in files.items()
             )
         except OSError:

@@ -61,6 +61,15 @@ def certificate_file(wish: Wish) -> str:
     return folder + (wish.classic.certificate if is_classic else _PROFILES[wish.profile][0])
 
 
+def stores_of(credentials: Credentials, wish: Wish) -> set[str]:
+    """The PKCS#12 files, which are encrypted otherwise each time they are made."""
+    if wish.pkcs12 is None:
+        return set()
+    if not wish.all_svids:
+        return {wish.pkcs12.file}
+    return {f"{number}/{wish.pkcs12.file}" for number in range(len(credentials.svids))}
+
+
 def _collide(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 

@@ -96,10 +96,11 @@ class _Live:
 
 @dataclass(slots=True)
 class _Turn:
-    """Whose turn it is with one volume; ``left`` asks whoever waits for an SVID to give up."""
+    """Whose turn it is with one volume; ``left`` is set while somebody wants it gone."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: int = 0
     users: int = 0
 
 
@@ -165,10 +166,7 @@ class Volumes:
 
     async def unpublish(self, volume_id: str, target: Path) -> None:
         """Have nothing left of the volume, whatever there was. Raises OSError."""
-        turn = self._turns.get(volume_id)
-        if turn is not None:
-            turn.left.set()
-        async with self._turn(volume_id):
+        async with self._turn(volume_id, is_leaving=True):
             live = self._live.get(volume_id)
             if live is not None:
                 await self._stop(live)
@@ -258,7 +256,6 @@ class Volumes:
         made = live.delivery
         if made is None or made.ready.is_set():
             return
-        turn.left.clear()
         loop = asyncio.get_running_loop()
         until = loop.time() + self._limits.first_svid
         saying = min(_SAID_AFTER_SECONDS, self._limits.first_svid / 2)
@@ -298,14 +295,21 @@ class Volumes:
         log.info("volumes taken up", extra=kv(number=len(self._live)))
 
     @contextlib.asynccontextmanager
-    async def _turn(self, volume_id: str) -> AsyncIterator[_Turn]:
+    async def _turn(self, volume_id: str, *, is_leaving: bool = False) -> AsyncIterator[_Turn]:
+        """Wait for the turn. Whoever waits for an SVID gives it up to those who leave."""
         turn = self._turns.setdefault(volume_id, _Turn())
         turn.users += 1
+        turn.leaving += is_leaving
+        if is_leaving:
+            turn.left.set()
         try:
             async with turn.lock:
                 yield turn
         finally:
             turn.users -= 1
+            turn.leaving -= is_leaving
+            if not turn.leaving:
+                turn.left.clear()
             if not turn.users:
                 del self._turns[volume_id]
 

@@ -23,6 +23,8 @@ class CSIMetrics:
             ("state",),
             registry=registry,
         )
+        for state in VOLUME_STATES:
+            self._volumes.labels(state)
         self._first = Histogram(
             "spire_registrar_csi_first_svid_seconds",
             "From the kubelet's call until a new volume has its files.",

@@ -1,5 +1,6 @@
 """What the agent says goes into the files at once."""
 
+import base64
 import json
 import time
 from pathlib import Path
@@ -117,11 +118,7 @@ async def test_one_of_several_svids_is_chosen_by_hint_or_id(node: Node) -> None:
 
 async def _has(driver: Driver, pod: Pod, id_path: str, **attributes: str) -> None:
     path = await driver.publish(pod, **attributes)
-    leaf = x509.load_pem_x509_certificate((path / "svid.pem").read_bytes())
-    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.UniformResourceIdentifier) == [
-        f"spiffe://example.org{id_path}"
-    ]
+    assert _spiffe_id(path) == f"spiffe://example.org{id_path}"
 
 
 async def test_tokens_are_there_and_are_renewed_at_half_of_their_life(node: Node) -> None:
@@ -139,6 +136,45 @@ async def test_tokens_are_there_and_are_renewed_at_half_of_their_life(node: Node
         theirs = json.loads((path / "federated/other.test.json").read_bytes())["keys"]
         assert [key["kid"] for key in theirs] == ["theirs"]
         await until(lambda: (path / "jwt_svid.token").read_text() != first)
+
+
+async def test_a_token_follows_the_svid_to_another_id(node: Node) -> None:
+    pod = node.pod()
+    entry = node.entry(pod)
+    async with node.driver() as driver:
+        path = await driver.publish(pod, jwtAudiences="db")
+        assert _subject_of(path) == "spiffe://example.org/web"
+        node.spire.state.delete(entry.id)
+        node.entry(pod, "/other")
+        await until(lambda: _subject_of(path) == "spiffe://example.org/other")
+        assert _spiffe_id(path) == "spiffe://example.org/other"
+
+
+def _subject_of(path: Path) -> str:
+    claims = (path / "jwt_svid.token").read_text().split(".")[1]
+    found: dict[str, str] = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    return found["sub"]
+
+
+def _spiffe_id(path: Path) -> str:
+    leaf = x509.load_pem_x509_certificate((path / "svid.pem").read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return uri
+
+
+async def test_every_svid_has_a_folder_with_its_own_token_and_store(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod, "/one")
+    node.entry(pod, "/two")
+    asked = {"svids": "all", "jwtAudiences": "db", "pkcs12File": "svid.p12"}
+    async with node.driver() as driver:
+        path = await driver.publish(pod, **asked)
+        ids = {_spiffe_id(path / number) for number in "01"}
+        assert ids == {"spiffe://example.org/one", "spiffe://example.org/two"}
+        for number in "01":
+            assert _subject_of(path / number) == _spiffe_id(path / number)
+            assert (path / number / "svid.p12").exists()
 
 
 async def test_a_pkcs12_file_has_key_chain_and_authorities(node: Node) -> None:

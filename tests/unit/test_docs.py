@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from registrar.telemetry.csimetrics import CSIMetrics
 from registrar.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +31,7 @@ def test_every_metric_that_is_named_exists() -> None:
     metrics.controller("spireentry")
     metrics.leader("lease")
     metrics.reflector("pods")
+    CSIMetrics(metrics.registry, metrics.on_refresh)
     known = {sample.name for family in metrics.registry.collect() for sample in family.samples}
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\b(?:spire_registrar|workqueue|leader_election)_[a-z_]+", text))

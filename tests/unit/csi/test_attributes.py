@@ -1,5 +1,8 @@
 """Volume attributes: untrusted text."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +117,12 @@ def test_a_name_that_is_allowed_stays_below_the_volume(name: str) -> None:
 )
 def test_what_makes_no_sense_is_refused_by_name(attributes: dict[str, str], words: str) -> None:
     assert words in refused(**attributes)
+
+
+def test_every_attribute_is_in_the_documentation() -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = (root / "registrar/csi/attributes.py").read_text(encoding="utf-8")
+    page = (root / "docs/howto/deliver-svids-as-files.md").read_text(encoding="utf-8")
+    names = re.findall(r'attributes\.(?:text|choice|file|number|mode)\("(\w+)"', code)
+    assert len(names) > 15
+    assert [name for name in names if f"`{name}`" not in page] == []

@@ -38,7 +38,7 @@ def test_files_have_their_modes_and_are_told_from_others(
     folder.write(version(1))
     assert folder.holds(version(1))
     assert not folder.holds(version(2))
-    assert folder.holds({**version(1), "svid.pem": File(b"x")}, but="svid.pem")
+    assert folder.holds({**version(1), "svid.pem": File(b"x")}, but={"svid.pem"})
     assert (tmp_path / "svid_key.pem").stat().st_mode & 0o777 == 0o400
     assert (tmp_path / "svid.pem").stat().st_mode & 0o777 == 0o444
     stricter = AtomicFolder(tmp_path, Rights(MINE.uid, MINE.gid, 0o440, 0o400))
