@@ -71,11 +71,13 @@ class AtomicFolder:
         self._unlink_others(files)
 
     def sweep(self) -> None:
-        """Remove what is shown no more."""
-        current = self._current()
-        for found in self._path.glob(f"{_PREFIX}*"):
-            if found.name != current:
-                shutil.rmtree(found, ignore_errors=True)
+        """Remove what is shown no more; nothing where it is not clear what is shown."""
+        current = self._path / self._current()
+        versions = list(self._path.glob(f"{_PREFIX}*"))
+        if current in versions:
+            for version in versions:
+                if version != current:
+                    shutil.rmtree(version, ignore_errors=True)
 
     def _fresh(self) -> Path:
         """A new folder for a version; numbers grow, so that none is taken for an old one."""

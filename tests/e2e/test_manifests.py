@@ -203,13 +203,13 @@ def test_pods_of_the_restricted_profile_may_have_its_volumes(deployed: ControlPl
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
-            "name": "restricted",
+            "name": "csi-restricted",
             "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
         },
     }
     deployed.run_kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
     applied = deployed.run_kubectl(
-        "apply", "-n", "restricted", "--dry-run=server", "-k", str(CONFIG / "samples/csi")
+        "apply", "-n", "csi-restricted", "--dry-run=server", "-k", str(CONFIG / "samples/csi")
     )
     assert applied.count("created") == 3
 

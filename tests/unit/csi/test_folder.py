@@ -55,6 +55,14 @@ def test_what_is_shown_no_more_goes(folder: AtomicFolder, tmp_path: Path) -> Non
     assert (tmp_path / "other.pem").read_bytes() == b"x"
 
 
+def test_where_nothing_is_shown_nothing_is_removed(folder: AtomicFolder, tmp_path: Path) -> None:
+    """Somebody may have mounted something over it, and taken that off again meanwhile."""
+    folder.write(version(1))
+    (tmp_path / "..data").unlink()
+    folder.sweep()
+    assert [f.name for f in tmp_path.glob("..v*")] == ["..v1"]
+
+
 def test_a_write_that_fails_leaves_what_was_there(folder: AtomicFolder, tmp_path: Path) -> None:
     folder.write(version(1))
     with pytest.raises(OSError, match="Not a directory"):
