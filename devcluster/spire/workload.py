@@ -1,4 +1,4 @@
-"""The SPIFFE Workload API of a pretended agent: X.509 SVIDs with rotation on demand."""
+"""The SPIFFE Workload API of a pretended agent: SVIDs of one workload, with rotation on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,8 +9,10 @@ import grpc
 
 from api.proto import workload_pb2, workload_pb2_grpc
 from devcluster.spire.authority import SVID, Authority
+from devcluster.spire.jwtauthority import JWTAuthority
 from devcluster.spire.service import ServicerContext
 
+_JWT_TTL_SECONDS = 300
 _HEADER = ("workload.spiffe.io", "true")
 
 
@@ -26,6 +28,7 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
         self.authority = authority
         self.spiffe_id = spiffe_id
         self.svid: SVID | None = authority.issue(spiffe_id)
+        self.jwt_authority = JWTAuthority("jwt-1")
         self.streams = 0
         self._changed = asyncio.Event()
         self._server: grpc.aio.Server | None = None
@@ -103,19 +106,31 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
     async def FetchJWTSVID(
         self, request: workload_pb2.JWTSVIDRequest, context: ServicerContext
     ) -> workload_pb2.JWTSVIDResponse:
-        """Not served: nothing here needs JWT SVIDs."""
-        raise NotImplementedError
+        """A token for the audiences that are asked for."""
+        await self._check(context)
+        if not request.audience:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "audience must be specified")
+        if self.svid is None or request.spiffe_id not in {"", self.spiffe_id}:
+            await _deny(context)
+        made = self.jwt_authority.sign(
+            self.spiffe_id, request.audience, ttl_seconds=_JWT_TTL_SECONDS
+        )
+        svid = workload_pb2.JWTSVID(spiffe_id=self.spiffe_id, svid=made.token)
+        return workload_pb2.JWTSVIDResponse(svids=[svid])
 
-    def FetchJWTBundles(
+    async def FetchJWTBundles(
         self, request: workload_pb2.JWTBundlesRequest, context: ServicerContext
     ) -> AsyncIterator[workload_pb2.JWTBundlesResponse]:
-        """Not served: nothing here needs JWT SVIDs."""
-        raise NotImplementedError
+        """The keys of the trust domain, once."""
+        await self._check(context)
+        name = f"spiffe://{self.authority.trust_domain}"
+        yield workload_pb2.JWTBundlesResponse(bundles={name: self.jwt_authority.jwks()})
+        await asyncio.Event().wait()
 
     async def ValidateJWTSVID(
         self, request: workload_pb2.ValidateJWTSVIDRequest, context: ServicerContext
     ) -> workload_pb2.ValidateJWTSVIDResponse:
-        """Not served: nothing here needs JWT SVIDs."""
+        """Not served: nothing here validates tokens by the agent."""
         raise NotImplementedError
 
     def FetchWITSVID(

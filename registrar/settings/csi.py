@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registrar.settings import keys, values
-from registrar.settings.hcl import parse
-from registrar.settings.hcltokens import HCLError
+from registrar.settings.files import read_hcl, read_text
 from registrar.settings.keys import Key
 from registrar.settings.model import LogFormat, LogLevel
-from registrar.settings.problems import ConfigError, ConfigProblem
+from registrar.settings.problems import ConfigError
 from registrar.settings.reader import Reader
 
 NODE_NAME = "NODE_NAME"
@@ -165,29 +164,14 @@ CSI_KEYS: tuple[Key[object], ...] = (
 
 def load_csi(path: Path, *, environment: Mapping[str, str] | None = None) -> CSISettings:
     """The settings of a file. Raises ConfigError with all problems."""
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError([ConfigProblem(path, None, "", f"cannot be read: {reason}")]) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError([ConfigProblem(path, line, "", "is not UTF-8 text")]) from error
     return interpret_csi(
-        text, path=path, environment=os.environ if environment is None else environment
+        read_text(path), path=path, environment=os.environ if environment is None else environment
     )
 
 
 def interpret_csi(text: str, *, path: Path, environment: Mapping[str, str]) -> CSISettings:
     """As ``load_csi``, with the file's text given; ``path`` only names it in problems."""
-    try:
-        document = parse(text)
-    except HCLError as error:
-        problem = ConfigProblem(path, error.at.line, "", error.message, error.at.column)
-        raise ConfigError([problem]) from error
-    reader = Reader(path, document.root, {})
-    for key in document.repeated:
-        reader.report(key.key, key.at, f"stands twice, first in line {key.first.line}")
+    reader = read_hcl(text, path, {})
     reader.check_names(CSI_KEYS, {})
     settings = _settings(reader, environment)
     if reader.problems:

@@ -11,13 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from registrar.settings import legacy
-from registrar.settings.hcl import parse
-from registrar.settings.hcltokens import HCLError
+from registrar.settings.files import read_hcl, read_text
 from registrar.settings.layered import interpret_layered
 from registrar.settings.manager import expand_environment, interpret_manager
 from registrar.settings.model import Settings
-from registrar.settings.problems import ConfigError, ConfigProblem
-from registrar.settings.reader import Reader
+from registrar.settings.problems import ConfigError
 from registrar.settings.workload import interpret_workload
 
 RESOLVER = Path("/etc/resolv.conf")
@@ -35,14 +33,7 @@ def load(
     With ``expand_env`` variables in the file are replaced first. Raises
     ConfigError with all problems.
     """
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError([ConfigProblem(path, None, "", f"cannot be read: {reason}")]) from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError([ConfigProblem(path, line, "", "is not UTF-8 text")]) from error
+    text = read_text(path)
     variables = os.environ if environment is None else environment
     unset: list[str] = []
     if expand_env:
@@ -68,16 +59,8 @@ def interpret(
             environment=environment or {},
             resolver_configuration=_resolver_configuration(),
         )
-    try:
-        document = parse(text)
-    except HCLError as error:
-        place = error.at
-        problem = ConfigProblem(path, place.line, "", error.message, place.column)
-        raise ConfigError([problem]) from error
-    reader = Reader(path, document.root, overrides or {})
-    for key in document.repeated:
-        reader.report(key.key, key.at, f"stands twice, first in line {key.first.line}")
-    is_workload = legacy.is_workload_registrar(document.root, path)
+    reader = read_hcl(text, path, overrides or {})
+    is_workload = legacy.is_workload_registrar(reader.root, path)
     settings = interpret_workload(reader) if is_workload else interpret_layered(reader)
     if reader.problems:
         raise ConfigError(reader.problems)

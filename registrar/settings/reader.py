@@ -21,7 +21,7 @@ class Reader:
 
     def __init__(self, path: Path, root: Table, overrides: Mapping[str, str]) -> None:
         self._path = path
-        self._root = root
+        self.root = root
         self._overrides = overrides
         self.problems: list[ConfigProblem] = []
         self.warnings: list[str] = []
@@ -36,13 +36,13 @@ class Reader:
         if key.name in self._overrides:
             self.problems.append(ConfigProblem(None, None, key.flag, message))
         else:
-            entry = self._root.entries.get(key.name)
+            entry = self.root.entries.get(key.name)
             self.report(key.name, entry.at if entry else None, message)
 
     def check_names(self, keys: Iterable[Key[object]], idle: Mapping[str, str]) -> None:
         """Report every key that there is not; warn of those that are ``idle``, and say why."""
         known = {key.name for key in keys}
-        for name, entry in self._root.entries.items():
+        for name, entry in self.root.entries.items():
             if name in idle:
                 self.warnings.append(
                     f"line {entry.at.line}: {name} does nothing here: {idle[name]}"
@@ -80,7 +80,7 @@ class Reader:
         value: Value | None = None
         if key.name in self._overrides:
             value = _typed(key, self._overrides[key.name])
-        elif entry := self._root.entries.get(key.name):
+        elif entry := self.root.entries.get(key.name):
             value = entry.value
         return None if isinstance(value, Scalar) and value.value == "" else value
 

@@ -1,5 +1,7 @@
 """What a test can make the embedded agent do."""
 
+import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeAlias
@@ -8,9 +10,10 @@ import grpc
 import pytest
 
 from api.proto import delegatedidentity_pb2 as messages
-from api.proto import delegatedidentity_pb2_grpc, types_pb2
+from api.proto import delegatedidentity_pb2_grpc, types_pb2, workload_pb2, workload_pb2_grpc
 from devcluster.spire.agent import Agent
 from devcluster.spire.server import SpireServer
+from devcluster.spire.workload import WorkloadAPI
 
 # The stubs know this type only while types are checked.
 Stub: TypeAlias = "delegatedidentity_pb2_grpc.DelegatedIdentityAsyncStub"
@@ -119,3 +122,30 @@ async def test_a_stop_ends_the_streams_and_a_start_serves_again(
 async def _end_of(updates: AsyncIterator[messages.SubscribeToX509SVIDsResponse]) -> None:
     async for _ in updates:
         pass
+
+
+async def test_the_workload_api_gives_tokens_and_their_keys(
+    spire: SpireServer, tmp_path: Path
+) -> None:
+    metadata = (("workload.spiffe.io", "true"),)
+    socket = tmp_path / "workload.sock"
+    async with (
+        WorkloadAPI.serve(
+            socket_path=socket, authority=spire.authority, spiffe_id="spiffe://example.org/web"
+        ) as api,
+        grpc.aio.insecure_channel(f"unix:{socket}") as channel,
+    ):
+        workload = workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
+        request = workload_pb2.JWTSVIDRequest(audience=["db"])
+        (svid,) = (await workload.FetchJWTSVID(request, metadata=metadata)).svids
+        assert svid.spiffe_id == "spiffe://example.org/web"
+        header = json.loads(base64.urlsafe_b64decode(svid.svid.split(".")[0] + "=="))
+        stream = workload.FetchJWTBundles(workload_pb2.JWTBundlesRequest(), metadata=metadata)
+        bundles = (await anext(aiter(stream))).bundles
+        keys = json.loads(bundles["spiffe://example.org"])["keys"]
+        assert [key["kid"] for key in keys] == [header["kid"]]
+        stream.cancel()
+        api.withdraw()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await workload.FetchJWTSVID(request, metadata=metadata)
+        assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
