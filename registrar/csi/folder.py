@@ -59,7 +59,7 @@ class AtomicFolder:
         version = self._fresh()
         try:
             for name, file in files.items():
-                self._put(version / name, file)
+                self._put(version, name, file)
             link = self._path / _NEXT
             link.unlink(missing_ok=True)
             link.symlink_to(version.name)
@@ -89,12 +89,16 @@ class AtomicFolder:
         version.chmod(0o755)
         return version
 
-    def _put(self, path: Path, file: File) -> None:
-        for parent in reversed(path.parents):
-            if not parent.exists():
-                parent.mkdir()
-                os.chown(parent, self._rights.uid, self._rights.gid)
-                parent.chmod(0o755)
+    def _put(self, version: Path, name: str, file: File) -> None:
+        *folders, last = name.split("/")
+        folder = version
+        for part in folders:
+            folder /= part
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                os.chown(folder, self._rights.uid, self._rights.gid)
+                folder.chmod(0o755)
+        path = folder / last
         # Nobody else may read it for a moment: its mode is wide only once it has its owner.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o400)
         with os.fdopen(descriptor, "wb") as out:

@@ -19,6 +19,7 @@ _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _REMOUNT, _BIND = 32, 4096
 _DETACH, _NOFOLLOW = 2, 8
 _HARDENED = _NOSUID | _NODEV | _NOEXEC
+_WRITTEN_OTHERWISE = re.compile(r"[\s\\]")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -40,9 +41,10 @@ class LinuxMounts:
         self._no_swap = ",noswap"
 
     def is_mounted(self, target: Path) -> bool:
-        """Whether anything is mounted there: another file system than that of the folder above.
+        """Whether a file system is mounted there: another than that of the folder above.
 
-        Asked before every write, so without reading all mounts of the node.
+        Asked before every write, so without reading all mounts of the node. A folder that is
+        bound to another of the same file system is not seen.
         """
         try:
             return target.stat().st_dev != target.parent.stat().st_dev
@@ -61,11 +63,12 @@ class LinuxMounts:
     def ensure_tmpfs(self, target: Path) -> None:
         """Exactly one tmpfs of ours at the target, which is made if need be. Raises OSError."""
         target.mkdir(mode=0o750, parents=True, exist_ok=True)
-        first = next(self._at(target), None)
-        if first is not None and (first.fs_type, first.source) == ("tmpfs", SOURCE):
-            self.settle(target)
-            return
-        self.unmount(target)
+        if self.is_mounted(target):
+            first = next(self._at(target), None)
+            if first is not None and (first.fs_type, first.source) == ("tmpfs", SOURCE):
+                self.settle(target)
+                return
+            self.unmount(target)
         self._mount_tmpfs(target)
 
     def ensure_bind(self, folder: Path, target: Path) -> None:
@@ -134,16 +137,15 @@ class LinuxMounts:
     @staticmethod
     def _at(target: Path) -> Iterator[Mount]:
         wanted = os.path.realpath(target)
-        return (mount for mount in read_mounts() if mount.target == wanted)
+        return (mount for mount in read_mounts(wanted) if mount.target == wanted)
 
 
-def read_mounts() -> list[Mount]:
-    """All mounts that this process sees."""
-    return [
-        parse_mount(line)
-        for line in _MOUNTINFO.read_text("utf-8", "surrogateescape").split("\n")
-        if line
-    ]
+def read_mounts(about: str = "") -> list[Mount]:
+    """All mounts that this process sees, or at least those whose target is ``about``."""
+    text = _MOUNTINFO.read_text("utf-8", "surrogateescape")
+    # A node has hundreds: only a name that is written otherwise needs a look at each.
+    word = f" {about} " if about and not _WRITTEN_OTHERWISE.search(about) else ""
+    return [parse_mount(line) for line in text.split("\n") if line and word in line]
 
 
 def parse_mount(line: str) -> Mount:
