@@ -6,7 +6,6 @@ not: an API server calls any of them.
 
 import asyncio
 import logging
-import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from registrar.admission.lending import LendingContext, identify
 from registrar.backoff import Backoff
 from registrar.spire.errors import SpireError
 from registrar.telemetry.logging import kv
@@ -59,12 +59,17 @@ class ServingCertificate:
         self._spiffe_id = spiffe_id
         self._dns_names = dns_names
         self._ttl = ttl_seconds
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._lending = LendingContext(ssl.PROTOCOL_TLS_SERVER)
+        self._lending.latest = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ready = asyncio.Event()
         """Set once there is a certificate."""
         self.problem: str | None = "no certificate yet"
         """Why there is none, or no new one; None when all is well."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """To serve with, on asyncio's event loop; the same object all the time."""
+        return self._lending
 
     async def run(self) -> None:
         """Mint and renew until cancelled; a SPIRE server that is away is waited for."""
@@ -87,7 +92,7 @@ class ServingCertificate:
         minted = await self._minter.mint(_request(key, self._spiffe_id, names), self._ttl)
         chain = [x509.load_der_x509_certificate(der) for der in minted]
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        await asyncio.to_thread(identify, self.context, pem, chain)
+        self._lending.latest = await asyncio.to_thread(_context, pem, chain)
         leaf = chain[0]
         life = (leaf.not_valid_after_utc - leaf.not_valid_before_utc).total_seconds()
         age = (datetime.now(UTC) - leaf.not_valid_before_utc).total_seconds()
@@ -113,15 +118,9 @@ def _request(key: ec.EllipticCurvePrivateKey, spiffe_id: str, names: Sequence[st
     )
 
 
-def identify(context: ssl.SSLContext, key: bytes, chain: Iterable[x509.Certificate]) -> None:
-    """Give the context its private key, PEM, and certificate chain. Raises ssl.SSLError.
-
-    The library wants a file: this one is in memory only.
-    """
-    pem = key + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
-    descriptor = os.memfd_create("serving-certificate", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, pem)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
+def _context(key: bytes, chain: Iterable[x509.Certificate]) -> ssl.SSLContext:
+    """A context of its own: in one that serves, a handshake could come between chain and key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    identify(context, key, chain)
+    return context

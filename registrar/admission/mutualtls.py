@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from registrar.admission.certificates import identify
+from registrar.admission.lending import LendingContext, identify
 from registrar.errors import InvalidField
 from registrar.telemetry.logging import kv
 
@@ -53,29 +53,6 @@ class _Loaded:
     until: datetime
 
 
-class _Lending(ssl.SSLContext):
-    """Serves each new connection with the newest context.
-
-    A context that stays and is given other certificates would not do: it keeps
-    its sessions and the key of its tickets, and who resumes a session is not
-    verified again, so that the old authority would be trusted on. By itself
-    this one has no certificate: a server that passes ``wrap_bio`` by gets none.
-    """
-
-    latest: ssl.SSLContext
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,  # noqa: FBT001, FBT002 - the standard library's signature
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """As the newest context does it; asyncio calls this for each connection."""
-        return self.latest.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
-
-
 class MutualTLS:
     """Keeps ``context`` with what the files contain: the listening socket stays open meanwhile.
 
@@ -97,7 +74,7 @@ class MutualTLS:
         self._poll_seconds = poll_seconds
         self._loaded: _Loaded | None = None
         self._warned = False
-        lending = _Lending(ssl.PROTOCOL_TLS_SERVER)
+        lending = LendingContext(ssl.PROTOCOL_TLS_SERVER)
         lending.latest = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._lending = lending
         self.problem: str | None = "the certificates are not read yet"
