@@ -42,6 +42,10 @@ class Agent:
         self.jwt_ttl_seconds = jwt_ttl_seconds
         self.sync_seconds = sync_seconds
         self.is_delegate = True
+        self.is_silent = False
+        """Whether streams that are open say nothing more, as those of an agent that hangs."""
+        self.jwt_fails = False
+        """Whether tokens are refused."""
         self.streams = 0
         """Subscriptions that are open now."""
         self.subscriptions = 0

@@ -29,6 +29,8 @@ class Identities(Protocol):
     """What the service answers from; ``devcluster.spire.agent.Agent`` is one."""
 
     is_delegate: bool
+    is_silent: bool
+    jwt_fails: bool
     streams: int
     subscriptions: int
 
@@ -92,6 +94,9 @@ class DelegatedIdentityService(delegatedidentity_pb2_grpc.DelegatedIdentityServi
         await self._admit(context)
         if not request.audience:
             await abort(context, Refusal("audience must be specified"))
+        if self._identities.jwt_fails:
+            message = "could not fetch JWT-SVID: the server is out of order"
+            await abort(context, Refusal(message, grpc.StatusCode.UNAVAILABLE))
         selectors = await self._selectors(request.selectors, request.pid, context)
         svids = self._identities.jwt_svids(selectors, request.audience)
         return delegatedidentity_pb2.FetchJWTSVIDsResponse(svids=svids)
@@ -144,6 +149,8 @@ class DelegatedIdentityService(delegatedidentity_pb2_grpc.DelegatedIdentityServi
                     yield message
                     continue
                 await identities.next_change()
+                while identities.is_silent:
+                    await identities.next_change()
                 await self._admit(context)
         finally:
             identities.streams -= 1

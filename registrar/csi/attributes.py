@@ -113,7 +113,7 @@ class _Attributes:
         value = self.text(name)
         if not value:
             return None
-        if not value.isascii() or not value.isdigit() or int(value[:11]) > _MAX_ID:
+        if not is_id(value):
             raise _wrong(name, value, f"write a number from 0 to {_MAX_ID}, in decimal")
         return int(value)
 
@@ -132,6 +132,11 @@ class _Attributes:
                 near = get_close_matches(name, sorted(self._known), n=1)
                 remedy = f"; did you mean {near[0]}?" if near else ""
                 raise _wrong(name, value, f"unknown attribute{remedy}")
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is the number of a user or group, in decimal."""
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _MAX_ID
 
 
 def wish_of(given: Mapping[str, str]) -> Wish:

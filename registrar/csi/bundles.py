@@ -1,9 +1,16 @@
 """The trust bundles of the node, followed once for all volumes."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Mapping
 
-from registrar.spire.delegated import DelegatedIdentity
+from registrar.spire.delegated import DelegatedIdentity, Problem
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+_ANEW_SECONDS = 300.0
 
 
 class SharedBundles:
@@ -17,13 +24,19 @@ class SharedBundles:
         """Certificates of authorities, DER, by trust domain."""
         self.jwt: Mapping[str, bytes] | None = None
         """JWKS documents by trust domain; followed once some volume wants them."""
+        self.problem: Problem | None = None
+        """Why there is nothing, or nothing newer."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._agent.follow_bundles(self._take_x509))
+            tasks.create_task(
+                _anew(lambda: self._agent.follow_bundles(self._take_x509, self._take_problem))
+            )
             await self._jwt_wanted.wait()
-            tasks.create_task(self._agent.follow_jwt_bundles(self._take_jwt))
+            tasks.create_task(
+                _anew(lambda: self._agent.follow_jwt_bundles(self._take_jwt, self._take_problem))
+            )
 
     def listen(self, listener: Callable[[], None], *, jwt: bool) -> None:
         """Be called after each change; ``jwt``: JWKS documents are wanted too."""
@@ -43,6 +56,19 @@ class SharedBundles:
         self.jwt = bundles
         self._tell()
 
+    def _take_problem(self, problem: Problem | None) -> None:
+        if problem is not None and self.problem is None:
+            log.warning("no trust bundles from the agent", extra=kv(why=problem.message))
+        self.problem = problem
+
     def _tell(self) -> None:
         for listener in list(self._listeners):
             listener()
+
+
+async def _anew(follow: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Follow; now and then on a new stream, for one that is silent may be a dead one."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ANEW_SECONDS):
+                await follow()

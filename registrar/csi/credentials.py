@@ -71,4 +71,14 @@ def problem_of(svid: X509SVID) -> str:
     shape = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*shape) != leaf.public_key().public_bytes(*shape):
         return f"the key of {svid.spiffe_id} is not that of its certificate"
+    if _spiffe_ids(leaf) != [svid.spiffe_id]:
+        return f"the certificate that came for {svid.spiffe_id} is for {_spiffe_ids(leaf)}"
     return ""
+
+
+def _spiffe_ids(leaf: x509.Certificate) -> list[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return names.value.get_values_for_type(x509.UniformResourceIdentifier)

@@ -13,21 +13,14 @@ from cryptography import x509
 from registrar.backoff import Backoff
 from registrar.csi.bundles import SharedBundles
 from registrar.csi.credentials import Credentials, chosen, chosen_token, problem_of
-from registrar.csi.folder import AtomicFolder
-from registrar.csi.layout import certificate_file, files_of, stores_of
+from registrar.csi.folder import GRACE_SECONDS, AtomicFolder
+from registrar.csi.layout import carried_over, certificate_file, files_of, stores_of
 from registrar.csi.threads import in_thread
+from registrar.csi.tokens import Tokens
 from registrar.csi.volume import Volume
-from registrar.errors import InvalidField
 from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import trust_domain_of
-from registrar.spire.delegated import (
-    JWTSVID,
-    X509SVID,
-    DelegatedIdentity,
-    DelegatedIdentityError,
-    Problem,
-    Update,
-)
+from registrar.spire.delegated import X509SVID, DelegatedIdentity, Problem, Update
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
@@ -35,16 +28,18 @@ log = logging.getLogger(__name__)
 WAITING_FOR_ENTRY = "WaitingForEntry"
 """Reason of the Event on a Pod for which the agent has no SVID."""
 
-_SWEEP_SECONDS = 1.0
-"""How long what was shown before stays, for readers that have just opened its folder."""
-_SHORTEST_TOKEN_WAIT_SECONDS = 1.0
+_SILENT_SHARE = 0.75
+"""An SVID that is so old, as a share of what was left of its life, should have been renewed."""
+
+_SILENT_SECONDS = (1.0, 3600.0)
+"""Bounds of how long a silent stream is believed; without an SVID the lower one times sixty."""
 
 
 class Mounts(Protocol):
     """What a delivery needs of the kernel; ``registrar.csi.mounts.LinuxMounts`` has it."""
 
-    def is_mounted(self, target: Path) -> bool:
-        """Whether anything is mounted there."""
+    def is_ours(self, target: Path) -> bool:
+        """Whether what one sees there is a tmpfs of ours."""
         ...
 
     def ensure_tmpfs(self, target: Path) -> None:
@@ -80,11 +75,15 @@ class Delivery:
         self._is_mounted = is_mounted
         self._rotated = rotated
         self._dirty = asyncio.Event()
-        self._tokens_due = asyncio.Event()
+        self._silence: asyncio.Timeout | None = None
+        self._tokens: Tokens | None = None
+        if self._wish.jwt is not None:
+            self._tokens = Tokens(
+                agent, self._selectors, self._wish.jwt.audiences, changed=self._change
+            )
         self._heard_at: float | None = None
         self._svids: tuple[X509SVID, ...] = ()
         self._federates_with: frozenset[str] = frozenset()
-        self._tokens: tuple[JWTSVID, ...] = ()
         self._trouble: Problem | None = None
         self._away_since: float | None = None
         self._missing = ""
@@ -97,21 +96,21 @@ class Delivery:
     @property
     def reason(self) -> str:
         """What it waits for, in a word for an Event."""
-        return self._trouble.trouble.value if self._trouble else WAITING_FOR_ENTRY
+        problem = self._problem()
+        return problem.trouble.value if problem else WAITING_FOR_ENTRY
 
     def why_waiting(self) -> str:
         """What it waits for, in words for a person."""
-        if self._failure:
-            return self._failure
-        if self._trouble is not None:
-            return self._trouble.message
+        problem = self._problem()
+        if self._failure or problem is not None:
+            return self._failure or (problem.message if problem else "")
         if not self._svids:
             selectors = ", ".join(map(str, self._selectors))
             return self._missing or (
                 f"the agent has no SVID for a workload with the selectors {selectors}: no entry "
                 "has only these, or the agent has not heard of it yet"
             )
-        if self._wish.jwt is not None and not self._has_tokens():
+        if not self._has_tokens():
             return "the agent has not given a JWT-SVID yet"
         return "the agent has not sent the trust bundle yet"
 
@@ -120,24 +119,35 @@ class Delivery:
 
         An agent may be away for ``away_seconds`` without being missed.
         """
+        now = time.time()
         if self.expires_at is None:
             return f"no SVID yet: {self.why_waiting()}"
-        if self.expires_at <= time.time():
+        if self.expires_at <= now:
             return f"the SVID has expired: {self.why_stale()}"
         if self._failure:
             return self._failure
-        away = 0.0 if self._away_since is None else time.time() - self._away_since
+        away = 0.0 if self._away_since is None else now - self._away_since
         if self._trouble is not None and away > away_seconds:
             return f"for {away:.0f} s: {self._trouble.message}"
-        if self._wish.jwt is not None and any(t.expires_at <= time.time() for t in self._tokens):
-            return "the JWT-SVID has expired: the agent gives no other"
+        tokens = self._tokens
+        if tokens is not None and (
+            tokens.problem or any(token.expires_at <= now for token in tokens.current)
+        ):
+            why = tokens.problem.message if tokens.problem else "the agent gives no other"
+            return f"the JWT-SVID is not renewed: {why}"
         return self._missing
 
     def why_stale(self) -> str:
         """Why nothing newer has come."""
+        problem = self._problem()
         if self._failure or self._missing:
             return self._failure or self._missing
-        return "the agent has sent none since" if self._trouble is None else self._trouble.message
+        return "the agent has sent none since" if problem is None else problem.message
+
+    def _problem(self) -> Problem | None:
+        """What is wrong on the way to the agent: with SVIDs, bundles, tokens."""
+        tokens = None if self._tokens is None else self._tokens.problem
+        return self._trouble or self._bundles.problem or tokens
 
     async def take_up(self) -> None:
         """After a restart: what is in the volume counts until there is something newer."""
@@ -157,18 +167,36 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        wants_jwt = bool(self._wish.jwt_bundles)
-        self._bundles.listen(self._change, jwt=wants_jwt)
+        self._bundles.listen(self._change, jwt=bool(self._wish.jwt_bundles))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(
-                    self._agent.follow_svids(self._selectors, self._take, self._take_problem)
-                )
+                tasks.create_task(self._follow())
                 tasks.create_task(self._write_changes())
-                if self._wish.jwt is not None:
-                    tasks.create_task(self._keep_tokens(self._wish.jwt.audiences))
+                if self._tokens is not None:
+                    tasks.create_task(self._tokens.run())
         finally:
             self._bundles.forget(self._change)
+
+    async def _follow(self) -> None:
+        """Follow the agent; on a new stream when the old one should have said something."""
+        while True:
+            try:
+                async with asyncio.timeout(None) as self._silence:
+                    self._rearm()
+                    await self._agent.follow_svids(self._selectors, self._take, self._take_problem)
+            except TimeoutError:
+                log.info("asking the agent anew", extra=self._kv("it has been silent for long"))
+
+    def _rearm(self) -> None:
+        """Believe the stream for as long as the SVIDs that it gave should not be renewed yet."""
+        if self._silence is None:
+            return
+        least, most = _SILENT_SECONDS
+        seconds = least * 60
+        if self._svids:
+            left = min(svid.expires_at for svid in self._svids) - time.time()
+            seconds = min(max(least, left * _SILENT_SHARE), most)
+        self._silence.reschedule(asyncio.get_running_loop().time() + seconds)
 
     # What is heard.
 
@@ -183,7 +211,10 @@ class Delivery:
             known = ", ".join(f"{svid.spiffe_id} (hint {svid.hint!r})" for svid in update.svids)
             self._missing = f"none of the Pod's SVIDs is the one that is asked for: {known}"
             return
+        now = time.time()
         broken = next(filter(None, map(problem_of, found)), "")
+        if not broken and any(svid.expires_at <= now for svid in found):
+            broken = "the agent's SVID has expired already: is its clock, or ours, wrong?"
         if broken:
             self._missing = broken
             log.error("an SVID is not delivered", extra=self._kv(why=broken))
@@ -191,8 +222,9 @@ class Delivery:
         self._missing = ""
         is_other = [s.spiffe_id for s in found] != [s.spiffe_id for s in self._svids]
         self._svids, self._federates_with = found, update.federates_with
-        if is_other:
-            self._tokens_due.set()
+        self._rearm()
+        if is_other and self._tokens is not None:
+            self._tokens.wake()
         self._change()
 
     def _take_problem(self, problem: Problem | None) -> None:
@@ -211,22 +243,33 @@ class Delivery:
     # What is written.
 
     def _credentials(self) -> Credentials | None:
-        """Everything that the volume is to hold; None while some of it is missing."""
+        """What the volume is to hold; None while some of it is missing.
+
+        Once there are files, only SVIDs and bundles can hold them up.
+        """
         known = self._bundles.x509
         if not self._svids or known is None:
             return None
         own = trust_domain_of(self._svids[0].spiffe_id)
         domains = {own, *self._federates_with}
-        if own not in known or (self._wish.jwt is not None and not self._has_tokens()):
+        jwt = (self._bundles.jwt or {}) if self._wish.jwt_bundles else {}
+        if not known.get(own):
             return None
-        jwt = self._bundles.jwt
-        if self._wish.jwt_bundles and (jwt is None or own not in jwt):
+        has_jwt = self._has_tokens() and (not self._wish.jwt_bundles or own in jwt)
+        if not has_jwt and not self.ready.is_set():
             return None
         return Credentials(
             svids=self._svids,
-            bundles={name: known[name] for name in domains if name in known},
-            tokens=self._tokens,
-            jwt_bundles={name: jwt[name] for name in domains if name in jwt} if jwt else {},
+            bundles={name: known[name] for name in domains if known.get(name)},
+            tokens=() if self._tokens is None else self._tokens.current,
+            jwt_bundles={name: jwt[name] for name in domains if name in jwt},
+        )
+
+    def _has_tokens(self) -> bool:
+        """Whether there is one for each SVID, if any are asked for."""
+        tokens = self._tokens
+        return tokens is None or all(
+            chosen_token(tokens.current, svid) is not None for svid in self._svids
         )
 
     async def _write_changes(self) -> None:
@@ -240,9 +283,12 @@ class Delivery:
                 continue
             try:
                 is_new = await in_thread(self._write, credentials)
-            except (OSError, InvalidField) as error:
-                self._failure = f"the files cannot be written: {error}"
-                log.warning("files cannot be written", extra=self._kv(why=str(error)))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is said and tried again
+                failure = f"the files cannot be written: {error}"
+                if failure != self._failure:
+                    self._failure = failure
+                    log.warning("files cannot be written", extra=self._kv(str(error)))
+                await in_thread(self._folder.sweep)
                 await asyncio.sleep(backoff.next_seconds())
                 self._change()
                 continue
@@ -253,58 +299,31 @@ class Delivery:
             if is_new:
                 now = asyncio.get_running_loop().time()
                 self._rotated(now - (now if heard_at is None else heard_at))
-                await self._sweep()
+            await self._sweep()
 
     def _write(self, credentials: Credentials) -> bool:
         """Make the files those of the credentials; tells whether they were others. Blocks."""
         if not self._is_mounted:
             self._mounts.ensure_tmpfs(self._volume.path)
             self._is_mounted = True
-        elif not self._mounts.is_mounted(self._volume.path):
-            # Never onto the disk below.
-            raise FileNotFoundError(f"nothing is mounted at {self._volume.target} any more")
-        files = files_of(credentials, self._wish)
+        elif not self._mounts.is_ours(self._volume.path):
+            # Never onto a disk below, nor into what somebody else has mounted there.
+            raise FileNotFoundError(f"nothing of ours is mounted at {self._volume.target} any more")
+        files = carried_over(
+            files_of(credentials, self._wish), credentials, self._wish, self._folder.content
+        )
         if self._folder.holds(files, but=stores_of(credentials, self._wish)):
             return False
         self._folder.write(files)
         return True
 
     async def _sweep(self) -> None:
-        """Remove the version before, in a while or when the next one comes."""
-        try:
-            async with asyncio.timeout(_SWEEP_SECONDS):
+        """Remove the version before, in a while or with the next one that comes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
                 await self._dirty.wait()
-        except TimeoutError:
-            await in_thread(self._folder.sweep)
-
-    # Tokens.
-
-    async def _keep_tokens(self, audiences: tuple[str, ...]) -> None:
-        """Fetch tokens, and new ones at half of their life or when the SVID is another's."""
-        backoff = Backoff(0.5, 30.0)
-        await self._tokens_due.wait()
-        while True:
-            self._tokens_due.clear()
-            try:
-                tokens = await self._agent.fetch_tokens(self._selectors, audiences)
-            except DelegatedIdentityError as error:
-                tokens = ()
-                log.warning("no JWT-SVID", extra=self._kv(why=error.problem.message))
-            if tokens:
-                backoff.reset()
-                self._tokens = tokens
-                self._change()
-                half = min(token.issued_at + token.expires_at for token in tokens) / 2
-                seconds = max(_SHORTEST_TOKEN_WAIT_SECONDS, half - time.time())
-            else:
-                seconds = backoff.next_seconds()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._tokens_due.wait()
-
-    def _has_tokens(self) -> bool:
-        """Whether there is one for each SVID."""
-        return all(chosen_token(self._tokens, svid) is not None for svid in self._svids)
+                return
+        await in_thread(self._folder.sweep)
 
     def _kv(self, why: str) -> dict[str, object]:
         pod = self._volume.pod

@@ -1,7 +1,6 @@
 """The driver on its sockets: one that the kubelet calls, one in the kubelet's registry folder."""
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 REGISTRATION_SOCKET = f"{DRIVER_NAME}-reg.sock"
 _SOCKET_PATH_BYTES = 107
 _GRACE_SECONDS = 5.0
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 
 
 @asynccontextmanager
@@ -31,43 +30,74 @@ async def serve_csi(
     socket: Path, *, node: NodeService, version: str, is_ready: Callable[[], bool]
 ) -> AsyncIterator[None]:
     """Serve CSI on a unix socket for the time of the block. Raises InvalidField."""
-    server = grpc.aio.server()
     identity = IdentityService(name=DRIVER_NAME, version=version, is_ready=is_ready)
-    csi_pb2_grpc.add_IdentityServicer_to_server(identity, server)
-    csi_pb2_grpc.add_NodeServicer_to_server(node, server)
-    async with _served(server, socket, field="csi_socket_path"):
+
+    def add(server: grpc.aio.Server) -> None:
+        csi_pb2_grpc.add_IdentityServicer_to_server(identity, server)
+        csi_pb2_grpc.add_NodeServicer_to_server(node, server)
+
+    async with _kept_served(add, socket, field="csi_socket_path"):
         yield
 
 
 @asynccontextmanager
 async def registered(folder: Path, endpoint: Path) -> AsyncIterator[RegistrationService]:
-    """Be found by the kubelet for the time of the block.
-
-    A kubelet that starts anew empties its folder: the socket is made again then.
-    """
+    """Be found by the kubelet for the time of the block. Raises InvalidField."""
     service = RegistrationService(name=DRIVER_NAME, endpoint=endpoint)
-    socket = folder / REGISTRATION_SOCKET
+
+    def add(server: grpc.aio.Server) -> None:
+        pluginregistration_pb2_grpc.add_RegistrationServicer_to_server(service, server)
+
+    async with _kept_served(add, folder / REGISTRATION_SOCKET, field="registration_dir"):
+        yield service
+
+
+@asynccontextmanager
+async def _kept_served(
+    add: Callable[[grpc.aio.Server], None], socket: Path, *, field: str
+) -> AsyncIterator[None]:
+    """Serve on a socket, and anew whenever somebody has removed or replaced it.
+
+    A kubelet that starts empties its registry; a driver before us that ends late takes the
+    socket along that it believes to be its own.
+    """
+    ready = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        keeping = tasks.create_task(_keep_registered(service, socket))
+        keeping = tasks.create_task(_keep(add, socket, field, ready))
+        await ready.wait()
         try:
-            yield service
+            yield
         finally:
             keeping.cancel()
 
 
-async def _keep_registered(service: RegistrationService, socket: Path) -> None:
+async def _keep(
+    add: Callable[[grpc.aio.Server], None], socket: Path, field: str, ready: asyncio.Event
+) -> None:
     while True:
         server = grpc.aio.server()
-        pluginregistration_pb2_grpc.add_RegistrationServicer_to_server(service, server)
-        async with _served(server, socket, field="registration_dir"):
-            while await in_thread(socket.is_socket):  # noqa: ASYNC110 - the kubelet tells nobody
-                await asyncio.sleep(_LOOK_SECONDS)
-        log.info("the kubelet has emptied its registry: registering again")
+        add(server)
+        try:
+            async with _served(server, socket, field=field) as made:
+                ready.set()
+                while await in_thread(_identity_of, socket) == made:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(_LOOK_SECONDS)
+            log.warning("the socket has gone: serving anew", extra=kv(socket=str(socket)))
+        except InvalidField as error:
+            if not ready.is_set():
+                raise
+            log.warning("cannot serve", extra=kv(why=str(error)))
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 @asynccontextmanager
-async def _served(server: grpc.aio.Server, socket: Path, *, field: str) -> AsyncIterator[None]:
-    """Serve on a unix socket that only root may use. Raises InvalidField."""
+async def _served(
+    server: grpc.aio.Server, socket: Path, *, field: str
+) -> AsyncIterator[tuple[int, int] | None]:
+    """Serve on a unix socket that only root may use; gives what tells it from others.
+
+    Raises InvalidField.
+    """
     if len(os.fsencode(socket)) > _SOCKET_PATH_BYTES:
         remedy = f"longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have"
         raise InvalidField(field, str(socket), remedy)
@@ -76,18 +106,33 @@ async def _served(server: grpc.aio.Server, socket: Path, *, field: str) -> Async
         server.add_insecure_port(f"unix:{socket}")
         await server.start()
         await in_thread(os.chmod, socket, 0o600)
+        made = await in_thread(_identity_of, socket)
     except (OSError, RuntimeError) as error:
         raise InvalidField(field, str(socket), f"cannot listen there: {error}") from error
     log.info("serving", extra=kv(socket=str(socket)))
     try:
-        yield
+        yield made
     finally:
         await server.stop(_GRACE_SECONDS)
-        with contextlib.suppress(FileNotFoundError):
-            await in_thread(socket.unlink)
+        await in_thread(_remove, socket, made)
 
 
 def _make_way(socket: Path) -> None:
     """Remove the socket that a driver before us left."""
     socket.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     socket.unlink(missing_ok=True)
+
+
+def _identity_of(socket: Path) -> tuple[int, int] | None:
+    """What tells a socket from another of its name; None where there is none."""
+    try:
+        found = socket.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _remove(socket: Path, made: tuple[int, int] | None) -> None:
+    """Remove our socket, not one that somebody else has made in its place."""
+    if _identity_of(socket) == made:
+        socket.unlink(missing_ok=True)

@@ -9,11 +9,15 @@ there before goes a little later, for whoever has just opened its folder.
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from registrar.csi.layout import File
+
+GRACE_SECONDS = 1.0
+"""How long what was shown before stays, for readers that have just opened its folder."""
 
 DATA = "..data"
 _NEXT = "..data_next"
@@ -56,6 +60,7 @@ class AtomicFolder:
 
     def write(self, files: Mapping[str, File]) -> None:
         """Show these files, and no others, from one moment to the next. Raises OSError."""
+        self.sweep(older_than=GRACE_SECONDS)
         version = self._fresh()
         try:
             for name, file in files.items():
@@ -70,14 +75,25 @@ class AtomicFolder:
             raise
         self._unlink_others(files)
 
-    def sweep(self) -> None:
-        """Remove what is shown no more; nothing where it is not clear what is shown."""
+    def sweep(self, *, older_than: float = 0.0) -> None:
+        """Remove what is shown no more, or what was made so many seconds ago of it.
+
+        Nothing where it is not clear what is shown.
+        """
         current = self._path / self._current()
         versions = list(self._path.glob(f"{_PREFIX}*"))
         if current in versions:
+            limit = time.time() - older_than
             for version in versions:
-                if version != current:
+                if version != current and version.stat().st_mtime <= limit:
                     shutil.rmtree(version, ignore_errors=True)
+
+    def content(self, name: str) -> bytes | None:
+        """What a file holds now; None where there is none."""
+        try:
+            return (self._path / DATA / name).read_bytes()
+        except OSError:
+            return None
 
     def _fresh(self) -> Path:
         """A new folder for a version; numbers grow, so that none is taken for an old one."""

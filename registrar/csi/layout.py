@@ -5,7 +5,8 @@ authority in it speak for every trust domain.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cryptography import x509
@@ -23,6 +24,7 @@ from registrar.identity.spiffeid import check_trust_domain
 from registrar.spire.delegated import X509SVID
 
 _PEM_LINE = 64
+_LONGEST_NAME = 255
 _PROFILES: dict[Profile, tuple[str, str]] = {
     # spiffe/spiffe pull request 376, its text of August 2026.
     "2026-08": ("credential-bundle.private-key.pem", "{}.spiffe-trust-bundle.pem"),
@@ -40,18 +42,37 @@ class File(NamedTuple):
 
 
 def files_of(credentials: Credentials, wish: Wish) -> dict[str, File]:
-    """The files of a volume by their path. Raises InvalidField when two have the same."""
+    """The files of a volume by their path. Raises InvalidField when two have the same.
+
+    Another trust domain's bundle whose name is taken, or too long, is left out: who federates
+    with whom must not cost a Pod its own identity.
+    """
     files: dict[str, File] = {}
+    folders: set[str] = set()
     for name, file in _files(credentials, wish):
-        taken = next((known for known in files if _collide(known, name)), None)
-        if taken is not None:
+        if _is_taken(name, files, folders):
             raise InvalidField(
                 "spec.volumes[].csi.volumeAttributes",
                 name,
-                f"{taken} is there already: give one of the two another name",
+                "another file has this name, or that of its folder: give one of the two another",
             )
         files[name] = file
+        folders.update(_folders_of(name))
+    for name, file in _foreign(credentials, wish):
+        is_long = len(name.rpartition("/")[2]) > _LONGEST_NAME
+        if not is_long and not _is_taken(name, files, folders):
+            files[name] = file
+            folders.update(_folders_of(name))
     return files
+
+
+def _is_taken(name: str, files: Mapping[str, File], folders: set[str]) -> bool:
+    return name in files or name in folders or any(part in files for part in _folders_of(name))
+
+
+def _folders_of(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:number]) for number in range(1, len(parts))]
 
 
 def certificate_file(wish: Wish) -> str:
@@ -70,42 +91,48 @@ def stores_of(credentials: Credentials, wish: Wish) -> set[str]:
     return {f"{number}/{wish.pkcs12.file}" for number in range(len(credentials.svids))}
 
 
-def _collide(one: str, other: str) -> bool:
-    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
-
-
 def _files(credentials: Credentials, wish: Wish) -> Iterator[tuple[str, File]]:
+    """What is the workload's own: SVIDs, and the bundles of its trust domain."""
+    own = _certificates(credentials.bundles[credentials.trust_domain])
     for number, svid in enumerate(credentials.svids):
-        folder = f"{number}/" if wish.all_svids else ""
+        folder = _folder(wish, number)
         yield from _of_svid(svid, credentials, wish, folder)
+        if wish.layout == "spiffe-files":
+            yield folder + _trust_file(wish, credentials.trust_domain), File(own)
     if wish.layout == "classic":
-        own, others = wish.classic.bundle, wish.classic.federated
-        for domain, bundle in _bundles(credentials):
-            is_own = domain == credentials.trust_domain
-            yield (own if is_own else f"{others}/{domain}.pem"), File(_certificates(bundle))
-    if wish.jwt_bundles:
-        folder = wish.classic.federated
-        for domain, document in sorted(credentials.jwt_bundles.items()):
-            if domain == credentials.trust_domain:
-                yield wish.jwt_bundles, File(document)
-            elif _is_safe(domain):
-                yield f"{folder}/{domain}.json", File(document)
+        yield wish.classic.bundle, File(own)
+    if wish.jwt_bundles and credentials.trust_domain in credentials.jwt_bundles:
+        yield wish.jwt_bundles, File(credentials.jwt_bundles[credentials.trust_domain])
+
+
+def _foreign(credentials: Credentials, wish: Wish) -> Iterator[tuple[str, File]]:
+    """Bundles of the trust domains that are federated with."""
+    for domain, bundle in sorted(credentials.bundles.items()):
+        if domain == credentials.trust_domain or not _is_safe(domain):
+            continue
+        file = File(_certificates(bundle))
+        if wish.layout == "classic":
+            yield f"{wish.classic.federated}/{domain}.pem", file
+            continue
+        for number in range(len(credentials.svids)):
+            yield _folder(wish, number) + _trust_file(wish, domain), file
+    for domain, document in sorted(credentials.jwt_bundles.items()) if wish.jwt_bundles else ():
+        if domain != credentials.trust_domain and _is_safe(domain):
+            yield f"{wish.classic.federated}/{domain}.json", File(document)
 
 
 def _of_svid(
     svid: X509SVID, credentials: Credentials, wish: Wish, folder: str
 ) -> Iterator[tuple[str, File]]:
-    """The files of one SVID; with the draft's layout its bundles too."""
+    """The files of one SVID."""
     certificates, key = _certificates(svid.chain), _key(svid)
     if wish.layout == "classic":
         yield f"{folder}{wish.classic.certificate}", File(certificates)
         yield f"{folder}{wish.classic.key}", File(key, is_secret=True)
     else:
-        bundle_file, trust_file = _PROFILES[wish.profile]
         # The key first, as the draft wants it: one read gives a pair that fits.
-        yield f"{folder}{bundle_file}", File(key + certificates, is_secret=True)
-        for domain, bundle in _bundles(credentials):
-            yield f"{folder}{trust_file.format(domain)}", File(_certificates(bundle))
+        name = _PROFILES[wish.profile][0]
+        yield f"{folder}{name}", File(key + certificates, is_secret=True)
     if wish.jwt is not None:
         token = chosen_token(credentials.tokens, svid)
         if token is not None:
@@ -115,10 +142,49 @@ def _of_svid(
         yield f"{folder}{wish.pkcs12.file}", File(store, is_secret=True)
 
 
-def _bundles(credentials: Credentials) -> Iterator[tuple[str, Sequence[bytes]]]:
-    for domain, bundle in sorted(credentials.bundles.items()):
-        if _is_safe(domain):
-            yield domain, bundle
+def carried_over(
+    files: dict[str, File],
+    credentials: Credentials,
+    wish: Wish,
+    shown: Callable[[str], bytes | None],
+) -> dict[str, File]:
+    """The files, with what is shown already of that which the agent does not give now.
+
+    A token or JWKS document that cannot be had must not hold up certificates.
+    """
+    kept = dict(files)
+    if wish.jwt is not None:
+        for number, svid in enumerate(credentials.svids):
+            name = _folder(wish, number) + wish.jwt.file
+            old = None if name in files else shown(name)
+            if old is not None and subject_of(old) == svid.spiffe_id:
+                kept[name] = File(old, is_secret=True)
+    if wish.jwt_bundles and not credentials.jwt_bundles:
+        domains = sorted(set(credentials.bundles) - {credentials.trust_domain})
+        names = [f"{wish.classic.federated}/{name}.json" for name in domains if _is_safe(name)]
+        for name in (wish.jwt_bundles, *names):
+            old = shown(name)
+            if old is not None:
+                kept[name] = File(old)
+    return kept
+
+
+def subject_of(token: bytes) -> str:
+    """The SPIFFE ID that a token is for, unverified; empty for what is no token."""
+    parts = token.split(b".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)))
+    except (ValueError, IndexError):
+        return ""
+    return str(claims.get("sub", "")) if isinstance(claims, dict) else ""
+
+
+def _folder(wish: Wish, number: int) -> str:
+    return f"{number}/" if wish.all_svids else ""
+
+
+def _trust_file(wish: Wish, domain: str) -> str:
+    return _PROFILES[wish.profile][1].format(domain)
 
 
 def _is_safe(domain: str) -> bool:

@@ -35,51 +35,48 @@ class Mount(NamedTuple):
 class LinuxMounts:
     """Makes and removes mounts; needs CAP_SYS_ADMIN. ``size_bytes`` bounds each tmpfs."""
 
-    def __init__(self, *, size_bytes: int = 4 * 2**20) -> None:
+    def __init__(self, *, size_bytes: int = 32 * 2**20) -> None:
         self._size = size_bytes
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._no_swap = ",noswap"
 
     def is_mounted(self, target: Path) -> bool:
-        """Whether a file system is mounted there: another than that of the folder above.
+        """Whether anything is mounted there."""
+        return any(True for _ in self._at(target))
 
-        Asked before every write, so without reading all mounts of the node. A folder that is
-        bound to another of the same file system is not seen.
-        """
-        try:
-            return target.stat().st_dev != target.parent.stat().st_dev
-        except OSError:
-            return False
+    def is_ours(self, target: Path) -> bool:
+        """Whether what one sees there is a tmpfs of ours."""
+        found = list(self._at(target))
+        return bool(found) and _is_ours(found[-1])
 
     def settle(self, target: Path) -> bool:
-        """Leave the oldest mount there alone, which containers show; tells whether there is one.
+        """Leave our tmpfs there alone, which containers show; tells whether there is one.
 
-        Raises OSError.
+        What somebody mounted over it is taken off. Raises OSError.
         """
         found = list(self._at(target))
+        if not found or not _is_ours(found[0]):
+            return False
         self._unmount(target, len(found) - 1)
-        return bool(found)
+        return True
 
     def ensure_tmpfs(self, target: Path) -> None:
         """Exactly one tmpfs of ours at the target, which is made if need be. Raises OSError."""
         target.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if self.is_mounted(target):
-            first = next(self._at(target), None)
-            if first is not None and (first.fs_type, first.source) == ("tmpfs", SOURCE):
-                self.settle(target)
-                return
+        if not self.settle(target):
             self.unmount(target)
-        self._mount_tmpfs(target)
+            self._mount_tmpfs(target)
 
     def ensure_bind(self, folder: Path, target: Path) -> None:
         """Exactly one read-only view of the folder at the target. Raises OSError."""
         target.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if self.settle(target) and target.samefile(folder):
-            return
-        self.unmount(target)
-        self._mount(str(folder), target, "", _BIND, "")
+        self._unmount(target, len(list(self._at(target))) - 1)
+        if not any(self._at(target)) or not target.samefile(folder):
+            self.unmount(target)
+            self._mount(str(folder), target, "", _BIND, "")
         try:
-            # A bind mount takes its flags only when it is mounted once more.
+            # A bind mount takes its flags only when it is mounted once more; one that is there
+            # may be half-way.
             flags = _BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV | _NOEXEC
             self._mount("none", target, "", flags, "")
         except OSError:
@@ -106,7 +103,7 @@ class LinuxMounts:
                 raise
 
     def _mount_tmpfs(self, target: Path) -> None:
-        options = f"size={self._size},nr_inodes=1k,mode=0755"
+        options = f"size={self._size},nr_inodes=16k,mode=0755"
         try:
             self._mount(SOURCE, target, "tmpfs", _HARDENED, options + self._no_swap)
         except OSError as error:
@@ -138,6 +135,10 @@ class LinuxMounts:
     def _at(target: Path) -> Iterator[Mount]:
         wanted = os.path.realpath(target)
         return (mount for mount in read_mounts(wanted) if mount.target == wanted)
+
+
+def _is_ours(mount: Mount) -> bool:
+    return (mount.fs_type, mount.source) == ("tmpfs", SOURCE)
 
 
 def read_mounts(about: str = "") -> list[Mount]:

@@ -1,8 +1,8 @@
-"""Calls that block, beside the event loop: a mount or a file is never left half-way."""
+"""What must not be left half-way: calls that block, beside the event loop, and clearing up."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -14,7 +14,17 @@ async def in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
 
     Whoever cancels may then undo what the call did.
     """
-    future = asyncio.get_running_loop().run_in_executor(None, lambda: call(*args, **kwargs))
+    return await _to_the_end(
+        asyncio.get_running_loop().run_in_executor(None, lambda: call(*args, **kwargs))
+    )
+
+
+async def uninterrupted(work: Coroutine[None, None, R]) -> R:
+    """Do some work to its end, also when cancelled meanwhile."""
+    return await _to_the_end(asyncio.get_running_loop().create_task(work))
+
+
+async def _to_the_end(future: asyncio.Future[R]) -> R:
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
@@ -22,5 +32,6 @@ async def in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await asyncio.shield(future)
         # Nobody asks for its result any more.
-        future.exception()
+        if not future.cancelled():
+            future.exception()
         raise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from registrar.csi.attributes import KUBERNETES, Wish, wish_of
+from registrar.csi.attributes import KUBERNETES, Wish, is_id, wish_of
 from registrar.csi.folder import Rights
 from registrar.errors import InvalidField
 from registrar.identity.selectors import Selector
@@ -149,6 +149,6 @@ def _given(context: Mapping[str, str], name: str) -> str:
 def _group(text: str) -> int | None:
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 10:
+    if not is_id(text):
         raise InvalidField("volume_capability.mount.volume_mount_group", text, "not a group ID")
     return int(text)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from registrar.csi import delivery
+from registrar.csi.attributes import Wish
 from registrar.csi.bundles import SharedBundles
 from registrar.csi.delivery import Delivery
 from registrar.csi.records import Records
-from registrar.csi.threads import in_thread
+from registrar.csi.threads import in_thread, uninterrupted
 from registrar.csi.volume import PodInfo, Volume
 from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity
@@ -32,8 +33,12 @@ _RESTART_SECONDS = 5.0
 class Mounts(delivery.Mounts, Protocol):
     """What volumes need of the kernel; ``registrar.csi.mounts.LinuxMounts`` has it."""
 
+    def is_mounted(self, target: Path) -> bool:
+        """Whether anything is mounted there."""
+        ...
+
     def settle(self, target: Path) -> bool:
-        """At most one mount there; tells whether there is one."""
+        """Only our tmpfs there; tells whether there is one."""
         ...
 
     def ensure_bind(self, folder: Path, target: Path) -> None:
@@ -155,12 +160,15 @@ class Volumes:
                     f"volume {volume.id} is published at {live.volume.target} for Pod "
                     f"{live.volume.pod.namespace}/{live.volume.pod.name} already"
                 )
+            if live is not None and live.delivery is None:
+                await self._show_workload_api(volume)
+                return
             if live is not None and await in_thread(self._mounts.settle, volume.path):
                 await self._until_ready(live, turn)
                 return
             if live is not None:
                 # Somebody unmounted it behind our back.
-                await self._stop(live)
+                await uninterrupted(self._stop(live))
             await self._begin(volume, turn)
             self._observer.first_svid(asyncio.get_running_loop().time() - began)
 
@@ -169,9 +177,7 @@ class Volumes:
         async with self._turn(volume_id, is_leaving=True):
             live = self._live.get(volume_id)
             if live is not None:
-                await self._stop(live)
-                if live.volume.path != target:
-                    await in_thread(self._mounts.remove, live.volume.path)
+                await uninterrupted(self._undo(live))
             await in_thread(self._mounts.remove, target)
             await in_thread(self._records.remove, volume_id)
 
@@ -211,20 +217,18 @@ class Volumes:
 
     async def _begin(self, volume: Volume, turn: _Turn) -> None:
         """A volume that is not there yet."""
-        await in_thread(self._records.save, volume)
         live = _Live(volume)
         try:
+            await in_thread(self._records.save, volume)
             if volume.wish.mode == "workload-api":
                 await self._show_workload_api(volume)
                 self._live[volume.id] = live
             else:
-                self._deliver(live, is_mounted=False)
+                self._start(live, self._delivery(volume, is_mounted=False))
                 await self._until_ready(live, turn)
         except BaseException:
             # Not even a cancelled call leaves anything behind: the kubelet calls again.
-            await self._stop(live)
-            await in_thread(self._mounts.remove, volume.path)
-            await in_thread(self._records.remove, volume.id)
+            await uninterrupted(self._undo(live))
             raise
 
     async def _show_workload_api(self, volume: Volume) -> None:
@@ -234,11 +238,9 @@ class Volumes:
             )
         await in_thread(self._mounts.ensure_bind, self._workload_api.parent, volume.path)
 
-    def _deliver(self, live: _Live, *, is_mounted: bool) -> Delivery:
-        if self._tasks is None:
-            raise RuntimeError("run is not running")
-        made = Delivery(
-            live.volume,
+    def _delivery(self, volume: Volume, *, is_mounted: bool) -> Delivery:
+        return Delivery(
+            volume,
             agent=self._agent,
             bundles=self._bundles,
             mounts=self._mounts,
@@ -246,10 +248,13 @@ class Volumes:
             is_mounted=is_mounted,
             rotated=self._observer.rotated,
         )
+
+    def _start(self, live: _Live, made: Delivery) -> None:
+        if self._tasks is None:
+            raise RuntimeError("run is not running")
         live.delivery = made
         live.task = self._tasks.create_task(_kept_up(made, live.volume))
         self._live[live.volume.id] = live
-        return made
 
     async def _until_ready(self, live: _Live, turn: _Turn) -> None:
         """Wait for the first files; says why it waits. Raises NotReady, Left."""
@@ -268,10 +273,16 @@ class Volumes:
             raise NotReady(made.why_waiting())
 
     async def _stop(self, live: _Live) -> None:
-        self._live.pop(live.volume.id, None)
         if live.task is not None:
             live.task.cancel()
             await asyncio.wait([live.task])
+        self._live.pop(live.volume.id, None)
+
+    async def _undo(self, live: _Live) -> None:
+        """Leave nothing of a volume."""
+        await self._stop(live)
+        await in_thread(self._mounts.remove, live.volume.path)
+        await in_thread(self._records.remove, live.volume.id)
 
     async def _resume(self) -> None:
         """Take up what was there before a restart, without asking anybody but the kernel."""
@@ -281,7 +292,7 @@ class Volumes:
             except InvalidField as error:
                 log.warning("metadata makes no sense", extra=kv(volume=volume.id, why=str(error)))
                 continue
-            if not await in_thread(self._mounts.settle, volume.path):
+            if not await in_thread(self._is_there, volume, wish):
                 # The node was started anew, or the volume was half-way published or
                 # unpublished: the kubelet calls again where there is still a Pod.
                 log.info("a volume is gone", extra=kv(volume=volume.id, target=volume.target))
@@ -291,8 +302,19 @@ class Volumes:
             if wish.mode == "workload-api":
                 self._live[volume.id] = live
             else:
-                await self._deliver(live, is_mounted=True).take_up()
+                made = self._delivery(volume, is_mounted=True)
+                await made.take_up()
+                self._start(live, made)
         log.info("volumes taken up", extra=kv(number=len(self._live)))
+
+    def _is_there(self, volume: Volume, wish: Wish) -> bool:
+        """Whether a volume is mounted; a view of the Workload API is put right. Blocks."""
+        if wish.mode == "files":
+            return self._mounts.settle(volume.path)
+        if self._workload_api is None or not self._mounts.is_mounted(volume.path):
+            return False
+        self._mounts.ensure_bind(self._workload_api.parent, volume.path)
+        return True
 
     @contextlib.asynccontextmanager
     async def _turn(self, volume_id: str, *, is_leaving: bool = False) -> AsyncIterator[_Turn]:
@@ -321,6 +343,10 @@ async def _kept_up(made: Delivery, volume: Volume) -> None:
             await made.run()
         except Exception:
             log.exception("a delivery failed", extra=kv(volume=volume.id))
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A task group may have told of the failure in the place of the cancellation.
+                raise asyncio.CancelledError from None
         await asyncio.sleep(_RESTART_SECONDS)
 
 

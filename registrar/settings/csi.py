@@ -16,6 +16,8 @@ from registrar.settings.model import LogFormat, LogLevel
 from registrar.settings.problems import ConfigError
 from registrar.settings.reader import Reader
 
+_LONGEST_WAIT_SECONDS = 100.0
+
 NODE_NAME = "NODE_NAME"
 """The variable that names the node where the file does not."""
 
@@ -189,6 +191,12 @@ def _settings(reader: Reader, environment: Mapping[str, str]) -> CSISettings:
             WORKLOAD_API,
             f"its folder {workload_api.parent} holds the admin socket too, which Pods would see: "
             "give the two sockets folders beside each other",
+        )
+    if reader.get(FIRST_SVID) > _LONGEST_WAIT_SECONDS:
+        reader.report_key(
+            FIRST_SVID,
+            f"at most {_LONGEST_WAIT_SECONDS:g} s: a kubelet waits for two minutes, and would "
+            "never hear why",
         )
     return CSISettings(
         node_name=node,

@@ -200,7 +200,7 @@ class DelegatedIdentity:
                 on_problem(
                     Problem(Trouble.UNREACHABLE, f"the agent at {self._socket} does not answer")
                 )
-            except BrokenDER as error:
+            except Exception as error:  # noqa: BLE001 - whatever it sends must not end the driver
                 on_problem(Problem(Trouble.FAILED, f"the agent sent {error}"))
             await asyncio.sleep(backoff.next_seconds())
 
@@ -215,14 +215,15 @@ class DelegatedIdentity:
         try:
             # The first message comes at once: it tells what there is, and be it nothing.
             async with asyncio.timeout(_FIRST_MESSAGE_SECONDS):
-                first = await anext(messages, None)
-            if first is None:
-                return
-            take(first)
+                try:
+                    first = await anext(messages)
+                except StopAsyncIteration:
+                    return
+            take(_readable(first))
             on_problem(None)
             backoff.reset()
             async for message in messages:
-                take(message)
+                take(_readable(message))
         finally:
             stream.cancel()
 
@@ -248,6 +249,13 @@ async def connect(
     """The API behind an agent's admin socket, which may appear later."""
     async with grpc.aio.insecure_channel(f"unix:{socket}", options=_OPTIONS) as channel:
         yield DelegatedIdentity(channel, socket, reopened=reopened)
+
+
+def _readable(message: M | None) -> M:
+    """A message; what cannot be decoded comes as None."""
+    if message is None:
+        raise BrokenDER("a message that cannot be read")
+    return message
 
 
 def _update(message: delegatedidentity_pb2.SubscribeToX509SVIDsResponse) -> Update:

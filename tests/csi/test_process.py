@@ -128,6 +128,28 @@ async def test_a_kubelet_that_starts_anew_finds_the_driver_again(
     await kubelet.publish(DRIVER_NAME, pod.volume())
 
 
+async def test_a_driver_that_ends_late_takes_nothing_from_the_next(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    await daemon.start()
+    await kubelet.registered(DRIVER_NAME)
+    late, daemon.process = daemon.process, None
+    assert late is not None
+    await daemon.start()
+    await until(lambda: daemon.log.read_text().count("the kubelet has registered") == 2)
+    late.send_signal(signal.SIGTERM)
+    await late.wait()
+    pod = node.pod()
+    node.entry(pod)
+
+    async def is_published() -> bool:
+        with contextlib.suppress(CallError):
+            return (await kubelet.publish(DRIVER_NAME, pod.volume()) / "svid.pem").exists()
+        return False
+
+    await eventually(is_published)
+
+
 async def test_a_pod_without_an_entry_is_told_why_and_metrics_count_it(
     node: Node, daemon: Daemon, kubelet: Kubelet
 ) -> None:

@@ -1,6 +1,8 @@
 """NodePublishVolume and NodeUnpublishVolume on real mounts."""
 
 import asyncio
+import ctypes
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from api.proto import csi_pb2
 from registrar.csi.mounts import LinuxMounts
+from registrar.csi.volume import Volume, volume_of
 from tests.support.csi import Node, Pod
 from tests.support.setup import until
 
@@ -177,6 +180,8 @@ async def test_what_no_kubelet_would_ask_for_is_refused(node: Node) -> None:
         (block, "only volumes that are mounted"),
         (bare, "volume_capability"),
         (pod.request(keyFile="../../escape"), "volumeAttributes.keyFile"),
+        (pod.request(uid="0" * 5000), "volumeAttributes.uid"),
+        (pod.request(gid="00000000004294967295"), "volumeAttributes.gid"),
         (pod.request(layuot="classic"), "did you mean layout?"),
         (wheel, "volume_mount_group"),
     ]
@@ -194,7 +199,7 @@ async def test_two_files_of_one_name_are_refused_in_words(node: Node) -> None:
     node.entry(pod)
     async with node.driver(first_svid=0.4) as driver:
         _, message = await driver.refused(pod.request(keyFile="bundle.pem"))
-        assert "bundle.pem is there already" in message
+        assert "another file has this name" in message
 
 
 async def test_the_workload_api_is_shown_read_only(node: Node) -> None:
@@ -215,6 +220,80 @@ async def test_the_workload_api_is_shown_read_only(node: Node) -> None:
         await driver.unpublish(pod)
     assert await node.mounts() == []
     assert (public / "api.sock").exists()
+
+
+async def test_a_view_of_the_workload_api_that_is_half_way_or_stale_is_put_right(
+    node: Node,
+) -> None:
+    public = node.folder / "agent/public"
+    pod = node.pod()
+    async with node.driver() as driver:
+        path = await driver.publish(pod, mode="workload-api")
+    await node.unmount(path)
+    # Killed between the two calls that a read-only view takes.
+    await asyncio.to_thread(bind, public, path)
+    (path / "writable").write_text("")
+    async with node.driver() as driver:
+        with pytest.raises(OSError, match="Read-only file system"):
+            (path / "other").write_text("")
+        public.rename(node.folder / "agent/old")
+        public.mkdir()
+        (public / "api.sock").write_text("of an agent that started anew")
+        await driver.publish(pod, mode="workload-api")
+        assert shown(path) == ["api.sock"]
+
+
+async def test_what_somebody_else_has_mounted_is_not_written_into(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    elsewhere = node.folder / "elsewhere"
+    elsewhere.mkdir()
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+    await node.unmount(path)
+    await asyncio.to_thread(bind, elsewhere, path)
+    async with node.driver() as driver:
+        node.agent.rotate()
+        await driver.publish(pod)
+        assert shown(path) == ["bundle.pem", "svid.pem", "svid_key.pem"]
+        assert list(elsewhere.iterdir()) == []
+
+
+async def test_a_publish_that_is_cancelled_at_any_time_leaves_nothing(node: Node) -> None:
+    """A kubelet that ends closes its calls; each cancellation meets another step."""
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver() as driver:
+        for steps in range(0, 60, 3):
+            async with asyncio.TaskGroup() as tasks:
+                publishing = tasks.create_task(driver.volumes.publish(volume(pod)))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                publishing.cancel()
+                publishing.cancel()
+            if not publishing.cancelled():
+                await driver.unpublish(pod)
+            assert await node.mounts() == []
+            assert not list(node.records.glob("*.json"))
+            assert driver.volumes.states() == {"waiting": 0, "serving": 0, "abnormal": 0}
+
+
+def volume(pod: Pod) -> Volume:
+    request = pod.request()
+    return volume_of(
+        volume_id=request.volume_id,
+        target_path=request.target_path,
+        context=request.volume_context,
+        mount_group="",
+        kubelet_dir=pod.kubelet_dir,
+    )
+
+
+def bind(folder: Path, target: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert not libc.mount(
+        os.fsencode(folder), os.fsencode(target), None, ctypes.c_ulong(4096), None
+    )
 
 
 async def test_an_svid_whose_key_is_anothers_is_never_written(node: Node) -> None:

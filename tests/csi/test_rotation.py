@@ -1,5 +1,6 @@
 """What the agent says goes into the files at once."""
 
+import asyncio
 import base64
 import json
 import time
@@ -138,6 +139,78 @@ async def test_tokens_are_there_and_are_renewed_at_half_of_their_life(node: Node
         await until(lambda: (path / "jwt_svid.token").read_text() != first)
 
 
+async def test_certificates_go_on_while_tokens_cannot_be_had(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    asked = {"jwtAudiences": "db", "jwtBundles": "true"}
+    async with node.driver() as driver:
+        path = await driver.publish(pod, **asked)
+        token = (path / "jwt_svid.token").read_bytes()
+    node.agent.jwt_fails = True
+    async with node.driver() as driver:
+        await driver.publish(pod, **asked)
+        before = (path / "svid.pem").read_bytes()
+        node.agent.rotate()
+        await until(lambda: (path / "svid.pem").read_bytes() != before)
+        assert (path / "jwt_svid.token").read_bytes() == token
+        assert (path / "jwt_bundle.json").exists()
+
+        async def is_said() -> bool:
+            abnormal, why = await driver.condition(pod)
+            return abnormal and "the JWT-SVID is not renewed" in why and "out of order" in why
+
+        await eventually(is_said)
+        node.agent.jwt_fails = False
+        await until(lambda: (path / "jwt_svid.token").read_bytes() != token)
+
+
+async def test_an_agent_that_falls_silent_is_asked_anew(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod, x509_svid_ttl=4)
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        node.agent.is_silent = True
+        before, streams = (path / "svid.pem").read_bytes(), node.agent.subscriptions
+        await until(lambda: (path / "svid.pem").read_bytes() != before)
+        assert node.agent.subscriptions > streams
+
+
+async def test_rotations_in_quick_succession_do_not_fill_the_volume(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        most = 0
+        for _ in range(60):
+            before = (path / "svid.pem").read_bytes()
+            node.agent.rotate()
+            await until(lambda before=before: (path / "svid.pem").read_bytes() != before)  # type: ignore[misc]
+            await asyncio.sleep(0.03)
+            most = max(most, len(list(path.glob("..v*"))))
+        assert most < 50
+        await until(lambda: len(list(path.glob("..v*"))) == 1)
+
+
+async def test_a_federated_domain_whose_name_is_too_long_costs_nothing_else(node: Node) -> None:
+    pod = node.pod()
+    name = ".".join(["a" * 63] * 4)
+    federate(node, name)
+    federate(node, "other.test")
+    node.entry(pod, federates_with=[name, "other.test"])
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        assert [f.name for f in (path / "federated").iterdir()] == ["other.test.pem"]
+
+
+async def test_an_svid_that_has_expired_already_is_none(node: Node) -> None:
+    pod = node.pod()
+    node.entry(pod)
+    node.agent.ttl_seconds = -10.0
+    async with node.driver(first_svid=0.4) as driver:
+        _, message = await driver.refused(pod.request())
+        assert "has expired already" in message
+
+
 async def test_a_token_follows_the_svid_to_another_id(node: Node) -> None:
     pod = node.pod()
     entry = node.entry(pod)
@@ -146,8 +219,13 @@ async def test_a_token_follows_the_svid_to_another_id(node: Node) -> None:
         assert _subject_of(path) == "spiffe://example.org/web"
         node.spire.state.delete(entry.id)
         node.entry(pod, "/other")
-        await until(lambda: _subject_of(path) == "spiffe://example.org/other")
+        # In between there is none: the old one is another's.
+        await until(lambda: (path / "jwt_svid.token").exists() and _is_other(path))
         assert _spiffe_id(path) == "spiffe://example.org/other"
+
+
+def _is_other(path: Path) -> bool:
+    return _subject_of(path) == "spiffe://example.org/other"
 
 
 def _subject_of(path: Path) -> str:
@@ -247,7 +325,7 @@ async def test_nothing_is_ever_written_where_the_mount_has_gone(node: Node) -> N
         node.agent.rotate()
 
         async def is_said() -> bool:
-            return "nothing is mounted" in (await driver.condition(pod))[1]
+            return "nothing of ours is mounted" in (await driver.condition(pod))[1]
 
         await eventually(is_said)
         assert list(path.iterdir()) == []
