@@ -32,7 +32,10 @@ _SILENT_SHARE = 0.75
 """An SVID that is so old, as a share of what was left of its life, should have been renewed."""
 
 _SILENT_SECONDS = (1.0, 3600.0)
-"""Bounds of how long a silent stream is believed; without an SVID the lower one times sixty."""
+"""Bounds of how long a silent stream is believed."""
+
+_WAITING_SECONDS = 60.0
+"""How long it is where there is no SVID, or only one that has expired."""
 
 
 class Mounts(Protocol):
@@ -189,12 +192,12 @@ class Delivery:
 
     def _rearm(self) -> None:
         """Believe the stream for as long as the SVIDs that it gave should not be renewed yet."""
-        if self._silence is None:
+        if self._silence is None or self._silence.expired():
             return
         least, most = _SILENT_SECONDS
-        seconds = least * 60
-        if self._svids:
-            left = min(svid.expires_at for svid in self._svids) - time.time()
+        ends = min((svid.expires_at for svid in self._svids), default=0.0)
+        left, seconds = ends - time.time(), _WAITING_SECONDS
+        if left > 0:
             seconds = min(max(least, left * _SILENT_SHARE), most)
         self._silence.reschedule(asyncio.get_running_loop().time() + seconds)
 
