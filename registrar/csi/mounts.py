@@ -143,10 +143,21 @@ def _is_ours(mount: Mount) -> bool:
 
 def read_mounts(about: str = "") -> list[Mount]:
     """All mounts that this process sees, or at least those whose target is ``about``."""
-    text = _MOUNTINFO.read_text("utf-8", "surrogateescape")
+    data = _MOUNTINFO.read_bytes()
     # A node has hundreds: only a name that is written otherwise needs a look at each.
-    word = f" {about} " if about and not _WRITTEN_OTHERWISE.search(about) else ""
-    return [parse_mount(line) for line in text.split("\n") if line and word in line]
+    word = b"\n"
+    if about and not _WRITTEN_OTHERWISE.search(about):
+        word = b" " + os.fsencode(about) + b" "
+    return [parse_mount(line) for line in _lines_with(data, word)]
+
+
+def _lines_with(data: bytes, word: bytes) -> Iterator[str]:
+    """The lines that a word stands in; each ends with a line break."""
+    at = data.find(word)
+    while at >= 0:
+        start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+        yield os.fsdecode(data[start:end])
+        at = data.find(word, end + 1)
 
 
 def parse_mount(line: str) -> Mount:
