@@ -66,7 +66,7 @@ class CSIBench:
                     await kubelet.registered(_DRIVER)
                     await self._one_at_a_time(kubelet, volumes)
                     await self._rotations(agent, entries, volumes)
-                    self._memory(driver)
+                    self._memory(driver, f"memory of the driver with {self._number} volumes, MB")
                     driver.send_signal(signal.SIGKILL)
                     await driver.wait()
                 kubelet.plugins.clear()
@@ -141,7 +141,7 @@ class CSIBench:
             await asyncio.sleep(_LOOK_SECONDS)
         return seconds
 
-    def _memory(self, driver: Process) -> None:
+    def _memory(self, driver: Process, name: str) -> None:
         status = Path(f"/proc/{driver.pid}/status").read_text(encoding="ascii")
         found = dict(line.split(":", 1) for line in status.splitlines())
         values = {
@@ -152,7 +152,6 @@ class CSIBench:
                 ("without mapped files", "RssAnon"),
             )
         }
-        name = f"memory of the driver with {self._number} volumes, MB"
         self.figures.append(Figure(name, "≤ 80 MB", 1, values))
 
     async def _restart(
@@ -166,13 +165,15 @@ class CSIBench:
         while agent.streams:  # noqa: ASYNC110 - a counter tells nobody
             await asyncio.sleep(_LOOK_SECONDS)
         began = time.monotonic()
-        async with self._driver():
+        async with self._driver() as driver:
             await kubelet.registered(_DRIVER)
             ready = time.monotonic() - began
             while agent.streams < len(volumes) + 1:  # noqa: ASYNC110 - a counter tells nobody
                 await asyncio.sleep(_LOOK_SECONDS)
             followed = time.monotonic() - began
-        rewritten = sum(link.readlink() != old for link, old in zip(links, before, strict=True))
+            rewritten = sum(link.readlink() != old for link, old in zip(links, before, strict=True))
+            await self._until_changed(volumes, agent.rotate)
+            self._memory(driver, "… restarted, after a rotation of each")
         values = {
             "registered, s": round(ready, 2),
             "all streams, s": round(followed, 2),

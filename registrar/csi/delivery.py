@@ -15,7 +15,7 @@ from registrar.csi.bundles import SharedBundles
 from registrar.csi.credentials import Credentials, chosen, chosen_token, problem_of
 from registrar.csi.folder import GRACE_SECONDS, AtomicFolder
 from registrar.csi.layout import carried_over, certificate_file, files_of, stores_of
-from registrar.csi.threads import in_thread
+from registrar.csi.threads import forgetful, in_thread
 from registrar.csi.tokens import Tokens
 from registrar.csi.volume import Volume
 from registrar.identity.selectors import Selector
@@ -173,12 +173,16 @@ class Delivery:
         self._bundles.listen(self._change, jwt=bool(self._wish.jwt_bundles))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow())
-                tasks.create_task(self._write_changes())
+                tasks.create_task(forgetful(self._follow()))
+                tasks.create_task(forgetful(self._write_changes()))
                 if self._tokens is not None:
-                    tasks.create_task(self._tokens.run())
+                    tasks.create_task(forgetful(self._tokens.run()))
         finally:
             self._bundles.forget(self._change)
+            # Somebody may still hold this object; nobody needs its keys and tokens any more.
+            self._silence, self._svids = None, ()
+            if self._tokens is not None:
+                self._tokens.current = ()
 
     async def _follow(self) -> None:
         """Follow the agent; on a new stream when the old one should have said something."""

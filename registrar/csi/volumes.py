@@ -17,7 +17,7 @@ from registrar.csi.attributes import Wish
 from registrar.csi.bundles import SharedBundles
 from registrar.csi.delivery import Delivery
 from registrar.csi.records import Records
-from registrar.csi.threads import in_thread, uninterrupted
+from registrar.csi.threads import forgetful, in_thread, uninterrupted
 from registrar.csi.volume import PodInfo, Volume
 from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity
@@ -253,7 +253,7 @@ class Volumes:
         if self._tasks is None:
             raise RuntimeError("run is not running")
         live.delivery = made
-        live.task = self._tasks.create_task(_kept_up(made, live.volume))
+        live.task = self._tasks.create_task(forgetful(_kept_up(made, live.volume)))
         self._live[live.volume.id] = live
 
     async def _until_ready(self, live: _Live, turn: _Turn) -> None:

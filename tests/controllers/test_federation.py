@@ -28,10 +28,12 @@ async def test_an_entry_is_set_without_a_bundle_that_is_missing_and_completed_wh
         waiting = await setup.condition("web", FEDERATION_PENDING)
         assert waiting is not None
         assert OTHER in waiting.message
-        assert any(
-            event.reason == FEDERATION_PENDING
-            for event in await setup.events("ClusterSpiffeId", "web")
-        )
+
+        async def is_reported() -> bool:
+            events = await setup.events("ClusterSpiffeId", "web")
+            return any(event.reason == FEDERATION_PENDING for event in events)
+
+        await eventually(is_reported)
 
         setup.spire.state.bundles[OTHER] = types_pb2.Bundle(trust_domain=OTHER)
 

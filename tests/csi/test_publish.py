@@ -1,8 +1,11 @@
 """NodePublishVolume and NodeUnpublishVolume on real mounts."""
 
 import asyncio
+import contextlib
 import ctypes
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from api.proto import csi_pb2
 from registrar.csi.mounts import LinuxMounts
 from registrar.csi.volume import Volume, volume_of
+from registrar.spire.delegated import JWTSVID, X509SVID
 from tests.support.csi import Node, Pod
 from tests.support.setup import until
 
@@ -19,6 +23,19 @@ from tests.support.setup import until
 def shown(path: Path) -> list[str]:
     """What a Pod sees in its volume."""
     return sorted(found.name for found in path.iterdir() if found.name[:2] != "..")
+
+
+def _secrets_in_memory() -> int:
+    return sum(isinstance(found, X509SVID | JWTSVID) for found in gc.get_objects())
+
+
+@contextlib.contextmanager
+def _collector_off() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def test_a_volume_holds_the_files_of_its_pod_when_the_call_returns(node: Node) -> None:
@@ -36,6 +53,18 @@ async def test_a_volume_holds_the_files_of_its_pod_when_the_call_returns(node: N
         assert await node.mounts() == []
         assert not path.exists()
         assert not list(node.records.iterdir())
+
+
+async def test_what_is_secret_leaves_the_memory_with_its_volume(node: Node) -> None:
+    """Not when the collector of cycles comes along, which may take hours."""
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver() as driver:
+        await driver.publish(pod, jwtAudiences="db")
+        assert _secrets_in_memory() == 2
+        with _collector_off():
+            await driver.unpublish(pod)
+            await until(lambda: _secrets_in_memory() == 0)
 
 
 async def test_the_selectors_are_the_pods_own(node: Node) -> None:

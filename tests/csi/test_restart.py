@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registrar.csi.mounts import LinuxMounts
-from tests.support.csi import Driver, Node, Pod, need_mounts, serve_node
+from tests.support.csi import Driver, Node, Pod, need_mounts, serve_node, written
 from tests.support.setup import until
 
 
@@ -20,15 +20,15 @@ async def test_files_stay_untouched_until_there_is_something_newer(node: Node) -
     node.entry(pod)
     async with node.driver() as driver:
         path = await driver.publish(pod)
-    before = {found.name: found.stat() for found in (path / "..data").iterdir()}
+    before = {found.name: written(found) for found in (path / "..data").iterdir()}
     async with node.driver() as driver:
         await until(lambda: node.agent.streams == 2)
         await driver.publish(pod)
         assert await driver.condition(pod) == (False, "the files are up to date")
-        assert {found.name: found.stat() for found in (path / "..data").iterdir()} == before
+        assert {found.name: written(found) for found in (path / "..data").iterdir()} == before
         assert await node.mounts() == [str(path)]
         node.agent.rotate()
-        await until(lambda: (path / "svid.pem").stat() != before["svid.pem"])
+        await until(lambda: written(path / "svid.pem") != before["svid.pem"])
 
 
 async def test_it_goes_on_without_the_agent(node: Node) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from api.proto import types_pb2
 from devcluster.spire.authority import Authority
 from devcluster.spire.jwtauthority import JWTAuthority
-from tests.support.csi import Driver, Node, Pod
+from tests.support.csi import Driver, Node, Pod, written
 from tests.support.setup import eventually, until
 
 
@@ -266,12 +266,12 @@ async def test_a_pkcs12_file_has_key_chain_and_authorities(node: Node) -> None:
         assert store.key.public_key() == store.cert.certificate.public_key()
         assert len(store.additional_certs) == 1
     # What is there after a restart stays, though it would be encrypted otherwise each time.
-    before = (path / "store/svid.p12").stat()
+    before = written(path / "store/svid.p12")
     async with node.driver() as driver:
         await until(lambda: node.agent.streams == 2)
         await driver.publish(pod, pkcs12File="store/svid.p12", pkcs12Password="secret")
         node.agent.changed()
-        assert (path / "store/svid.p12").stat() == before
+        assert written(path / "store/svid.p12") == before
 
 
 async def test_an_svid_that_is_taken_away_stays_until_it_expires_and_is_abnormal(

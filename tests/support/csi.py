@@ -33,6 +33,12 @@ NODE = "node-1"
 NodeStub: TypeAlias = "csi_pb2_grpc.NodeAsyncStub"
 
 
+def written(path: Path) -> tuple[int, int]:
+    """Which file it is and when it was written; reading it changes neither."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
 def need_mounts() -> None:
     """Skip the test where nothing may be mounted; in CI that is a failure."""
     why = own_mounts()
