@@ -7,8 +7,9 @@ from pathlib import Path
 
 import aiohttp
 
-from api.codec import JSONObject, dump_yaml
+from api.codec import JSONObject
 from api.crd import CUSTOM_KINDS, crd
+from api.documents import dump_yaml
 from devcluster.client import Client
 from devcluster.kubeapi.server import KubeAPI
 from devcluster.nodes import add_node, run_pods

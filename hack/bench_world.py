@@ -15,8 +15,9 @@ from pathlib import Path
 
 import aiohttp
 
-from api.codec import JSONValue, dump_yaml
+from api.codec import JSONValue
 from api.crd import CUSTOM_KINDS, crd
+from api.documents import dump_yaml
 from hack.control_plane import ControlPlane
 
 ROOT = Path(__file__).resolve().parent.parent

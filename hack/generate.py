@@ -11,8 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from api.codec import JSONValue, dump_yaml  # noqa: E402 - the checkout itself is what is generated from
+from api.codec import JSONValue  # noqa: E402 - the checkout itself is what is generated from
 from api.crd import CUSTOM_KINDS, crd  # noqa: E402
+from api.documents import dump_yaml  # noqa: E402
 from hack import generate_protos, kube_types  # noqa: E402
 from registrar.settings.reference import render_reference  # noqa: E402
 from registrar.telemetry.reference import render_metrics  # noqa: E402

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from registrar.settings.flags import add_flags, overrides_of
-from registrar.settings.load import load
 from registrar.settings.model import Settings
 from registrar.settings.problems import ConfigError
 
@@ -42,6 +41,9 @@ def settings_of(arguments: argparse.Namespace) -> Settings | None:
     path = arguments.config = arguments.config or next(
         (path for path in DEFAULTS if path.exists()), DEFAULTS[0]
     )
+    # Only here: the node driver has a file of its own, and need not carry the other three.
+    from registrar.settings.load import load  # noqa: PLC0415
+
     try:
         settings = load(path, overrides=overrides_of(arguments), expand_env=arguments.expand_env)
     except ConfigError as error:

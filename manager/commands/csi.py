@@ -1,6 +1,7 @@
 """``spire-registrar csi``: the node driver that puts SVIDs into Pods as files."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -50,6 +51,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _process(settings: CSISettings) -> Runnable:
+    if settings.kubeconfig is None:
+        # aiohttp reads the system's CAs when it is imported, 2 MB on every node. In a cluster
+        # none but the cluster's own CA counts.
+        os.environ["SSL_CERT_FILE"] = os.devnull
     # Only here: the other commands need not carry all of this.
     from manager.csiprocess import CSIProcess  # noqa: PLC0415
 

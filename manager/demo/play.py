@@ -7,7 +7,8 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from api.codec import JSONObject, load_yaml_documents
+from api.codec import JSONObject
+from api.documents import load_yaml_documents
 from devcluster.cluster import Cluster
 from manager.demo.scenario import Scenario
 from manager.demo.view import View

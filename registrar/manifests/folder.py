@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.codec import DecodeError, JSONObject, load_yaml_documents
+from api.codec import DecodeError, JSONObject
+from api.documents import load_yaml_documents
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)

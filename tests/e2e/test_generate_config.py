@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from api.codec import JSONObject, JSONValue, load_yaml_documents
-from registrar.admission.material import NEVER
+from api.codec import JSONObject, JSONValue
+from api.documents import load_yaml_documents
+from registrar.admission.material import KEY_ALGORITHMS, NEVER
 from registrar.admission.mutualtls import MutualTLS
 from registrar.admission.review import ALLOWED
 from registrar.admission.server import serve
@@ -223,6 +224,7 @@ async def test_a_curve_that_tls_has_given_up_brings_a_warning() -> None:
 async def test_the_help_says_what_becomes_of_the_authoritys_key() -> None:
     said = " ".join((await right("--help")).split())
     assert "authority's private key is never written" in said
+    assert ", ".join(KEY_ALGORITHMS) in said
 
 
 @pytest.mark.parametrize("algorithm", ["ec-p256", "ec-p521", "rsa-2048"])

@@ -13,7 +13,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.codec import JSONObject, dump_yaml
+from api.codec import JSONObject
+from api.documents import dump_yaml
 from hack.control_plane import ControlPlane
 from registrar.admission.material import (
     Algorithms,

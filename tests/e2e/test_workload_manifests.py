@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from api.codec import JSONObject, load_yaml_documents
+from api.codec import JSONObject
+from api.documents import load_yaml_documents
 from api.kinds import SPIFFE_ID
 from hack.control_plane import ControlPlane
 from registrar.admission.material import (

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from api.codec import JSONObject, JSONValue, dump_yaml
+from api.codec import JSONObject, JSONValue
+from api.documents import dump_yaml
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -14,9 +14,10 @@ from typing import TypeVar
 
 import aiohttp
 
-from api.codec import JSONObject, convert, dump_yaml
+from api.codec import JSONObject, convert
 from api.core import Event
 from api.crd import CUSTOM_KINDS, crd
+from api.documents import dump_yaml
 from api.kinds import (
     CLUSTER_SPIFFE_ID,
     ENDPOINT_SLICE,

@@ -1,10 +1,10 @@
-"""Decoding, merge patches and YAML."""
+"""Decoding and merge patches."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.codec import DecodeError, JSONObject, JSONValue, convert, load_yaml_documents, merge_diff
+from api.codec import DecodeError, JSONObject, JSONValue, convert, merge_diff
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 
 values = st.recursive(
@@ -40,12 +40,3 @@ def test_a_merge_patch_makes_the_new_object_out_of_the_old(
 def test_a_wrong_type_is_named_with_its_path() -> None:
     with pytest.raises(DecodeError, match=r"\$\.spec\.ttl"):
         convert({"spec": {"spiffeId": "x", "selector": {}, "ttl": "an hour"}}, ClusterSpiffeId)
-
-
-def test_a_key_given_twice_in_yaml_is_an_error_with_its_line() -> None:
-    with pytest.raises(DecodeError, match=r"line 2: key 'a'"):
-        load_yaml_documents("a: 1\na: 2\n")
-
-
-def test_dates_in_yaml_stay_text() -> None:
-    assert load_yaml_documents("a: 2026-01-01\n---\n---\nb: 1\n") == [{"a": "2026-01-01"}, {"b": 1}]

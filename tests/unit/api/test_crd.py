@@ -2,8 +2,9 @@
 
 import pytest
 
-from api.codec import JSONObject, JSONValue, dump_yaml
+from api.codec import JSONObject, JSONValue
 from api.crd import CUSTOM_KINDS, CustomKind, crd
+from api.documents import dump_yaml
 
 
 def walk(schema: JSONValue, path: str = "") -> list[tuple[str, JSONObject]]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.codec import JSONObject, convert, load_yaml_documents
+from api.codec import JSONObject, convert
+from api.documents import load_yaml_documents
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry

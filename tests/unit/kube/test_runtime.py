@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.codec import dump_yaml
 from api.core import Namespace, Pod, PodSpec
+from api.documents import dump_yaml
 from api.kinds import NAMESPACE, POD
 from api.meta import ObjectKey, ObjectMeta
 from devcluster.kubeapi.server import KubeAPI

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from api.codec import JSONObject, JSONValue, dump_yaml
+from api.codec import JSONObject, JSONValue
+from api.documents import dump_yaml
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
 from registrar.kube.client import KubeClient
