@@ -19,6 +19,10 @@ Bundles = Mapping[str, Sequence[bytes]]
 """Certificates of authorities, DER, by trust domain."""
 
 
+class BrokenSVID(ValueError):  # noqa: N818 - named by what it is
+    """An SVID that nobody can use; the message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """Everything that goes into one volume; ``bundles`` are the own one and those federated with.
@@ -61,19 +65,19 @@ def chosen_token(tokens: Sequence[JWTSVID], svid: X509SVID) -> JWTSVID | None:
     return next((token for token in same if token.hint == svid.hint), same[0] if same else None)
 
 
-def problem_of(svid: X509SVID) -> str:
-    """Why an SVID cannot be used: its key is another certificate's; empty for nothing."""
+def check_svid(svid: X509SVID) -> None:
+    """Raises BrokenSVID for one that cannot be used, as when its key is another certificate's."""
     try:
         leaf = x509.load_der_x509_certificate(svid.chain[0])
         key = load_der_private_key(svid.key, password=None)
     except (ValueError, TypeError, IndexError, UnsupportedAlgorithm) as error:
-        return f"the SVID of {svid.spiffe_id} cannot be read: {error}"
+        raise BrokenSVID(f"the SVID of {svid.spiffe_id} cannot be read: {error}") from error
     shape = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*shape) != leaf.public_key().public_bytes(*shape):
-        return f"the key of {svid.spiffe_id} is not that of its certificate"
-    if _spiffe_ids(leaf) != [svid.spiffe_id]:
-        return f"the certificate that came for {svid.spiffe_id} is for {_spiffe_ids(leaf)}"
-    return ""
+        raise BrokenSVID(f"the key of {svid.spiffe_id} is not that of its certificate")
+    ids = _spiffe_ids(leaf)
+    if ids != [svid.spiffe_id]:
+        raise BrokenSVID(f"the certificate that came for {svid.spiffe_id} is for {ids}")
 
 
 def _spiffe_ids(leaf: x509.Certificate) -> list[str]:

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from registrar.backoff import Backoff
 from registrar.csi.bundles import SharedBundles
-from registrar.csi.credentials import Credentials, chosen, chosen_token, problem_of
+from registrar.csi.credentials import BrokenSVID, Credentials, check_svid, chosen, chosen_token
 from registrar.csi.folder import GRACE_SECONDS, AtomicFolder
 from registrar.csi.layout import carried_over, certificate_file, files_of, stores_of
 from registrar.csi.threads import forgetful, in_thread
@@ -76,6 +76,7 @@ class Delivery:
         self._mounts = mounts
         self._folder = AtomicFolder(volume.path, volume.rights(self._wish))
         self._is_mounted = is_mounted
+        self._device: int | None = None
         self._rotated = rotated
         self._dirty = asyncio.Event()
         self._silence: asyncio.Timeout | None = None
@@ -85,8 +86,8 @@ class Delivery:
                 agent, self._selectors, self._wish.jwt.audiences, changed=self._change
             )
         self._heard_at: float | None = None
-        self._svids: tuple[X509SVID, ...] = ()
-        self._federates_with: frozenset[str] = frozenset()
+        self._offered: Update | None = None
+        self._accepted: Update | None = None
         self._trouble: Problem | None = None
         self._away_since: float | None = None
         self._missing = ""
@@ -107,7 +108,7 @@ class Delivery:
         problem = self._problem()
         if self._failure or problem is not None:
             return self._failure or (problem.message if problem else "")
-        if not self._svids:
+        if not self._svids():
             selectors = ", ".join(map(str, self._selectors))
             return self._missing or (
                 f"the agent has no SVID for a workload with the selectors {selectors}: no entry "
@@ -180,7 +181,7 @@ class Delivery:
         finally:
             self._bundles.forget(self._change)
             # Somebody may still hold this object; nobody needs its keys and tokens any more.
-            self._silence, self._svids = None, ()
+            self._silence = self._offered = self._accepted = None
             if self._tokens is not None:
                 self._tokens.current = ()
 
@@ -199,7 +200,7 @@ class Delivery:
         if self._silence is None or self._silence.expired():
             return
         least, most = _SILENT_SECONDS
-        ends = min((svid.expires_at for svid in self._svids), default=0.0)
+        ends = min((svid.expires_at for svid in self._svids()), default=0.0)
         left, seconds = ends - time.time(), _WAITING_SECONDS
         if left > 0:
             seconds = min(max(least, left * _SILENT_SHARE), most)
@@ -207,11 +208,16 @@ class Delivery:
 
     # What is heard.
 
+    def _svids(self) -> tuple[X509SVID, ...]:
+        """The newest: those that are to be checked and written, else those in the files."""
+        newest = self._offered or self._accepted
+        return newest.svids if newest else ()
+
     def _take(self, update: Update) -> None:
         if not update.svids:
             # Nothing at first may mean not yet; after an SVID it means that the entry has gone.
             # The files stay: what they hold is valid until it expires.
-            self._missing = "the agent has no SVID for it any more" if self._svids else ""
+            self._missing = "the agent has no SVID for it any more" if self._svids() else ""
             return
         found = chosen(update.svids, self._wish)
         if not found:
@@ -219,20 +225,21 @@ class Delivery:
             self._missing = f"none of the Pod's SVIDs is the one that is asked for: {known}"
             return
         now = time.time()
-        broken = next(filter(None, map(problem_of, found)), "")
-        if not broken and any(svid.expires_at <= now for svid in found):
-            broken = "the agent's SVID has expired already: is its clock, or ours, wrong?"
-        if broken:
-            self._missing = broken
-            log.error("an SVID is not delivered", extra=self._kv(why=broken))
+        if any(svid.expires_at <= now for svid in found):
+            self._refuse("the agent's SVID has expired already: is its clock, or ours, wrong?")
             return
         self._missing = ""
-        is_other = [s.spiffe_id for s in found] != [s.spiffe_id for s in self._svids]
-        self._svids, self._federates_with = found, update.federates_with
+        is_other = [s.spiffe_id for s in found] != [s.spiffe_id for s in self._svids()]
+        self._offered = Update(found, update.federates_with)
         self._rearm()
         if is_other and self._tokens is not None:
             self._tokens.wake()
         self._change()
+
+    def _refuse(self, why: str) -> None:
+        """What is in the files stays."""
+        self._missing = why
+        log.error("an SVID is not delivered", extra=self._kv(why=why))
 
     def _take_problem(self, problem: Problem | None) -> None:
         if problem is None:
@@ -254,11 +261,11 @@ class Delivery:
 
         Once there are files, only SVIDs and bundles can hold them up.
         """
-        known = self._bundles.x509
-        if not self._svids or known is None:
+        known, newest = self._bundles.x509, self._offered or self._accepted
+        if newest is None or known is None:
             return None
-        own = trust_domain_of(self._svids[0].spiffe_id)
-        domains = {own, *self._federates_with}
+        own = trust_domain_of(newest.svids[0].spiffe_id)
+        domains = {own, *newest.federates_with}
         jwt = (self._bundles.jwt or {}) if self._wish.jwt_bundles else {}
         if not known.get(own):
             return None
@@ -266,7 +273,7 @@ class Delivery:
         if not has_jwt and not self.ready.is_set():
             return None
         return Credentials(
-            svids=self._svids,
+            svids=newest.svids,
             bundles={name: known[name] for name in domains if known.get(name)},
             tokens=() if self._tokens is None else self._tokens.current,
             jwt_bundles={name: jwt[name] for name in domains if name in jwt},
@@ -276,7 +283,7 @@ class Delivery:
         """Whether there is one for each SVID, if any are asked for."""
         tokens = self._tokens
         return tokens is None or all(
-            chosen_token(tokens.current, svid) is not None for svid in self._svids
+            chosen_token(tokens.current, svid) is not None for svid in self._svids()
         )
 
     async def _write_changes(self) -> None:
@@ -285,11 +292,18 @@ class Delivery:
             await self._dirty.wait()
             self._dirty.clear()
             heard_at, self._heard_at = self._heard_at, None
-            credentials = self._credentials()
+            offered, credentials = self._offered, self._credentials()
             if credentials is None:
                 continue
             try:
-                is_new = await in_thread(self._write, credentials)
+                is_new = await in_thread(self._write, credentials, is_checked=offered is None)
+            except BrokenSVID as error:
+                self._settle(offered)
+                self._refuse(str(error))
+                self._rearm()
+                # Bundles and tokens may be new all the same.
+                self._change()
+                continue
             except Exception as error:  # noqa: BLE001 - whatever it is, it is said and tried again
                 failure = f"the files cannot be written: {error}"
                 if failure != self._failure:
@@ -301,6 +315,9 @@ class Delivery:
                 continue
             backoff.reset()
             self._failure = ""
+            if offered is not None:
+                self._accepted = offered
+            self._settle(offered)
             self.expires_at = credentials.expires_at
             self.ready.set()
             if is_new:
@@ -308,14 +325,21 @@ class Delivery:
                 self._rotated(now - (now if heard_at is None else heard_at))
             await self._sweep()
 
-    def _write(self, credentials: Credentials) -> bool:
-        """Make the files those of the credentials; tells whether they were others. Blocks."""
-        if not self._is_mounted:
-            self._mounts.ensure_tmpfs(self._volume.path)
-            self._is_mounted = True
-        elif not self._mounts.is_ours(self._volume.path):
-            # Never onto a disk below, nor into what somebody else has mounted there.
-            raise FileNotFoundError(f"nothing of ours is mounted at {self._volume.target} any more")
+    def _settle(self, offered: Update | None) -> None:
+        """It has been accepted or refused; another may have come meanwhile."""
+        if self._offered is offered:
+            self._offered = None
+
+    def _write(self, credentials: Credentials, *, is_checked: bool) -> bool:
+        """Make the files those of the credentials; tells whether they were others. Blocks.
+
+        Raises BrokenSVID, if the SVIDs are still to be checked, and OSError.
+        """
+        if not is_checked:
+            # Not on the event loop: an RSA key takes its time.
+            for svid in credentials.svids:
+                check_svid(svid)
+        self._see_to_the_mount()
         files = carried_over(
             files_of(credentials, self._wish), credentials, self._wish, self._folder.content
         )
@@ -323,6 +347,20 @@ class Delivery:
             return False
         self._folder.write(files)
         return True
+
+    def _see_to_the_mount(self) -> None:
+        """Make the tmpfs, once; later see that it is still there. Raises OSError. Blocks."""
+        path = self._volume.path
+        if not self._is_mounted:
+            self._mounts.ensure_tmpfs(path)
+            self._is_mounted = True
+        elif path.stat().st_dev == self._device and self._folder.shows_what_was_written():
+            # The kernel's list of mounts is long on a full node: no look at it for each rotation.
+            return
+        elif not self._mounts.is_ours(path):
+            # Never onto a disk below, nor into what somebody else has mounted there.
+            raise FileNotFoundError(f"nothing of ours is mounted at {self._volume.target} any more")
+        self._device = path.stat().st_dev
 
     async def _sweep(self) -> None:
         """Remove the version before, in a while or with the next one that comes."""

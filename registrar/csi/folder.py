@@ -40,6 +40,7 @@ class AtomicFolder:
     def __init__(self, path: Path, rights: Rights) -> None:
         self._path = path
         self._rights = rights
+        self._written = ""
 
     def holds(self, files: Mapping[str, File], *, but: Container[str] = ()) -> bool:
         """Whether the volume has just these files with these contents and modes.
@@ -48,15 +49,19 @@ class AtomicFolder:
         """
         data = self._path / DATA
         try:
-            present = {
-                str(found.relative_to(data)) for found in data.rglob("*") if not found.is_dir()
-            }
-            return present == files.keys() and all(
+            # The contents first: after a rotation already the first file is another.
+            return all(
                 self._is_same(data / name, file, is_compared=name not in but)
                 for name, file in files.items()
-            )
+            ) and files.keys() == {
+                str(found.relative_to(data)) for found in data.rglob("*") if not found.is_dir()
+            }
         except OSError:
             return False
+
+    def shows_what_was_written(self) -> bool:
+        """Whether the volume shows just what this object wrote last; False before it did."""
+        return bool(self._written) and self._current() == self._written
 
     def write(self, files: Mapping[str, File]) -> None:
         """Show these files, and no others, from one moment to the next. Raises OSError."""
@@ -70,6 +75,7 @@ class AtomicFolder:
             link.symlink_to(version.name)
             self._link_visible(files)
             link.replace(self._path / DATA)
+            self._written = version.name
         except OSError:
             shutil.rmtree(version, ignore_errors=True)
             raise
@@ -80,12 +86,12 @@ class AtomicFolder:
 
         Nothing where it is not clear what is shown.
         """
-        current = self._path / self._current()
-        versions = list(self._path.glob(f"{_PREFIX}*"))
+        current, versions = self._current(), self._versions()
         if current in versions:
             limit = time.time() - older_than
-            for version in versions:
-                if version != current and version.stat().st_mtime <= limit:
+            for name in versions:
+                version = self._path / name
+                if name != current and version.stat().st_mtime <= limit:
                     shutil.rmtree(version, ignore_errors=True)
 
     def content(self, name: str) -> bytes | None:
@@ -97,7 +103,7 @@ class AtomicFolder:
 
     def _fresh(self) -> Path:
         """A new folder for a version; numbers grow, so that none is taken for an old one."""
-        numbers = [found.name.removeprefix(_PREFIX) for found in self._path.glob(f"{_PREFIX}*")]
+        numbers = [name.removeprefix(_PREFIX) for name in self._versions()]
         last = max((int(number) for number in numbers if number.isdigit()), default=0)
         version = self._path / f"{_PREFIX}{last + 1}"
         version.mkdir(mode=0o755)
@@ -146,6 +152,10 @@ class AtomicFolder:
             if found.name not in visible and not found.name.startswith(".."):
                 with contextlib.suppress(FileNotFoundError):
                     found.unlink()
+
+    def _versions(self) -> list[str]:
+        names = (found.name for found in self._path.iterdir())
+        return [name for name in names if name.startswith(_PREFIX)]
 
     def _current(self) -> str:
         try:

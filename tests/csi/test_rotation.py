@@ -333,6 +333,30 @@ async def test_nothing_is_ever_written_where_the_mount_has_gone(node: Node) -> N
         assert (path / "svid.pem").exists()
 
 
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_nothing_is_ever_written_into_a_mount_that_is_another(
+    node: Node, *, is_over: bool
+) -> None:
+    """Linux gives the number of a file system that has gone to the next one."""
+    pod = node.pod()
+    node.entry(pod)
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        before = (path / "svid.pem").read_bytes()
+        node.agent.rotate()
+        await until(lambda: (path / "svid.pem").read_bytes() != before)
+        if not is_over:
+            await node.unmount(path)
+        await node.mount_over(path)
+        node.agent.rotate()
+
+        async def is_said() -> bool:
+            return "nothing of ours is mounted" in (await driver.condition(pod))[1]
+
+        await eventually(is_said)
+        assert list(path.iterdir()) == []
+
+
 @pytest.mark.slow
 async def test_short_lives_are_renewed_for_as_long_as_the_pod_lives(node: Node) -> None:
     pod = node.pod()

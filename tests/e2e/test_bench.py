@@ -24,5 +24,5 @@ def test_a_quick_run_has_every_figure_and_finds_nothing_wrong(tmp_path: Path) ->
     )
     assert finished.returncode == 0, finished.stderr
     figures = json.loads(target.read_text(encoding="utf-8"))["figures"]
-    assert len(figures) == 32, [figure["name"] for figure in figures]
+    assert len(figures) == 33, [figure["name"] for figure in figures]
     assert all(figure["samples"] >= 1 and figure["values"] for figure in figures)
