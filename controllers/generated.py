@@ -1,17 +1,17 @@
 """Writes the objects that are assumed for Pods and Nodes, and deletes those that were dropped."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from api.codec import JSONValue, merge_diff, to_json
 from api.meta import KubeObject, ObjectKey
 from controllers.book import Book
+from controllers.deletion import delete_stored
 from controllers.generation import Generation
 from controllers.ports import Kubernetes, Mirror
 from registrar.claims.claim import Source
 from registrar.errors import Retry
-from registrar.kube.controller import Again, Done, Outcome
+from registrar.kube.controller import Done, Outcome
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 
 T = TypeVar("T", bound=KubeObject)
@@ -49,9 +49,9 @@ class GeneratedReconciler(Generic[T]):
         wanted = self._generation.assumed.get(key)
         try:
             if wanted is not None:
-                wait = self._generation.vanished.wait_seconds(key) if stored is None else 0.0
-                if wait:
-                    return Again(wait, "it was deleted again and again")
+                again = self._generation.vanished.again(key) if stored is None else None
+                if again is not None:
+                    return again
                 await self._write(wanted, stored)
             elif key in self._generation.unwanted:
                 await self._delete(key, stored)
@@ -112,14 +112,7 @@ class GeneratedReconciler(Generic[T]):
             unwanted.pop(key, None)
 
     async def _remove(self, stored: T) -> None:
-        """Delete it, once; one with finalizers stays until somebody has taken them off."""
-        if stored.metadata.deletion_timestamp is not None:
-            return
-        uid, is_gone = stored.metadata.uid, True
-        with contextlib.suppress(NotFound):
-            is_gone = await self._kube.delete(self._making.kind, stored.key, uid=uid)
-        if is_gone:
-            self._objects.assume_deleted(stored.key, uid)
+        await delete_stored(self._kube, self._making.kind, self._objects, stored)
 
     def _named(self, key: ObjectKey) -> str:
         return f"{self._making.kind.kind} {key}"

@@ -3,7 +3,6 @@
 Works behind the SPIRE writes, one request per change, at bounded concurrency.
 """
 
-import contextlib
 from collections.abc import Callable, Sequence
 
 from api.codec import merge_diff, to_json
@@ -11,6 +10,7 @@ from api.kinds import SPIRE_ENTRY
 from api.meta import Condition, ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
+from controllers.deletion import delete_stored
 from controllers.ports import Events, Kubernetes, Mirror, reference
 from controllers.vanished import Vanished
 from registrar.claims.federation import pending_condition
@@ -18,7 +18,7 @@ from registrar.claims.record import belongs_to, is_same, key_of, record
 from registrar.claims.release import withheld_condition
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Again, Done, Outcome
+from registrar.kube.controller import Done, Outcome
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 from registrar.kube.store import Store
 
@@ -66,9 +66,9 @@ class RecordReconciler:
         key = self._book.holder(name) or self._claimed_key(stored)
         try:
             if key is not None and key in self._book.index:
-                wait = self._vanished.wait_seconds(name) if stored is None else 0.0
-                if wait:
-                    return Again(wait, "it was deleted again and again")
+                again = self._vanished.again(name) if stored is None else None
+                if again is not None:
+                    return again
                 await self._write(name, key, stored)
             elif stored is not None:
                 await self._remove(stored)
@@ -135,20 +135,16 @@ class RecordReconciler:
         if key is not None and is_held and key not in self._book.index:
             self._book.wake.release(key)
             return
-        if stored.metadata.deletion_timestamp is None:
-            if key is not None and self._book.holder(stored.metadata.name) is None:
-                self._events.emit(
-                    reference(SPIRE_ENTRY, stored),
-                    type="Warning",
-                    reason="Unclaimed",
-                    message="no object claims this SpireEntry, so it grants nothing: removed; "
-                    "write a ClusterSpiffeId instead",
-                )
-            uid, is_gone = stored.metadata.uid, True
-            with contextlib.suppress(NotFound):
-                is_gone = await self._kube.delete(SPIRE_ENTRY, stored.key, uid=uid)
-            if is_gone:
-                self._objects.assume_deleted(stored.key, uid)
+        is_marked = stored.metadata.deletion_timestamp is not None
+        if key is not None and not is_marked and self._book.holder(stored.metadata.name) is None:
+            self._events.emit(
+                reference(SPIRE_ENTRY, stored),
+                type="Warning",
+                reason="Unclaimed",
+                message="no object claims this SpireEntry, so it grants nothing: removed; "
+                "write a ClusterSpiffeId instead",
+            )
+        await delete_stored(self._kube, SPIRE_ENTRY, self._objects, stored)
         if key is None or self._book.known_name_of(key) != stored.metadata.name:
             return
         if key in self._book.index:

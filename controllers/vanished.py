@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from registrar.backoff import delay_seconds
+from registrar.kube.controller import Again
 
 _BASE_SECONDS = 0.2
 _MAX_SECONDS = 60.0
@@ -39,3 +40,8 @@ class Vanished(Generic[K]):
         """How long to wait until it may be written again; 0 for now."""
         found = self._noted.get(key)
         return 0.0 if found is None else max(0.0, found[2] - self._clock())
+
+    def again(self, key: K) -> Again | None:
+        """What a reconcile gives for one that is not there and must wait; None for now."""
+        seconds = self.wait_seconds(key)
+        return Again(seconds, "it was deleted again and again") if seconds else None

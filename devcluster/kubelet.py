@@ -26,6 +26,24 @@ _CALL_SECONDS = 60.0
 _OPTIONS = [("grpc.default_authority", "localhost")]
 
 
+_CONFIGURATION = """\
+node_name               = "{node_name}"
+agent_admin_socket_path = "{folder}/admin.sock"
+csi_socket_path         = "{folder}/csi.sock"
+kubelet_socket_path     = "{folder}/csi.sock"
+registration_dir        = "{folder}/kubelet/plugins_registry"
+kubelet_dir             = "{folder}/kubelet"
+data_dir                = "{folder}/volumes"
+metrics_addr            = "127.0.0.1:0"
+events                  = false
+"""
+
+
+def driver_configuration(folder: Path, node_name: str) -> str:
+    """The node driver's file where everything lies in one folder: ``admin.sock``, ``kubelet``."""
+    return _CONFIGURATION.format(folder=folder, node_name=node_name)
+
+
 class CallError(Exception):
     """A driver has refused a call; the message is what ends up in an Event on the Pod."""
 

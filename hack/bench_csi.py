@@ -14,7 +14,7 @@ from typing import TypeAlias
 import grpc
 
 from api.proto import delegatedidentity_pb2, delegatedidentity_pb2_grpc, types_pb2
-from devcluster.kubelet import InlineVolume, Kubelet
+from devcluster.kubelet import InlineVolume, Kubelet, driver_configuration
 from devcluster.mounts import mounts_below, unmount_below
 from devcluster.spire.agent import Agent
 from devcluster.spire.server import SpireServer
@@ -28,18 +28,6 @@ _Stream: TypeAlias = grpc.aio.UnaryStreamCall[
 _DRIVER = "csi.spire.io"
 _LOOK_SECONDS = 0.0005
 _LONGEST_SECONDS = 30.0
-_CONFIGURATION = """\
-node_name               = "node-1"
-agent_admin_socket_path = "{folder}/admin.sock"
-csi_socket_path         = "{folder}/csi.sock"
-kubelet_socket_path     = "{folder}/csi.sock"
-registration_dir        = "{folder}/kubelet/plugins_registry"
-kubelet_dir             = "{folder}/kubelet"
-data_dir                = "{folder}/volumes"
-metrics_addr            = "127.0.0.1:0"
-events                  = false
-log_path                = "{folder}/driver.log"
-"""
 
 
 class CSIBench:
@@ -202,7 +190,9 @@ class CSIBench:
     @contextlib.asynccontextmanager
     async def _driver(self) -> AsyncIterator[Process]:
         configuration = self._folder / "csi.conf"
-        configuration.write_text(_CONFIGURATION.format(folder=self._folder), encoding="utf-8")
+        log = f'log_path = "{self._folder}/driver.log"\n'
+        text = driver_configuration(self._folder, "node-1") + log
+        configuration.write_text(text, encoding="utf-8")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "manager", "csi", "--config", str(configuration)
         )

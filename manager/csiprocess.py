@@ -114,7 +114,6 @@ class CSIProcess:
                     settings.csi_socket,
                     node=node,
                     version=await asyncio.to_thread(version, "spire-registrar"),
-                    is_ready=volumes.taken_up.is_set,
                 )
             )
             if settings.registration_dir is not None:

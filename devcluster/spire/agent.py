@@ -17,7 +17,9 @@ from api.proto import delegatedidentity_pb2_grpc, types_pb2
 from devcluster.spire.authority import SVID, Authority
 from devcluster.spire.delegatedidentity import DelegatedIdentityService, Issued, Selectors
 from devcluster.spire.jwtauthority import JWTAuthority
+from devcluster.spire.service import hang_up, listen
 from devcluster.spire.state import EntryState
+from devcluster.spire.validation import id_text
 
 
 class Agent:
@@ -97,22 +99,18 @@ class Agent:
         if self._server is not None:
             return
         self.sync()
-        await asyncio.to_thread(self.admin_socket.unlink, missing_ok=True)
         server = grpc.aio.server()
         service = DelegatedIdentityService(self)
         delegatedidentity_pb2_grpc.add_DelegatedIdentityServicer_to_server(service, server)
-        server.add_insecure_port(f"unix:{self.admin_socket}")
-        await server.start()
+        await listen(server, self.admin_socket)
         self._server = server
 
     async def stop(self) -> None:
         """Break all streams and leave the socket; the SVIDs are forgotten, as in memory."""
         server, self._server = self._server, None
-        if server is not None:
-            await server.stop(grace=None)
+        await hang_up(server, self.admin_socket)
         self._issued.clear()
         self._selectors.clear()
-        await asyncio.to_thread(self.admin_socket.unlink, missing_ok=True)
 
     # What tests and the demo do to it.
 
@@ -202,7 +200,7 @@ class Agent:
 
     def _jwt(self, entry: types_pb2.Entry, audiences: Sequence[str]) -> types_pb2.JWTSVID:
         made = self.jwt_authority.sign(
-            _id_text(entry.spiffe_id), audiences, ttl_seconds=self.jwt_ttl_seconds
+            id_text(entry.spiffe_id), audiences, ttl_seconds=self.jwt_ttl_seconds
         )
         return types_pb2.JWTSVID(
             token=made.token,
@@ -215,7 +213,7 @@ class Agent:
     def _issue(self, entry: types_pb2.Entry) -> None:
         ttl = self._ttl_of(entry)
         svid = self.authorities[-1].issue(
-            _id_text(entry.spiffe_id), dns_names=entry.dns_names, ttl_seconds=ttl
+            id_text(entry.spiffe_id), dns_names=entry.dns_names, ttl_seconds=ttl
         )
         expires_at = int(svid.certificate.not_valid_after_utc.timestamp())
         kept = types_pb2.Entry()
@@ -230,7 +228,3 @@ class Agent:
             await asyncio.sleep(self.sync_seconds)
             if self._server is not None:
                 self.sync()
-
-
-def _id_text(spiffe_id: types_pb2.SPIFFEID) -> str:
-    return f"spiffe://{spiffe_id.trust_domain}{spiffe_id.path}"

@@ -1,6 +1,5 @@
 """The embedded SPIRE server on its sockets."""
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -23,6 +22,7 @@ from devcluster.spire.endpoints import BundleEndpoints
 from devcluster.spire.entries import EntryService
 from devcluster.spire.faults import Faults
 from devcluster.spire.gatekeeper import Gatekeeper
+from devcluster.spire.service import hang_up, listen
 from devcluster.spire.state import EntryState
 from devcluster.spire.svids import SVIDService
 from devcluster.spire.trustdomains import TrustDomainService
@@ -126,19 +126,15 @@ class SpireServer:
         domains = TrustDomainService(self.state, self.endpoints)
         trustdomain_pb2_grpc.add_TrustDomainServicer_to_server(domains, server)
         svid_pb2_grpc.add_SVIDServicer_to_server(SVIDService(self.authority), server)
-        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
-        server.add_insecure_port(f"unix:{self.socket_path}")
         if self._tcp is not None:
             self._add_tcp_port(server, self._tcp)
-        await server.start()
+        await listen(server, self.socket_path)
         self._server = server
 
     async def stop(self) -> None:
         """Break all connections and leave the sockets; the state stays."""
         server, self._server = self._server, None
-        if server is not None:
-            await server.stop(grace=None)
-        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
+        await hang_up(server, self.socket_path)
 
     def _add_tcp_port(self, server: grpc.aio.Server, tcp: TLSOptions) -> None:
         spiffe_id = tcp.spiffe_id or f"spiffe://{self.trust_domain}/spire/server"

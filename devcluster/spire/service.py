@@ -1,5 +1,7 @@
-"""What the services share: how a call is refused, and which field of a request was sent."""
+"""What the services share: their sockets, how a call is refused, which field was sent."""
 
+import asyncio
+from pathlib import Path
 from typing import NoReturn, TypeAlias, TypeVar
 
 import grpc
@@ -9,6 +11,20 @@ from devcluster.spire.validation import Refusal
 
 ServicerContext: TypeAlias = grpc.aio.ServicerContext[Message, Message]
 M = TypeVar("M", bound=Message)
+
+
+async def listen(server: grpc.aio.Server, socket: Path) -> None:
+    """Serve on a unix socket, in the place of whatever lies there."""
+    await asyncio.to_thread(socket.unlink, missing_ok=True)
+    server.add_insecure_port(f"unix:{socket}")
+    await server.start()
+
+
+async def hang_up(server: grpc.aio.Server | None, socket: Path) -> None:
+    """Break all connections, if it serves, and leave the socket."""
+    if server is not None:
+        await server.stop(grace=None)
+    await asyncio.to_thread(socket.unlink, missing_ok=True)
 
 
 async def abort(context: ServicerContext, refusal: Refusal) -> NoReturn:

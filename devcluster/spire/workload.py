@@ -10,7 +10,7 @@ import grpc
 from api.proto import workload_pb2, workload_pb2_grpc
 from devcluster.spire.authority import SVID, Authority
 from devcluster.spire.jwtauthority import JWTAuthority
-from devcluster.spire.service import ServicerContext
+from devcluster.spire.service import ServicerContext, hang_up, listen
 
 _JWT_TTL_SECONDS = 300
 _HEADER = ("workload.spiffe.io", "true")
@@ -48,19 +48,15 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
 
     async def start(self) -> None:
         """Serve on the same socket as before."""
-        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
         server = grpc.aio.server()
         workload_pb2_grpc.add_SpiffeWorkloadAPIServicer_to_server(self, server)
-        server.add_insecure_port(f"unix:{self.socket_path}")
-        await server.start()
+        await listen(server, self.socket_path)
         self._server = server
 
     async def stop(self) -> None:
         """Break all streams and leave the socket."""
         server, self._server = self._server, None
-        if server is not None:
-            await server.stop(grace=None)
-        await asyncio.to_thread(self.socket_path.unlink, missing_ok=True)
+        await hang_up(server, self.socket_path)
 
     def rotate(self) -> SVID:
         """Issue a new SVID and send it down every open stream."""

@@ -47,12 +47,17 @@ def settings_of(arguments: argparse.Namespace) -> Settings | None:
     try:
         settings = load(path, overrides=overrides_of(arguments), expand_env=arguments.expand_env)
     except ConfigError as error:
-        for problem in error.problems:
-            print(f"spire-registrar: {problem}", file=sys.stderr)
+        say_problems(error)
         return None
     for warning in settings.warnings:
         print(f"spire-registrar: {path}: {warning}", file=sys.stderr)
     return settings
+
+
+def say_problems(error: ConfigError) -> None:
+    """Print every mistake in a file."""
+    for problem in error.problems:
+        print(f"spire-registrar: {problem}", file=sys.stderr)
 
 
 def _boolean(text: str) -> bool:

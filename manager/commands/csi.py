@@ -2,10 +2,9 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-from manager.commands.configuration import EXIT_CONFIGURATION
+from manager.commands.configuration import EXIT_CONFIGURATION, say_problems
 from manager.commands.lifecycle import Runnable, run_until_stopped
 from registrar.settings.csi import CSISettings, load_csi
 from registrar.settings.problems import ConfigError
@@ -66,6 +65,5 @@ def _settings_of(path: Path) -> CSISettings | None:
     try:
         return load_csi(path)
     except ConfigError as error:
-        for problem in error.problems:
-            print(f"spire-registrar: {problem}", file=sys.stderr)
+        say_problems(error)
         return None

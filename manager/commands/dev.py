@@ -9,8 +9,10 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
 
+from manager.commands.lifecycle import flat
 from manager.demo.failure import DemoFailed
 
 
@@ -52,16 +54,8 @@ def _csi(*, once: bool) -> int:
         return 1
     from manager.demo.files import play_files  # noqa: PLC0415
 
-    code = 0
     with tempfile.TemporaryDirectory(prefix="spire-csi-") as name:
-        try:
-            asyncio.run(play_files(Path(name), once=once))
-        except* DemoFailed as failures:
-            code = 1
-            print(f"FAILED: {_first_of(failures)}", file=sys.stderr)
-        except* (KeyboardInterrupt, asyncio.CancelledError):
-            print()
-    return code
+        return _play(play_files(Path(name), once=once))
 
 
 def _registrar(arguments: argparse.Namespace) -> int:
@@ -72,23 +66,23 @@ def _registrar(arguments: argparse.Namespace) -> int:
     if not play.SAMPLES.is_dir():
         print("spire-registrar dev: the samples are missing: run it in a checkout", file=sys.stderr)
         return 1
-    code = 0
     with tempfile.TemporaryDirectory(prefix="spire-registrar-") as name:
         folder = Path(name)
-        try:
-            asyncio.run(play.play(folder, once=arguments.once, port=arguments.port))
-        except* DemoFailed as failures:
-            code = 1
-            print(f"FAILED: {failures.exceptions[0]}", file=sys.stderr)
-            log = folder / play.LOG
-            if log.exists():
-                print(log.read_text(encoding="utf-8")[-4000:], file=sys.stderr)
-        except* (KeyboardInterrupt, asyncio.CancelledError):
-            print()
+        log = folder / play.LOG
+        code = _play(play.play(folder, once=arguments.once, port=arguments.port))
+        if code and log.exists():
+            print(log.read_text(encoding="utf-8")[-4000:], file=sys.stderr)
+        return code
+
+
+def _play(demo: Coroutine[None, None, None]) -> int:
+    """Play a demo to its end, or until the user stops it; gives the exit code."""
+    code = 0
+    try:
+        asyncio.run(demo)
+    except* DemoFailed as failures:
+        code = 1
+        print(f"FAILED: {flat(failures)[0]}", file=sys.stderr)
+    except* (KeyboardInterrupt, asyncio.CancelledError):
+        print()
     return code
-
-
-def _first_of(group: BaseExceptionGroup[DemoFailed]) -> DemoFailed:
-    """The first failure in a group of groups."""
-    first = group.exceptions[0]
-    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from manager.collector import survivors_set_aside
 from manager.commands.configuration import EXIT_CONFIGURATION
@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 _LEVELS: dict[LogLevel, str] = {"trace": "debug", "fatal": "error", "panic": "error"}
 """Levels of the tools we replace that the standard library does not have."""
+
+
+E = TypeVar("E", bound=Exception)
 
 
 class Runnable(Protocol):
@@ -36,7 +39,7 @@ def run_until_stopped(
         with configure(_LEVELS.get(level, level), log_format, log_path):
             return asyncio.run(_until_stopped(make))
     except* InvalidField as errors:
-        for error in _flat(errors):
+        for error in flat(errors):
             print(f"spire-registrar: {error}", file=sys.stderr)
     return EXIT_CONFIGURATION
 
@@ -65,9 +68,9 @@ async def _until_stopped(make: Callable[[], Runnable]) -> int:
     return 0
 
 
-def _flat(group: BaseExceptionGroup[InvalidField]) -> list[InvalidField]:
+def flat(group: BaseExceptionGroup[E]) -> list[E]:
     """The errors of a group of groups."""
-    found: list[InvalidField] = []
+    found: list[E] = []
     for error in group.exceptions:
-        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+        found += flat(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found

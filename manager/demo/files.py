@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
-from devcluster.kubelet import InlineVolume, Kubelet
+from devcluster.kubelet import InlineVolume, Kubelet, driver_configuration
 from devcluster.mounts import unmount_below
 from devcluster.spire.agent import Agent
 from devcluster.spire.server import SpireServer
@@ -31,17 +31,6 @@ _ROTATIONS = 6
 """So many make the end of a demo that is played once."""
 
 _PAUSE_SECONDS = 0.02
-_CONFIGURATION = """\
-node_name               = "demo"
-agent_admin_socket_path = "{folder}/admin.sock"
-csi_socket_path         = "{folder}/csi.sock"
-kubelet_socket_path     = "{folder}/csi.sock"
-registration_dir        = "{folder}/kubelet/plugins_registry"
-kubelet_dir             = "{folder}/kubelet"
-data_dir                = "{folder}/volumes"
-metrics_addr            = "127.0.0.1:0"
-events                  = false
-"""
 
 
 @dataclass
@@ -86,7 +75,7 @@ async def play_files(folder: Path, *, once: bool, ttl_seconds: float = _TTL_SECO
 async def _driver(folder: Path) -> AsyncIterator[None]:
     """The driver's process, within this one."""
     settings = interpret_csi(
-        _CONFIGURATION.format(folder=folder), path=Path("demo"), environment={}
+        driver_configuration(folder, "demo"), path=Path("demo"), environment={}
     )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(CSIProcess(settings).run())

@@ -8,6 +8,7 @@ from api.kinds import NAMESPACE, POD
 from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.complaints import Complaints
+from controllers.drift import SeesAll
 from controllers.podentry import NodeEntryReconciler, PodEntryReconciler
 from controllers.podentry import Pods as KnownPods
 from controllers.podevents import PodEventReconciler
@@ -70,7 +71,7 @@ class PodEntryMode(Protocol):
         ...
 
 
-class PodEntrySources:
+class PodEntrySources(SeesAll):
     """One term's controllers."""
 
     def __init__(self, mode: PodEntryMode, world: World, book: Book, latency: PodLatency) -> None:
@@ -131,9 +132,6 @@ class PodEntrySources:
             await self._nodes.settled()
         self._wake_pods()
         await self._pods.settled()
-
-    def drifted(self) -> None:
-        """Nothing to compare besides the entries."""
 
     def takes_up(self, entry: Entry) -> bool:
         """Whether it is for a Pod of which only another replica may have heard."""

@@ -26,11 +26,9 @@ _LOOK_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def serve_csi(
-    socket: Path, *, node: NodeService, version: str, is_ready: Callable[[], bool]
-) -> AsyncIterator[None]:
+async def serve_csi(socket: Path, *, node: NodeService, version: str) -> AsyncIterator[None]:
     """Serve CSI on a unix socket for the time of the block. Raises InvalidField."""
-    identity = IdentityService(name=DRIVER_NAME, version=version, is_ready=is_ready)
+    identity = IdentityService(name=DRIVER_NAME, version=version)
 
     def add(server: grpc.aio.Server) -> None:
         csi_pb2_grpc.add_IdentityServicer_to_server(identity, server)

@@ -1,6 +1,5 @@
 """CSI Identity: who the plugin is and whether it works."""
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import grpc
@@ -15,12 +14,11 @@ Context: TypeAlias = grpc.aio.ServicerContext[Message, Message]
 
 
 class IdentityService(csi_pb2_grpc.IdentityServicer):
-    """``is_ready`` tells whether volumes can be published now."""
+    """To be served once volumes can be published."""
 
-    def __init__(self, *, name: str, version: str, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, *, name: str, version: str) -> None:
         self._name = name
         self._version = version
-        self._is_ready = is_ready
 
     async def GetPluginInfo(
         self,
@@ -44,4 +42,4 @@ class IdentityService(csi_pb2_grpc.IdentityServicer):
         context: Context,  # noqa: ARG002
     ) -> csi_pb2.ProbeResponse:
         """Whether it works; an agent that is away does not make it unhealthy."""
-        return csi_pb2.ProbeResponse(ready=BoolValue(value=self._is_ready()))
+        return csi_pb2.ProbeResponse(ready=BoolValue(value=True))

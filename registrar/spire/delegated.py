@@ -20,6 +20,7 @@ from api.proto import delegatedidentity_pb2, delegatedidentity_pb2_grpc, types_p
 from registrar.backoff import Backoff
 from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import SCHEME
+from registrar.spire.convert import id_from_proto
 from registrar.spire.der import BrokenDER, split_der
 
 log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class DelegatedIdentity:
             raise DelegatedIdentityError(self._problem(error)) from error
         return tuple(
             JWTSVID(
-                spiffe_id=_id_text(svid.id),
+                spiffe_id=id_from_proto(svid.id),
                 token=svid.token,
                 hint=svid.hint,
                 issued_at=float(svid.issued_at),
@@ -262,7 +263,7 @@ def _update(message: delegatedidentity_pb2.SubscribeToX509SVIDsResponse) -> Upda
     return Update(
         svids=tuple(
             X509SVID(
-                spiffe_id=_id_text(found.x509_svid.id),
+                spiffe_id=id_from_proto(found.x509_svid.id),
                 chain=tuple(found.x509_svid.cert_chain),
                 key=found.x509_svid_key,
                 hint=found.x509_svid.hint,
@@ -276,10 +277,6 @@ def _update(message: delegatedidentity_pb2.SubscribeToX509SVIDsResponse) -> Upda
 
 def _selectors(selectors: Iterable[Selector]) -> list[types_pb2.Selector]:
     return [types_pb2.Selector(type=type_, value=value) for type_, value in selectors]
-
-
-def _id_text(spiffe_id: types_pb2.SPIFFEID) -> str:
-    return f"{SCHEME}{spiffe_id.trust_domain}{spiffe_id.path}"
 
 
 def _name(trust_domain_id: str) -> str:

@@ -181,7 +181,7 @@ class Node:
                 volumes, node_name=NODE, kubelet_dir=self.kubelet_dir, observer=self.heard
             )
             async with (
-                serve_csi(socket, node=node, version="test", is_ready=lambda: True),
+                serve_csi(socket, node=node, version="test"),
                 grpc.aio.insecure_channel(f"unix:{socket}") as channel,
             ):
                 yield Driver(csi_pb2_grpc.NodeStub(channel), volumes, channel)
