@@ -57,6 +57,9 @@ class Book:
     cluster: str
     instance: str
     prefix: str
+    """What the IDs of our entries begin with."""
+    former_prefix: str
+    """What an earlier version would have them begin with; empty where that is the same."""
     naming: Naming
     spire_entries: Store[SpireEntry]
     own_entry: Callable[[str], Entry | None]
@@ -74,6 +77,8 @@ class Book:
     wake: Wakeups = field(default_factory=Wakeups)
     waiting: dict[EntryKey, ObjectKey] = field(default_factory=dict)
     """The object made for a Pod or Node that is to be deleted when the key is released."""
+    has_seen_all: bool = False
+    """Whether every source was looked at, so that what is claimed is known."""
     withheld: str = ""
     """Why deletions are withheld, for the condition on the registrar's own SpireEntry."""
     withheld_count: int = 0

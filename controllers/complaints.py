@@ -17,7 +17,16 @@ INVALID_DNS_NAME = "InvalidDNSName"
 SERVICES_UNREADABLE = "ServicesUnreadable"
 """Reason of the Event on a Pod whose DNS names by services cannot be known."""
 
-ALL = (INVALID_IDENTITY, INVALID_FEDERATION, INVALID_DNS_NAME, SERVICES_UNREADABLE)
+NAME_OF_ANOTHER_SERVICE = "NameOfAnotherService"
+"""Reason of the Event on a Pod one of whose DNS names is that of a service of others."""
+
+ALL = (
+    INVALID_IDENTITY,
+    INVALID_FEDERATION,
+    INVALID_DNS_NAME,
+    SERVICES_UNREADABLE,
+    NAME_OF_ANOTHER_SERVICE,
+)
 
 
 class Complaints:

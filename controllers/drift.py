@@ -12,6 +12,7 @@ from registrar.identity.entry import Entry, EntryKey
 from registrar.spire.errors import SpireError
 from registrar.spire.mirror import EntryMirror
 from registrar.telemetry.logging import kv
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,14 @@ class DriftCheck:
         while True:
             # Jitter keeps the registrars of many clusters from listing at once.
             await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
-            try:
-                await self.check()
-            except SpireError as error:
-                log.warning("drift check failed", extra=kv(error=error.message))
+            await attempt("drift check", self._round)
+
+    async def _round(self) -> None:
+        try:
+            await self.check()
+        except SpireError as error:
+            log.warning("drift check failed", extra=kv(error=error.message))
+        finally:
             self._checked()
             self._sources().drifted()
 
@@ -97,7 +102,7 @@ class DriftCheck:
         for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
             for key in self._book.index.keys_of(spiffe_id):
                 self._book.wake.entry(key)
-        for key in self._book.outcomes.waiting_for_others():
+        for key in (*self._book.outcomes.waiting_for_others(), *self._book.index.yielding()):
             self._book.wake.entry(key)
         for _ in range(self.sweep()):
             self._repaired("orphan")

@@ -1,6 +1,6 @@
 """Pods and Nodes straight to claims: the reconcile and webhook modes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,21 +11,25 @@ from controllers.complaints import (
     ALL,
     INVALID_FEDERATION,
     INVALID_IDENTITY,
+    NAME_OF_ANOTHER_SERVICE,
     SERVICES_UNREADABLE,
     Complaints,
 )
 from controllers.ports import Mirror, Services
 from controllers.sources import Claims, addresses_of
 from registrar.claims.claim import Claim, Origin, Problem, Source
+from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import (
     PodEntries,
+    names_of_other_services,
     node_claim,
     node_source,
     pod_claim,
     pod_of_key,
     pod_source,
 )
+from registrar.claims.servicenames import NameWatch, Shared
 from registrar.errors import InvalidField, Retry
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Done, Outcome
@@ -84,6 +88,7 @@ class PodEntryReconciler:
         self._claims = Claims(book, mirror)
         self._on_pod = on_pod
         self._held = _held_by_pod(mirror.own.values(), rules)
+        self._names = NameWatch()
 
     def held(self) -> list[ObjectKey]:
         """The Pods for which the SPIRE server holds entries that nothing was said of yet."""
@@ -131,6 +136,7 @@ class PodEntryReconciler:
             touched = self._keep_held(source, key)
         elif pod is None:
             self._complaints.forget(key, *ALL)
+            self._names.note(key, ())
             self._held.pop(key, None)
             for claim in self._book.index.of_source(source):
                 for entry in self._mirror.entries_of(claim.key):
@@ -151,12 +157,14 @@ class PodEntryReconciler:
     def _claim(self, source: Source, pod: Pod) -> set[EntryKey]:
         held = self._held_claims(source, pod.key)
         addresses = addresses_of(self._services, pod.key)
+        borrowed = self._borrowed(pod, addresses or ())
         try:
             claim = pod_claim(
                 pod,
                 self._rules,
                 addresses=addresses or (),
                 namespace_uid=self._namespace_uid(pod.metadata.namespace),
+                without=[shared.name for shared in borrowed],
             )
         except InvalidField as error:
             self._complaints.say(pod, INVALID_IDENTITY, str(error))
@@ -164,6 +172,9 @@ class PodEntryReconciler:
         self._complaints.say(pod, INVALID_IDENTITY, "")
         annotated = annotated_federation(pod.metadata.annotations, self._rules.trust_domain)
         self._complaints.say(pod, INVALID_FEDERATION, "" if claim is None else annotated.problem)
+        self._complaints.say(
+            pod, NAME_OF_ANOTHER_SERVICE, _borrowing(borrowed if claim is not None else ())
+        )
         self._held.pop(pod.key, None)
         if claim is None:
             return self._claims.remove(source)
@@ -175,6 +186,19 @@ class PodEntryReconciler:
         if not self._book.index.has(source):
             self._on_pod(source)
         return self._claims.put(source, [claim], lambda: held)
+
+    def _borrowed(self, pod: Pod, addresses: Collection[ServiceAddress]) -> list[Shared]:
+        """The names of the Pod that are those of services which are there and not behind it."""
+        if self._services is None:
+            return []
+        shared = names_of_other_services(pod, self._rules, addresses)
+        self._names.note(pod.key, {name.service for name in shared})
+        return [name for name in shared if self._services.exists(name.service)]
+
+    def wake_sharing(self, service: ObjectKey) -> None:
+        """A service came or went: look at the Pods that have, or would have, its name."""
+        for pod in self._names.pods_of(service):
+            self._book.wake.pod(pod)
 
     def _keep_last_good(self, source: Source, pod: Pod, problem: Problem) -> set[EntryKey]:
         """Fail static, but for another Pod of that name: what one was given no other inherits."""
@@ -225,6 +249,18 @@ class NodeEntryReconciler:
             touched = self._claims.put(source, [node_claim(node, self._rules)], lambda: ())
         self._claims.announce(source, touched)
         return Done()
+
+
+def _borrowing(borrowed: Sequence[Shared]) -> str:
+    """What the Event says of names that are left out; empty for none."""
+    if not borrowed:
+        return ""
+    name, service = borrowed[0]
+    more = f" ({len(borrowed)} such names)" if len(borrowed) > 1 else ""
+    return (
+        f"left out of its DNS names: {name!r}, by which the service {service} is known{more}; "
+        "rename the Pod's hostname or its service if it should have a name like that"
+    )
 
 
 def _with_names_of(claim: Claim, before: Iterable[Claim]) -> Claim:

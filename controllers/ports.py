@@ -77,6 +77,10 @@ class Mirror(Protocol):
         """All our entries with that key: more than one after a race of two servers."""
         ...
 
+    async def others(self, spiffe_id: str) -> Sequence[Entry]:
+        """The entries with that SPIFFE ID that are not ours, asked of the server."""
+        ...
+
     def doubt(self, key: EntryKey) -> None:
         """Forget our entries with that key: the next plan asks the server."""
         ...
@@ -163,6 +167,10 @@ class Services(Protocol):
 
     def addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
         """The Pod's addresses in services."""
+        ...
+
+    def exists(self, service: ObjectKey) -> bool:
+        """Whether there is such a service."""
         ...
 
 

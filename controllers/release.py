@@ -19,6 +19,7 @@ from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.errors import NotFound, SpireError
 from registrar.telemetry.logging import kv
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +81,16 @@ class ReleasePass:
             # One turn of the loop lets a burst of releases become one pass.
             await asyncio.sleep(0)
             try:
-                await self._pass()
+                if not await attempt("release pass", self._pass):
+                    self._look_later()
             finally:
                 self._busy = False
 
     async def _pass(self) -> None:
-        doomed, refused = self._doomed()
-        # What a Pod must not have goes at once: no budget keeps an administrator.
-        await self._delete_all(refused)
+        doomed, urgent = self._doomed()
+        # What a Pod must not have goes at once, and so does a privilege that nobody asks for any
+        # more: no budget keeps an administrator.
+        await self._delete_all(urgent, is_counted=False)
         ruling = self._budget.rule(
             wanted=len(doomed),
             held=len(self._mirror.own),
@@ -100,41 +103,45 @@ class ReleasePass:
         if ruling.by_confirmation or self._book.withheld:
             await self._confirmation.used()
         self._show_withheld("", 0)
-        await self._delete_all(doomed)
+        await self._delete_all(doomed, is_counted=True)
 
-    async def _delete_all(self, entries: Iterable[Entry]) -> None:
+    async def _delete_all(self, entries: Iterable[Entry], *, is_counted: bool) -> None:
         async with asyncio.TaskGroup() as tasks:
             for entry in entries:
-                tasks.create_task(self._delete(entry))
+                tasks.create_task(self._delete(entry, is_counted=is_counted))
 
     def _doomed(self) -> tuple[list[Entry], list[Entry]]:
-        """The entries to delete, and apart those that are refused.
+        """The entries to delete, and apart those that are refused or privileged.
 
         Keys that are claimed (again) leave the pending set.
         """
-        doomed, refused = [], []
+        doomed: list[Entry] = []
+        urgent: list[Entry] = []
         for key in list(self._pending):
             entries = list(self._mirror.entries_of(key))
             if not self._is_free(key):
                 self._pending.discard(key)
                 kept = self._book.outcomes.get(key).entry_id
                 entries = [entry for entry in entries if kept and entry.id != kept]
-            if key in self._book.index and self._is_free(key):
-                refused += entries
-            else:
-                doomed += entries
+            for entry in entries:
+                is_refused = key in self._book.index and self._is_free(key)
+                is_urgent = is_refused or entry.attributes.is_privileged
+                (urgent if is_urgent else doomed).append(entry)
             if not entries:
                 self._pending.discard(key)
                 self._done(key, "")
-        return doomed, refused
+        return doomed, urgent
 
     def _is_free(self, key: EntryKey) -> bool:
         if key not in self._book.index:
             return True
         return self._book.outcomes.get(key).state is State.REFUSED
 
-    async def _delete(self, entry: Entry) -> None:
-        """Delete one entry; on failure it stays pending for a later pass."""
+    async def _delete(self, entry: Entry, *, is_counted: bool) -> None:
+        """Delete one entry; on failure it stays pending for a later pass.
+
+        ``is_counted``: it counts against the budget.
+        """
         key = entry.key
         if not self._is_free(key) and self._book.outcomes.get(key).entry_id == entry.id:
             self._pending.discard(key)
@@ -145,9 +152,10 @@ class ReleasePass:
         except NotFound:
             pass
         except SpireError:
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._dirty.set)
+            self._look_later()
             return
-        self._budget.spend(1, self._clock())
+        if is_counted:
+            self._budget.spend(1, self._clock())
         self._pending.discard(key)
         self._done(key, entry.id)
         if was_privileged and key.spiffe_id not in self._mirror.privileged_ids:
@@ -170,6 +178,9 @@ class ReleasePass:
             names |= {k.name for k in self._objects.by_index(ENTRY_ID_INDEX, entry_id)}
         for name in names:
             book.wake.record(name)
+
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._dirty.set)
 
     def _show_withheld(self, why: str, count: int) -> None:
         """Let people see why deletions are withheld, or that they are no more."""

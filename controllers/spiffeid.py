@@ -37,6 +37,7 @@ def spiffe_id_claims(
     *,
     own_namespace: str,
     namespace_uid: Callable[[str], str],
+    allows_downstream: bool,
     mirror: Mirror,
 ) -> ObjectClaimReconciler[SpiffeID]:
     """The reconciler of what SpiffeIDs claim."""
@@ -50,6 +51,7 @@ def spiffe_id_claims(
             trust_domain=book.trust_domain,
             own_namespace=own_namespace,
             namespace_uid=namespace_uid(obj.metadata.namespace),
+            allows_downstream=allows_downstream,
         ),
         origin_of=lambda meta: origin_of(meta, own_namespace),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from controllers.book import Book
 from controllers.ports import Mirror, SpireWriter
@@ -14,6 +14,7 @@ from registrar.claims.ownership import entry_id, is_a_registrars, is_ours
 from registrar.claims.plan import Create, Keep, Release, Update, plan, refusal
 from registrar.errors import Retry, Terminal
 from registrar.identity.entry import Attributes, Entry, EntryKey, differing
+from registrar.identity.selectors import Selector
 from registrar.kube.controller import Done, Outcome
 from registrar.spire.errors import AlreadyExists, FederatedBundleMissing, NotFound, SpireError
 
@@ -22,12 +23,27 @@ _ATTEMPTS = 4
 
 SET = "EntrySet"
 _SET_MESSAGE = "the SPIRE server holds the entry"
+DIFFERS = "EntryDiffers"
+_DIFFERS_MESSAGE = (
+    "the SPIRE server holds the entry, but keeps {} otherwise than asked for, also after an "
+    "update; it is sent again when the object or the server's entry changes"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An update that was sent, and the revision of the entry that came of it."""
+
+    attributes: Attributes
+    entry_id: str
+    revision_number: int
 
 
 class EntryReconciler:
     """Creates and updates entries; what nobody claims is left to the release pass.
 
-    ``on_set`` is told the claim each time that its entry is found set.
+    ``on_set`` is told the claim each time that its entry is found set, ``on_vain_update``
+    when an update left an entry other than it was asked for.
     """
 
     def __init__(
@@ -39,6 +55,7 @@ class EntryReconciler:
         adoption_allowed: bool,
         look_for_bundles: Callable[[], Awaitable[None]],
         on_set: Callable[[Claim], None] = lambda _: None,
+        on_vain_update: Callable[[], None] = lambda: None,
     ) -> None:
         self._book = book
         self._writer = writer
@@ -46,6 +63,8 @@ class EntryReconciler:
         self._adoption_allowed = adoption_allowed
         self._look_for_bundles = look_for_bundles
         self._on_set = on_set
+        self._on_vain_update = on_vain_update
+        self._updated: dict[EntryKey, _Sent] = {}
 
     async def reconcile(self, key: EntryKey) -> Outcome:
         """Bring one entry in line. Raises Retry or Terminal when SPIRE refuses."""
@@ -70,14 +89,52 @@ class EntryReconciler:
         """Whether an entry makes the ID privileged; a Pod's own is put right, not believed."""
         for id_ in self._mirror.privileged_ids.get(spiffe_id, ()):
             entry = self._mirror.own.get(id_)
-            winner = None if entry is None else self._book.index.winner(entry.key)
-            if winner is None or winner.origin is not Origin.POD:
+            if entry is None:
+                return True
+            winner = self._book.index.winner(entry.key)
+            if winner is not None and winner.origin is not Origin.POD:
                 return True
         return False
+
+    def _is_privilege_leaving(self, spiffe_id: str) -> bool:
+        """Whether an entry of ours makes the ID privileged that nobody claims any more.
+
+        The release pass deletes it at once. It makes no claim a refused one: who had the right
+        to ask for a privilege could else deny the ID to others by asking and taking it back.
+        """
+        ids = self._mirror.privileged_ids.get(spiffe_id, ())
+        own = (entry for id_ in ids if (entry := self._mirror.own.get(id_)) is not None)
+        return any(entry.key not in self._book.index for entry in own)
+
+    async def _used_elsewhere(self, claim: Claim | None) -> str:
+        """The ID of an entry, not ours, that has the SPIFFE ID of a claim that may yield to it.
+
+        An entry for workloads of the claim's own namespace is none. Raises SpireError.
+        """
+        if claim is None or claim.origin is not Origin.POD or not claim.attributes.is_privileged:
+            return ""
+        own = Selector("k8s", f"ns:{claim.source.namespace}")
+        for entry in await self._mirror.others(claim.key.spiffe_id):
+            if not entry.attributes.is_privileged and own not in entry.key.selectors:
+                return entry.id
+        return ""
+
+    def _check_timely(self, claim: Claim | None) -> None:
+        """Whether a claim of a namespace may be set now. Raises Retry when it has to wait."""
+        if claim is None or claim.origin is not Origin.POD:
+            return
+        if self._is_privilege_leaving(claim.key.spiffe_id):
+            raise Retry(
+                "PrivilegeLeaving",
+                f"an admin or downstream entry of {claim.key.spiffe_id} is being deleted",
+            )
+        if claim.attributes.is_privileged and not self._book.has_seen_all:
+            raise Retry("FirstPass", "waits until every object was looked at")
 
     async def _apply(self, key: EntryKey) -> None:
         """Plan and act until the plan is to keep; each step makes the next plan smaller."""
         for _ in range(_ATTEMPTS):
+            used_elsewhere = await self._used_elsewhere(self._book.index.winner(key))
             claim = self._book.index.winner(key)
             pending = self._federation(key, claim)
             step = plan(
@@ -86,7 +143,8 @@ class EntryReconciler:
                 refused=refusal(
                     claim,
                     self._book.index,
-                    self._is_privileged_elsewhere(key.spiffe_id),
+                    privileged_elsewhere=self._is_privileged_elsewhere(key.spiffe_id),
+                    used_elsewhere=used_elsewhere,
                 ),
                 dropped_fields=self._writer.dropped_fields,
             )
@@ -102,16 +160,43 @@ class EntryReconciler:
                     self._book.wake.release(key)
                     return
                 case Keep(entry_id=id_):
+                    self._updated.pop(key, None)
                     message = self._set_message(claim)
                     self._settled(key, EntryOutcome(State.SET, id_, SET, message, pending))
                     if claim is not None:
                         self._on_set(claim)
                     return
                 case Create(attributes=attributes):
+                    self._check_timely(claim)
                     await self._write(self._create(Entry(self._id_for(key), key, attributes)))
                 case Update(entry_id=id_, attributes=attributes, fields=fields):
+                    if self._is_in_vain(key, attributes):
+                        message = _DIFFERS_MESSAGE.format(", ".join(sorted(fields)))
+                        self._settled(key, EntryOutcome(State.SET, id_, DIFFERS, message, pending))
+                        return
+                    self._check_timely(claim)
                     await self._write(self._update(Entry(id_, key, attributes), fields))
+                    self._note_update(key, attributes)
         raise Retry("Unsettled", f"the entry of {key.spiffe_id} changed at every attempt")
+
+    def _is_in_vain(self, key: EntryKey, attributes: Attributes) -> bool:
+        """Whether just this was sent before, and the server's entry is the one that came of it.
+
+        What a server keeps otherwise than it was sent would else be sent again for ever.
+        """
+        seen = self._mirror.entry_of(key)
+        return seen is not None and self._updated.get(key) == _Sent(
+            attributes, seen.id, seen.revision_number
+        )
+
+    def _note_update(self, key: EntryKey, attributes: Attributes) -> None:
+        """Remember an update until the entry is found to be as it was asked for."""
+        seen = self._mirror.entry_of(key)
+        if seen is None:
+            return
+        self._updated[key] = _Sent(attributes, seen.id, seen.revision_number)
+        if differing(attributes, seen.attributes) - self._writer.dropped_fields:
+            self._on_vain_update()
 
     def _federation(self, key: EntryKey, claim: Claim | None) -> tuple[str, ...]:
         """Note which trust domains the key asks for; gives those that it has to wait for."""
@@ -156,7 +241,7 @@ class EntryReconciler:
                 raise
             if existing.key != entry.key:
                 self._book.rename(entry.key, taken_by=existing.key)
-            elif is_ours(self._book.prefix, existing.id) or self._may_adopt(existing.id):
+            elif self._may_adopt(existing.id):
                 self._mirror.adopt(existing)
             else:
                 raise Terminal(
@@ -167,7 +252,13 @@ class EntryReconciler:
                 ) from error
 
     def _may_adopt(self, entry_id: str) -> bool:
-        """Whether to take over an entry; never one of another registrar, which manages it."""
+        """Whether to take over an entry; never one of another registrar, which manages it.
+
+        One under the prefix that an earlier version would give is ours.
+        """
+        prefixes = (self._book.prefix, self._book.former_prefix)
+        if any(prefix and is_ours(prefix, entry_id) for prefix in prefixes):
+            return True
         return self._adoption_allowed and not is_a_registrars(entry_id)
 
     async def _update(self, entry: Entry, fields: frozenset[str]) -> None:

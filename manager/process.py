@@ -14,7 +14,13 @@ from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from manager.wiring import World
 from registrar.backoff import Backoff
-from registrar.claims.ownership import Ownership, check_prefix, default_prefix, workload_prefix
+from registrar.claims.ownership import (
+    Ownership,
+    Prefixes,
+    check_prefix,
+    default_prefixes,
+    workload_prefixes,
+)
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import KubeError
 from registrar.kube.leader import LeaderElector
@@ -108,7 +114,8 @@ class Process:
     async def _lead(self, kube: KubeClient, recorder: EventRecorder, spire: SpireSide) -> None:
         """One term: wait for both sides, then run the controllers until cancelled."""
         await self._mode.caches.synced()
-        prefix = self._settings.entry_id_prefix or await self._prefix(kube)
+        configured = self._settings.entry_id_prefix
+        prefix, former = Prefixes(configured) if configured else await self._default_prefixes(kube)
         async with spire.term(self._ownership(prefix)) as side:
             world = World(
                 settings=self._settings,
@@ -123,7 +130,7 @@ class Process:
                 dropped=side.dropped,
                 metrics=self._metrics,
             )
-            self._term = Term(world, self._mode, prefix=prefix)
+            self._term = Term(world, self._mode, prefix=prefix, former_prefix=former)
             log.info("leading", extra=kv(prefix=prefix, own_entries=len(side.mirror.own)))
             try:
                 await self._term.run()
@@ -138,10 +145,10 @@ class Process:
         is_configured = self._settings.entry_id_prefix is not None
         return Ownership(prefix, is_configured, config.entry_id_prefix_cleanup)
 
-    async def _prefix(self, kube: KubeClient) -> str:
+    async def _default_prefixes(self, kube: KubeClient) -> Prefixes:
         """The default prefix; the uid of kube-system stands for the cluster."""
         if self._settings.workload_registrar is not None:
-            return workload_prefix(self._settings.cluster, self._settings.class_name)
+            return workload_prefixes(self._settings.cluster, self._settings.class_name)
         backoff = Backoff(0.2, 10.0)
         while True:
             try:
@@ -151,7 +158,7 @@ class Process:
                 await asyncio.sleep(backoff.next_seconds())
             else:
                 uid, settings = namespace.metadata.uid, self._settings
-                return default_prefix(settings.cluster, uid, settings.class_name)
+                return default_prefixes(settings.cluster, uid, settings.class_name)
 
     async def _make_elector(self, election: LeaderElection, session: Session) -> LeaderElector:
         """The elector, on a connection of its own."""

@@ -310,7 +310,7 @@ class StaticProcess:
                     dropped=side.dropped,
                     metrics=metrics,
                 )
-                self._term = Term(world, self._mode, prefix=self._prefix)
+                self._term = Term(world, self._mode, prefix=self._prefix, former_prefix="")
                 try:
                     await self._term.run()
                 finally:

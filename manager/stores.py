@@ -17,6 +17,7 @@ from registrar.kube.reflector import Reflector
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.rounds import tell
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -70,7 +71,7 @@ class Cache(Generic[T]):
         self.start(session, tasks, metrics)
 
     def _announce(self, change: Change[T]) -> None:
-        self.listener(change)
+        tell(f"change of {self.kind.resource}", lambda: self.listener(change))
 
     def silence(self) -> None:
         """Stop announcing changes; the store goes on filling."""

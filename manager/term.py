@@ -35,7 +35,7 @@ class Term:
     every source was looked at; before that nothing is released.
     """
 
-    def __init__(self, world: World, mode: Mode, *, prefix: str) -> None:
+    def __init__(self, world: World, mode: Mode, *, prefix: str, former_prefix: str) -> None:
         settings = world.settings
         self._world = world
         self._mode = mode
@@ -45,6 +45,7 @@ class Term:
             cluster=settings.cluster,
             instance=settings.class_name,
             prefix=prefix,
+            former_prefix=former_prefix,
             naming=Naming(settings.class_name),
             spire_entries=world.spire_entries.store,
             own_entry=world.mirror.own.get,
@@ -78,6 +79,7 @@ class Term:
                 for run in (*self._core.runs(), *self._sources.runs()):
                     tasks.create_task(run())
                 await self._first_pass()
+                await self._record_when_possible()
         finally:
             self._mode.caches.silence()
 
@@ -91,6 +93,7 @@ class Term:
         for found in list(self._world.spire_entries.store.keys()):
             book.wake.record(found.name)
         core.drift.sweep()
+        book.has_seen_all = True
         core.release.open()
         self._latency.begin()
         # What the first pass built stays: the collector need not look at it again and again.
@@ -101,6 +104,15 @@ class Term:
             "first pass is over",
             extra=kv(claims=len(book.index), own_entries=len(self._world.mirror.own)),
         )
+
+    async def _record_when_possible(self) -> None:
+        """Record everything once SpireEntries are installed and may be read, if they were not."""
+        records = self._world.spire_entries
+        if records.is_available:
+            return
+        await records.store.synced.wait()
+        for key in self.book.index.keys():  # noqa: SIM118 - the index is no mapping
+            self.book.wake.record(self.book.name_of(key))
 
     def _spire_entry_changed(self, change: Change[SpireEntry]) -> None:
         self.book.wake.record(change.key.name)

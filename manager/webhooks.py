@@ -118,6 +118,7 @@ def spiffe_id_webhook(
     trust_domain: str,
     own_namespace: str,
     claims_on: Callable[[EntryKey], Iterable[Claim]],
+    allows_downstream: bool,
     session: Session,
     minter: Minter,
 ) -> AdmissionWebhooks:
@@ -141,6 +142,7 @@ def spiffe_id_webhook(
                     trust_domain=trust_domain,
                     own_namespace=own_namespace,
                     claims_on=claims_on,
+                    allows_downstream=allows_downstream,
                 ),
             )
         },

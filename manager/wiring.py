@@ -116,6 +116,7 @@ def wire_core(
         adoption_allowed=settings.adoption_policy == "adopt",
         look_for_bundles=world.trust_domains.refresh,
         on_set=latency.entry_set,
+        on_vain_update=world.metrics.spire.update_in_vain,
     )
     record_reconciler = RecordReconciler(
         book,

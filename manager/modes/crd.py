@@ -1,6 +1,7 @@
 """The workload registrar's crd mode: SpiffeIDs that people write, or that are made for Pods."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
 
 from api.core import Namespace, Node, Pod
@@ -37,6 +38,9 @@ from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import CRDMode, PodIdentity, Settings
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
 
 _KEY_INDEX = "key"
 
@@ -55,6 +59,7 @@ class CRD:
         self._settings = settings
         self._config = config
         self.own_namespace = own_namespace
+        self.allows_downstream = config.namespaced_downstream
         self.makes_spiffe_ids = settings.pods is not None
         self.rules: SpiffeIDRules = compile_rules(
             config,
@@ -107,6 +112,7 @@ class CRD:
             trust_domain=self._settings.trust_domain,
             own_namespace=self.own_namespace,
             claims_on=self._claims_on,
+            allows_downstream=self.allows_downstream,
             session=session,
             minter=minter,
         )
@@ -123,7 +129,10 @@ class CRD:
     def _claim_of(self, obj: SpiffeID) -> Claim | None:
         try:
             return claim_of(
-                obj, trust_domain=self._settings.trust_domain, own_namespace=self.own_namespace
+                obj,
+                trust_domain=self._settings.trust_domain,
+                own_namespace=self.own_namespace,
+                allows_downstream=self.allows_downstream,
             )
         except InvalidField:
             return None
@@ -155,6 +164,7 @@ class CRDSources(SeesAll):
             generation,
             own_namespace=mode.own_namespace,
             namespace_uid=mode.namespace_uid,
+            allows_downstream=mode.allows_downstream,
             mirror=world.mirror,
         )
         statuses = spiffe_id_statuses(
@@ -210,6 +220,13 @@ class CRDSources(SeesAll):
     def listen(self) -> None:
         """Hear of changes from now on."""
         mode = self._mode
+        log.info(
+            "SpiffeIDs of all namespaces may ask for downstream, which makes a workload a "
+            "certificate authority of the trust domain; namespaced_downstream = false refuses it"
+            if mode.allows_downstream
+            else "only SpiffeIDs of the registrar's own namespace may ask for downstream",
+            extra=kv(namespaced_downstream=mode.allows_downstream),
+        )
         mode.spiffe_ids.listener = self._spiffe_id_changed
         mode.namespaces.listener = self._namespace_changed
         mode.pods.listener = lambda change: self._pods.queue.add(change.key)

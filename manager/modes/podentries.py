@@ -122,7 +122,7 @@ class PodEntrySources(SeesAll):
         if mode.nodes is not None:
             mode.nodes.listener = self._node_changed
         if mode.services is not None:
-            mode.services.listen(self._pods.queue.add)
+            mode.services.listen(self._pods.queue.add, self._reconciler.wake_sharing)
 
     async def look_at_all(self) -> None:
         """Look at every Node, then at every Pod and at those that only SPIRE knows of."""

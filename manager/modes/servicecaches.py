@@ -14,6 +14,7 @@ from registrar.kube.store import Change, Store
 T = TypeVar("T", bound=KubeObject)
 
 _POD_INDEX = "pod"
+_SERVICE_INDEX = "service"
 _LOOK_SECONDS = 1.0
 _SERVICE_NAME = "kubernetes.io/service-name"
 
@@ -30,7 +31,7 @@ class ServiceCaches:
         self.slices: list[Cache[EndpointSlice]] = [
             Cache(
                 ENDPOINT_SLICE,
-                Store({_POD_INDEX: pods_of_slice}),
+                Store({_POD_INDEX: pods_of_slice, _SERVICE_INDEX: _services_of_slice}),
                 namespace=n,
                 optional=True,
                 may_be_forbidden=True,
@@ -63,16 +64,24 @@ class ServiceCaches:
                 known = False
         return known
 
-    def listen(self, wake: Callable[[ObjectKey], None]) -> None:
-        """Wake the Pods whose addresses in services change."""
+    def listen(
+        self,
+        wake: Callable[[ObjectKey], None],
+        service_changed: Callable[[ObjectKey], None] = lambda _: None,
+    ) -> None:
+        """Wake the Pods whose addresses in services change; tell which services came or went."""
 
         def slice_changed(change: Change[EndpointSlice]) -> None:
             for pod in touched_by_slice(change):
                 wake(pod)
+            if change.new is None or change.old is None:
+                service_changed(_service_of(change.new or change.old))
 
         def endpoints_changed(change: Change[Endpoints]) -> None:
             for pod in touched_by_endpoints(change):
                 wake(pod)
+            if change.old is None or change.new is None:
+                service_changed(change.key)
 
         for slices in self.slices:
             slices.listener = slice_changed
@@ -116,6 +125,15 @@ class ServiceCaches:
     def addresses(self, pod: ObjectKey) -> tuple[ServiceAddress, ...]:
         """The Pod's addresses in services."""
         return tuple(self._addresses(pod))
+
+    def exists(self, service: ObjectKey) -> bool:
+        """Whether there is such a service, as far as its EndpointSlices or Endpoints tell."""
+        return any(
+            bool(cache.store.by_index(_SERVICE_INDEX, str(service)))
+            if cache.is_available
+            else fallback.store.get(service) is not None
+            for cache, fallback in zip(self.slices, self.endpoints, strict=True)
+        )
 
     def _addresses(self, pod: ObjectKey) -> Iterator[ServiceAddress]:
         for cache, fallback in zip(self.slices, self.endpoints, strict=True):
@@ -172,6 +190,18 @@ def pods_of_endpoints(obj: Endpoints) -> Iterable[str]:
             target = address.target_ref
             if target is not None and target.kind == "Pod":
                 yield f"{obj.metadata.namespace}/{target.name}"
+
+
+def _service_of(obj: EndpointSlice | None) -> ObjectKey:
+    """The service of an EndpointSlice; the name is empty for one of none."""
+    if obj is None:
+        return ObjectKey("", "")
+    return ObjectKey(obj.metadata.namespace, obj.metadata.labels.get(_SERVICE_NAME, ""))
+
+
+def _services_of_slice(obj: EndpointSlice) -> Iterable[str]:
+    service = _service_of(obj)
+    return (str(service),) if service.name else ()
 
 
 def touched_by_slice(change: Change[EndpointSlice]) -> set[ObjectKey]:

@@ -37,10 +37,16 @@ def problem_of_spiffe_id(
     trust_domain: str,
     own_namespace: str,
     claims_on: Callable[[EntryKey], Iterable[Claim]],
+    allows_downstream: bool = True,
 ) -> str:
     """The first thing wrong with a SpiffeID, or that another asks for the same already."""
     try:
-        claim = spiffeid.claim_of(obj, trust_domain=trust_domain, own_namespace=own_namespace)
+        claim = spiffeid.claim_of(
+            obj,
+            trust_domain=trust_domain,
+            own_namespace=own_namespace,
+            allows_downstream=allows_downstream,
+        )
     except InvalidField as error:
         return str(error)
     return spiffeid.duplicate_of(claim.key, obj.key, claims_on(claim.key))

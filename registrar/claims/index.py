@@ -25,6 +25,7 @@ class ClaimIndex:
         self._by_key: dict[EntryKey, tuple[Claim, ...]] = {}
         self._by_spiffe_id: dict[str, set[EntryKey]] = {}
         self._privileged: dict[str, set[tuple[Source, EntryKey]]] = {}
+        self._yielding: dict[str, set[tuple[Source, EntryKey]]] = {}
 
     def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
         """Replace what ``source`` claims; keys that it gives up begin to retire."""
@@ -58,10 +59,14 @@ class ClaimIndex:
     def claims(self, key: EntryKey) -> list[Claim]:
         """All claims on an entry, the one that decides its attributes first.
 
-        That is the oldest; a retiring claim comes after all that are current.
+        That is the oldest; one that yields comes after those, and a retiring claim after all
+        that are current.
         """
-        held = self._by_key.get(key, ())
-        return sorted(held, key=lambda claim: (self.is_retiring(claim), claim.seniority))
+
+        def rank(claim: Claim) -> tuple[bool, bool, tuple[str, str, Source]]:
+            return self.is_retiring(claim), self.yields_to(claim) is not None, claim.seniority
+
+        return sorted(self._by_key.get(key, ()), key=rank)
 
     def winner(self, key: EntryKey) -> Claim | None:
         """The claim whose attributes count, or None when nobody claims the entry."""
@@ -104,6 +109,27 @@ class ClaimIndex:
         """Whether a claim other than a Pod's makes this SPIFFE ID admin or downstream."""
         return spiffe_id in self._privileged
 
+    def yields_to(self, claim: Claim) -> Claim | None:
+        """The claim of another namespace that a privileged one of a namespace may not outdo.
+
+        SPIRE would give the privilege to all workloads with the SPIFFE ID, so who may write in
+        one namespace may not ask for it where another namespace, or somebody with rights on the
+        whole cluster, has the same SPIFFE ID without. Age does not count: a workload that is
+        restarted would else become the younger one.
+        """
+        if not _may_yield(claim):
+            return None
+        for key in self._by_spiffe_id.get(claim.key.spiffe_id, ()):
+            for other in self._by_key.get(key, ()):
+                is_same = other.source.namespace == claim.source.namespace
+                if not is_same and not other.attributes.is_privileged:
+                    return other
+        return None
+
+    def yielding(self) -> list[EntryKey]:
+        """The keys of privileged claims that yield to others of the same SPIFFE ID."""
+        return [key for claims in self._yielding.values() for _, key in claims]
+
     @staticmethod
     def _store(
         table: dict[Source, tuple[Claim, ...]], source: Source, claims: dict[EntryKey, Claim]
@@ -114,13 +140,17 @@ class ClaimIndex:
             table.pop(source, None)
 
     def _linked(self, source: Source, keys: set[EntryKey]) -> set[EntryKey]:
-        """Link those keys; gives them and all whose SPIFFE ID became privileged, or no more."""
+        """Link those keys; gives them and those of the same SPIFFE ID that they may concern.
+
+        That are all when the ID became privileged, or is no more, and always those that yield.
+        """
         touched = set(keys)
         for key in keys:
             was_privileged = self.is_privileged(key.spiffe_id)
             self._link(source, key)
             if self.is_privileged(key.spiffe_id) != was_privileged:
                 touched |= self.keys_of(key.spiffe_id)
+            touched |= {other for _, other in self._yielding.get(key.spiffe_id, ())}
         return touched
 
     def _link(self, source: Source, key: EntryKey) -> None:
@@ -134,13 +164,16 @@ class ClaimIndex:
             self._by_key[key] = held
         else:
             self._by_key.pop(key, None)
-        is_privileged = (
-            claim is not None
-            and claim.origin is not Origin.POD
-            and (claim.attributes.admin or claim.attributes.downstream)
-        )
+        may_yield = claim is not None and _may_yield(claim)
+        is_privileged = claim is not None and claim.attributes.is_privileged and not may_yield
         _mark(self._privileged, key.spiffe_id, (source, key), present=is_privileged)
+        _mark(self._yielding, key.spiffe_id, (source, key), present=may_yield)
         _mark(self._by_spiffe_id, key.spiffe_id, key, present=bool(held))
+
+
+def _may_yield(claim: Claim) -> bool:
+    """Whether somebody who may write in one namespace asks for a privilege."""
+    return claim.origin is Origin.POD and claim.attributes.is_privileged
 
 
 def _of_key(claims: tuple[Claim, ...], key: EntryKey) -> Claim | None:

@@ -1,10 +1,15 @@
-"""Which Namespaces are ignored: regular expressions that may match anywhere in a name."""
+"""Which Namespaces are ignored: regular expressions that may match anywhere in a name.
+
+They are RE2's, as in Go: whoever may create a Namespace chooses the text, and RE2 takes linear
+time whatever pattern and text are.
+"""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from registrar.errors import InvalidField
+from registrar.settings.patterns import Search, compile_search
 
 _PLAIN = re.compile(r"[a-z0-9-]+")
 
@@ -14,15 +19,15 @@ class IgnoredNamespaces:
     """The patterns, compiled. Raises InvalidField for one that is none."""
 
     patterns: tuple[str, ...]
-    _compiled: tuple[re.Pattern[str], ...] = field(init=False, default=())
+    _compiled: tuple[Search, ...] = field(init=False, default=())
     _known: dict[str, bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         compiled = []
         for number, pattern in enumerate(self.patterns):
             try:
-                compiled.append(re.compile(pattern))
-            except re.error as error:
+                compiled.append(compile_search(pattern))
+            except ValueError as error:
                 raise InvalidField(
                     f"ignoreNamespaces[{number}]", pattern, f"not a regular expression: {error}"
                 ) from error
@@ -32,7 +37,7 @@ class IgnoredNamespaces:
         """Whether the Namespace is ignored."""
         known = self._known.get(namespace)
         if known is None:
-            known = any(pattern.search(namespace) for pattern in self._compiled)
+            known = any(is_found(namespace) for is_found in self._compiled)
             self._known[namespace] = known
         return known
 

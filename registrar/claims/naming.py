@@ -21,6 +21,9 @@ MAX_NAME_LENGTH = 80
 _READABLE_LENGTH = MAX_NAME_LENGTH - 27
 _UNREADABLE = re.compile(r"[^a-z0-9]+")
 _PROBES = 16
+_UNREADABLE_PATH = "id"
+"""Stands for a path without a letter or digit. Without it the entry ``a.b.<hash>`` could be one
+of the prefix ``a.b``, or one of the prefix ``a`` for the path ``/b``."""
 
 Digest = Callable[[bytes], bytes]
 
@@ -54,7 +57,7 @@ class Naming:
         hashed = base64.b32encode(self._digest(data)).decode().rstrip("=").lower()
         readable = _UNREADABLE.sub("-", path_of(key.spiffe_id).lower()).strip("-")
         readable = readable[:_READABLE_LENGTH].strip("-")
-        return f"{readable}.{hashed}" if readable else hashed
+        return f"{readable or _UNREADABLE_PATH}.{hashed}"
 
     def choose(self, key: EntryKey, holder_of: Callable[[str], EntryKey | None]) -> str:
         """The name of ``key``, given who holds a name now.

@@ -6,49 +6,75 @@ our SpireEntries records its ID. Nothing else is ever changed or deleted.
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from registrar.claims.naming import MAX_NAME_LENGTH
+from registrar.claims.naming import MAX_NAME_LENGTH, xxh3_128
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
 
 _ENTRY_ID_LENGTH = 255
+MAX_PREFIX_LENGTH = _ENTRY_ID_LENGTH - MAX_NAME_LENGTH - 1
+_HASH_LENGTH = 8
+_NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
 _ALLOWED = re.compile(r"[A-Za-z0-9._-]+")
 _ANY = re.compile(r"[A-Za-z0-9._-]+?\.([a-z0-9-]+\.)?[a-z2-7]{26}")
 _NAME = re.compile(r"([a-z0-9-]+\.)?[a-z2-7]{26}")
-"""The shape of a SpireEntry's name: with it, the prefix ``a`` does not own ``a.b.<name>``."""
+"""The shape of a SpireEntry's name: with it, the prefix ``a`` does not own ``a.b.<name>``.
+
+The first version gave names without a readable part, which are owned still.
+"""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def default_prefix(cluster: str, kube_system_uid: str, class_name: str) -> str:
-    """``<cluster>-<first 8 hex of the kube-system namespace's uid>[-<class name>]``.
+class Prefixes(NamedTuple):
+    """``current`` is what the IDs of our entries begin with.
 
-    Characters that an entry ID may not hold become dashes.
+    ``former`` is what the first version gave them, empty where that is the same. Different
+    clusters and classes could get the same one.
     """
-    return _joined(cluster, kube_system_uid.replace("-", "")[:8], class_name)
+
+    current: str
+    former: str = ""
 
 
-def workload_prefix(cluster: str, class_name: str) -> str:
-    """``<cluster>-workload[-<class name>]``: the default where Namespaces may not be read.
+def default_prefixes(cluster: str, kube_system_uid: str, class_name: str) -> Prefixes:
+    """``<cluster>-<first 8 hex of the kube-system namespace's uid>[-<class name>-<hash>]``.
+
+    Characters that an entry ID may not hold become dashes, and then there is a hash too.
+    """
+    return _prefixes(cluster, kube_system_uid.replace("-", "")[:8], class_name)
+
+
+def workload_prefixes(cluster: str, class_name: str) -> Prefixes:
+    """``<cluster>-workload[-<class name>-<hash>]``: the default where Namespaces may not be read.
 
     The roles of k8s-workload-registrar do not allow it. Its node entries need a
     cluster name of its own for each cluster of a SPIRE server anyway.
     """
-    return _joined(cluster, "workload", class_name)
+    return _prefixes(cluster, "workload", class_name)
 
 
-def _joined(*parts: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "-", "-".join(part for part in parts if part))
+def _prefixes(cluster: str, middle: str, class_name: str) -> Prefixes:
+    """The parts joined by dashes; a hash tells apart what would look the same then."""
+    plain = "-".join(part for part in (cluster, middle, class_name) if part)
+    readable = _NOT_ALLOWED.sub("-", plain)
+    if readable == plain and not class_name and len(plain) <= MAX_PREFIX_LENGTH:
+        return Prefixes(plain)
+    encoded = [part.encode() for part in (cluster, middle, class_name)]
+    data = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    end = xxh3_128(data).hex()[:_HASH_LENGTH]
+    return Prefixes(f"{readable[: MAX_PREFIX_LENGTH - 1 - len(end)]}-{end}", readable)
 
 
 def check_prefix(value: str) -> str:
     """A prefix that somebody configured. Raises InvalidField."""
-    limit = _ENTRY_ID_LENGTH - MAX_NAME_LENGTH - 1
-    if not _ALLOWED.fullmatch(value) or value.endswith(".") or len(value) > limit:
+    if not _ALLOWED.fullmatch(value) or value.endswith(".") or len(value) > MAX_PREFIX_LENGTH:
         raise InvalidField(
             "entry_id_prefix",
             value,
-            f"use at most {limit} letters, digits, '.', '-' and '_', not ending with a dot",
+            f"use at most {MAX_PREFIX_LENGTH} letters, digits, '.', '-' and '_', not ending with "
+            "a dot",
         )
     return value
 
@@ -93,7 +119,9 @@ class Ownership:
             return False
         if not self.cleanup:
             return "." not in id_
-        return id_.startswith(self.cleanup + ".") and not is_a_registrars(id_)
+        # What another prefix that only begins with this one marks is not its own.
+        own = id_.startswith(self.cleanup + ".") and "." not in id_[len(self.cleanup) + 1 :]
+        return own and not is_a_registrars(id_)
 
 
 def is_join_token(key: EntryKey) -> bool:

@@ -67,21 +67,40 @@ def plan(
     return Keep(seen.id)
 
 
-def refusal(claim: Claim | None, index: ClaimIndex, privileged_elsewhere: bool) -> Problem | None:  # noqa: FBT001 - a fact, not a switch
-    """Why a Pod's claim may not be served, or None.
+def refusal(
+    claim: Claim | None,
+    index: ClaimIndex,
+    *,
+    privileged_elsewhere: bool,
+    used_elsewhere: str = "",
+) -> Problem | None:
+    """Why a claim that whoever may write in a namespace made may not be served, or None.
 
     SPIRE makes every workload with the SPIFFE ID of an ``admin`` entry an
     administrator, whichever entry gave it the ID; so an ID that a Pod's label,
     annotation or service account chose must not be one of those.
-    ``privileged_elsewhere``: the SPIRE server holds such an entry.
+    ``privileged_elsewhere``: the SPIRE server holds such an entry. The other way
+    round such a claim may not make an ID privileged that others have without:
+    see ``ClaimIndex.yields_to``. ``used_elsewhere`` is the ID of an entry on the
+    SPIRE server, not ours, that has it without.
     """
     if claim is None or claim.origin is not Origin.POD:
         return None
-    if not privileged_elsewhere and not index.is_privileged(claim.key.spiffe_id):
+    spiffe_id = claim.key.spiffe_id
+    if privileged_elsewhere or index.is_privileged(spiffe_id):
+        return Problem(
+            "PrivilegedID",
+            f"{spiffe_id} belongs to an admin or downstream entry, so a Pod may not choose "
+            "it by label, annotation or service account: give the Pod another identity, or write "
+            "a ClusterSpiffeId for it",
+        )
+    other = index.yields_to(claim)
+    if other is None and not used_elsewhere:
         return None
+    who = f"entry {used_elsewhere!r} on the SPIRE server" if other is None else str(other.source)
     return Problem(
-        "PrivilegedID",
-        f"{claim.key.spiffe_id} belongs to an admin or downstream entry, so a Pod may not choose "
-        "it by label, annotation or service account: give the Pod another identity, or write a "
-        "ClusterSpiffeId for it",
+        "IDInUse",
+        f"{who} has {spiffe_id} without downstream, and would get the privilege too: a SpiffeID "
+        "of a namespace may not take it there, so choose another spec.spiffeId, or let an "
+        "administrator write the SpiffeID in the registrar's own namespace",
     )

@@ -5,7 +5,7 @@ on the SPIRE server is adopted in place.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from api.core import Node, Pod
@@ -15,6 +15,7 @@ from registrar.claims.claim import REGISTRAR, Claim, Origin, Source
 from registrar.claims.dnsnames import ServiceAddress, pod_dns_names
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.pods import spiffe_id_of, wants_identity
+from registrar.claims.servicenames import Shared, shared_names
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector
 from registrar.settings.model import PodIdentity
@@ -73,11 +74,17 @@ def node_source(name: str) -> Source:
 
 
 def pod_claim(
-    pod: Pod, rules: PodEntries, *, addresses: Iterable[ServiceAddress], namespace_uid: str = ""
+    pod: Pod,
+    rules: PodEntries,
+    *,
+    addresses: Iterable[ServiceAddress],
+    namespace_uid: str = "",
+    without: Collection[str] = (),
 ) -> Claim | None:
     """The claim of a Pod, or None when it asks for none or has no node yet where it needs one.
 
-    Raises InvalidField, naming the label or annotation that makes no SPIFFE ID.
+    ``without`` are DNS names that it may not have. Raises InvalidField, naming the label or
+    annotation that makes no SPIFFE ID.
     """
     meta = pod.metadata
     if not wants_identity(pod, rules.identity) or (rules.per_node and not pod.spec.node_name):
@@ -89,27 +96,46 @@ def pod_claim(
         Selector("k8s", f"{_NAMESPACE}{meta.namespace}"),
         Selector("k8s", f"{_POD_NAME}{meta.name}"),
     ]
-    dns_names: tuple[str, ...] = ()
-    if rules.dns_zone:
-        dns_names = pod_dns_names(
-            name=meta.name,
-            namespace=meta.namespace,
-            ip=pod.status.pod_ip,
-            addresses=addresses,
-            zone=rules.dns_zone,
-        )
+    names = dns_names_of(pod, rules, addresses)
     return Claim(
         source=pod_source(meta.key),
         key=EntryKey.of(spiffe_id, rules.parent(pod.spec.node_name), selectors),
         attributes=Attributes(
             federates_with=annotated_federation(meta.annotations, rules.trust_domain).domains,
-            dns_names=dns_names,
+            dns_names=tuple(name for name in names if name not in without),
         ),
         origin=Origin.POD,
         api_version=POD.api_version,
         uid=meta.uid,
         created=meta.creation_timestamp or "",
         namespace_uid=namespace_uid,
+    )
+
+
+def dns_names_of(
+    pod: Pod, rules: PodEntries, addresses: Iterable[ServiceAddress]
+) -> tuple[str, ...]:
+    """Every name by which the cluster's DNS may know a Pod; none where they are not asked for."""
+    if not rules.dns_zone:
+        return ()
+    return pod_dns_names(
+        name=pod.metadata.name,
+        namespace=pod.metadata.namespace,
+        ip=pod.status.pod_ip,
+        addresses=addresses,
+        zone=rules.dns_zone,
+    )
+
+
+def names_of_other_services(
+    pod: Pod, rules: PodEntries, addresses: Collection[ServiceAddress]
+) -> list[Shared]:
+    """Those of its names that have the form of a service's which is not behind the Pod."""
+    return shared_names(
+        dns_names_of(pod, rules, addresses),
+        namespace=pod.metadata.namespace,
+        services={address.service for address in addresses},
+        zone=rules.dns_zone,
     )
 
 

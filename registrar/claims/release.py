@@ -6,6 +6,8 @@ from api.meta import Condition, ObjectMeta
 from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION
 
 WITHHELD = "DeletionsWithheld"
+_MAX_DIGITS = 9
+"""Python refuses to convert a number of thousands of digits; no server holds a billion entries."""
 
 
 def withheld_condition(why: str, count: int, now: str) -> Sequence[Condition]:
@@ -25,6 +27,7 @@ def withheld_condition(why: str, count: int, now: str) -> Sequence[Condition]:
 
 
 def confirmed_deletions(meta: ObjectMeta) -> int:
-    """The number of deletions that a person agreed to in an annotation of the object."""
+    """The number of deletions that a person agreed to in an annotation; 0 for what is none."""
     text = meta.annotations.get(CONFIRM_DELETIONS_ANNOTATION, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    is_number = len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()
+    return int(text) if is_number else 0

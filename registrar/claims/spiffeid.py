@@ -35,12 +35,17 @@ def origin_of(meta: ObjectMeta, own_namespace: str) -> Origin:
 
 
 def claim_of(
-    obj: SpiffeID, *, trust_domain: str, own_namespace: str, namespace_uid: str = ""
+    obj: SpiffeID,
+    *,
+    trust_domain: str,
+    own_namespace: str,
+    namespace_uid: str = "",
+    allows_downstream: bool = True,
 ) -> Claim:
     """The claim of one SpiffeID. Raises InvalidField for the first thing wrong with its spec.
 
     ``own_namespace`` is the registrar's: what lies there is trusted as what people with
-    rights on the whole cluster write.
+    rights on the whole cluster write. ``allows_downstream``: others may ask for it too.
     """
     spec, meta = obj.spec, obj.metadata
     spiffe_id = check_workload_id(spec.spiffe_id, path="spec.spiffeId", trust_domain=trust_domain)
@@ -53,6 +58,13 @@ def claim_of(
     if meta.namespace != own_namespace:
         _check_namespace(obj, own_namespace)
         check_not_agents(path_of(spiffe_id), path="spec.spiffeId", agents=_AGENTS)
+        if spec.downstream and not allows_downstream:
+            raise InvalidField(
+                "spec.downstream",
+                "true",
+                "namespaced_downstream = false allows it in the registrar's own namespace "
+                f"({own_namespace}) alone: remove it, or let an administrator write it there",
+            )
     return Claim(
         source=source_of(obj.key),
         key=EntryKey.of(spiffe_id, parent_id, selectors),

@@ -9,14 +9,24 @@ from collections.abc import Iterable
 
 from api.durations import parse_duration
 from registrar.errors import InvalidField
-from registrar.identity.spiffeid import SCHEME, check_trust_domain, trust_domain_of
+from registrar.identity.spiffeid import (
+    MAX_TRUST_DOMAIN_LENGTH,
+    SCHEME,
+    check_trust_domain,
+    trust_domain_of,
+)
 
 MAX_HINT_LENGTH = 1024
+MAX_DOMAINS = 256
+"""Trust domains that one entry may federate with; the schemas of our kinds say the same."""
+MAX_PATTERNS = 8
+"""How many of them may be patterns with ``*``: each is compared with every known domain."""
 _MAX_TTL = 2**31 - 1
 _LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?")
 _MAX_DNS_NAME = 255
-_DOMAIN_PATTERN = re.compile(r"[a-z0-9._-]*\*[a-z0-9._*-]*")
-"""Part of a trust domain with ``*`` for any characters."""
+_DOMAIN_PATTERN = re.compile(r"[a-z0-9._*-]+")
+"""Parts of a trust domain with ``*`` for any characters."""
+_STARS = re.compile(r"\*+")
 
 
 def is_dns_name(value: str) -> bool:
@@ -90,12 +100,32 @@ def check_federation(values: Iterable[str], *, path: str, trust_domain: str) -> 
 
 
 def _federates_with(values: Iterable[str], path: str) -> list[str]:
-    return [
-        value
-        if _DOMAIN_PATTERN.fullmatch(value)
-        else check_trust_domain(_bare(value), path=f"{path}[{number}]")
-        for number, value in enumerate(values)
-    ]
+    names = [_domain_or_pattern(value, f"{path}[{number}]") for number, value in enumerate(values)]
+    different = set(names)
+    patterns = sum("*" in name for name in different)
+    for number, limit, what in (
+        (len(different), MAX_DOMAINS, "trust domains"),
+        (patterns, MAX_PATTERNS, "patterns with '*'"),
+    ):
+        if number > limit:
+            raise InvalidField(
+                path, f"{number} {what}", f"at most {limit} {what} may stand here: remove some"
+            )
+    return names
+
+
+def _domain_or_pattern(value: str, path: str) -> str:
+    """A trust domain, or a pattern of some, its runs of ``*`` written as one."""
+    if "*" not in value:
+        return check_trust_domain(_bare(value), path=path)
+    if len(value) > MAX_TRUST_DOMAIN_LENGTH or not _DOMAIN_PATTERN.fullmatch(value):
+        raise InvalidField(
+            path,
+            value,
+            "not a pattern of trust domains: use lower case letters, digits, '.', '-', '_' and "
+            f"'*', {MAX_TRUST_DOMAIN_LENGTH} characters at most",
+        )
+    return _STARS.sub("*", value)
 
 
 def _bare(value: str) -> str:

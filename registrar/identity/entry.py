@@ -42,6 +42,11 @@ class Attributes:
     store_svid: bool = False
     hint: str = ""
 
+    @property
+    def is_privileged(self) -> bool:
+        """Whether the server trusts its workload: as an administrator, or with its authority."""
+        return self.admin or self.downstream
+
 
 ATTRIBUTE_NAMES: tuple[str, ...] = tuple(f.name for f in fields(Attributes))
 """Names of the attributes; they are the field names of the SPIRE API as well."""

@@ -11,7 +11,8 @@ import re
 from registrar.errors import InvalidField
 
 SCHEME = "spiffe://"
-_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
+MAX_TRUST_DOMAIN_LENGTH = 255
+_TRUST_DOMAIN = re.compile(rf"[a-z0-9._-]{{1,{MAX_TRUST_DOMAIN_LENGTH}}}")
 _SEGMENT = re.compile(r"[a-zA-Z0-9._-]+")
 _MAX_LENGTH = 2048
 _TRUST_DOMAIN_REMEDY = "use lower case letters, digits, '.', '-' and '_', such as example.org"

@@ -5,6 +5,7 @@ import re
 from registrar.settings import values
 from registrar.settings.hcl import Scalar, Table, Value
 from registrar.settings.model import LogFormat
+from registrar.settings.patterns import compile_search
 from registrar.settings.values import Wrong
 
 _NANOSECONDS = 1e9
@@ -28,12 +29,12 @@ def duration(value: Value) -> float:
 
 
 def patterns(value: Value) -> tuple[str, ...]:
-    """Regular expressions; each is compiled to see that it is one."""
+    """Regular expressions, as Go has them; each is compiled to see that it is one."""
     found = values.texts(value)
     for pattern in found:
         try:
-            re.compile(pattern)
-        except re.error as error:
+            compile_search(pattern)
+        except ValueError as error:
             raise Wrong(f"{pattern!r} is no regular expression: {error}", value.at) from error
     return found
 

@@ -170,6 +170,8 @@ class CRDMode:
     context: tuple[tuple[str, str], ...] = ()
     service_dns_names: bool = True
     webhook: "SpiffeIDWebhook | None" = None
+    namespaced_downstream: bool = True
+    """Whether SpiffeIDs outside the registrar's own namespace may ask for ``downstream``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

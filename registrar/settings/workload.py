@@ -128,6 +128,7 @@ def _crd(reader: Reader) -> CRDMode:
         context=reader.get(own.CONTEXT),
         service_dns_names=reader.get(own.SERVICE_DNS_NAMES),
         webhook=webhook if reader.get(own.WEBHOOK) else None,
+        namespaced_downstream=reader.get(own.NAMESPACED_DOWNSTREAM),
     )
 
 

@@ -227,6 +227,16 @@ SERVICE_DNS_NAMES: Key[bool] = Key(
     meaning="Add `<service>.<namespace>.svc` to the DNS names of the ready Pods behind each "
     "service.",
 )
+NAMESPACED_DOWNSTREAM: Key[bool] = Key(
+    name="namespaced_downstream",
+    kind="boolean",
+    read=values.boolean,
+    bare=True,
+    default=_CRD.namespaced_downstream,
+    meaning="Whether a SpiffeID outside the registrar's own namespace may say `downstream: true`, "
+    "as with the original. Whoever may write one can become a certificate authority of the "
+    "trust domain; `false` refuses it.",
+)
 CRD_METRICS = replace(keys.METRICS, name="metrics_bind_addr")
 WEBHOOK: Key[bool] = Key(
     name="webhook_enabled",
@@ -266,6 +276,7 @@ CRD_KEYS: tuple[Key[object], ...] = (
     DNS_NAMES,
     CONTEXT,
     SERVICE_DNS_NAMES,
+    NAMESPACED_DOWNSTREAM,
     CRD_METRICS,
     WEBHOOK,
     WEBHOOK_PORT,

@@ -19,8 +19,8 @@ def to_proto(entry: Entry) -> types_pb2.Entry:
     key, attributes = entry.key, entry.attributes
     return types_pb2.Entry(
         id=entry.id,
-        spiffe_id=_id_to_proto(key.spiffe_id),
-        parent_id=_id_to_proto(key.parent_id),
+        spiffe_id=id_to_proto(key.spiffe_id),
+        parent_id=id_to_proto(key.parent_id),
         selectors=[types_pb2.Selector(type=kind, value=value) for kind, value in key.selectors],
         x509_svid_ttl=attributes.x509_svid_ttl,
         jwt_svid_ttl=attributes.jwt_svid_ttl,
@@ -91,6 +91,7 @@ def version_mask() -> types_pb2.EntryMask:
     return types_pb2.EntryMask(revision_number=True, created_at=True)
 
 
-def _id_to_proto(spiffe_id: str) -> types_pb2.SPIFFEID:
+def id_to_proto(spiffe_id: str) -> types_pb2.SPIFFEID:
+    """A valid SPIFFE ID as the API writes it."""
     trust_domain, slash, path = spiffe_id.removeprefix(SCHEME).partition("/")
     return types_pb2.SPIFFEID(trust_domain=trust_domain, path=slash + path)

@@ -8,7 +8,7 @@ import grpc
 from api.proto import entry_pb2, entry_pb2_grpc, types_pb2
 from registrar.identity.entry import Entry
 from registrar.spire.calls import TIMEOUT_SECONDS, Caller, CallObserver, Channels, Unobserved
-from registrar.spire.convert import attribute_mask, from_proto, to_proto
+from registrar.spire.convert import attribute_mask, from_proto, id_to_proto, to_proto
 from registrar.spire.errors import AlreadyExists, Internal, InvalidArgument, SpireError, error_of
 
 if TYPE_CHECKING:
@@ -43,17 +43,24 @@ class EntryClient:
         )
 
     async def pages(
-        self, *, mask: types_pb2.EntryMask | None = None, page_size: int = PAGE_SIZE
+        self,
+        *,
+        mask: types_pb2.EntryMask | None = None,
+        page_size: int = PAGE_SIZE,
+        spiffe_id: str = "",
     ) -> AsyncGenerator[list[types_pb2.Entry], None]:
-        """All entries, page after page in the order of their creation.
+        """All entries, or those of one SPIFFE ID, page by page in the order of their creation.
 
         Without a mask with all fields. The page size is halved whenever a
         page is too large for a message.
         """
         token = ""
+        wanted = None
+        if spiffe_id:
+            wanted = entry_pb2.ListEntriesRequest.Filter(by_spiffe_id=id_to_proto(spiffe_id))
         while True:
             request = entry_pb2.ListEntriesRequest(
-                output_mask=mask, page_size=page_size, page_token=token
+                filter=wanted, output_mask=mask, page_size=page_size, page_token=token
             )
             try:
                 async with self._caller.call("list") as channel:

@@ -68,7 +68,7 @@ class _Foreign:
 
     @classmethod
     def of_entry(cls, entry: Entry) -> "_Foreign":
-        is_privileged = entry.attributes.admin or entry.attributes.downstream
+        is_privileged = entry.attributes.is_privileged
         return cls(
             entry.id,
             (entry.revision_number, entry.created_at),
@@ -121,6 +121,19 @@ class EntryMirror:
     def entries_of(self, key: EntryKey) -> Sequence[Entry]:
         """All our entries with that key, the oldest first: several after a race of servers."""
         return [self._own[entry_id] for entry_id in self._by_key.get(key, ())]
+
+    async def others(self, spiffe_id: str) -> list[Entry]:
+        """The entries with that SPIFFE ID that are not ours, asked of the server.
+
+        Others are not held whole, so this is a call; it is for the few who need it. Raises
+        SpireError.
+        """
+        return [
+            from_proto(message)
+            async for page in self._client.pages(spiffe_id=spiffe_id)
+            for message in page
+            if not self._is_own(message.id)
+        ]
 
     def doubt(self, key: EntryKey) -> None:
         """Forget our entries with that key: others may have deleted them.
@@ -308,7 +321,7 @@ class EntryMirror:
     def _put(self, entry: Entry) -> None:
         self._forget(entry.id)
         self._own[entry.id] = entry
-        if entry.attributes.admin or entry.attributes.downstream:
+        if entry.attributes.is_privileged:
             self._privileged.set(entry.id, entry.key.spiffe_id)
         others = self._by_key.get(entry.key, ())
         if not others:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from registrar.spire.errors import SpireError
 from registrar.telemetry.logging import kv
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -84,10 +85,13 @@ class KnownDomains:
             if waited < self._interval and self.known is not None and not self.is_awaited():
                 continue
             waited = 0.0
-            try:
-                await self.refresh()
-            except SpireError as error:
-                log.debug("cannot list the bundles", extra=kv(error=error.message))
+            await attempt("list of bundles", self._round)
+
+    async def _round(self) -> None:
+        try:
+            await self.refresh()
+        except SpireError as error:
+            log.debug("cannot list the bundles", extra=kv(error=error.message))
 
 
 def _shown(names: Iterable[str]) -> str:

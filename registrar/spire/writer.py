@@ -147,9 +147,7 @@ class EntryWriter:
     def _written(self, writes: Sequence[Write], results: Sequence[ItemResult]) -> None:
         for write, result in zip(writes, results, strict=True):
             if isinstance(result, Entry):
-                if result.key == write.entry.key:
-                    # One key in memory instead of two equal ones.
-                    result = replace(result, key=write.entry.key)  # noqa: PLW2901 - the same entry
+                result = _as_stored(result, write.entry)  # noqa: PLW2901 - the same entry
                 self._mirror.wrote(result)
                 self._dropped.learn(
                     write.entry.attributes,
@@ -169,6 +167,20 @@ class EntryWriter:
                 write.succeed(error is None)
             else:
                 write.fail(error)
+
+
+def _as_stored(answer: Entry, sent: Entry) -> Entry:
+    """The entry as the server stores it, which answers a write with other orders than it keeps.
+
+    SPIRE stores DNS names in the order sent (the first becomes the common name) but answers a
+    create or update with them as its database happens to give them: sorted, on SQLite.
+    """
+    attributes, names = answer.attributes, sent.attributes.dns_names
+    if sorted(attributes.dns_names) == sorted(names):
+        attributes = replace(attributes, dns_names=names)
+    # One key in memory instead of two equal ones.
+    key = sent.key if answer.key == sent.key else answer.key
+    return replace(answer, key=key, attributes=attributes)
 
 
 def _stopped() -> NotLeading:

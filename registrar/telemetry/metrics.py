@@ -166,6 +166,11 @@ class SpireMetrics:
             "Deletions that wait for a person's confirmation.",
             registry=registry,
         )
+        self._in_vain = Counter(
+            "spire_registrar_updates_in_vain",
+            "Updates after which the SPIRE server held the entry otherwise than asked for.",
+            registry=registry,
+        )
         for method in SPIRE_METHODS:
             self._call_seconds.labels(method, "OK")
             self._batch_size.labels(method)
@@ -193,6 +198,10 @@ class SpireMetrics:
     def drift_repaired(self, kind: str) -> None:
         """One entry was put right; kind is one of DRIFT_KINDS."""
         self._drift.labels(kind).inc()
+
+    def update_in_vain(self) -> None:
+        """The server answered an update with another entry than was sent; it is not repeated."""
+        self._in_vain.inc()
 
     def deletions_withheld(self, number: int) -> None:
         """That many deletions wait for confirmation."""

@@ -1,5 +1,7 @@
 """Which trust domains an entry has now, and which it waits for."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,17 @@ DOMAINS = st.sampled_from(["a.test", "b.test", "c.example"])
 
 def key(name: str) -> EntryKey:
     return EntryKey.of(f"spiffe://x/{name}", "spiffe://x/p", [])
+
+
+@given(pattern=st.text(alphabet="ab.*", max_size=12), domain=st.text(alphabet="ab.", max_size=12))
+def test_a_star_stands_for_any_characters(pattern: str, domain: str) -> None:
+    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
+    assert matches(pattern, domain) == bool(re.fullmatch(expression, domain))
+
+
+@pytest.mark.parametrize("pattern", ["*" * 200 + "x", "a*" * 100 + "b", "*a" * 120])
+def test_a_hostile_pattern_is_compared_at_once(pattern: str) -> None:
+    assert not matches(pattern, "a" * 255 + "-")
 
 
 @pytest.mark.parametrize(
