@@ -13,7 +13,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
 
 
-class NotFound(RuntimeError):
+class NotFound(RuntimeError):  # noqa: N818 - named as the reply is
     """What was asked for is not there."""
 
 

@@ -195,9 +195,10 @@ class Setup:
                     continue
                 is_clean = False
                 with contextlib.suppress(NotFound):
-                    if obj.metadata.finalizers:
+                    left = await self.client.delete(f"{path}?gracePeriodSeconds=0")
+                    metadata = left.get("metadata")
+                    if isinstance(metadata, dict) and metadata.get("finalizers"):
                         await self.client.merge(path, {"metadata": {"finalizers": None}})
-                    await self.client.delete(f"{path}?gracePeriodSeconds=0")
         return is_clean
 
 
