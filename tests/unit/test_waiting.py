@@ -1,7 +1,7 @@
 """How the tests themselves wait."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.support.waiting import eventually, until
 
 def away_at_first(error: Exception) -> Callable[[], bool]:
     """A condition that cannot be looked at the first two times, does not hold once, then holds."""
-    answers = iter([error, error, False, True])
+    answers: Iterator[Exception | bool] = iter((error, error, False, True))
 
     def holds() -> bool:
         answer = next(answers)
