@@ -13,6 +13,10 @@ _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
 
 
+class NotFound(RuntimeError):  # noqa: N818 - named as the reply is
+    """What was asked for is not there."""
+
+
 class Client:
     """Untyped documents to and from ``url``, as kubectl would send them."""
 
@@ -22,7 +26,7 @@ class Client:
         self._plurals: dict[tuple[str, str], tuple[str, bool]] = {}
 
     async def get(self, path: str) -> JSONObject:
-        """Read a path. Raises aiohttp.ClientResponseError."""
+        """Read a path. Raises NotFound, and RuntimeError at any other refusal, as all calls do."""
         return await self._call("GET", path)
 
     async def apply(self, document: JSONObject) -> JSONObject:
@@ -69,7 +73,8 @@ class Client:
         ) as response:
             reply = await response.read()
             if response.status >= 400:
-                raise RuntimeError(f"{method} {path}: {response.status} {reply[:500].decode()}")
+                refusal = NotFound if response.status == 404 else RuntimeError
+                raise refusal(f"{method} {path}: {response.status} {reply[:500].decode()}")
             return _as_object(decode(reply, dict))
 
     async def _path_of(self, document: JSONObject) -> str:

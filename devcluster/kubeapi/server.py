@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 from collections.abc import AsyncIterator
 
@@ -91,9 +92,7 @@ class KubeAPI:
         """Listens, on the same port as before if it did so before; all objects are still there."""
         if self._runner is not None:
             return
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self._port))
+        listener = _listener(self._port)
         self._port = listener.getsockname()[1]
         runner = web.ServerRunner(
             web.Server(self._routes.handle, access_log=None, handler_cancellation=True),
@@ -115,3 +114,22 @@ class KubeAPI:
     async def settled(self) -> None:
         """Returns when the garbage collector and its kin have nothing left to do."""
         await self._collector.settled()
+
+
+def _listener(port: int) -> socket.socket:
+    """Bind to the port; without one, to one below those that outgoing connections take.
+
+    One of those could take the port while the server is stopped.
+    """
+    while True:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        wanted = port or random.randint(15000, 29999)  # noqa: S311 - no secret
+        try:
+            listener.bind(("127.0.0.1", wanted))
+        except OSError:
+            listener.close()
+            if port:
+                raise
+        else:
+            return listener

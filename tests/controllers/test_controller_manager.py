@@ -18,7 +18,7 @@ from api.meta import Condition, find_condition
 from api.proto import types_pb2
 from tests.support.controllermanager import NODE, Manager
 from tests.support.entries import spire_entry
-from tests.support.setup import Setup, embedded_setup, eventually, until
+from tests.support.setup import Setup, embedded_setup, eventually, some_looks, until
 
 DEFAULT = "/ns/default/sa/default"
 PARTNER = {
@@ -78,10 +78,14 @@ async def test_a_wrong_static_entry_keeps_what_it_had_and_says_what_is_wrong(
         await manager.static_entry("one")
         await manager.until_paths("/static/one")
         await manager.static_entry("one", spiffeID="spiffe://other.test/x")
+
+        async def is_said() -> bool:
+            status = (await manager.get_static_entry("one")).status
+            return ready(status.conditions) == ("False", "InvalidSpec")
+
+        await eventually(is_said)
         await until_static(manager, "one", rendered=False)
         assert manager.paths() == ["/static/one"]
-        status = (await manager.get_static_entry("one")).status
-        assert ready(status.conditions) == ("False", "InvalidSpec")
         await manager.delete(CLUSTER_STATIC_ENTRY, "one")
         await manager.until_paths()
 
@@ -147,6 +151,7 @@ async def test_a_relationship_that_somebody_else_made_is_kept(manager: Manager) 
         await manager.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, "partner")
         await manager.trust_domain("last", **{**PARTNER, "trustDomain": "last.test"})
         await until(lambda: "last.test" in manager.spire.state.relationships)
+        await some_looks(manager.setup)
         assert "partner.test" in manager.spire.state.relationships
 
 
@@ -397,6 +402,7 @@ async def test_entries_outlive_a_restart_while_what_they_are_made_of_is_being_re
     writes = dict(alone.spire.writes)
     async with alone.running():
         await alone.until_stats("all", entries_to_set=1)
+        await some_looks(alone.setup)
         assert {entry.id for entry in alone.setup.entries()} == before
     assert dict(alone.spire.writes) == writes
 
@@ -455,6 +461,9 @@ async def test_an_owner_that_may_not_be_read_fails_those_that_ask_and_no_others(
         await alone.pod("a", owner=_owner("ReplicaSet", "web-1", "nobody"))
         await alone.until_paths("/other/a")
         await alone.until_stats("asks", pod_entry_render_failures=1)
-        found = find_condition((await alone.get_template("asks")).status.conditions, "Ready")
-        assert found is not None
-        assert "replicasets.apps cannot be read" in found.message
+
+        async def is_said() -> bool:
+            found = find_condition((await alone.get_template("asks")).status.conditions, "Ready")
+            return found is not None and "replicasets.apps cannot be read" in found.message
+
+        await eventually(is_said)

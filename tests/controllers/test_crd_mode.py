@@ -75,8 +75,6 @@ class Declared(Workload):
         found: list[SpiffeID] = []
 
         async def is_ready() -> bool:
-            if not await self.exists(name, namespace):
-                return False
             obj = await self.get_spiffe_id(name, namespace)
             ready = find_condition(obj.status.conditions, "Ready")
             found[:] = [obj]
@@ -253,8 +251,6 @@ async def test_a_pod_recreated_under_its_name_gets_a_spiffe_id_of_its_own(
         )
 
         async def is_the_new_ones() -> bool:
-            if not await cluster.exists("a"):
-                return False
             return (await cluster.get_spiffe_id("a")).metadata.labels == {"podUid": uid}
 
         await eventually(is_the_new_ones)
@@ -268,8 +264,6 @@ async def test_a_spiffe_id_that_somebody_deletes_comes_back(cluster: Declared) -
         await cluster.delete_spiffe_id("a")
 
         async def is_back() -> bool:
-            if not await cluster.exists("a"):
-                return False
             return (await cluster.get_spiffe_id("a")).metadata.uid != before.metadata.uid
 
         await eventually(is_back)
@@ -458,7 +452,11 @@ async def test_a_node_recreated_unseen_has_its_own_uid_in_the_entry(alone: Decla
             return [s.value for e in entries for s in e.selectors if "uid" in s.value]
 
         await until(lambda: uids() == [f"agent_node_uid:{uid}"])
-        assert made_for_uid(await alone.until_ready(NODE, namespace=OWN)) == uid
+
+        async def is_the_new_ones() -> bool:
+            return made_for_uid(await alone.until_ready(NODE, namespace=OWN)) == uid
+
+        await eventually(is_the_new_ones)
 
 
 async def test_while_the_watch_of_pods_is_away_an_identity_has_no_gap(alone: Declared) -> None:

@@ -9,7 +9,7 @@ from tests.support.setup import Setup, eventually, until
 OTHER = "partner.test"
 
 
-async def _federates_with(setup: Setup, path: str) -> list[str]:
+def _federates_with(setup: Setup, path: str) -> list[str]:
     return [name for entry in setup.entries(path) for name in entry.federates_with]
 
 
@@ -24,10 +24,13 @@ async def test_an_entry_is_set_without_a_bundle_that_is_missing_and_completed_wh
             federatesWith=[OTHER],
         )
         await setup.until_ready("web")
-        assert await _federates_with(setup, "/web") == []
-        waiting = await setup.condition("web", FEDERATION_PENDING)
-        assert waiting is not None
-        assert OTHER in waiting.message
+        assert _federates_with(setup, "/web") == []
+
+        async def is_said() -> bool:
+            waiting = await setup.condition("web", FEDERATION_PENDING)
+            return waiting is not None and OTHER in waiting.message
+
+        await eventually(is_said)
 
         async def is_reported() -> bool:
             events = await setup.events("ClusterSpiffeId", "web")
@@ -58,5 +61,5 @@ async def test_a_pattern_stands_for_all_domains_that_the_server_knows(
             federatesWith=[pattern],
         )
         await setup.until_ready("web")
-        assert await _federates_with(setup, "/web") == [OTHER]
+        await until(lambda: _federates_with(setup, "/web") == [OTHER])
         assert await setup.condition("web", FEDERATION_PENDING) is None

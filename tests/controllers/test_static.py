@@ -12,7 +12,7 @@ import pytest
 from api.proto import types_pb2
 from manager.static import StaticProcess
 from registrar.settings.model import ControllerManager, StaticManifests
-from tests.support.setup import Setup, until
+from tests.support.setup import Setup, some_looks, until
 
 
 def entry(name: str, **spec: str) -> str:
@@ -124,7 +124,8 @@ async def test_nothing_is_written_at_a_restart_and_what_went_meanwhile_is_remove
         await until(lambda: paths(embedded) == ["/one", "/two"])
     before = dict(embedded.spire.writes)
     async with running(embedded, folder):
-        await until(lambda: paths(embedded) == ["/one", "/two"])
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
     assert dict(embedded.spire.writes) == before
     (folder / "b.yaml").unlink()
     async with running(embedded, folder):

@@ -14,7 +14,6 @@ import pytest
 
 from api.proto import csi_pb2, csi_pb2_grpc
 from devcluster.kubelet import CallError, Kubelet
-from registrar.csi.driver import REGISTRATION_SOCKET
 from registrar.csi.identity import DRIVER_NAME
 from tests.support.csi import NODE, Node
 from tests.support.setup import eventually, until
@@ -37,7 +36,7 @@ class Daemon:
             registration_dir = "{node.kubelet_dir}/plugins_registry"
             kubelet_dir = "{node.kubelet_dir}"
             data_dir = "{node.records}"
-            first_svid_timeout = "1s"
+            first_svid_timeout = "3s"
             events = false
             metrics_addr = "127.0.0.1:0"
             log_format = "json"
@@ -60,7 +59,7 @@ class Daemon:
     async def metrics(self) -> dict[str, float]:
         """The driver's own metrics."""
         said = [json.loads(line) for line in self.log.read_text().splitlines()]
-        (*_, port) = [line["port"] for line in said if "port" in line]
+        port = [line["port"] for line in said if "port" in line][-1]
         async with (
             aiohttp.ClientSession() as http,
             http.get(f"http://127.0.0.1:{port}/metrics") as reply,
@@ -72,6 +71,17 @@ class Daemon:
                 name, _, value = line.rpartition(" ")
                 found[name.removeprefix("spire_registrar_csi_")] = float(value)
         return found
+
+    async def until_metric(self, name: str, value: float) -> None:
+        """Wait until the driver tells a metric so: it counts after it has done what it counts."""
+
+        async def is_told() -> bool:
+            # The port of a driver that has just started may not be told yet.
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                return (await self.metrics())[name] == value
+            return False
+
+        await eventually(is_told)
 
 
 @pytest.fixture
@@ -96,23 +106,24 @@ async def test_a_pod_gets_files_that_outlive_any_death_of_the_driver(
     await daemon.start()
     assert await kubelet.registered(DRIVER_NAME) == node.folder / "plugin/csi.sock"
     path = await kubelet.publish(DRIVER_NAME, pod.volume())
-    assert (await daemon.metrics())['volumes{state="serving"}'] == 1
+    await daemon.until_metric('volumes{state="serving"}', 1)
     for number in (signal.SIGKILL, signal.SIGTERM):
         code = await daemon.end(number)
         assert code == (0 if number is signal.SIGTERM else -signal.SIGKILL)
         before = (path / "svid.pem").read_bytes()
+        await until(lambda: node.agent.streams == 0)
         await daemon.start()
         await until(lambda: node.agent.streams == 2)
         assert (path / "svid.pem").read_bytes() == before
         node.agent.rotate()
         await until(lambda before=before: (path / "svid.pem").read_bytes() != before)  # type: ignore[misc]
         assert await node.mounts() == [str(path)]
+    await daemon.until_metric("rotations_total", 1)
     metrics = await daemon.metrics()
-    assert metrics["rotations_total"] == 1
     assert 3000 < metrics["nearest_expiry_seconds"] <= 3600
     await kubelet.unpublish(DRIVER_NAME, pod.volume())
     assert await node.mounts() == []
-    assert (await daemon.metrics())['volumes{state="serving"}'] == 0
+    await daemon.until_metric('volumes{state="serving"}', 0)
 
 
 async def test_a_kubelet_that_starts_anew_finds_the_driver_again(
@@ -121,7 +132,6 @@ async def test_a_kubelet_that_starts_anew_finds_the_driver_again(
     await daemon.start()
     await kubelet.registered(DRIVER_NAME)
     await kubelet.restart()
-    assert not (kubelet.registry / REGISTRATION_SOCKET).exists()
     await kubelet.registered(DRIVER_NAME)
     pod = node.pod()
     node.entry(pod)
@@ -159,7 +169,7 @@ async def test_a_pod_without_an_entry_is_told_why_and_metrics_count_it(
     with pytest.raises(CallError, match="the agent has no SVID for a workload with") as caught:
         await kubelet.publish(DRIVER_NAME, pod.volume())
     assert caught.value.code == "DEADLINE_EXCEEDED"
-    assert (await daemon.metrics())['publishes_total{result="no_svid"}'] == 1
+    await daemon.until_metric('publishes_total{result="no_svid"}', 1)
 
     async def is_said() -> bool:
         return "WaitingForEntry" in daemon.log.read_text()

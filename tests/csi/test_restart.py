@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from registrar.csi.mounts import LinuxMounts
 from tests.support.csi import Driver, Node, Pod, need_mounts, serve_node, written
-from tests.support.setup import until
+from tests.support.setup import eventually, until
 
 
 async def test_files_stay_untouched_until_there_is_something_newer(node: Node) -> None:
@@ -24,7 +24,11 @@ async def test_files_stay_untouched_until_there_is_something_newer(node: Node) -
     async with node.driver() as driver:
         await until(lambda: node.agent.streams == 2)
         await driver.publish(pod)
-        assert await driver.condition(pod) == (False, "the files are up to date")
+
+        async def is_well() -> bool:
+            return await driver.condition(pod) == (False, "the files are up to date")
+
+        await eventually(is_well)
         assert {found.name: written(found) for found in (path / "..data").iterdir()} == before
         assert await node.mounts() == [str(path)]
         node.agent.rotate()

@@ -37,9 +37,12 @@ async def test_csi_sanity(node: Node) -> None:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(50.0):
+        async with asyncio.timeout(150.0):
             output = (await running.communicate())[0].decode()
     finally:
+        if running.returncode is None:
+            running.kill()
+            await running.wait()
         await daemon.end(signal.SIGTERM)
     assert running.returncode == 0, output
     cases = [case.attrib for case in ET.parse(report).iter("testcase")]

@@ -11,7 +11,7 @@ from hack.control_plane import ControlPlane
 from tests.support.controllermanager import Manager
 from tests.support.setup import real_setup
 
-pytestmark = [pytest.mark.slow, pytest.mark.may_block, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.may_block, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """\

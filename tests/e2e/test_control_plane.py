@@ -76,7 +76,7 @@ def test_collects_what_a_deleted_owner_leaves(real_control_plane: ControlPlane) 
     }
     plane.run_kubectl("create", "--filename=-", stdin=json.dumps(owned))
     plane.run_kubectl("delete", "configmap", "gc-owner", "-ndefault")
-    plane.run_kubectl("wait", "--for=delete", "configmap/gc-owned", "-ndefault", "--timeout=20s")
+    plane.run_kubectl("wait", "--for=delete", "configmap/gc-owned", "-ndefault", "--timeout=60s")
 
 
 async def test_comes_back_with_its_data_after_the_api_server_was_away(

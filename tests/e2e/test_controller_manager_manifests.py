@@ -12,7 +12,7 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from registrar.settings.model import Settings, Webhooks
 from tests.support.controllermanager import Manager
-from tests.support.setup import eventually, real_setup
+from tests.support.setup import eventually, real_setup, until
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -75,9 +75,14 @@ async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings
                 "controller": True,
             },
         )
-        entries = await manager.until_paths("/ReplicaSet/web", "/static/one")
-        entry = next(entry for entry in entries if entry.dns_names)
-        assert "web.default.svc.cluster.local" in entry.dns_names
+        await manager.until_paths("/ReplicaSet/web", "/static/one")
+
+        def has_names() -> bool:
+            (entry,) = manager.setup.entries("/ReplicaSet/web")
+            return "web.default.svc.cluster.local" in entry.dns_names
+
+        await until(has_names)
+        (entry,) = manager.setup.entries("/ReplicaSet/web")
         assert entry.parent_id.path.endswith(node)
         await manager.until_stats("all", entries_to_set=1, pods_selected=1)
         await eventually(lambda: has_event(manager))

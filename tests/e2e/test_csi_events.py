@@ -51,7 +51,7 @@ async def test_a_pod_that_waits_has_an_event(node: Node, plane: ControlPlane) ->
         registration_dir=node.kubelet_dir / "plugins_registry",
         kubelet_dir=node.kubelet_dir,
         data_dir=node.records,
-        first_svid_timeout=0.5,
+        first_svid_timeout=3.0,
         metrics_addr="127.0.0.1:0",
         kubeconfig=kubeconfig,
     )

@@ -18,7 +18,7 @@ from registrar.kube.recorder import EventRecorder
 from registrar.kube.reflector import Change, Reflector
 from registrar.kube.session import Session, connect
 from registrar.kube.store import Store
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -110,7 +110,7 @@ async def test_a_server_that_was_away_is_found_again_and_nothing_was_forgotten(
         await until(lambda: leases.reflector.state == "broken")
         assert leases.store.get(before.key) is not None
         await asyncio.to_thread(real_control_plane.start_api_server)
-        await until(lambda: leases.reflector.state == "watching", 30)
+        await until(lambda: leases.reflector.state == "watching")
         after = await client.create(LEASE, a_lease("after", "away"))
         await until(lambda: leases.store.get(after.key) is not None)
         assert len(leases.store) == 2
@@ -183,9 +183,11 @@ async def test_an_event_is_taken_and_counted(session: Session) -> None:
         task = group.create_task(recorder.run())
         for count in (1, 2):
             recorder.emit(about, type="Warning", reason="Tested", message="twice")
-            async with asyncio.timeout(10):
-                while not [event for event in await events() if event.count == count]:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+
+            async def is_there(count: int = count) -> bool:
+                return any(event.count == count for event in await events())
+
+            await eventually(is_there)
         task.cancel()
     (event,) = await events()
     assert (event.type, event.reason, event.metadata.namespace) == ("Warning", "Tested", "default")

@@ -55,7 +55,7 @@ def is_allowed(
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     answer = finished.stdout.strip().splitlines()[-1:]
     assert answer in (["yes"], ["no"]), finished

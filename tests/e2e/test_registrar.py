@@ -106,7 +106,7 @@ async def world(real_control_plane: ControlPlane, tmp_path: Path) -> AsyncIterat
         await made.kubectl(
             "wait",
             "--for=condition=Established",
-            "--timeout=30s",
+            "--timeout=60s",
             "crd/clusterspiffeids.spiffeid.spiffe.io",
             "crd/spireentries.spiffeid.spiffe.io",
         )
@@ -121,7 +121,7 @@ async def test_an_applied_object_gives_the_spire_entry(world: World) -> None:
         await world.kubectl(
             "wait",
             "--for=condition=Ready",
-            "--timeout=30s",
+            "--timeout=60s",
             "clusterspiffeids.spiffeid.spiffe.io/web",
         )
         assert world.ids() == ["/web"]
@@ -130,7 +130,8 @@ async def test_an_applied_object_gives_the_spire_entry(world: World) -> None:
         assert header.split("  ")[0] == "NAME"
         assert "SPIFFE ID" in header
         assert "spiffe://example.org/web" in row
-        assert world.spire.state.entries()[-1].id in row
+        (entry,) = [e for e in world.spire.state.entries() if e.spiffe_id.path == "/web"]
+        assert entry.id in row
         assert "True" in row
         await world.kubectl("delete", "clusterspiffeids.spiffeid.spiffe.io", "web")
         await until(lambda: world.ids() == [])

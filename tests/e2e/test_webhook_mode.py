@@ -16,6 +16,7 @@ import pytest
 from api.codec import JSONObject
 from api.documents import dump_yaml
 from hack.control_plane import ControlPlane
+from hack.processes import free_port
 from registrar.admission.material import (
     Algorithms,
     Material,
@@ -26,7 +27,6 @@ from registrar.admission.material import (
     webhook_configuration,
 )
 from registrar.settings.model import PodIdentity, WebhookMode
-from tests.e2e.test_webhook import free_port
 from tests.support.setup import eventually, real_setup, until
 from tests.support.workload import Workload
 

@@ -15,6 +15,7 @@ from api.codec import JSONObject
 from api.documents import load_yaml_documents
 from api.kinds import SPIFFE_ID
 from hack.control_plane import ControlPlane
+from hack.processes import free_port
 from registrar.admission.material import (
     Algorithms,
     Service,
@@ -24,7 +25,6 @@ from registrar.admission.material import (
 )
 from registrar.settings.load import load
 from registrar.settings.model import CRDMode, PodIdentity, ReconcileMode, Settings, WebhookMode
-from tests.e2e.test_webhook import free_port
 from tests.support.controllermanager import NODE
 from tests.support.podwebhook import write_material
 from tests.support.setup import eventually, real_setup
@@ -126,6 +126,7 @@ async def test_crd_mode_works_with_its_manifests(
         # Until the caBundle has reached the API server nobody is asked.
         await eventually(is_refused)
         await cluster.client.apply(_spiffe_id("one", {"namespace": "default"}))
+        await cluster.until_entry("/one")
         with pytest.raises(RuntimeError, match="SpiffeID default/one asks for the same"):
             await cluster.client.apply(_spiffe_id("two", {"namespace": "default"}, path="one"))
 

@@ -28,6 +28,8 @@ from registrar.spire.background import background
 from registrar.spire.delegated import connect
 
 NODE = "node-1"
+IMPATIENT_SECONDS = 2.0
+"""For a publish that shall fail: long enough for a busy machine to ask the agent."""
 
 # The stubs know this type only while types are checked.
 NodeStub: TypeAlias = "csi_pb2_grpc.NodeAsyncStub"
@@ -157,7 +159,7 @@ class Node:
 
     @contextlib.asynccontextmanager
     async def driver(
-        self, *, first_svid: float = 10.0, agent_away: float = 600.0
+        self, *, first_svid: float = 25.0, agent_away: float = 600.0
     ) -> AsyncIterator["Driver"]:
         """Run the driver until the block ends."""
         socket = self.folder / "csi.sock"

@@ -73,7 +73,7 @@ class Asked(Workload):
                 json=body,
                 ssl=tls,
                 server_hostname=SERVICE.host,
-                timeout=aiohttp.ClientTimeout(1.0),
+                timeout=aiohttp.ClientTimeout(10.0),
             ) as reply,
         ):
             assert reply.status == 200, await reply.text()

@@ -7,7 +7,7 @@ hides which it is. The registrar is the real process object on real sockets.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -31,16 +31,28 @@ from api.meta import Condition, KubeObject, find_condition
 from api.proto.types_pb2 import Entry
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from devcluster.client import Client
+from devcluster.client import Client, NotFound
 from devcluster.kubeapi.server import KubeAPI
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
 from manager.process import Process
 from registrar.settings.model import Settings, UnixAddress
+from tests.support.waiting import eventually, until
+
+__all__ = [
+    "Setup",
+    "changed",
+    "cluster_spiffe_id",
+    "connections_end",
+    "embedded_setup",
+    "eventually",
+    "real_setup",
+    "some_looks",
+    "until",
+]
 
 T = TypeVar("T", bound=KubeObject)
 
-SECONDS = 20.0
 DRIFT_SECONDS = 0.5
 
 
@@ -108,8 +120,10 @@ class Setup:
 
     async def alias(self) -> SpireEntry:
         """The registrar's own SpireEntry."""
-        entries = await self._list(SPIRE_ENTRY)
-        return next(e for e in entries if e.spec.spiffe_id.endswith("/node"))
+        for entry in await self._list(SPIRE_ENTRY):
+            if entry.spec.spiffe_id.endswith("/node"):
+                return entry
+        raise NotFound("the registrar has not recorded its own entry")
 
     async def events(self, kind: str, name: str) -> list[Event]:
         """The Events on one object."""
@@ -161,24 +175,31 @@ class Setup:
         return [convert(item, kind.type) for item in items]
 
     async def clean(self) -> None:
-        """Remove what a test left on a server that others use too."""
-        for custom in CUSTOM_KINDS:
-            kind = custom.kind
-            if not kind.namespaced:
-                await self.client.delete(kind.path())
-                continue
-            for obj in await self._list(kind):
-                await self.client.delete(kind.object_path(obj.key))
+        """Remove what a test left on a server that others use too, and wait until it is gone."""
         await self.client.delete("/api/v1/nodes")
         for plural in ("deployments", "replicasets"):
             await self.client.delete(f"/apis/apps/v1/namespaces/default/{plural}")
-        for kind in (ENDPOINTS, ENDPOINT_SLICE):
+        await eventually(self._is_clean)
+
+    async def _is_clean(self) -> bool:
+        """Delete what is there; tell whether there was nothing.
+
+        The garbage collector deletes too, and namespaces take their content with them.
+        """
+        kinds = (*(custom.kind for custom in CUSTOM_KINDS), ENDPOINTS, ENDPOINT_SLICE, POD)
+        is_clean = True
+        for kind in kinds:
             for obj in await self._list(kind):
-                if obj.metadata.name != "kubernetes":
-                    await self.client.delete(kind.object_path(obj.key))
-        for pod in await self._list(POD):
-            path = POD.object_path(pod.key)
-            await self.client.delete(f"{path}?gracePeriodSeconds=0")
+                path = kind.object_path(obj.key)
+                if kind in {ENDPOINTS, ENDPOINT_SLICE} and obj.metadata.name == "kubernetes":
+                    continue
+                is_clean = False
+                with contextlib.suppress(NotFound):
+                    left = await self.client.delete(f"{path}?gracePeriodSeconds=0")
+                    metadata = left.get("metadata")
+                    if isinstance(metadata, dict) and metadata.get("finalizers"):
+                        await self.client.merge(path, {"metadata": {"finalizers": None}})
+        return is_clean
 
 
 def cluster_spiffe_id(name: str, **spec: object) -> JSONObject:
@@ -194,20 +215,6 @@ def cluster_spiffe_id(name: str, **spec: object) -> JSONObject:
         },
     }
     return document
-
-
-async def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None:
-    """Wait until ``condition`` holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the condition may be anything
-            await asyncio.sleep(0.005)
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
-    """Wait until ``condition``, which asks a server, holds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - the condition may be anything
-            await asyncio.sleep(0.02)
 
 
 def changed(entry: Entry, **fields: object) -> Entry:

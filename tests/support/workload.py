@@ -27,15 +27,15 @@ class Workload(Manager):
         """Wait for the entry of a path with that ``parent`` path, ``selectors``, ``dns_names``…"""
 
         def is_right() -> bool:
-            found = self.entry(path)
-            return found is not None and _shape(found).items() >= shape.items()
+            # While one replaces the other there may be two.
+            found = self.setup.entries(path)
+            return len(found) == 1 and _shape(found[0]).items() >= shape.items()
 
         try:
             await until(is_right)
         except TimeoutError:
-            found = self.entry(path)
             raise AssertionError(
-                f"{path}: {None if found is None else _shape(found)}, not {shape}; "
+                f"{path}: {[_shape(e) for e in self.setup.entries(path)]}, not {shape}; "
                 f"entries: {[e.spiffe_id.path for e in self.spire.state.entries()]}"
             ) from None
         found = self.entry(path)
@@ -44,7 +44,7 @@ class Workload(Manager):
 
     async def until_gone(self, path: str) -> None:
         """Wait until no entry has that path."""
-        await until(lambda: self.entry(path) is None)
+        await until(lambda: not self.setup.entries(path))
 
     async def until_recorded(self, path: str) -> SpireEntry:
         """Wait for the SpireEntry of a path, set."""

@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from devcluster.kubeapi.documents import JSONObject, JSONValue, obj, objects, text
+from tests.support.waiting import eventually
 
-SECONDS = 15.0
+SECONDS = 45.0
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -170,14 +171,7 @@ class Kube:
         async def is_gone() -> bool:
             return (await self.get(path)).code == 404
 
-        await until(is_gone, seconds)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = SECONDS) -> None:
-    """Returns as soon as the condition holds; TimeoutError when it does not in time."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - only the server knows when
-            await asyncio.sleep(0.01)
+        await eventually(is_gone, seconds)
 
 
 @dataclass(frozen=True)

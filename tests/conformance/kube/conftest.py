@@ -95,6 +95,6 @@ def real_plane(real_control_plane: ControlPlane) -> Iterator[ControlPlane]:
     subprocess.run(
         [*command, "delete", "crd", "--selector", "suite=kube", "--wait=false"],
         check=True,
-        timeout=30,
+        timeout=60,
         capture_output=True,
     )

@@ -2,8 +2,9 @@
 
 from api.crd import CUSTOM_KINDS, crd
 from devcluster.kubeapi.documents import JSONObject, JSONValue, child, copy_of, text
-from tests.conformance.kube.client import Kube, until
+from tests.conformance.kube.client import Kube
 from tests.conformance.kube.widgets import CRDS
+from tests.support.waiting import eventually
 
 GROUP = "conformance.spire.spiffe.io"
 DEFINITIONS = {
@@ -52,7 +53,7 @@ async def served(kube: Kube, kind: str, document: JSONObject) -> None:
     async def is_served() -> bool:
         return (await kube.get(path_of(kind))).code == 200
 
-    await until(is_served)
+    await eventually(is_served)
 
 
 def federating(**fields: JSONValue) -> JSONObject:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from devcluster.kubeapi.documents import JSONObject, at, child, objects, seq, text, texts
-from tests.conformance.kube.client import TABLE, Kube, until
+from devcluster.kubeapi.documents import JSONObject, JSONValue, at, child, objects, seq, text, texts
+from tests.conformance.kube.client import TABLE, Answer, Kube
 from tests.conformance.kube.widgets import GROUP, widget
+from tests.support.waiting import eventually
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 PARTIAL = "application/json;as=PartialObjectMetadata{};v=v1;g=meta.k8s.io"
@@ -73,22 +74,25 @@ async def test_groups_name_the_version_that_they_prefer(kube: Kube) -> None:
 
 @pytest.mark.usefixtures("widgets")
 async def test_openapi_describes_a_custom_kind(kube: Kube) -> None:
-    async def url_of_group() -> str:
-        index = await kube.get("/openapi/v3")
-        return text(index.body, "paths", f"apis/{GROUP}/v1", "serverRelativeURL")
+    found: list[JSONValue] = []
+    document = Answer(0, {})
 
     async def is_described() -> bool:
-        return bool(await url_of_group())
+        nonlocal document
+        index = await kube.get("/openapi/v3")
+        url = text(index.body, "paths", f"apis/{GROUP}/v1", "serverRelativeURL")
+        if not url:
+            return False
+        document = await kube.get(url.partition("?")[0])
+        found[:] = [
+            schema
+            for schema in child(document.body, "components", "schemas").values()
+            if {"group": GROUP, "version": "v1", "kind": "Widget"}
+            in seq(at(schema, "x-kubernetes-group-version-kind"))
+        ]
+        return bool(found)
 
-    await until(is_described)
-    url = await url_of_group()
-    document = await kube.get(url.partition("?")[0])
-    found = [
-        schema
-        for schema in child(document.body, "components", "schemas").values()
-        if {"group": GROUP, "version": "v1", "kind": "Widget"}
-        in seq(at(schema, "x-kubernetes-group-version-kind"))
-    ]
+    await eventually(is_described)
     assert len(found) == 1
     size = child(found[0], "properties", "spec", "properties", "size")
     assert (size["type"], size["description"]) == ("integer", "How big it is.")

@@ -1,8 +1,9 @@
 """What goes with what: owners and dependents, namespaces and their content."""
 
 from devcluster.kubeapi.documents import JSONObject, JSONValue, at, objects, seq, text
-from tests.conformance.kube.client import Answer, Kube, until
+from tests.conformance.kube.client import Answer, Kube
 from tests.conformance.kube.widgets import widget
+from tests.support.waiting import eventually
 
 
 def owner(answer: Answer, *, blocks: bool = False) -> JSONObject:
@@ -30,7 +31,7 @@ async def test_a_dependent_goes_with_its_last_owner(kube: Kube, config_maps: str
         uids = [text(ref, "uid") for ref in objects(found.body, "metadata", "ownerReferences")]
         return uids == [second.uid]
 
-    await until(has_one_owner)
+    await eventually(has_one_owner)
     await kube.delete(f"{config_maps}/second")
     await kube.until_gone(f"{config_maps}/d")
 
@@ -72,7 +73,7 @@ async def test_a_foreground_deletion_waits_for_those_that_block(
         found = await kube.get(f"{config_maps}/d")
         return bool(text(found.body, "metadata", "deletionTimestamp"))
 
-    await until(dependent_is_going)
+    await eventually(dependent_is_going)
     assert (await kube.get(f"{config_maps}/top")).code == 200
     await kube.patch(f"{config_maps}/d", {"metadata": {"finalizers": None}})
     await kube.until_gone(f"{config_maps}/top")

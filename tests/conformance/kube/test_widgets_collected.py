@@ -7,7 +7,7 @@ from devcluster.kubeapi.documents import JSONObject, text
 from tests.conformance.kube.client import Kube
 from tests.conformance.kube.widgets import widget
 
-RESYNC_SECONDS = 45.0
+RESYNC_SECONDS = 90.0
 
 
 async def test_a_custom_owner_takes_its_custom_dependents(kube: Kube, widgets: str) -> None:

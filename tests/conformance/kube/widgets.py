@@ -1,7 +1,8 @@
 """Widget: the custom resource of the suite, with a bit of everything in its schema."""
 
 from devcluster.kubeapi.documents import JSONObject, JSONValue, objects, text
-from tests.conformance.kube.client import Kube, until
+from tests.conformance.kube.client import Kube
+from tests.support.waiting import eventually
 
 GROUP = "conformance.example.com"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -141,4 +142,4 @@ async def ready(kube: Kube, definition: JSONObject) -> None:
         )
         return established and (await kube.get(f"/apis/{group}/v1/{plural}")).code == 200
 
-    await until(is_served)
+    await eventually(is_served)

@@ -25,7 +25,7 @@ from registrar.admission.mutualtls import MutualTLS
 from registrar.admission.review import ALLOWED
 from registrar.admission.server import serve
 from registrar.errors import InvalidField
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 SERVICE = Service("registrar", "spire")
 REVIEW = b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u"}}'
@@ -96,9 +96,10 @@ async def outcome(port: int, context: ssl.SSLContext) -> str:
 
 
 async def until_answered(port: int, context: ssl.SSLContext) -> None:
-    async with asyncio.timeout(10):
-        while await outcome(port, context) != "answered":  # noqa: ASYNC110 - another thread reads
-            await asyncio.sleep(0.01)
+    async def is_answered() -> bool:
+        return await outcome(port, context) == "answered"
+
+    await eventually(is_answered)
 
 
 async def loaded(folder: Folder) -> MutualTLS:

@@ -110,8 +110,7 @@ async def test_an_assumed_write_is_confirmed_by_its_echo(cluster: Cluster) -> No
 async def test_nothing_is_lost_while_the_watch_is_cut(cluster: Cluster) -> None:
     cluster.api.faults.drop_watches()
     await cluster.create("a")
-    await until(lambda: cluster.has("a"))
-    assert cluster.reflector.state == "watching"
+    await until(lambda: cluster.has("a") and cluster.reflector.state == "watching")
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ async def agent(remote: SpireServer, tmp_path: Path) -> AsyncIterator[WorkloadAP
 
 async def eventually(client: EntryClient) -> None:
     """Call until the server lets us in."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(SpireError):
                 await client.get("admin")
@@ -240,7 +240,7 @@ async def test_the_stream_is_opened_again_when_the_agent_restarts(
     await agent.stop()
     await client.get("admin")
     await agent.start()
-    await until(lambda: agent.streams == 1, seconds=20)
+    await until(lambda: agent.streams == 1)
     async with over_tcp.use() as before:
         agent.rotate()
         await until(lambda: over_tcp.current is not before)
