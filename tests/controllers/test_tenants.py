@@ -48,15 +48,15 @@ async def test_a_pods_pattern_of_many_stars_holds_up_nobody(embedded: Setup, mod
     await words.node()
     domain = "a" * 200 + ".example"
     embedded.spire.state.bundles[domain] = Bundle(trust_domain=domain)
-    changes: dict[str, object] = {
+    by_mode: dict[str, dict[str, object]] = {
         "controller manager": {"controller_manager": ControllerManager()},
         "crd": {"workload_registrar": CRDMode(), "pods": PodIdentity("template")},
         "reconcile": {
             "workload_registrar": ReconcileMode(),
             "pods": PodIdentity("service_account"),
         },
-    }[mode]
-    async with embedded.registrar(**changes) as process:  # type: ignore[arg-type]
+    }
+    async with embedded.registrar(**by_mode[mode]) as process:
         if mode == "controller manager":
             await words.template("all", spiffeIDTemplate="/pod/{{ .PodMeta.Name }}")
         await words.pod("evil", annotations={"spiffe.io/federatesWith": HOSTILE})
@@ -270,7 +270,7 @@ async def test_what_the_first_version_made_is_taken_over_under_the_new_prefix(
 ) -> None:
     words = Workload(embedded)
     await words.node()
-    config = {
+    config: dict[str, object] = {
         "cluster": "prod.eu",
         "workload_registrar": ReconcileMode(),
         "pods": PodIdentity("service_account"),

@@ -27,7 +27,7 @@ def key(name: str) -> EntryKey:
 
 
 @given(pattern=st.text(alphabet="ab.*", max_size=12), domain=st.text(alphabet="ab.", max_size=12))
-def test_a_star_stands_for_any_characters(pattern: str, domain: str) -> None:
+def test_a_pattern_matches_as_a_regular_expression_would(pattern: str, domain: str) -> None:
     expression = ".*".join(re.escape(part) for part in pattern.split("*"))
     assert matches(pattern, domain) == bool(re.fullmatch(expression, domain))
 
