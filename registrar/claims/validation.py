@@ -13,16 +13,24 @@ from registrar.identity.spiffeid import SCHEME, check_trust_domain, trust_domain
 
 MAX_HINT_LENGTH = 1024
 _MAX_TTL = 2**31 - 1
-_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?")
-_MAX_DNS_NAME = 255
+_LABEL = re.compile(r"(?!..--)[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?")
+"""SPIRE takes no two hyphens in the third and fourth place: there they mean punycode, which it
+refuses too."""
+_MAX_DNS_NAME = 253
 _DOMAIN_PATTERN = re.compile(r"[a-z0-9._-]*\*[a-z0-9._*-]*")
 """Part of a trust domain with ``*`` for any characters."""
 
 
 def is_dns_name(value: str) -> bool:
-    """Whether a DNS name may stand in an SVID; the first label may be ``*``."""
-    labels = value.removeprefix("*.").split(".")
-    return len(value) <= _MAX_DNS_NAME and all(_LABEL.fullmatch(label) for label in labels)
+    """Whether a DNS name may stand in an SVID; the first label may be ``*``.
+
+    The one rule for names of every source: what a SPIRE server takes, and besides only
+    what a DNS knows (SPIRE would take spaces).
+    """
+    name = value.removeprefix("*.")
+    if len(name) > _MAX_DNS_NAME:
+        return False
+    return all(_LABEL.fullmatch(label) for label in name.split("."))
 
 
 def check_dns_name(value: str, *, path: str) -> str:
@@ -31,8 +39,8 @@ def check_dns_name(value: str, *, path: str) -> str:
         raise InvalidField(
             path,
             value,
-            "not a DNS name: use labels of letters, digits, '-' and '_' joined by dots, "
-            "such as web.shop.svc",
+            "not a DNS name that SPIRE takes: use labels of letters, digits, '-' and '_' joined "
+            "by dots, such as web.shop.svc, none with '--' in its third and fourth place",
         )
     return value
 

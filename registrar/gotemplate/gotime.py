@@ -66,8 +66,7 @@ _WORDS = {"Jan", "Mon"}
 """Parts that count only where no small letter follows."""
 _PART = re.compile(
     # Of a run of digits the whole counts, or none.
-    "[.,](?:0++|9++)(?![0-9])|"
-    + "|".join(part + "(?![a-z])" * (part in _WORDS) for part in _PARTS)
+    "[.,](?:0++|9++)(?![0-9])|" + "|".join(part + "(?![a-z])" * (part in _WORDS) for part in _PARTS)
 )
 _MOST_LAYOUT = 1024
 

@@ -283,8 +283,9 @@ _RESOURCES: Mapping[str, Method] = MappingProxyType(
 
 def _int_or_string(raw: object) -> Value:
     is_text = isinstance(raw, str)
-    is_number = isinstance(raw, int) and not isinstance(raw, bool) and raw.bit_length() < 32
-    number = raw if is_number else 0
+    number = raw if isinstance(raw, int) and not isinstance(raw, bool) else 0
+    if number.bit_length() > BASIC["int32"].bits:
+        number = 0
     return PlainStruct(
         INT_OR_STRING,
         {

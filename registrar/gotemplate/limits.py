@@ -65,7 +65,7 @@ class Meter:
     def started(cls, limits: Limits = DEFAULT) -> "Meter":
         """A meter whose time runs from now on."""
         meter = cls(limits)
-        meter._deadline = limits.clock() + limits.seconds  # noqa: SLF001 - it is ours
+        meter._deadline = limits.clock() + limits.seconds
         return meter
 
     def step(self) -> None:

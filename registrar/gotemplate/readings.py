@@ -11,6 +11,7 @@ from registrar.gotemplate.values import Value
 
 Read: TypeAlias = Callable[[object], Value]
 """Makes a value of what JSON gives for it; None where it gives nothing."""
+_Part: TypeAlias = "slice[int | None, int | None, int | None]"
 
 
 class ReadList(Sequence[Value]):
@@ -30,9 +31,9 @@ class ReadList(Sequence[Value]):
     def __getitem__(self, place: int) -> Value: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Value]: ...
+    def __getitem__(self, place: _Part) -> Sequence[Value]: ...
 
-    def __getitem__(self, place: int | slice) -> Value | Sequence[Value]:
+    def __getitem__(self, place: int | _Part) -> Value | Sequence[Value]:
         """An element, or some."""
         if isinstance(place, slice):
             return ReadList(self._raw[place], self._read)
