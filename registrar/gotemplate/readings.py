@@ -4,6 +4,8 @@ A Pod's specification may hold tens of thousands of elements, and a template may
 the list that holds them at each turn of a loop.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias, overload
 
