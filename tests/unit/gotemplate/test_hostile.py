@@ -44,9 +44,7 @@ def using(text: str, call: str) -> str:
     "text",
     [
         pytest.param(using("2" * 60_000, "$.PodMeta.CreationTimestamp.Format $l"), id="Format"),
-        pytest.param(
-            using("2" * 1000, "$.PodMeta.CreationTimestamp.Format $l"), id="Format often"
-        ),
+        pytest.param(using("2" * 1000, "$.PodMeta.CreationTimestamp.Format $l"), id="Format often"),
         pytest.param(
             _ENDLESS % "{{ $y := $.PodMeta.CreationTimestamp.String }}", id="a time's text"
         ),
