@@ -66,7 +66,9 @@ class Parsing:
                 path.removeprefix("spec."), text, limits=replace(DEFAULT, tokens=self._left)
             )
         except TemplateLimitError as error:
-            shared = f"; all templates of an object together may have {DEFAULT.tokens}"
+            shared = (
+                f"; all templates of an object together may have {DEFAULT.tokens} words and signs"
+            )
             more = shared if self._left < DEFAULT.tokens else ""
             raise InvalidField(path, text, f"{_REFUSED}: {excerpt(error)}{more}") from error
         except TemplateError as error:

@@ -22,7 +22,7 @@ class Limits:
     """
 
     template_size: int = 64 * 1024
-    tokens: int = 2000
+    tokens: int = 1000
     """Words and signs of one text: parsing and compiling follow their number."""
     steps: int = 10_000
     output_size: int = 64 * 1024
