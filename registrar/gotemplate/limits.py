@@ -49,23 +49,25 @@ _NEVER = float("inf")
 class Meter:
     """What is left of one rendering's share; it may be shared by several templates.
 
-    The time counts from ``start`` on; a meter that was not started has no limit of time.
+    ``started`` makes one that is timed. The clock is looked at for the first time when some
+    steps are taken, or many at once are asked for: most templates do not get there.
     """
 
-    __slots__ = ("_deadline", "_next_look", "limits", "size", "steps")
+    __slots__ = ("_deadline", "_is_timed", "_next_look", "limits", "size", "steps")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.steps = limits.steps
         self.size = limits.output_size
         self._deadline = _NEVER
+        self._is_timed = False
         self._next_look = max(limits.steps - _STEPS_BETWEEN_LOOKS, 0)
 
     @classmethod
     def started(cls, limits: Limits = DEFAULT) -> "Meter":
-        """A meter whose time runs from now on."""
+        """A meter with a limit of time."""
         meter = cls(limits)
-        meter._deadline = limits.clock() + limits.seconds
+        meter._is_timed = True
         return meter
 
     def step(self) -> None:
@@ -119,10 +121,16 @@ class Meter:
                 f"the template takes more than {self.limits.steps} steps: let it loop less, or "
                 "handle shorter texts"
             )
-        if self._deadline is not _NEVER and self.limits.clock() > self._deadline:
+        if self._is_timed and self._is_late():
             raise TemplateLimitError(
                 f"the template takes more than {self.limits.seconds * 1000:.0f} ms: let it loop "
                 "less, or handle shorter texts"
             )
         # Zero is looked at again: below it is too much.
         self._next_look = max(self.steps - _STEPS_BETWEEN_LOOKS, 0)
+
+    def _is_late(self) -> bool:
+        now = self.limits.clock()
+        if self._deadline is _NEVER:
+            self._deadline = now + self.limits.seconds
+        return now > self._deadline
