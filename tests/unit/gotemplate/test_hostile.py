@@ -124,6 +124,13 @@ def test_a_template_that_does_little_does_not_depend_on_the_clock() -> None:
     assert made == "/ns//web" + "x" * 10
 
 
+def test_one_pause_of_the_process_fails_no_template() -> None:
+    readings = itertools.chain([0.0, 100.0], itertools.repeat(100.001))
+    limits = Limits(clock=lambda: next(readings))
+    text = "{{ range 1000 }}x{{ end }}"
+    assert Template.parse("t", text, limits=limits).render(data()) == "x" * 1000
+
+
 def test_the_clock_is_that_of_the_work_and_not_of_the_day() -> None:
     assert Limits().clock is time.thread_time
 
