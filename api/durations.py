@@ -17,12 +17,16 @@ _NANOSECONDS = {
     "h": 3_600_000_000_000,
 }
 _PART = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)")
+_MOST_TEXT = 100
+"""The longest that Go prints has 24; a text of many parts means what a short one can say."""
 _LIMIT = 1 << 63
 _MOST_FRACTION = (_LIMIT - 1) // 10
 
 
 def parse_duration(text: str) -> int:
     """The nanoseconds of a Go duration. Raises ValueError that says what is wrong with it."""
+    if len(text) > _MOST_TEXT:
+        raise ValueError(f"a duration of more than {_MOST_TEXT} characters")
     sign, rest = 1, text
     if rest[:1] in {"-", "+"}:
         sign, rest = (-1 if rest[0] == "-" else 1), rest[1:]

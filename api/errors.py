@@ -1,5 +1,8 @@
 """The one error about a value that somebody wrote, raised from here up to the process."""
 
+_MOST_SHOWN = 500
+"""Characters of a value that a message repeats: conditions and Events have a limit."""
+
 
 class InvalidField(ValueError):  # noqa: N818 - reads as what it is
     """One value that somebody wrote is wrong.
@@ -10,7 +13,8 @@ class InvalidField(ValueError):  # noqa: N818 - reads as what it is
     """
 
     def __init__(self, path: str, value: str, remedy: str) -> None:
-        super().__init__(f"{path}: {value!r}: {remedy}")
+        shown = repr(value[:_MOST_SHOWN]) + "..." if len(value) > _MOST_SHOWN else repr(value)
+        super().__init__(f"{path}: {shown}: {remedy}")
         self.path = path
         self.value = value
         self.remedy = remedy

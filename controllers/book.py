@@ -58,12 +58,12 @@ class Book:
     instance: str
     prefix: str
     """What the IDs of our entries begin with."""
-    former_prefix: str
-    """What an earlier version would have them begin with; empty where that is the same."""
     naming: Naming
     spire_entries: Store[SpireEntry]
     own_entry: Callable[[str], Entry | None]
     """The entry with that ID among ours on the SPIRE server."""
+    former_prefix: str = ""
+    """What an earlier version would have them begin with; empty where that is the same."""
     index: ClaimIndex = field(default_factory=ClaimIndex)
     outcomes: Outcomes = field(default_factory=Outcomes)
     problems: dict[Source, Problem] = field(default_factory=dict)

@@ -4,8 +4,10 @@ The key is the Pod, not the template: an event of a Pod, its Node, Namespace or
 services renders that Pod only, and a template's edit wakes its own Pods.
 """
 
+import asyncio
+import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -24,6 +26,28 @@ from registrar.claims.tally import Part
 from registrar.errors import InvalidField, Retry
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Done, Outcome
+
+
+@dataclass(slots=True)
+class _Came:
+    """What came of one Pod under each template, by the template's name."""
+
+    parts: dict[str, Part] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    masked: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Begin again."""
+        for noted in (self.parts, self.failures, self.masked, self.left_out):
+            noted.clear()
+
+    def mask(self, claim: Claim, winner: Claim) -> None:
+        """Note that another claim is older."""
+        name = claim.subject.name
+        self.parts[name] = Part.MASKED
+        # Few objects win over many Pods' claims: one text serves them all.
+        self.masked[name] = sys.intern(str(winner.subject))
 
 
 class TemplatedPodReconciler:
@@ -64,16 +88,19 @@ class TemplatedPodReconciler:
             self._forget(key, source)
             return Done()
         self._templates.index.put(key, pod.metadata.labels, pod.node_name)
-        parts: dict[str, Part] = {}
-        failures: dict[str, str] = {}
+        came = _Came()
         try:
-            claims = self._claimed(pod, parts, failures)
+            claims = await self._claimed(pod, came)
         except Retry:
             # What is released at the end of the first pass must not be what waits for a cache.
             self._keep_held(source, pod.metadata.uid)
             raise
-        wanted = self._first_of_each(claims, parts)
-        failed = {source_of(name) for name in failures} | self._templates.set.unreadable
+        if self._cluster.pods.get(key) is None:
+            # It went while it was rendered.
+            self._forget(key, source)
+            return Done()
+        wanted = self._first_of_each(claims, came)
+        failed = {source_of(name) for name in came.failures} | self._templates.set.unreadable
         kept = self._last_good(source, pod, failed, {claim.key for claim in wanted})
         if wanted and not self._book.index.has(source):
             self._on_pod(source)
@@ -81,23 +108,30 @@ class TemplatedPodReconciler:
         self._held.pop(pod.metadata.uid, None)
         touched = self._claims.put(source, [*wanted, *kept], lambda: held)
         self._claims.announce(source, touched)
-        self._mask(wanted, parts)
-        for name in self._templates.tally.note(key, parts, failures):
+        self._mask(wanted, came)
+        for name in self._templates.tally.note(
+            key, came.parts, came.failures, masked=came.masked, left_out=came.left_out
+        ):
             self._book.wake.status(source_of(name))
         return Done()
 
-    def _claimed(
-        self, pod: WholePod, parts: dict[str, Part], failures: dict[str, str]
-    ) -> list[Claim]:
-        """What the templates make of the Pod, and what became of each. Raises Retry."""
-        selecting = self._selecting(pod)
-        parts.update((template.source.name, Part.SELECTED) for template in selecting)
-        applying = _applying(selecting)
-        claims: list[Claim] = []
-        if pod.node_name and applying:
-            claims = self._render(pod, applying, failures)
-        parts.update((name, Part.FAILED) for name in failures)
-        return claims
+    async def _claimed(self, pod: WholePod, came: "_Came") -> list[Claim]:
+        """What the templates make of the Pod, and what became of each. Raises Retry.
+
+        Everybody else has a turn between two templates. Those that no longer select the Pod
+        after that, or changed, leave nothing behind: all begins again.
+        """
+        while True:
+            came.clear()
+            selecting = self._selecting(pod)
+            came.parts.update((template.source.name, Part.SELECTED) for template in selecting)
+            applying = _applying(selecting)
+            claims: list[Claim] = []
+            if pod.node_name and applying:
+                claims = await self._render(pod, applying, came)
+            if len(applying) < 2 or self._selecting(pod) == selecting:
+                came.parts.update((name, Part.FAILED) for name in came.failures)
+                return claims
 
     def _keep_held(self, source: Source, uid: str) -> None:
         """Fail static in the first look of a term: what SPIRE holds for the Pod is kept."""
@@ -128,30 +162,38 @@ class TemplatedPodReconciler:
             raise Retry("NamespaceUnknown", f"namespace {name} is not known yet")
         return self._templates.set.selecting(pod.metadata.labels, namespace.metadata.labels)
 
-    def _render(
-        self, pod: WholePod, templates: list[PodTemplate], failures: dict[str, str]
+    async def _render(
+        self, pod: WholePod, templates: list[PodTemplate], came: "_Came"
     ) -> list[Claim]:
-        """What the templates make of the Pod; what is wrong goes into ``failures``.
+        """What the templates make of the Pod; what is wrong is noted.
 
         Raises Retry while services or owners are being read.
         """
         node = self._cluster.nodes.get(ObjectKey("", pod.node_name))
         if node is None:
             message = f"its node {pod.node_name} is not known"
-            failures.update((template.source.name, message) for template in templates)
+            came.failures.update((template.source.name, message) for template in templates)
             return []
         owner = self._owner(pod, templates)
         view = self._view(pod, node, templates, owner or Owner("", ""))
         claims = []
-        for template in templates:
+        for number, template in enumerate(templates):
+            if number:
+                # One template may take its whole budget of time; many must not take it at once.
+                await asyncio.sleep(0)
+            name = template.source.name
             lacking = self._lacking(template, owner)
             if lacking:
-                failures[template.source.name] = lacking
+                came.failures[name] = lacking
                 continue
+            left_out: list[str] = []
             try:
-                claims.append(render(template, view, self._templates.surroundings))
+                claims.append(render(template, view, self._templates.surroundings, left_out.append))
             except InvalidField as error:
-                failures[template.source.name] = str(error)
+                came.failures[name] = str(error)
+                continue
+            if left_out:
+                came.left_out[name] = left_out[0]
         return claims
 
     def _lacking(self, template: PodTemplate, owner: Owner | None) -> str:
@@ -196,20 +238,23 @@ class TemplatedPodReconciler:
         return decode_object(self._cluster.unpacked(bytes(spec)))
 
     @staticmethod
-    def _first_of_each(claims: list[Claim], parts: dict[str, Part]) -> list[Claim]:
+    def _first_of_each(claims: list[Claim], came: "_Came") -> list[Claim]:
         """The oldest claim on each key; the others are masked."""
         first: dict[EntryKey, Claim] = {}
         for claim in claims:
-            is_first = first.setdefault(claim.key, claim) is claim
-            parts[claim.subject.name] = Part.TO_SET if is_first else Part.MASKED
+            winner = first.setdefault(claim.key, claim)
+            if winner is claim:
+                came.parts[claim.subject.name] = Part.TO_SET
+            else:
+                came.mask(claim, winner)
         return list(first.values())
 
-    def _mask(self, wanted: list[Claim], parts: dict[str, Part]) -> None:
+    def _mask(self, wanted: list[Claim], came: "_Came") -> None:
         """Count as masked what an older object of another kind asks for too."""
         for claim in wanted:
             winner = self._book.index.winner(claim.key)
             if winner is not None and winner.subject != claim.subject:
-                parts[claim.subject.name] = Part.MASKED
+                came.mask(claim, winner)
 
     def _last_good(
         self, source: Source, pod: WholePod, failed: set[Source], wanted: set[EntryKey]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from api.core import Endpoints, EndpointSlice, Namespace, Owned
@@ -71,12 +72,11 @@ class ControllerManager:
             trust_domain=settings.trust_domain,
             cluster_name=settings.cluster,
             cluster_domain=config.cluster_domain,
+            refuses_dns_names=config.refuses_dns_names,
         )
         if config.parent_id_template:
             parent = parsed(config.parent_id_template, path="parentIDTemplate")
-            self.surroundings = Surroundings(
-                settings.trust_domain, settings.cluster, config.cluster_domain, parent
-            )
+            self.surroundings = replace(self.surroundings, parent=parent)
         packing = Packing()
         self.spire_entries = spire_entry_cache(optional=True)
         self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())

@@ -260,8 +260,9 @@ def _templated_id(template: Template, info: Value, rules: SpiffeIDRules) -> str:
 
 
 def _dns_name(template: Template, info: Value) -> str:
-    """What a template makes. Raises InvalidField."""
-    return validation.check_dns_name(_text(template, info), path=template.name)
+    """What a template makes; empty for a name that this Pod does not have. Raises InvalidField."""
+    name = _text(template, info).strip()
+    return validation.check_dns_name(name, path=template.name) if name else ""
 
 
 def _usable_dns_names(rules: SpiffeIDRules, info: Value) -> tuple[list[str], str]:
@@ -273,9 +274,11 @@ def _usable_dns_names(rules: SpiffeIDRules, info: Value) -> tuple[list[str], str
     names, problem = [], ""
     for template in rules.dns_names:
         try:
-            names.append(_dns_name(template, info))
+            name = _dns_name(template, info)
         except InvalidField as error:
             problem = problem or f"left out of its DNS names: {error}"
+        else:
+            names += [name] if name else []
     return names, problem
 
 

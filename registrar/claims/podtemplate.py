@@ -12,8 +12,8 @@ from api.labels import Matcher, compile_selector
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from registrar.claims import validation
 from registrar.claims.claim import Source
+from registrar.claims.templatesize import Parsing, check_size
 from registrar.errors import InvalidField
-from registrar.gotemplate.errors import TemplateError
 from registrar.gotemplate.template import Template
 from registrar.identity.entry import Attributes
 
@@ -26,12 +26,17 @@ _OWNER = re.compile(r"\.Owner\b")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every template sees besides its Pod."""
+    """What every template sees besides its Pod.
+
+    ``refuses_dns_names``: a DNS name that no SVID may have costs the Pod its entry, as in the
+    original; otherwise that name is left out.
+    """
 
     trust_domain: str
     cluster_name: str
     cluster_domain: str
     parent: Template = field(default_factory=lambda: Template.parse("parentID", DEFAULT_PARENT))
+    refuses_dns_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,12 @@ def source_of(name: str) -> Source:
 def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTemplate:
     """Check and compile an object. Raises InvalidField for the first thing wrong with it."""
     spec = obj.spec
+    check_size(spec)
+    parse = Parsing().parse
     texts = (spec.spiffe_id_template, *spec.dns_name_templates, *spec.workload_selector_templates)
     parent = surroundings.parent
     if spec.parent_id_template:
-        parent = parsed(spec.parent_id_template, path="spec.parentIDTemplate")
+        parent = parse(spec.parent_id_template, path="spec.parentIDTemplate")
     if not spec.spiffe_id_template:
         raise InvalidField("spec.spiffeIDTemplate", "", "give the template of the SPIFFE ID")
     return PodTemplate(
@@ -82,14 +89,14 @@ def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTem
         created=obj.metadata.creation_timestamp or "",
         pods=compile_selector(spec.pod_selector, path="spec.podSelector"),
         namespaces=compile_selector(spec.namespace_selector, path="spec.namespaceSelector"),
-        spiffe_id=parsed(spec.spiffe_id_template, path="spec.spiffeIDTemplate"),
+        spiffe_id=parse(spec.spiffe_id_template, path="spec.spiffeIDTemplate"),
         parent=parent,
         selectors=tuple(
-            parsed(text, path=f"spec.workloadSelectorTemplates[{number}]")
+            parse(text, path=f"spec.workloadSelectorTemplates[{number}]")
             for number, text in enumerate(spec.workload_selector_templates)
         ),
         dns_names=tuple(
-            parsed(text, path=f"spec.dnsNameTemplates[{number}]")
+            parse(text, path=f"spec.dnsNameTemplates[{number}]")
             for number, text in enumerate(spec.dns_name_templates)
         ),
         attributes=Attributes(
@@ -111,8 +118,5 @@ def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTem
 
 
 def parsed(text: str, *, path: str) -> Template:
-    """Parse a template. Raises InvalidField with the words of Go's parser."""
-    try:
-        return Template.parse(path.removeprefix("spec."), text)
-    except TemplateError as error:
-        raise InvalidField(path, text, f"not a Go template: {error}") from error
+    """Parse a template of its own. Raises InvalidField with the words of Go's parser."""
+    return Parsing().parse(text, path=path)

@@ -1,6 +1,6 @@
 """One Pod under one template: the claim that comes of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from api.codec import JSONValue
@@ -10,14 +10,18 @@ from registrar.claims import validation
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.claims.federationannotation import PATH, annotated_names
 from registrar.claims.podtemplate import PodTemplate, Surroundings
+from registrar.claims.templatesize import excerpt
 from registrar.errors import InvalidField
-from registrar.gotemplate.errors import TemplateError
+from registrar.gotemplate.errors import TemplateError, TemplateLimitError
 from registrar.gotemplate.kubernetes import pod_data
+from registrar.gotemplate.limits import Meter
 from registrar.gotemplate.template import Template
 from registrar.gotemplate.values import Value
 from registrar.identity.entry import EntryKey
 from registrar.identity.selectors import Selector, parse_selector
 from registrar.identity.spiffeid import check_spiffe_id, check_workload_id, full_id
+
+_NOT_RENDERED = "it does not render for this Pod"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +66,43 @@ def view_of(
     )
 
 
-def render(template: PodTemplate, pod: PodView, surroundings: Surroundings) -> Claim:
+def _nobody(_: str) -> None:
+    """Hear what nobody wants to know."""
+
+
+def render(
+    template: PodTemplate,
+    pod: PodView,
+    surroundings: Surroundings,
+    left_out: Callable[[str], None] = _nobody,
+) -> Claim:
     """The claim of the Pod under the template.
 
+    All templates of the object share one budget of work and time. ``left_out`` is told of
+    each DNS name that the claim is without because no SVID may have it.
     Raises InvalidField, naming the template's field, for the first that does
     not render or gives something that no entry may have.
     """
     trust_domain = surroundings.trust_domain
+    texts = _Texts(pod)
     spiffe_id = check_workload_id(
-        full_id(_text(template.spiffe_id, pod), trust_domain, path="spec.spiffeIDTemplate"),
+        full_id(texts.of(template.spiffe_id), trust_domain, path="spec.spiffeIDTemplate"),
         path="spec.spiffeIDTemplate",
         trust_domain=trust_domain,
     )
     parent_id = check_spiffe_id(
-        full_id(_text(template.parent, pod), trust_domain, path="spec.parentIDTemplate"),
+        full_id(texts.of(template.parent), trust_domain, path="spec.parentIDTemplate"),
         path="spec.parentIDTemplate",
         trust_domain=trust_domain,
     )
     selectors = [Selector("k8s", f"pod-uid:{pod.uid}")]
     for number, selector in enumerate(template.selectors):
         selectors.append(
-            parse_selector(_text(selector, pod), path=f"spec.workloadSelectorTemplates[{number}]")
+            parse_selector(texts.of(selector), path=f"spec.workloadSelectorTemplates[{number}]")
         )
     attributes = template.attributes
-    dns_names = tuple(_dns_names(template, pod, surroundings))
+    names = _DNSNames(texts, is_strict=surroundings.refuses_dns_names, left_out=left_out)
+    dns_names = names.of(template, pod, surroundings.cluster_domain)
     annotated = _annotated_federation(pod, trust_domain)
     if dns_names or annotated:
         attributes = replace(
@@ -106,16 +123,47 @@ def render(template: PodTemplate, pod: PodView, surroundings: Surroundings) -> C
     )
 
 
-def _dns_names(template: PodTemplate, pod: PodView, surroundings: Surroundings) -> Iterable[str]:
-    """Those of the templates in their order, then those of the services, sorted; none twice."""
-    names: dict[str, None] = {}
-    for number, dns_name in enumerate(template.dns_names):
-        path = f"spec.dnsNameTemplates[{number}]"
-        names[validation.check_dns_name(_text(dns_name, pod), path=path)] = None
-    if template.needs_services:
-        for name in service_names(pod.services, pod.key.namespace, surroundings.cluster_domain):
-            names[name] = None
-    return names
+class _DNSNames:
+    """The DNS names of one Pod under one template.
+
+    An empty text is a name that the Pod may have and does not. ``is_strict``: that, and
+    whatever else no SVID may have, is an error, as in the original.
+    """
+
+    def __init__(
+        self, texts: "_Texts", *, is_strict: bool, left_out: Callable[[str], None]
+    ) -> None:
+        self._texts = texts
+        self._is_strict = is_strict
+        self._left_out = left_out
+        self._names: dict[str, None] = {}
+
+    def of(self, template: PodTemplate, pod: PodView, cluster_domain: str) -> tuple[str, ...]:
+        """Those of the templates in their order, then the services', sorted; none twice."""
+        for number, dns_name in enumerate(template.dns_names):
+            path = f"spec.dnsNameTemplates[{number}]"
+            try:
+                name = self._texts.of(dns_name).strip()
+            except NotRendered as error:
+                self._complain(error)
+                continue
+            if name or self._is_strict:
+                self._add(name, path)
+        if template.needs_services:
+            for name in service_names(pod.services, pod.key.namespace, cluster_domain):
+                self._add(name, "spec.autoPopulateDNSNames")
+        return tuple(self._names)
+
+    def _add(self, name: str, path: str) -> None:
+        try:
+            self._names[validation.check_dns_name(name, path=path)] = None
+        except InvalidField as error:
+            self._complain(error)
+
+    def _complain(self, error: InvalidField) -> None:
+        if self._is_strict:
+            raise error
+        self._left_out(str(error))
 
 
 def service_names(services: Iterable[str], namespace: str, cluster_domain: str) -> list[str]:
@@ -135,10 +183,25 @@ def _annotated_federation(pod: PodView, trust_domain: str) -> tuple[str, ...]:
     )
 
 
-def _text(template: Template, pod: PodView) -> str:
-    """Render one template. Raises InvalidField with the words of Go's engine."""
-    try:
-        return template.render(pod.data)
-    except TemplateError as error:
-        remedy = f"it does not render for this Pod: {error}"
-        raise InvalidField(f"spec.{template.name}", str(pod.key), remedy) from error
+class NotRendered(InvalidField):
+    """A template cannot be rendered for this Pod, however much it may take."""
+
+
+class _Texts:
+    """What templates make of one Pod, all within one budget of work and time."""
+
+    def __init__(self, pod: PodView) -> None:
+        self._pod = pod
+        self._meter = Meter.started()
+
+    def of(self, template: Template) -> str:
+        """Render one template. Raises InvalidField with the words of Go's engine."""
+        path, pod = f"spec.{template.name}", str(self._pod.key)
+        try:
+            return template.render(self._pod.data, self._meter)
+        except TemplateLimitError as error:
+            # Whether the time suffices may differ from one moment to the next: nothing is
+            # left out for that, the entry stays as it was.
+            raise InvalidField(path, pod, f"{_NOT_RENDERED}: {excerpt(error)}") from error
+        except TemplateError as error:
+            raise NotRendered(path, pod, f"{_NOT_RENDERED}: {excerpt(error)}") from error

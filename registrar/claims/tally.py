@@ -5,8 +5,9 @@ every moment without a walk over the cluster.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
+from types import MappingProxyType
 
 from api.meta import ObjectKey
 
@@ -28,22 +29,69 @@ class Part(Enum):
 Parts = tuple[tuple[str, Part], ...]
 
 
+class Notes:
+    """Words by Pod, and by template: what is said of one Pod under one template."""
+
+    def __init__(self) -> None:
+        self._by_template: dict[str, dict[ObjectKey, str]] = {}
+
+    def of(self, template: str) -> Mapping[ObjectKey, str]:
+        """What is said of the template, by Pod."""
+        return self._by_template.get(template, {})
+
+    def forget(self, template: str) -> None:
+        """Drop what is said of a template that is gone."""
+        self._by_template.pop(template, None)
+
+    def replace(self, pod: ObjectKey, before: Iterable[str], words: Mapping[str, str]) -> set[str]:
+        """Replace what is said of a Pod; gives the templates whose words changed.
+
+        ``before`` are the templates of which the Pod had a part.
+        """
+        changed = set()
+        for name in before:
+            known = self._by_template.get(name)
+            if name not in words and known is not None and known.pop(pod, None) is not None:
+                changed.add(name)
+                if not known:
+                    del self._by_template[name]
+        for name, message in words.items():
+            known = self._by_template.setdefault(name, {})
+            if known.get(pod) != message:
+                known[pod] = message
+                changed.add(name)
+        return changed
+
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 class Tally:
-    """Parts by Pod, their sums and failures by template; templates go by name."""
+    """Parts by Pod, their sums and what is said by template; templates go by name."""
 
     def __init__(self) -> None:
         self._parts: dict[ObjectKey, Parts] = {}
         self._sums: Counter[tuple[str, Part]] = Counter()
-        self._failures: dict[str, dict[ObjectKey, str]] = {}
+        self._failures = Notes()
+        self._masked = Notes()
+        self._left_out = Notes()
         self._shared: dict[Parts, Parts] = {}
         self._pods: dict[str, set[ObjectKey]] = {}
 
     def note(
-        self, pod: ObjectKey, parts: Mapping[str, Part], failures: Mapping[str, str]
+        self,
+        pod: ObjectKey,
+        parts: Mapping[str, Part],
+        failures: Mapping[str, str],
+        *,
+        masked: Mapping[str, str] = _NOTHING,
+        left_out: Mapping[str, str] = _NOTHING,
     ) -> set[str]:
-        """Replace the Pod's parts; gives the templates whose numbers changed.
+        """Replace the Pod's parts; gives the templates whose numbers or words changed.
 
-        ``failures`` has what is wrong, by template, for each part that failed.
+        By template, ``failures`` has what is wrong for each part that failed, ``masked`` who
+        asks for the same entry and is older, ``left_out`` the DNS names that the entry is
+        without.
         """
         before = dict(self._parts.get(pod, ()))
         changed = {name for name in before | dict(parts) if before.get(name) != parts.get(name)}
@@ -61,11 +109,14 @@ class Tally:
             self._parts[pod] = self._shared.setdefault(new, new)
         else:
             self._parts.pop(pod, None)
-        return changed | self._note_failures(pod, before, failures)
+        changed |= self._failures.replace(pod, before, failures)
+        changed |= self._masked.replace(pod, before, masked)
+        return changed | self._left_out.replace(pod, before, left_out)
 
     def forget(self, template: str) -> None:
         """Drop what is left of a template that is gone; its Pods were rendered without it."""
-        self._failures.pop(template, None)
+        for notes in (self._failures, self._masked, self._left_out):
+            notes.forget(template)
 
     def count(self, template: str, part: Part) -> int:
         """How many Pods have that part."""
@@ -77,7 +128,15 @@ class Tally:
 
     def failures(self, template: str) -> Mapping[ObjectKey, str]:
         """What is wrong, by Pod."""
-        return self._failures.get(template, {})
+        return self._failures.of(template)
+
+    def masked(self, template: str) -> Mapping[ObjectKey, str]:
+        """Who asks for the same entry and is older, by Pod."""
+        return self._masked.of(template)
+
+    def left_out(self, template: str) -> Mapping[ObjectKey, str]:
+        """The DNS names that entries are without, by Pod."""
+        return self._left_out.of(template)
 
     def _take(self, name: str, part: Part) -> None:
         self._sums[name, part] -= 1
@@ -89,21 +148,3 @@ class Tally:
         pods.discard(pod)
         if not pods:
             del self._pods[name]
-
-    def _note_failures(
-        self, pod: ObjectKey, before: Mapping[str, Part], failures: Mapping[str, str]
-    ) -> set[str]:
-        """Bring the failures in line; gives the templates whose words changed."""
-        changed = set()
-        for name in before:
-            known = self._failures.get(name)
-            if name not in failures and known is not None and known.pop(pod, None) is not None:
-                changed.add(name)
-                if not known:
-                    del self._failures[name]
-        for name, message in failures.items():
-            known = self._failures.setdefault(name, {})
-            if known.get(pod) != message:
-                known[pod] = message
-                changed.add(name)
-        return changed

@@ -1,9 +1,12 @@
 """The status of a ClusterSPIFFEID: its numbers, and in words what is wrong."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from api.meta import Condition, set_condition
+import msgspec
+
+from api.meta import Condition, ObjectKey, set_condition
 from api.spire.v1alpha1.clusterspiffeid import (
     ClusterSPIFFEID,
     ClusterSPIFFEIDStats,
@@ -16,6 +19,9 @@ from registrar.claims.tally import Part, Tally
 from registrar.identity.entry import EntryKey
 
 READY = "Ready"
+MASKED = "Masked"
+DNS_NAMES_OMITTED = "DNSNamesOmitted"
+_OWN = frozenset({READY, MASKED, DNS_NAMES_OMITTED, FEDERATION_PENDING})
 _MOST_NAMED = 3
 
 
@@ -53,25 +59,59 @@ def status_of(
     )
     generation = obj.metadata.generation
     status, reason, message = _ready(tally, name, stats, failing, problem)
+    stated = (
+        Condition(type=READY, status=status, reason=reason, message=message),
+        *_masked(tally.masked(name), stats),
+        *_left_out(tally.left_out(name)),
+    )
     wanted = (
-        Condition(
-            type=READY,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=generation,
-            last_transition_time=now,
+        *(
+            msgspec.structs.replace(
+                condition, observed_generation=generation, last_transition_time=now
+            )
+            for condition in stated
         ),
         *pending_condition(sorted(pending), now),
     )
-    conditions = tuple(
-        c for c in obj.status.conditions if c.type not in {READY, FEDERATION_PENDING}
-    )
+    conditions = tuple(c for c in obj.status.conditions if c.type not in _OWN)
     old = {c.type: c for c in obj.status.conditions}
     for condition in wanted:
         before = (old[condition.type],) if condition.type in old else ()
         conditions = (*conditions, *set_condition(before, condition))
     return ClusterSPIFFEIDStatus(stats=stats, observed_generation=generation, conditions=conditions)
+
+
+def _masked(masked: Mapping[ObjectKey, str], stats: ClusterSPIFFEIDStats) -> Iterator[Condition]:
+    """That entries are not this object's, and whose they are; nothing when all are its own."""
+    if not masked:
+        return
+    number = len(masked)
+    total = number + (stats.entries_to_set or 0)
+    share = f"all {total}" if number == total else f"{number} of {total}"
+    winners = Counter(masked.values()).most_common()
+    named = ", ".join(f"{winner} ({count})" for winner, count in winners[:_MOST_NAMED])
+    yield Condition(
+        type=MASKED,
+        status="True",
+        reason="OlderClaim",
+        message=f"{share} of its entries are asked for by an older object too, which decides what "
+        f"is in them: {named}{_and_more(len(winners))}; make it ask for another identity or "
+        "delete one of the two",
+    )
+
+
+def _left_out(left_out: Mapping[ObjectKey, str]) -> Iterator[Condition]:
+    """That entries are set without some of their DNS names; nothing when all have theirs."""
+    if not left_out:
+        return
+    named = "; ".join(f"{pod}: {why}" for pod, why in sorted(left_out.items())[:_MOST_NAMED])
+    yield Condition(
+        type=DNS_NAMES_OMITTED,
+        status="True",
+        reason="InvalidDNSName",
+        message=f"the entries of {len(left_out)} Pods are set without DNS names that no SVID may "
+        f"have: {named}{_and_more(len(left_out))}",
+    )
 
 
 def _ready(

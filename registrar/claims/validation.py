@@ -22,17 +22,42 @@ MAX_DOMAINS = 256
 MAX_PATTERNS = 8
 """How many of them may be patterns with ``*``: each is compared with every known domain."""
 _MAX_TTL = 2**31 - 1
-_LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?")
-_MAX_DNS_NAME = 255
+_LABEL = re.compile(r"(?!..--)[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?")
+"""SPIRE takes no two hyphens in the third and fourth place, where they could mean punycode."""
+_PUNYCODE = re.compile(r"xn--[a-z0-9-]{1,59}")
+_MAX_DNS_NAME = 253
+"""Longest name in characters, not counting a leading ``*.``."""
 _DOMAIN_PATTERN = re.compile(r"[a-z0-9._*-]+")
 """Parts of a trust domain with ``*`` for any characters."""
 _STARS = re.compile(r"\*+")
 
 
 def is_dns_name(value: str) -> bool:
-    """Whether a DNS name may stand in an SVID; the first label may be ``*``."""
-    labels = value.removeprefix("*.").split(".")
-    return len(value) <= _MAX_DNS_NAME and all(_LABEL.fullmatch(label) for label in labels)
+    """Whether a DNS name may stand in an SVID; the first label may be ``*``.
+
+    The one rule for names of every source: what a SPIRE server takes, and besides only
+    what a DNS knows (SPIRE would take spaces).
+    """
+    name = value.removeprefix("*.")
+    if len(name) > _MAX_DNS_NAME:
+        return False
+    return all(map(_is_label, name.split(".")))
+
+
+def _is_label(label: str) -> bool:
+    return bool(_LABEL.fullmatch(label)) or _is_international(label)
+
+
+def _is_international(label: str) -> bool:
+    """Whether it is punycode (RFC 3492) of letters that ASCII lacks, and the only one of them."""
+    if not _PUNYCODE.fullmatch(label):
+        return False
+    encoded = label.removeprefix("xn--")
+    try:
+        text = encoded.encode().decode("punycode")
+        return not text.isascii() and text.encode("punycode").decode() == encoded
+    except ValueError:
+        return False
 
 
 def check_dns_name(value: str, *, path: str) -> str:
@@ -41,8 +66,9 @@ def check_dns_name(value: str, *, path: str) -> str:
         raise InvalidField(
             path,
             value,
-            "not a DNS name: use labels of letters, digits, '-' and '_' joined by dots, "
-            "such as web.shop.svc",
+            "not a DNS name that SPIRE takes: use labels of letters, digits, '-' and '_' joined "
+            "by dots, such as web.shop.svc, none with '--' in its third and fourth place but "
+            "for punycode",
         )
     return value
 

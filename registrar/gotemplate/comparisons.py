@@ -75,25 +75,27 @@ def _is_equal(first: Value, other: Value, meter: Meter) -> bool:
             )
         return False
     if not kind:
-        return _is_same(first, other)
+        return _is_same(first, other, meter)
     basic = plain(first)
     if isinstance(basic, str):
         meter.work(len(basic))
     return basic == plain(other)
 
 
-def _is_same(first: Value, other: Value) -> bool:
+def _is_same(first: Value, other: Value, meter: Meter) -> bool:
     """Equality of values that are not basic, as far as Go compares them."""
     if first is not None and other is not None and type_of(first).kind != type_of(other).kind:
         raise ValueError(
-            f"non-comparable types {shown(first, 's')}: {type_of(first).name}, "
-            f"{type_of(other).name}: {shown(other)}"
+            f"non-comparable types {shown(first, 's', meter=meter)}: {type_of(first).name}, "
+            f"{type_of(other).name}: {shown(other, meter=meter)}"
         )
     if _is_nil(first) or _is_nil(other):
         return _is_nil(first) and _is_nil(other)
-    if not _is_comparable(other):
-        raise ValueError(f"non-comparable type {shown(other, 's')}: {type_of(other).name}")
-    return _are_identical(first, other)
+    if not _is_comparable(other, meter):
+        raise ValueError(
+            f"non-comparable type {shown(other, 's', meter=meter)}: {type_of(other).name}"
+        )
+    return _are_identical(first, other, meter)
 
 
 def _is_nil(value: Value) -> bool:
@@ -104,20 +106,23 @@ def _is_nil(value: Value) -> bool:
     return value is None
 
 
-def _is_comparable(value: Value) -> bool:
+def _is_comparable(value: Value, meter: Meter) -> bool:
     """Whether Go compares values of this type at all: not those with a map or slice in them."""
+    meter.step()
     if isinstance(value, Struct):
-        return all(_is_comparable(value.field(name)) for name in value.type.fields)
+        return all(_is_comparable(value.field(name), meter) for name in value.type.fields)
     return not isinstance(value, Map | Slice)
 
 
-def _are_identical(first: Value, other: Value) -> bool:
+def _are_identical(first: Value, other: Value, meter: Meter) -> bool:
     """Structs are equal field by field; pointers when they point at the same place."""
+    meter.step()
     if type_of(first).name != type_of(other).name:
         return False
     if isinstance(first, Struct) and isinstance(other, Struct):
         return all(
-            _are_identical(first.field(name), other.field(name)) for name in first.type.fields
+            _are_identical(first.field(name), other.field(name), meter)
+            for name in first.type.fields
         )
     if isinstance(first, Pointer) and isinstance(other, Pointer):
         if first.target is None or other.target is None:
@@ -128,5 +133,8 @@ def _are_identical(first: Value, other: Value) -> bool:
     if isinstance(first, Interface) and isinstance(other, Interface):
         if first.value is None or other.value is None:
             return first.value is other.value
-        return _are_identical(first.value, other.value)
-    return plain(first) == plain(other)
+        return _are_identical(first.value, other.value, meter)
+    left, right = plain(first), plain(other)
+    if isinstance(left, str):
+        meter.work(len(left))
+    return left == right

@@ -212,14 +212,14 @@ def _turns(value: Value, names: int, frame: Frame) -> Iterable[tuple[Value, Valu
     if isinstance(value, Slice):
         return enumerate(value.items or ())
     if isinstance(value, Map):
-        frame.meter.work(len(value.items or ()))
+        frame.meter.sort(len(value.items or ()))
         return sorted_items(value)
     number = plain(value)
     if type(number) is int:
         if names > 1:
             frame.fail(f"can't use {number} to iterate over more than one variable")
         return _count(number, value)
-    frame.fail(f"range can't iterate over {shown(value)}")
+    frame.fail(f"range can't iterate over {shown(value, meter=frame.meter)}")
 
 
 def _count(end: int, like: Value) -> Iterator[tuple[Value, Value]]:

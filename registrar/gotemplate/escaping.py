@@ -32,13 +32,17 @@ _JS = {
 
 def html(given: Sequence[Value], meter: Meter) -> Value:
     """``html``: the arguments as one text, fit to stand in HTML."""
-    return _made(_joined(given, meter).translate(_HTML), meter)
+    text = _joined(given, meter)
+    meter.work(len(text))
+    return _made(text.translate(_HTML), meter)
 
 
 def js(given: Sequence[Value], meter: Meter) -> Value:
     """``js``: the arguments as one text, fit to stand in a JavaScript string."""
     out = []
-    for char in _joined(given, meter):
+    text = _joined(given, meter)
+    meter.spell(len(text))
+    for char in text:
         if char in _JS:
             out.append(_JS[char])
         elif char < " ":
@@ -54,6 +58,7 @@ def js(given: Sequence[Value], meter: Meter) -> Value:
 def urlquery(given: Sequence[Value], meter: Meter) -> Value:
     """``urlquery``: the arguments as one text, fit to stand in the query of a URL."""
     data = encoded(_joined(given, meter))
+    meter.spell(len(data))
     return _made(quote_plus(data, safe="~"), meter)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from registrar.gotemplate.arguments import MISSING, Call, validated
 from registrar.gotemplate.frames import Frame, Place
+from registrar.gotemplate.limits import Meter
 from registrar.gotemplate.values import (
     Interface,
     Map,
@@ -13,6 +14,7 @@ from registrar.gotemplate.values import (
     Typed,
     Value,
     indirect,
+    plain,
     type_of,
 )
 
@@ -47,7 +49,7 @@ def look_up_with(receiver: Value, name: str, frame: Frame, dot: Value, call: Cal
     if method is not None:
         values = _arguments(name, method, frame, dot, call)
         try:
-            return _called(target, name, method, values)
+            return _called(target, name, method, values, frame.meter)
         except ValueError as error:
             frame.place = call.place
             frame.fail(f"error calling {name}: {error}")
@@ -99,12 +101,24 @@ def _arguments(name: str, method: Method, frame: Frame, dot: Value, call: Call) 
     return values
 
 
-def _called(target: Value, name: str, method: Method, values: Sequence[Value]) -> Value:
-    """What the method gives. Raises ValueError with the words of Go."""
+def _called(
+    target: Value, name: str, method: Method, values: Sequence[Value], meter: Meter
+) -> Value:
+    """What the method gives, charged by the texts that go in and come out.
+
+    Raises ValueError with the words of Go.
+    """
+    meter.step()
+    for text in map(plain, values):
+        if isinstance(text, str):
+            meter.spell(len(text))
     if isinstance(target, Pointer) and target.type.elem is not None and not method.takes_nil:
         typ = target.type.elem
         if method.needs_pointer or name in typ.promoted:
             raise ValueError("runtime error: invalid memory address or nil pointer dereference")
         short = typ.name.rpartition(".")[2]
         raise ValueError(f"value method {typ.name}.{name} called using nil *{short} pointer")
-    return method.call(target, values)
+    made = method.call(target, values)
+    if isinstance(made, str):
+        meter.text(len(made))
+    return made

@@ -1,7 +1,9 @@
 """Go's time.Time in UTC, as far as templates call it: layouts, Unix times, parts."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from registrar.gotemplate.values import (
     INT64,
@@ -22,87 +24,70 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 _ZERO = datetime(1, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_PARTS: tuple[tuple[str, Callable[[datetime], str]], ...] = (
-    ("January", lambda t: _MONTHS[t.month - 1]),
-    ("Jan", lambda t: _MONTHS[t.month - 1][:3]),
-    ("Monday", lambda t: _DAYS[t.weekday()]),
-    ("Mon", lambda t: _DAYS[t.weekday()][:3]),
-    ("MST", lambda _: "UTC"),
-    ("2006", lambda t: f"{t.year:04d}"),
-    ("Z07:00:00", lambda _: "Z"),
-    ("Z070000", lambda _: "Z"),
-    ("Z07:00", lambda _: "Z"),
-    ("Z0700", lambda _: "Z"),
-    ("Z07", lambda _: "Z"),
-    ("-07:00:00", lambda _: "+00:00:00"),
-    ("-070000", lambda _: "+000000"),
-    ("-07:00", lambda _: "+00:00"),
-    ("-0700", lambda _: "+0000"),
-    ("-07", lambda _: "+00"),
-    ("__2", lambda t: f"{t.timetuple().tm_yday:3d}"),
-    ("_2006", lambda t: f"_{t.year:04d}"),
-    ("_2", lambda t: f"{t.day:2d}"),
-    ("002", lambda t: f"{t.timetuple().tm_yday:03d}"),
-    ("01", lambda t: f"{t.month:02d}"),
-    ("02", lambda t: f"{t.day:02d}"),
-    ("03", lambda t: f"{(t.hour - 1) % 12 + 1:02d}"),
-    ("04", lambda t: f"{t.minute:02d}"),
-    ("05", lambda t: f"{t.second:02d}"),
-    ("06", lambda t: f"{t.year % 100:02d}"),
-    ("15", lambda t: f"{t.hour:02d}"),
-    ("PM", lambda t: "PM" if t.hour > 11 else "AM"),
-    ("pm", lambda t: "pm" if t.hour > 11 else "am"),
-    ("1", lambda t: str(t.month)),
-    ("2", lambda t: str(t.day)),
-    ("3", lambda t: str((t.hour - 1) % 12 + 1)),
-    ("4", lambda t: str(t.minute)),
-    ("5", lambda t: str(t.second)),
+_PARTS: Mapping[str, Callable[[datetime], str]] = MappingProxyType(
+    {
+        "January": lambda t: _MONTHS[t.month - 1],
+        "Jan": lambda t: _MONTHS[t.month - 1][:3],
+        "Monday": lambda t: _DAYS[t.weekday()],
+        "Mon": lambda t: _DAYS[t.weekday()][:3],
+        "MST": lambda _: "UTC",
+        "2006": lambda t: f"{t.year:04d}",
+        "Z07:00:00": lambda _: "Z",
+        "Z070000": lambda _: "Z",
+        "Z07:00": lambda _: "Z",
+        "Z0700": lambda _: "Z",
+        "Z07": lambda _: "Z",
+        "-07:00:00": lambda _: "+00:00:00",
+        "-070000": lambda _: "+000000",
+        "-07:00": lambda _: "+00:00",
+        "-0700": lambda _: "+0000",
+        "-07": lambda _: "+00",
+        "__2": lambda t: f"{t.timetuple().tm_yday:3d}",
+        "_2006": lambda t: f"_{t.year:04d}",
+        "_2": lambda t: f"{t.day:2d}",
+        "002": lambda t: f"{t.timetuple().tm_yday:03d}",
+        "01": lambda t: f"{t.month:02d}",
+        "02": lambda t: f"{t.day:02d}",
+        "03": lambda t: f"{(t.hour - 1) % 12 + 1:02d}",
+        "04": lambda t: f"{t.minute:02d}",
+        "05": lambda t: f"{t.second:02d}",
+        "06": lambda t: f"{t.year % 100:02d}",
+        "15": lambda t: f"{t.hour:02d}",
+        "PM": lambda t: "PM" if t.hour > 11 else "AM",
+        "pm": lambda t: "pm" if t.hour > 11 else "am",
+        "1": lambda t: str(t.month),
+        "2": lambda t: str(t.day),
+        "3": lambda t: str((t.hour - 1) % 12 + 1),
+        "4": lambda t: str(t.minute),
+        "5": lambda t: str(t.second),
+    }
 )
+_WORDS = {"Jan", "Mon"}
+"""Parts that count only where no small letter follows."""
+_PART = re.compile(
+    # Of a run of digits the whole counts, or none.
+    "[.,](?:0++|9++)(?![0-9])|" + "|".join(part + "(?![a-z])" * (part in _WORDS) for part in _PARTS)
+)
+_MOST_LAYOUT = 1024
 
 
 def format_time(time: datetime, layout: str) -> str:
     """The time in a layout: that of Go's reference time, Mon Jan 2 15:04:05 MST 2006."""
-    out = []
-    at = 0
-    while at < len(layout):
-        fraction = _fraction(layout, at, time)
-        if fraction is not None:
-            text, length = fraction
-            out.append(text)
-            at += length
-            continue
-        for part, shown in _PARTS:
-            if layout.startswith(part, at) and not _is_inside_word(layout, at, part):
-                out.append(shown(time))
-                at += len(part)
-                break
-        else:
-            out.append(layout[at])
-            at += 1
-    return "".join(out)
+
+    def part(found: re.Match[str]) -> str:
+        text = found[0]
+        return _fraction(text, time) if text[0] in ".," else _PARTS[text](time)
+
+    return _PART.sub(part, layout)
 
 
-def _is_inside_word(layout: str, at: int, part: str) -> bool:
-    """``Jan`` and ``Mon`` count only where no small letter follows."""
-    following = layout[at + len(part) : at + len(part) + 1]
-    return part in {"Jan", "Mon"} and "a" <= following <= "z"
-
-
-def _fraction(layout: str, at: int, time: datetime) -> tuple[str, int] | None:
+def _fraction(text: str, time: datetime) -> str:
     """A fraction of a second: ``.000`` or, without zeros at the end, ``.999``."""
-    if layout[at] not in ".," or layout[at + 1 : at + 2] not in {"0", "9"}:
-        return None
-    digit = layout[at + 1]
-    end = at + 1
-    while end < len(layout) and layout[end] == digit:
-        end += 1
-    if end < len(layout) and layout[end].isdigit():
-        return None
-    nanoseconds = f"{time.microsecond * 1000:09d}"[: end - at - 1]
-    if digit == "9":
-        nanoseconds = nanoseconds.rstrip("0")
-        return (layout[at] + nanoseconds if nanoseconds else ""), end - at
-    return layout[at] + nanoseconds, end - at
+    digits = f"{time.microsecond * 1000:09d}"[: len(text) - 1]
+    if text[1] == "9":
+        digits = digits.rstrip("0")
+        return text[0] + digits if digits else ""
+    return text[0] + digits
 
 
 class Time(Struct):
@@ -127,7 +112,8 @@ def parsed_time(type_: GoType, text: object) -> Time:
         return Time(type_, _ZERO)
     try:
         time = datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # The first and the last day of the calendar have no UTC time in every zone.
         time = _ZERO
     return Time(type_, time)
 
@@ -143,7 +129,10 @@ def _string(receiver: Value, _: Sequence[Value]) -> Value:
 
 
 def _format(receiver: Value, given: Sequence[Value]) -> Value:
-    return format_time(_of(receiver), str(given[0]))
+    layout = str(given[0])
+    if len(layout) > _MOST_LAYOUT:
+        raise ValueError(f"a layout of more than {_MOST_LAYOUT} characters")
+    return format_time(_of(receiver), layout)
 
 
 def _unix(receiver: Value, _: Sequence[Value]) -> Value:

@@ -119,8 +119,8 @@ def slice_(given: Sequence[Value], meter: Meter) -> Value:
         cut = decoded(data[low:high])
         return typed(type_of(item), cut)
     if isinstance(item, Slice):
+        meter.read(len(item.items or ()) + len(item.hidden))
         behind = [*(item.items or ()), *item.hidden]
-        meter.work(len(behind))
         low, high, cap = _bounds(indexes, len(item.items or ()), len(behind))
         return Slice(item.type, behind[low:high], behind[high:cap])
     raise ValueError(f"can't slice item of type {type_of(item).name}")

@@ -7,14 +7,16 @@ exist here; the text of a whole object, which Go writes for debugging, neither.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
 from registrar.gotemplate.gotime import META_TIME, TIME_METHODS, parsed_time
 from registrar.gotemplate.quantity import QUANTITY, Quantity, parsed_quantity
+from registrar.gotemplate.readings import Read, ReadList, ReadMap
 from registrar.gotemplate.values import (
     BASIC,
     GoType,
@@ -41,8 +43,7 @@ _GETTERS = (
     "Annotations", "Finalizers", "OwnerReferences", "ManagedFields",
 )  # fmt: skip
 
-Read = Callable[[object], Value]
-"""Makes a value of what JSON gives for it; None where it gives nothing."""
+_SMALL_INTEGER = re.compile("[+-]?[0-9]{1,18}")
 
 
 class KubeStruct(Struct):
@@ -166,8 +167,7 @@ class _Types:
         def read(raw: object) -> Value:
             if not isinstance(raw, list):
                 return nil
-            one = self.read(inner)
-            return Slice(typ, [one(item) for item in raw])
+            return Slice(typ, ReadList(raw, self.read(inner)))
 
         return read
 
@@ -183,12 +183,8 @@ class _Types:
                 return Map(typ, raw)
             if inner == "resource.Quantity":
                 # What lies in a map has no address in Go.
-                quantities: dict[str | int | float | bool, Value] = {
-                    key: parsed_quantity(item, is_addressable=False) for key, item in raw.items()
-                }
-                return Map(typ, quantities)
-            one = self.read(inner)
-            return Map(typ, {key: one(item) for key, item in raw.items()})
+                return Map(typ, ReadMap(raw, partial(parsed_quantity, is_addressable=False)))
+            return Map(typ, ReadMap(raw, self.read(inner)))
 
         return read
 
@@ -223,6 +219,9 @@ def _basic(typ: GoType) -> Read:
 
     def read(raw: object) -> Value:
         if isinstance(raw, bool) is not (native is bool) or not isinstance(raw, native):
+            return nothing
+        if isinstance(raw, int) and raw.bit_length() > typ.bits:
+            # No API server takes it; a number of thousands of digits has no text in Python.
             return nothing
         return Typed(typ, raw) if isinstance(nothing, Typed) else raw  # type: ignore[arg-type]
 
@@ -285,6 +284,8 @@ _RESOURCES: Mapping[str, Method] = MappingProxyType(
 def _int_or_string(raw: object) -> Value:
     is_text = isinstance(raw, str)
     number = raw if isinstance(raw, int) and not isinstance(raw, bool) else 0
+    if number.bit_length() > BASIC["int32"].bits:
+        number = 0
     return PlainStruct(
         INT_OR_STRING,
         {
@@ -308,10 +309,7 @@ def _int_or_string_text(receiver: Value, _: Sequence[Value]) -> Value:
 
 def _int_or_string_value(receiver: Value, given: Sequence[Value]) -> Value:
     text = str(_int_or_string_text(receiver, given))
-    try:
-        return int(text)
-    except ValueError:
-        return 0
+    return int(text) if _SMALL_INTEGER.fullmatch(text) else 0
 
 
 _INT_OR_STRING_KIND = GoType("intstr.Type", "int64")

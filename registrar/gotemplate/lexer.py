@@ -86,6 +86,9 @@ class LexError(Exception):
     """A mistake, where the token with it begins."""
 
 
+_MOST_WORD = 1000
+"""Characters of a name; errors repeat them."""
+_RUN_OF_SPACES = re.compile("[ \t\r\n]*")
 _SIMPLE = {"=": Kind.ASSIGN, "|": Kind.PIPE}
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"')
 _RAW = re.compile(r"`[^`]*`")
@@ -171,8 +174,11 @@ class Lexer:
         )
 
     def _skip_spaces(self) -> None:
-        while self._at < len(self._text) and self._text[self._at] in _SPACES:
-            self._at += 1
+        self._at = self._after_spaces(self._at)
+
+    def _after_spaces(self, at: int) -> int:
+        found = _RUN_OF_SPACES.match(self._text, at)
+        return found.end() if found else at
 
     def _action(self) -> Iterator[Token]:
         """The tokens inside an action, the right delimiter included."""
@@ -203,9 +209,7 @@ class Lexer:
             raise LexError("unclosed action")
         char = text[at]
         if char in _SPACES:
-            end = at
-            while end < len(text) and text[end] in _SPACES:
-                end += 1
+            end = self._after_spaces(at)
             # The last space may belong to the trim marker.
             if self._trims_right(end - 1):
                 end -= 1
@@ -277,7 +281,7 @@ class Lexer:
         if self._text[end : end + 1] in {"+", "-"}:
             end = self._scan_number(end)
             if self._text[end - 1] != "i":
-                raise LexError(f"bad number syntax: {quoted(self._text[at:end])}")
+                raise LexError(f"bad number syntax: {_excerpt(self._text[at:end])}")
             kind = Kind.COMPLEX
         return self._take(kind, at, end)
 
@@ -286,12 +290,15 @@ class Lexer:
         end = found.end() if found else at
         following = self._text[end : end + 1]
         if following and is_alphanumeric(following):
-            raise LexError(f"bad number syntax: {quoted(self._text[self._at : end + 1])}")
+            raise LexError(f"bad number syntax: {_excerpt(self._text[self._at : end + 1])}")
         return end
 
     def _word_end(self, at: int) -> int:
+        most = at + _MOST_WORD
         while at < len(self._text) and is_alphanumeric(self._text[at]):
             at += 1
+            if at > most:
+                raise LexError(f"a name of more than {_MOST_WORD} characters")
         return at
 
     def _check_end(self, end: int) -> None:
@@ -321,6 +328,11 @@ class Lexer:
         return self._lines
 
 
+def _excerpt(text: str) -> str:
+    """A text as an error repeats it."""
+    return quoted(text[:_MOST_WORD]) + "..." * (len(text) > _MOST_WORD)
+
+
 def is_alphanumeric(char: str) -> bool:
     """A letter, digit or underscore, as Go's unicode package has them."""
     return char == "_" or unicodedata.category(char)[0] == "L" or unicodedata.category(char) == "Nd"
@@ -347,6 +359,9 @@ _ESCAPES = {
 
 def quoted(text: str, quote: str = '"', *, ascii_only: bool = False) -> str:
     """A text as Go's strconv.Quote writes it."""
+    if text.isascii() and text.isprintable() and quote not in text and "\\" not in text:
+        # Nearly every text: nothing in it needs an escape.
+        return f"{quote}{text}{quote}"
     parts = []
     for char in text:
         if char in {quote, "\\"}:

@@ -4,10 +4,12 @@ import re
 
 from registrar.gotemplate.lexer import Kind, Token, quoted
 from registrar.gotemplate.nodes import Number
-from registrar.gotemplate.values import decoded, encoded
+from registrar.gotemplate.values import decoded, joined
 
 _INT = (-(2**63), 2**63 - 1)
 _UINT_MAX = 2**64 - 1
+_MOST_DIGITS = 1000
+"""A float64 has no more digits before its point, and no more that count behind it."""
 _UNDERSCORES = re.compile(r"[+-]?(?:0[xXbBoO]_?)?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*")
 _FLOAT = re.compile(
     r"[+-]?(?:[0-9]+(?:_[0-9]+)*)?(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?(?:[eE][+-]?[0-9]+)?"
@@ -32,11 +34,14 @@ _SIMPLE = {
 _ESCAPE = re.compile(
     r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))"
 )
+_ANY_ESCAPE = re.compile(_ESCAPE.pattern + r"|\\")
 
 
 def number(token: Token) -> Number:
     """The constant of a token. Raises ValueError with the words of Go."""
     text = token.text
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"illegal number syntax: more than {_MOST_DIGITS} characters")
     found = Number(token.at, text)
     if token.kind is Kind.CHARACTER:
         code = _character(text)
@@ -186,17 +191,11 @@ def unquote(text: str) -> str:
     """What a quoted or raw string holds. Raises ValueError."""
     if text.startswith("`"):
         return text[1:-1].replace("\r", "")
-    out = bytearray()
-    body, at = text[1:-1], 0
-    while at < len(body):
-        if body[at] != "\\":
-            out += encoded(body[at])
-            at += 1
-            continue
-        found = _ESCAPE.match(body, at)
-        if found is None or found[0] == "\\'":
-            raise ValueError("invalid syntax")
-        code, is_byte = _escaped(found)
-        out += bytes([code]) if is_byte else chr(code).encode()
-        at = found.end()
-    return decoded(bytes(out))
+    return joined(_ANY_ESCAPE.sub(_unescaped, text[1:-1]))
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    if found.lastindex is None or found[0] == "\\'":
+        raise ValueError("invalid syntax")
+    code, is_byte = _escaped(found)
+    return decoded(bytes([code])) if is_byte else chr(code)

@@ -73,7 +73,7 @@ class Parser:
         self._name = name
         self._functions = functions
         self._limits = limits
-        self._tokens = Tokens(name, text)
+        self._tokens = Tokens(name, text, limits.tokens)
         self._nesting = 0
         self._scope = _Scope()
         self.trees: dict[str, List] = {}
@@ -95,6 +95,11 @@ class Parser:
             root.nodes.append(node)
         self._add(self._name, root)
         return self.trees
+
+    @property
+    def size(self) -> int:
+        """How many words and signs were parsed."""
+        return self._tokens.taken
 
     # Lists of statements.
 

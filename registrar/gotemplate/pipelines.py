@@ -29,6 +29,7 @@ from registrar.gotemplate.nodes import (
 from registrar.gotemplate.values import Value, opened, plain, truth, type_of
 
 Stage: TypeAlias = Callable[[Frame, Value, Passed], Value]
+_OPERANDS_OF_A_STEP = 4
 
 
 class Pipelines:
@@ -43,22 +44,30 @@ class Pipelines:
         """The node as errors name it."""
         return Place(self._name, self._text, self.tree, node, node.at)
 
-    def pipe(self, pipe: Pipe) -> Evaluate:
-        """A pipeline; its variables are declared or assigned each time."""
+    def pipe(self, pipe: Pipe, *, is_inner: bool = False) -> Evaluate:
+        """A pipeline; its variables are declared or assigned each time.
+
+        One that lies within another was counted with that.
+        """
         place = self.place(pipe)
         first, *rest = [self._command(command) for command in pipe.commands]
         names = [variable.names[0] for variable in pipe.variables]
         assigns = pipe.assigns
+        steps = 0 if is_inner else _size(pipe) // _OPERANDS_OF_A_STEP
         if not rest and not names:
 
             def evaluate_one(frame: Frame, dot: Value) -> Value:
                 frame.place = place
+                if steps:
+                    frame.meter.charge(steps)
                 return opened(first(frame, dot, MISSING))
 
             return evaluate_one
 
         def evaluate(frame: Frame, dot: Value) -> Value:
             frame.place = place
+            if steps:
+                frame.meter.charge(steps)
             value = opened(first(frame, dot, MISSING))
             for stage in rest:
                 value = opened(stage(frame, dot, value))
@@ -85,7 +94,7 @@ class Pipelines:
             case Identifier():
                 return self._function(first, command, rest)
             case Pipe():
-                return self._alone(self.pipe(first), first, rest)
+                return self._alone(self.pipe(first, is_inner=True), first, rest)
             case _:
                 return self._alone(self._constant(first), first, rest, self.place(first))
 
@@ -101,7 +110,7 @@ class Pipelines:
             case Variable():
                 stage = self._chain(self._variable(node), node.names[1:], node, ())
             case Pipe():
-                return self.pipe(node)
+                return self.pipe(node, is_inner=True)
             case Identifier():
                 stage = self._function(node, node, ())
             case _:
@@ -221,6 +230,23 @@ class Pipelines:
                 frame.fail(f"error calling {name}: {error}")
 
         return evaluate
+
+
+def _size(pipe: Pipe) -> int:
+    """How much is evaluated in a pipeline, besides the functions, which count their own steps."""
+    return sum(_operand_size(operand) for command in pipe.commands for operand in command.args)
+
+
+def _operand_size(node: Operand) -> int:
+    match node:
+        case Pipe():
+            return 1 + _size(node)
+        case Chain():
+            return len(node.names) + _operand_size(node.node)
+        case Field() | Variable():
+            return len(node.names)
+        case _:
+            return 1
 
 
 def _lazy(name: str, place: Place, arguments: Sequence[Argument]) -> Stage:

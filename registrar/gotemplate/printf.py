@@ -26,8 +26,10 @@ class _Format:
 
     def __init__(self, template: str, values: Sequence[Value], meter: Meter) -> None:
         self._printer = Printer(meter)
+        self._meter = meter
         self._most = meter.limits.output_size
         self._text = template
+        self._last_bracket = template.rfind("]")
         self._values = values
         self._at = 0
         self._next = 0
@@ -36,6 +38,7 @@ class _Format:
 
     def run(self) -> str:
         text, printer = self._text, self._printer
+        self._meter.spell(len(text))
         while self._at < len(text):
             percent = text.find("%", self._at)
             if percent < 0:
@@ -66,6 +69,7 @@ class _Format:
         text, printer = self._text, self._printer
         flags = printer.flags = Flags()
         self._has_good_index = True
+        self._meter.step()
         while text[self._at : self._at + 1] in {"#", "0", "+", "-", " "}:
             flags.set(text[self._at])
             self._at += 1
@@ -163,7 +167,8 @@ class _Format:
         if not text.startswith("[", start):
             return False
         self._is_reordered = True
-        end = text.find("]", start)
+        # Looked for from the end once: many brackets that nothing closes must not cost n².
+        end = text.find("]", start) if start < self._last_bracket else -1
         if end < 0 or len(text) - start < 3:
             self._has_good_index = False
             self._at += 1

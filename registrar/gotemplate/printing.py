@@ -51,9 +51,9 @@ def printable(value: Value) -> Value:
     return value
 
 
-def shown(value: Value, verb: str = "v") -> str:
+def shown(value: Value, verb: str = "v", *, meter: Meter | None = None) -> str:
     """A value under a verb, for messages; a whole object by its type."""
-    printer = Printer(Meter(DEFAULT))
+    printer = Printer(meter or Meter(DEFAULT))
     try:
         printer.argument(value, verb)
         return printer.made()
@@ -161,11 +161,22 @@ class Printer:
                 # The call fails, and fmt says this whatever the verb.
                 self.write("<nil>")
                 return True
+        self._meter.step()
         text = method.call(target, ())
         if self.flags.sharp_v:
             verb = "s"
-        self.write(numerals.text(str(text), verb, self.flags) or "")
+        self.write(self._text(str(text), verb) or "")
         return True
+
+    def _text(self, text: str, verb: str) -> str | None:
+        """A string under a verb; None for one that strings do not have."""
+        precision = self.flags.precision
+        size = len(text) if precision is None else min(len(text), precision)
+        if verb in {"s", "v"} and not self.flags.sharp_v:
+            self._meter.work(size)
+        else:
+            self._meter.spell(size)
+        return numerals.text(text, verb, self.flags)
 
     def _bad(self, value: Value, verb: str) -> None:
         """Say that a value does not go with a verb."""
@@ -191,7 +202,7 @@ class Printer:
         elif isinstance(basic, complex):
             made = numerals.complex_(basic, verb, flags, type_of(value).bits // 2)
         elif isinstance(basic, str):
-            made = numerals.text(basic, verb, flags)
+            made = self._text(basic, verb)
         if made is None:
             self._bad(value, verb)
         else:
@@ -209,6 +220,7 @@ class Printer:
             self.write(f"{value.type.name}(nil)")
             return
         self.write(value.type.name + "{" if sharp else "map[")
+        self._meter.sort(len(value.items or ()))
         for place, (key, element) in enumerate(sorted_items(value)):
             if place:
                 self.write(", " if sharp else " ")
@@ -222,8 +234,9 @@ class Printer:
         name = value.type.name
         if value.type.elem is not None and value.type.elem.kind == "uint8":
             if verb in {"s", "q", "x", "X"}:
+                self._meter.read(len(items))
                 data = bytes(int(plain(item)) for item in items)  # type: ignore[arg-type]
-                self.write(numerals.text(decoded(data), verb, self.flags) or "")
+                self.write(self._text(decoded(data), verb) or "")
                 return
             if is_argument and _is_bytes(value):
                 name = "[]byte"

@@ -4,6 +4,7 @@ The canonical form is that of Kubernetes' resource.Quantity: no fraction, the
 largest suffix that keeps it so, in the family that the text was written in.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -19,8 +20,10 @@ from registrar.gotemplate.values import (
 )
 
 _TEXT = re.compile(
-    r"([+-]?[0-9]*\.?[0-9]*)(?:(Ki|Mi|Gi|Ti|Pi|Ei)|([numkMGTPE])|[eE]([+-]?[0-9]+))?"
+    r"([+-]?[0-9]*(?:\.[0-9]*)?)(?:(Ki|Mi|Gi|Ti|Pi|Ei)|([numkMGTPE])|[eE]([+-]?[0-9]{1,3}))?"
 )
+_MOST_TEXT = 128
+"""An amount of more characters is none: numbers are reckoned exactly, whatever their size."""
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL: Mapping[int, str] = {
     -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E",
@@ -48,7 +51,10 @@ class Quantity(Struct):
 
 def parsed_quantity(text: object, *, is_addressable: bool = True) -> Quantity:
     """The quantity of a text or number; zero of anything else."""
-    found = _TEXT.fullmatch(str(text)) if isinstance(text, str | int | float) else None
+    if isinstance(text, int) and text.bit_length() > _MOST_TEXT:
+        text = None
+    shown = str(text) if isinstance(text, str | int | float) else ""
+    found = _TEXT.fullmatch(shown) if len(shown) <= _MOST_TEXT else None
     if found is None or not found[1].strip("+-."):
         return Quantity(Fraction(0), "", is_addressable=is_addressable)
     amount = Fraction(found[1])
@@ -105,6 +111,13 @@ def _rounded_up(amount: Fraction) -> int:
     return whole if amount >= 0 else -whole
 
 
+def _approximate(amount: Fraction) -> float:
+    try:
+        return float(amount)
+    except OverflowError:
+        return math.inf if amount > 0 else -math.inf
+
+
 def _string(receiver: Value, _: Sequence[Value]) -> Value:
     return "<nil>" if isinstance(receiver, Pointer) else canonical(_of(receiver))
 
@@ -117,7 +130,7 @@ _METHODS = {
     ),
     "IsZero": Method(lambda r, _: _of(r).amount == 0, needs_pointer=True),
     "Sign": Method(lambda r, _: (_of(r).amount > 0) - (_of(r).amount < 0), needs_pointer=True),
-    "AsApproximateFloat64": Method(lambda r, _: float(_of(r).amount), needs_pointer=True),
+    "AsApproximateFloat64": Method(lambda r, _: _approximate(_of(r).amount), needs_pointer=True),
 }
 _FORMAT = GoType("resource.Format", "string")
 QUANTITY: GoType = GoType(

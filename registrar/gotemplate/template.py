@@ -12,15 +12,19 @@ from registrar.gotemplate.values import Value, joined
 
 
 class Template:
-    """Made by ``parse``; two of the same name and text are equal."""
+    """Made by ``parse``; two of the same name and text are equal.
 
-    __slots__ = ("_limits", "_run", "name", "text")
+    ``size`` is how many words and signs it has.
+    """
+
+    __slots__ = ("_limits", "_run", "name", "size", "text")
 
     def __init__(self, name: str, text: str, runs: Mapping[str, Run], limits: Limits) -> None:
         self.name = name
         self.text = text
         self._run = runs[name]
         self._limits = limits
+        self.size = 0
 
     @classmethod
     def parse(cls, name: str, text: str, *, limits: Limits = DEFAULT) -> "Template":
@@ -31,17 +35,24 @@ class Template:
             )
         text = joined(text)
         try:
-            trees = Parser(name, text, BUILTINS.keys(), limits).parse()
+            parser = Parser(name, text, BUILTINS.keys(), limits)
+            trees = parser.parse()
             runs = Compiler(name, text, trees).compile()
         except RecursionError:
             raise TemplateLimitError(f"template: {name}: nested too deeply") from None
-        return cls(name, text, runs, limits)
+        made = cls(name, text, runs, limits)
+        made.size = parser.size
+        return made
 
-    def render(self, data: Value) -> str:
-        """What the template makes of the data. Raises TemplateError."""
+    def render(self, data: Value, meter: Meter | None = None) -> str:
+        """What the template makes of the data. Raises TemplateError.
+
+        With a meter it takes from what that has left, else from a share of its own.
+        """
         out: list[str] = []
+        meter = Meter.started(self._limits) if meter is None else meter
         try:
-            self._run(Frame(data, out, Meter(self._limits), 0), data)
+            self._run(Frame(data, out, meter, 0), data)
         except RecursionError:
             # Templates that call each other from within many conditions.
             raise TemplateLimitError(f"template: {self.name}: nested too deeply") from None

@@ -2,22 +2,25 @@
 
 from typing import NoReturn
 
-from registrar.gotemplate.errors import TemplateParseError
+from registrar.gotemplate.errors import TemplateLimitError, TemplateParseError
 from registrar.gotemplate.lexer import Kind, Lexer, Token
 
 
 class Tokens:
     """``line`` is that of the token read last, which errors name.
 
+    ``taken`` counts the tokens that are no space, of which there may be ``most``;
     ``action_line`` is where the action that is being parsed began, 0 outside of one.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, most: int) -> None:
         self.line = 1
         self.action_line = 0
+        self.taken = 0
         self._name = name
         self._tokens = Lexer(text).tokens()
         self._ahead: list[Token] = []
+        self._most = most
 
     def next(self) -> Token:
         """Take the next token; EOF for ever after the last."""
@@ -27,6 +30,11 @@ class Tokens:
         if token is None:
             token = Token(Kind.EOF, "EOF", 0, self.line)
         self.line = token.line
+        self.taken += token.kind is not Kind.SPACE
+        if self.taken > self._most:
+            raise TemplateLimitError(
+                f"template: {self._name}:{self.line}: more than {self._most} words and signs"
+            )
         return token
 
     def back(self, *tokens: Token) -> None:

@@ -212,6 +212,7 @@ def _settings(
             or detect_cluster_domain(resolver_configuration),
             ignore_namespaces=reader.get(keys.IGNORE_NAMESPACES),
             parent_id_template=reader.get(keys.PARENT),
+            refuses_dns_names=reader.get(keys.INVALID_DNS_NAMES) == "refuse",
             entry_id_prefix_cleanup=_cleanup(reader),
             cache_namespaces=reader.get(keys.CACHED) or _one(reader.get(keys.CACHED_ONE)),
             watch_classless=reader.get(keys.CLASSLESS),

@@ -27,6 +27,7 @@ from registrar.settings.keys import (
 from registrar.settings.model import (
     AdoptionPolicy,
     ControllerManager,
+    InvalidDNSNames,
     LeaderElection,
     LogFormat,
     LogLevel,
@@ -149,6 +150,14 @@ PARENT: Key[str] = Key(
     shown="`spiffe://{{ .TrustDomain }}/spire/agent/k8s_psat/{{ .ClusterName }}/"
     "{{ .NodeMeta.UID }}`",
     meaning="Template of the parent ID of Pods' entries.",
+)
+INVALID_DNS_NAMES: Key[InvalidDNSNames] = Key(
+    name="invalidDNSNames",
+    kind="`omit` or `refuse`",
+    read=values.choice(("omit", "refuse")),
+    default="omit",
+    meaning="What to do when a Pod would get a DNS name that SPIRE refuses or that is empty: leave "
+    "that name out and say so, or set no entry at all, as the original.",
 )
 RECONCILE_TEMPLATES: Key[bool] = Key(
     name="reconcile.clusterSPIFFEIDs",
@@ -299,6 +308,7 @@ MANAGER_KEYS: tuple[Key[object], ...] = (
     CACHED,
     CACHED_ONE,
     PARENT,
+    INVALID_DNS_NAMES,
     PREFIX,
     CLEANUP,
     ADOPTION,

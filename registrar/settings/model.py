@@ -19,6 +19,7 @@ DISABLED_NAMESPACES = frozenset({"kube-system", "kube-public"})
 
 IdentityMode = Literal["label", "annotation", "service_account", "template"]
 AdoptionPolicy = Literal["adopt", "refuse"]
+InvalidDNSNames = Literal["omit", "refuse"]
 LogLevel = Literal["trace", "debug", "info", "warn", "error", "fatal", "panic"]
 LogFormat = Literal["text", "json"]
 
@@ -118,7 +119,8 @@ class ControllerManager:
     """What only the controller manager's mode knows.
 
     ``ignore_namespaces`` are regular expressions that may match anywhere in a
-    name. ``parent_id_template`` is empty for the default.
+    name. ``parent_id_template`` is empty for the default. ``refuses_dns_names``: a
+    DNS name that SPIRE refuses costs the entry, otherwise it is left out.
     ``entry_id_prefix_cleanup`` None removes nothing; the empty text means
     entries whose ID has no prefix. ``cache_namespaces`` empty: all.
     ``webhooks`` None: they are off. ``static_manifests``: no cluster at all.
@@ -127,6 +129,7 @@ class ControllerManager:
     cluster_domain: str = "cluster.local"
     ignore_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "spire-system")
     parent_id_template: str = ""
+    refuses_dns_names: bool = False
     entry_id_prefix_cleanup: str | None = None
     cache_namespaces: tuple[str, ...] = ()
     watch_classless: bool = False

@@ -8,6 +8,7 @@ from tests.support.controllermanager import Manager
 from tests.support.setup import Setup, eventually, some_looks, until
 
 DEFAULT = "/ns/default/sa/default"
+SET_NAMES = ["a.test", "a.svc"]
 WEB = {"matchLabels": {"app": "web"}}
 
 
@@ -104,9 +105,58 @@ async def test_of_two_templates_for_one_entry_the_older_counts(manager: Manager)
         await manager.until_stats(old, entries_masked=0, entries_to_set=1)
         await manager.until_stats(young, entries_masked=1, entries_to_set=0)
         await until(lambda: [e.hint for e in manager.setup.entries()] == [old])
+        await manager.until_condition(young, "Masked", f"ClusterSPIFFEID {old} (1)")
         await manager.delete(CLUSTER_SPIFFEID, old)
         await until(lambda: [e.hint for e in manager.setup.entries()] == [young])
         await manager.until_stats(young, entries_masked=0, entries_to_set=1)
+        await manager.until_condition(young, "Masked", None)
+
+
+async def test_a_bad_dns_name_costs_a_pod_that_name_alone(manager: Manager) -> None:
+    async with manager.running():
+        await manager.template(
+            "web",
+            dnsNameTemplates=[
+                "{{ .PodMeta.Name }}.test",
+                '{{ index .PodMeta.Labels "host" }}',
+                "{{ .PodMeta.Name }}.svc",
+            ],
+        )
+        await manager.pod("a")
+        await until(lambda: [list(e.dns_names) for e in manager.setup.entries()] == [SET_NAMES])
+        await manager.until_condition("web", "DNSNamesOmitted", None)
+        await manager.delete_pod("a")
+        await manager.pod("a", labels={"host": "my--svc"})
+        await manager.until_condition(
+            "web", "DNSNamesOmitted", "default/a: spec.dnsNameTemplates[1]"
+        )
+        await until(lambda: [list(e.dns_names) for e in manager.setup.entries()] == [SET_NAMES])
+        await manager.until_stats("web", entries_to_set=1, pod_entry_render_failures=0)
+
+
+async def test_a_bad_dns_name_costs_the_entry_where_that_is_asked_for(manager: Manager) -> None:
+    async with manager.running(refuses_dns_names=True):
+        await manager.template("web", dnsNameTemplates=['{{ index .PodMeta.Labels "host" }}'])
+        await manager.pod("a")
+        await manager.until_stats("web", entries_to_set=0, pod_entry_render_failures=1)
+        assert manager.paths() == []
+
+
+async def test_a_hostile_template_holds_nobody_up(manager: Manager) -> None:
+    async with manager.running():
+        layout = "{{ $l := `" + "2" * 1000 + "` }}"
+        for number in range(20):
+            await manager.template(
+                f"hostile-{number}",
+                spiffeIDTemplate="/x/"
+                + layout
+                + "{{ range 99999 }}{{ $y := $.PodMeta.CreationTimestamp.Format $l }}{{ end }}",
+            )
+        await manager.template("web", spiffeIDTemplate="/web/{{ .PodMeta.Name }}")
+        for name in ("a", "b", "c"):
+            await manager.pod(name)
+        await manager.until_paths("/web/a", "/web/b", "/web/c")
+        await manager.until_stats("hostile-0", pod_entry_render_failures=3)
 
 
 async def test_a_fallback_applies_to_pods_that_no_other_selects(manager: Manager) -> None:

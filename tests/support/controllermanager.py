@@ -11,7 +11,7 @@ from api.kinds import (
     CLUSTER_STATIC_ENTRY,
     Kind,
 )
-from api.meta import KubeObject
+from api.meta import KubeObject, find_condition
 from api.proto.types_pb2 import Entry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDStats
@@ -130,6 +130,15 @@ class Manager:
     async def delete(self, kind: Kind[KubeObject], name: str) -> None:
         """Delete a cluster-scoped object."""
         await self.client.delete(kind.path("", name))
+
+    async def until_condition(self, name: str, type_: str, words: str | None) -> None:
+        """Wait until a condition of a ClusterSPIFFEID has these words; None: until it is gone."""
+
+        async def is_right() -> bool:
+            found = find_condition((await self.get_template(name)).status.conditions, type_)
+            return found is None if words is None else found is not None and words in found.message
+
+        await eventually(is_right)
 
     async def until_stats(self, name: str, **stats: int) -> None:
         """Wait until the stats of a ClusterSPIFFEID have these values."""

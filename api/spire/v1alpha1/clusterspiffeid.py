@@ -157,8 +157,10 @@ class ClusterSPIFFEIDStatus(Wire, frozen=True, kw_only=True):
     conditions: Annotated[
         tuple[Condition, ...],
         Meta(
-            description="Ready: whether every selected Pod has its entry; FederationPending "
-            "while an entry is set without a trust domain whose bundle is missing.",
+            description="Ready: whether every selected Pod has its entry; Masked while an older "
+            "object decides what is in some of them; DNSNamesOmitted while an entry is set without "
+            "a DNS name that SPIRE refuses; FederationPending while one is set without a trust "
+            "domain whose bundle is missing.",
             extra_json_schema=schemas.CONDITIONS,
         ),
     ] = ()

@@ -107,3 +107,9 @@ def test_what_is_printed_reads_as_the_same(nanoseconds: int) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert abs(parse_duration(text)) <= LONGEST + 1
+
+
+@pytest.mark.parametrize("text", ["1h" * 1_000_000, "0" * 101 + "s", "." * 1_000_000])
+def test_a_duration_has_a_length(text: str) -> None:
+    with pytest.raises(ValueError, match="more than 100 characters"):
+        parse_duration(text)

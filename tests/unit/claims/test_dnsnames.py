@@ -95,3 +95,9 @@ def test_the_order_of_services_does_not_matter_and_every_name_is_one(
 def test_dashes_stand_for_colons_and_dots(ip: ipaddress.IPv6Address) -> None:
     # One that stands for an IPv4 address has dots at its end.
     assert dashed(str(ip)).split("-") == re.split("[:.]", str(ip))
+
+
+def test_a_name_that_spire_refuses_is_left_out() -> None:
+    found = names(ServiceAddress("my--svc", "10.0.0.7"), ServiceAddress("db", "10.0.0.7"))
+    assert "db.shop.svc" in found
+    assert not any(name.startswith("my--svc") for name in found)

@@ -127,3 +127,13 @@ def test_a_template_that_makes_no_dns_name_for_a_pod_costs_it_that_name_alone() 
     assert made.spec.dns_names == ("shop.pods", "web.shop.svc")
     assert "dns_name_templates[0]" in problem
     assert long in problem
+
+
+def test_a_template_that_gives_no_dns_name_for_a_pod_is_an_optional_one() -> None:
+    made, problem = spiffe_id_for_pod(
+        bound(make_pod("a")),
+        rules(dns_name_templates=('{{ if eq .Pod.Namespace "x" }}x.test{{ end }}', "a.test")),
+        ("my--svc", "web"),
+    )
+    assert made is not None
+    assert (made.spec.dns_names, problem) == (("a.test", "web.shop.svc"), "")

@@ -1,5 +1,7 @@
 """One Pod under one template."""
 
+from dataclasses import replace
+
 import pytest
 
 from api.labels import LabelSelector, LabelSelectorRequirement
@@ -20,7 +22,14 @@ def template(**spec: object) -> ClusterSPIFFEID:
     return ClusterSPIFFEID(metadata=meta, spec=ClusterSPIFFEIDSpec(**spec))  # type: ignore[arg-type]
 
 
-def claim(*, annotation: str = "", services: tuple[str, ...] = (), **spec: object) -> Claim:
+def claim(
+    *,
+    annotation: str = "",
+    services: tuple[str, ...] = (),
+    surroundings: Surroundings = AROUND,
+    left_out: list[str] | None = None,
+    **spec: object,
+) -> Claim:
     annotations = {"spiffe.io/federatesWith": annotation} if annotation else {}
     data = view_of(
         surroundings=AROUND,
@@ -31,7 +40,8 @@ def claim(*, annotation: str = "", services: tuple[str, ...] = (), **spec: objec
         owner=Owner("Deployment", "web"),
     )
     view = PodView(ObjectKey("shop", "web"), "u-1", annotations, data, services)
-    return render(compile_template(template(**spec), AROUND), view, AROUND)
+    told = [] if left_out is None else left_out
+    return render(compile_template(template(**spec), AROUND), view, surroundings, told.append)
 
 
 def test_the_defaults_are_those_of_the_original() -> None:
@@ -81,7 +91,6 @@ def test_everything_that_a_template_may_say_is_in_the_claim() -> None:
         ({"spiffe_id_template": "/a//b"}, "an empty segment"),
         ({"parent_id_template": "{{ .NodeMeta.Name }}"}, "spec.parentIDTemplate"),
         ({"workload_selector_templates": ("x",)}, r"spec.workloadSelectorTemplates\[0\]"),
-        ({"dns_name_templates": ("a b",)}, r"spec.dnsNameTemplates\[0\]"),
         ({"annotation": "No Domain"}, "metadata.annotations"),
     ],
 )
@@ -119,3 +128,71 @@ def test_what_is_wrong_with_the_object_is_found_without_a_pod(
 
 def test_without_a_cluster_domain_services_have_their_short_names() -> None:
     assert service_names(["b", "a"], "n", "") == ["a", "a.n", "a.n.svc", "b", "b.n", "b.n.svc"]
+
+
+@pytest.mark.parametrize(
+    ("dns_name", "services", "words"),
+    [
+        ("not a name", (), "spec.dnsNameTemplates[1]: 'not a name'"),
+        ("my--svc.test", (), "spec.dnsNameTemplates[1]: 'my--svc.test'"),
+        ("{{ .PodMeta.Nope }}", (), "can't evaluate field Nope"),
+        ("{{ index .PodMeta.OwnerReferences 0 }}", (), "spec.dnsNameTemplates[1]"),
+        ("x.test", ("my--svc",), "spec.autoPopulateDNSNames: 'my--svc'"),
+    ],
+)
+def test_a_bad_dns_name_is_left_out_and_told(
+    dns_name: str, services: tuple[str, ...], words: str
+) -> None:
+    told: list[str] = []
+    found = claim(
+        dns_name_templates=("first.test", dns_name, "last.test"),
+        auto_populate_dns_names=True,
+        services=(*services, "web"),
+        left_out=told,
+    )
+    names = [name for name in found.attributes.dns_names if name != "x.test"]
+    assert names[:2] == ["first.test", "last.test"]
+    assert "web.shop.svc" in names
+    assert not any("--" in name for name in names)
+    assert words in told[0]
+
+
+def test_a_dns_template_that_gives_nothing_is_an_optional_name() -> None:
+    told: list[str] = []
+    optional = '{{ index .PodMeta.Labels "example.org/host" }}'
+    found = claim(dns_name_templates=(optional, " \n", "a.test\n"), left_out=told)
+    assert (found.attributes.dns_names, told) == (("a.test",), [])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"dns_name_templates": ("a b",)},
+        {"dns_name_templates": ("",)},
+        {"dns_name_templates": ("{{ .PodMeta.Nope }}",)},
+        {"auto_populate_dns_names": True, "services": ("my--svc",)},
+    ],
+)
+def test_the_original_s_answer_to_a_bad_dns_name_can_be_had(spec: dict[str, object]) -> None:
+    strict = replace(AROUND, refuses_dns_names=True)
+    with pytest.raises(InvalidField, match=r"spec\.(dnsNameTemplates\[0\]|autoPopulateDNSNames)"):
+        claim(surroundings=strict, **spec)  # type: ignore[arg-type]
+
+
+def test_what_takes_too_long_is_never_left_out() -> None:
+    """Whether the time suffices may depend on the moment: the entry stays as it was."""
+    with pytest.raises(InvalidField, match=r"dnsNameTemplates\[0\].*more than 10000 steps"):
+        claim(dns_name_templates=("{{ range 99999 }}{{ end }}",))
+
+
+def test_the_templates_of_an_object_share_one_budget() -> None:
+    half = "{{ range 6000 }}{{ end }}"
+    assert claim(dns_name_templates=(half,)).attributes.dns_names == ()
+    with pytest.raises(InvalidField, match=r"dnsNameTemplates\[1\].*more than 10000 steps"):
+        claim(dns_name_templates=(half, half))
+
+
+def test_the_words_of_a_failure_have_a_limit() -> None:
+    with pytest.raises(InvalidField) as raised:
+        claim(spiffe_id_template="/{{ print .PodMeta.Nope `" + "x" * 60_000 + "` }}")
+    assert len(str(raised.value)) < 2000

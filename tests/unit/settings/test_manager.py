@@ -186,3 +186,16 @@ def test_the_environment_is_expanded_as_go_does() -> None:
 )
 def test_the_cluster_domain_is_found_in_the_resolver_configuration(text: str, domain: str) -> None:
     assert detect_cluster_domain(text) == domain
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [("", False), ("invalidDNSNames: omit\n", False), ("invalidDNSNames: refuse\n", True)],
+)
+def test_the_original_s_answer_to_a_bad_dns_name_is_a_choice(text: str, refuses: bool) -> None:
+    assert manager(text).refuses_dns_names is refuses
+
+
+def test_another_answer_to_a_bad_dns_name_is_refused() -> None:
+    (found,) = problems("invalidDNSNames: maybe\n")
+    assert 'must be one of "omit", "refuse"' in found
