@@ -17,14 +17,31 @@ class Verdict:
 
 
 ALLOWED = Verdict(allowed=True)
-Validator = Callable[[AdmissionRequest], Verdict]
+
+Judgement = Callable[[], Verdict]
+"""Called on the event loop, for what may be looked at or told only there; it is quick."""
+Validator = Callable[[AdmissionRequest], Judgement]
+"""Called in a thread, for what takes time: it decodes and compiles, and touches nothing shared."""
+
+
+def settled(verdict: Verdict) -> Judgement:
+    """The judgement where nothing is left to do on the event loop."""
+    return lambda: verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and in which version of AdmissionReview."""
+
+    api_version: str
+    request: AdmissionRequest
 
 
 class BadReviewError(ValueError):
     """The body is no AdmissionReview that we understand."""
 
 
-def read_review(body: bytes) -> AdmissionReview:
+def read_review(body: bytes) -> Question:
     """Read a question. Raises BadReviewError."""
     try:
         review = decode(body, AdmissionReview)
@@ -37,13 +54,13 @@ def read_review(body: bytes) -> AdmissionReview:
         )
     if review.request is None or not review.request.uid:
         raise BadReviewError("request.uid is missing")
-    return review
+    return Question(review.api_version, review.request)
 
 
-def answer(review: AdmissionReview, verdict: Verdict) -> JSONObject:
+def answer(question: Question, verdict: Verdict) -> JSONObject:
     """The answer, in the version of the question."""
     response: JSONObject = {
-        "uid": "" if review.request is None else review.request.uid,
+        "uid": question.request.uid,
         "allowed": verdict.allowed,
     }
     if not verdict.allowed:
@@ -55,4 +72,4 @@ def answer(review: AdmissionReview, verdict: Verdict) -> JSONObject:
         }
     if verdict.warnings:
         response["warnings"] = list(verdict.warnings)
-    return {"apiVersion": review.api_version, "kind": "AdmissionReview", "response": response}
+    return {"apiVersion": question.api_version, "kind": "AdmissionReview", "response": response}
