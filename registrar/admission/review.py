@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from api.admission import VERSIONS, AdmissionRequest, AdmissionReview
 from api.codec import DecodeError, JSONObject, decode
+from registrar.errors import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ def answer(question: Question, verdict: Verdict) -> JSONObject:
             "status": "Failure",
             "reason": "Invalid",
             "code": 422,
-            "message": verdict.message,
+            "message": printable(verdict.message),
         }
     if verdict.warnings:
-        response["warnings"] = list(verdict.warnings)
+        response["warnings"] = [printable(warning) for warning in verdict.warnings]
     return {"apiVersion": question.api_version, "kind": "AdmissionReview", "response": response}

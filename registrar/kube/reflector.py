@@ -15,6 +15,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from api.codec import DecodeError, Decoder, decode
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectMeta
 from registrar.backoff import Backoff
@@ -22,6 +23,7 @@ from registrar.kube.client import JSON, METADATA, ListMeta, list_request, read_p
 from registrar.kube.errors import (
     Forbidden,
     Gone,
+    Invalid,
     KubeError,
     NotFound,
     Status,
@@ -124,9 +126,9 @@ class Reflector(Generic[T]):
         self._metadata_only = metadata_only
         self._observer = observer or Silent()
         # The concrete kind is only known here; the type checker sees its type variable.
-        self._list_decoder = msgspec.json.Decoder(_List[kind.type])  # type: ignore[name-defined]
-        self._event_decoder = msgspec.json.Decoder(_Event[kind.type])  # type: ignore[name-defined]
-        self._decoder = msgspec.json.Decoder(kind.type)
+        self._list_decoder = Decoder(_List[kind.type])  # type: ignore[name-defined]
+        self._event_decoder = Decoder(_Event[kind.type])  # type: ignore[name-defined]
+        self._decoder = Decoder(kind.type)
         self._version = ""
         self._refusals = 0
         self._paged = True
@@ -263,19 +265,19 @@ class Reflector(Generic[T]):
         """The objects of a page, those that do not decode apart."""
         try:
             listed = self._list_decoder.decode(reply)
-        except msgspec.ValidationError:
-            pass
-        except msgspec.DecodeError as error:
-            raise Unavailable(f"broken list: {error}", 0, "Undecodable") from error
+        except DecodeError as error:
+            try:
+                page = read_page(reply)
+            except Invalid:
+                raise Unavailable(f"broken list: {error}", 0, "Undecodable") from error
         else:
             return listed.items or [], [], listed.metadata
-        page = read_page(reply)
         good: list[T] = []
         bad: list[tuple[ObjectMeta, str]] = []
         for item in page.items:
             try:
                 good.append(self._decoder.decode(item))
-            except msgspec.ValidationError as error:
+            except DecodeError as error:
                 meta = self._metadata(item)
                 if meta is not None:
                     bad.append((meta, str(error)))
@@ -284,8 +286,8 @@ class Reflector(Generic[T]):
     def _metadata(self, item: bytes | msgspec.Raw) -> ObjectMeta | None:
         """The metadata of an object that does not decode, None where even that is broken."""
         try:
-            return msgspec.json.decode(item, type=KubeObject).metadata
-        except msgspec.DecodeError as error:
+            return decode(bytes(item), KubeObject).metadata
+        except DecodeError as error:
             log.warning(
                 "an object without readable metadata is ignored",
                 extra=kv(kind=self._kind.resource, error=str(error)),
@@ -333,7 +335,7 @@ class Reflector(Generic[T]):
     def _take_event(self, line: bytes) -> None:
         try:
             event = self._event_decoder.decode(line)
-        except msgspec.DecodeError:
+        except DecodeError:
             self._take_raw_event(line)
             return
         if event.type not in _OBJECT_EVENTS:
@@ -349,12 +351,12 @@ class Reflector(Generic[T]):
     def _take_raw_event(self, line: bytes) -> None:
         """Bookmarks, errors, and objects that do not decode."""
         try:
-            event = msgspec.json.decode(line, type=_RawEvent)
+            event = decode(line, _RawEvent)
             if event.type == "ERROR":
-                status = msgspec.json.decode(event.object, type=Status)
+                status = decode(bytes(event.object), Status)
                 raise error_for(status.code, status, call=f"watch {self._kind.resource}")
             meta = self._metadata(event.object)
-        except msgspec.DecodeError as error:
+        except DecodeError as error:
             raise Unavailable(f"broken watch event: {error}", 0, "Undecodable") from error
         self._observer.received(event.type)
         if meta is None:
@@ -370,7 +372,7 @@ class Reflector(Generic[T]):
     def _why_broken(self, item: msgspec.Raw) -> str:
         try:
             self._decoder.decode(item)
-        except msgspec.DecodeError as error:
+        except DecodeError as error:
             return str(error)
         return "unreadable"
 

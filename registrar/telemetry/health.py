@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from registrar.errors import InvalidField
+from registrar.errors import InvalidField, printable
 from registrar.telemetry.listening import Limits, listen
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
@@ -119,7 +119,7 @@ class HealthServer:
         failing = {name: why for name, why in answers.items() if why is not None}
         shown = answers if "verbose" in request.query else failing
         lines = [
-            f"[+] {name}: ok" if why is None else f"[-] {name}: {why}"
+            f"[+] {name}: ok" if why is None else f"[-] {name}: {printable(why)}"
             for name, why in shown.items()
         ]
         lines.append("not ready" if failing else "ok")
