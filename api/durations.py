@@ -17,12 +17,16 @@ _NANOSECONDS = {
     "h": 3_600_000_000_000,
 }
 _PART = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)")
+_LONGEST = 256
+"""Characters. Go has no limit, and so takes ``1h1h1h…`` by the megabyte."""
 _LIMIT = 1 << 63
 _MOST_FRACTION = (_LIMIT - 1) // 10
 
 
 def parse_duration(text: str) -> int:
     """The nanoseconds of a Go duration. Raises ValueError that says what is wrong with it."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"a duration of {len(text)} characters: {_LONGEST} are enough for any")
     sign, rest = 1, text
     if rest[:1] in {"-", "+"}:
         sign, rest = (-1 if rest[0] == "-" else 1), rest[1:]

@@ -33,7 +33,7 @@ def patterns(value: Value) -> tuple[str, ...]:
     for pattern in found:
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise Wrong(f"{pattern!r} is no regular expression: {error}", value.at) from error
     return found
 

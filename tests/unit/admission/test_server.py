@@ -1,6 +1,7 @@
 """What a caller of the webhook can do with one connection or many, and what goes on meanwhile."""
 
 import asyncio
+import io
 import json
 import ssl
 import threading
@@ -20,6 +21,7 @@ from registrar.telemetry.health import serve as serve_health
 from registrar.telemetry.listening import Limits
 from registrar.telemetry.metrics import Metrics
 from tests.support.podwebhook import SERVICE, write_material
+from tests.support.setup import until
 
 SOON = 5.0
 
@@ -48,7 +50,7 @@ class Server:
             aiohttp.ClientSession() as http,
             http.post(
                 f"https://127.0.0.1:{self.port}{path}",
-                data=body,
+                data=io.BytesIO(body) if isinstance(body, bytes) else body,
                 ssl=self.context,
                 server_hostname=SERVICE.host,
             ) as response,
@@ -96,18 +98,16 @@ class Slow:
         self.let_go.wait(60)
         return settled(ALLOWED)
 
+    async def works(self) -> None:
+        """Wait until it does."""
+        await until(lambda: self.number > 0)
+
 
 @pytest.fixture
 def slow() -> Iterator[Slow]:
     made = Slow()
     yield made
     made.let_go.set()
-
-
-async def in_the_hands_of(slow: Slow, number: int = 1) -> None:
-    async with asyncio.timeout(SOON):
-        while slow.number < number:
-            await asyncio.sleep(0.01)
 
 
 async def test_a_slow_review_holds_up_neither_the_probes_nor_another_review(
@@ -124,7 +124,7 @@ async def test_a_slow_review_holds_up_neither_the_probes_nor_another_review(
     ):
         beating = tasks.create_task(heartbeat.run())
         asking = tasks.create_task(server.post(review()))
-        await in_the_hands_of(slow)
+        await slow.works()
         async with (
             asyncio.timeout(SOON),
             aiohttp.ClientSession() as http,
@@ -193,9 +193,8 @@ async def test_as_much_as_an_api_server_sends_is_read_and_no_more(tmp_path: Path
         assert await server.post(in_chunks()) == 413
         # Told by its header alone: nothing of it is read.
         reader, writer = await server.connect()
-        writer.write(
-            f"POST /check HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGEST_BODY + 1}\r\n\r\n".encode()
-        )
+        header = f"Host: x\r\nContent-Length: {LARGEST_BODY + 1}\r\n"
+        writer.write(f"POST /check HTTP/1.1\r\n{header}\r\n".encode())
         async with asyncio.timeout(SOON):
             assert b" 413 " in await reader.readline()
         writer.close()
