@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from api.admission import VERSIONS, AdmissionRequest, AdmissionReview
 from api.codec import DecodeError, JSONObject, decode
+from api.errors import shortened
 from registrar.errors import printable
 
 
@@ -17,6 +18,7 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
+_MOST_SHOWN = 100
 ALLOWED = Verdict(allowed=True)
 
 Judgement = Callable[[], Verdict]
@@ -50,8 +52,8 @@ def read_review(body: bytes) -> Question:
         raise BadReviewError(f"not an AdmissionReview: {error}") from error
     if review.api_version not in VERSIONS or review.kind != "AdmissionReview":
         raise BadReviewError(
-            f"{review.api_version} {review.kind} is not understood: send an AdmissionReview of "
-            + " or ".join(sorted(VERSIONS))
+            f"{_quoted(review.api_version)} {_quoted(review.kind)} is not understood: "
+            f"send an AdmissionReview of {' or '.join(sorted(VERSIONS))}"
         )
     if review.request is None or not review.request.uid:
         raise BadReviewError("request.uid is missing")
@@ -74,3 +76,7 @@ def answer(question: Question, verdict: Verdict) -> JSONObject:
     if verdict.warnings:
         response["warnings"] = [printable(warning) for warning in verdict.warnings]
     return {"apiVersion": question.api_version, "kind": "AdmissionReview", "response": response}
+
+
+def _quoted(text: str) -> str:
+    return repr(shortened(text, _MOST_SHOWN))

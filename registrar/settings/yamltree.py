@@ -10,6 +10,7 @@ import yaml
 
 from api import documents
 from api.documents import check_yaml
+from registrar.errors import printable
 from registrar.settings.hcl import Document, Entry, Items, Repeated, Scalar, Table, Value
 from registrar.settings.hcltokens import Position
 
@@ -22,8 +23,8 @@ class YAMLError(ValueError):
     """The text is no YAML, at this place."""
 
     def __init__(self, message: str, at: Position) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = printable(message)
+        super().__init__(self.message)
         self.at = at
 
 
