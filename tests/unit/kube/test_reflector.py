@@ -317,3 +317,48 @@ def test_a_line_without_end_is_given_up() -> None:
     splitter.feed(b"12345")
     with pytest.raises(Unavailable):
         splitter.feed(b"678901")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b'{"type":"ADDED","object":{"spec":' + b"[" * 100_000 + b"]" * 100_000 + b"}}\n",
+        b"[" * 100_000 + b"\n",
+        b'{"type":"ERROR","object":{"code":' + b"9" * 5000 + b"}}\n",
+    ],
+    ids=["deep object", "brackets", "long number"],
+)
+async def test_a_hostile_watch_line_ends_the_watch_and_not_the_reflector(
+    tmp_path: Path, script: Script, junk: bytes
+) -> None:
+    async with reflecting(tmp_path, script) as running:
+        await running.store.synced.wait()
+        script.send_bytes(junk)
+        await until(lambda: len(script.watches) > 1)
+        # The server's side of the watch that was given up waits for a line too, and is the first.
+        script.end_watch()
+        script.send("ADDED", script.has("c", 20))
+        await until(lambda: running.names() == {"a", "b", "c"})
+
+
+async def test_a_hostile_list_is_asked_for_again(tmp_path: Path, script: Script) -> None:
+    bodies = [
+        b'{"items":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"metadata":{"resourceVersion":"\xff"}}',
+    ]
+    script.list_refusals = [
+        web.Response(body=body, content_type="application/json") for body in bodies
+    ]
+    async with reflecting(tmp_path, script) as running:
+        await until(lambda: running.names() == {"a", "b"})
+
+
+async def test_a_resource_version_that_is_no_number_counts_as_none(
+    tmp_path: Path, script: Script
+) -> None:
+    async with reflecting(tmp_path, script) as running:
+        await running.store.synced.wait()
+        document = a_namespace_document("c")
+        document["metadata"] = {"name": "c", "resourceVersion": "9" * 5000}
+        script.send("ADDED", document)
+        await until(lambda: "c" in running.names())
