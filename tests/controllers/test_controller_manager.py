@@ -508,7 +508,7 @@ async def test_the_webhook_denies_a_deep_bundle_in_words(alone: Manager) -> None
                     "apiVersion": kind.api_version,
                     "kind": kind.kind,
                     "metadata": {"name": "partner"},
-                    "spec": {**PARTNER, "trustDomainBundle": '{"keys":' * 50_000},
+                    "spec": {**PARTNER, "trustDomainBundle": '{"a":' * 50_000},
                 },
             },
         }

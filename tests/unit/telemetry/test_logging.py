@@ -111,7 +111,7 @@ def test_nothing_in_a_line_steers_a_terminal(tmp_path: Path, log_format: str) ->
     path = tmp_path / "log"
     with configure("info", "json" if log_format == "json" else "text", path):
         try:
-            {}[hostile]
+            {"known": 1}[hostile]
         except KeyError as error:
             log.exception("failed with %s", hostile, extra=kv(name=hostile, error=error))
     lines = path.read_text().splitlines()
