@@ -115,6 +115,7 @@ def test_nothing_in_a_line_steers_a_terminal(tmp_path: Path, log_format: str) ->
         except KeyError as error:
             log.exception("failed with %s", hostile, extra=kv(name=hostile, error=error))
     lines = path.read_text().splitlines()
+    assert "failed with a" in lines[0]
     assert all(line.isprintable() for line in lines)
     if log_format == "json":
         (line,) = lines
