@@ -31,6 +31,7 @@ from registrar.kube.errors import (
     Unavailable,
     error_for,
 )
+from registrar.kube.lines import LineSplitter
 from registrar.kube.session import Request, Session
 from registrar.kube.store import Change, Store, version_of
 from registrar.telemetry.logging import kv
@@ -48,8 +49,6 @@ WATCH_SECONDS = (240.0, 420.0)
 """How long the server keeps one watch open, drawn anew each time so that replicas spread."""
 SILENCE_SECONDS = 100.0
 """Longest silence of a watch; bookmarks come about once a minute."""
-MAX_LINE = 64 * 2**20
-"""Bytes of one watch event; far above what etcd stores, a guard against a broken stream."""
 REFUSALS_BEFORE_LIST = 3
 """A watch refused that often in a row is not resumed any more (a restored backup, say)."""
 
@@ -67,29 +66,6 @@ class _Event(msgspec.Struct, Generic[T]):
 class _RawEvent(msgspec.Struct):
     type: str
     object: msgspec.Raw
-
-
-class LineSplitter:
-    """Cuts a stream of chunks into lines; each byte is looked at once, however long a line is."""
-
-    def __init__(self, limit: int = MAX_LINE) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._limit = limit
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that ``chunk`` completes. Raises Unavailable for one beyond the limit."""
-        head, *rest = chunk.split(b"\n")
-        self._parts.append(head)
-        self._size += len(head)
-        if self._size > self._limit:
-            raise Unavailable("a watch event is too long", 0, "TooLong")
-        if not rest:
-            return []
-        lines = [b"".join(self._parts), *rest[:-1]]
-        self._parts = [rest[-1]]
-        self._size = len(rest[-1])
-        return [line for line in lines if line]
 
 
 class Reflector(Generic[T]):
@@ -243,7 +219,12 @@ class Reflector(Generic[T]):
                 version = meta.resource_version
                 listing.begin(version_of(ObjectMeta(resource_version=version)))
             for obj in good:
-                self._announce(listing.take(self._kept(obj)))
+                try:
+                    kept = self._kept(obj)
+                except DecodeError as why:
+                    bad.append((obj.metadata, str(why)))
+                else:
+                    self._announce(listing.take(kept))
             for broken, error in bad:
                 self._announce(listing.take_broken(broken, error))
             token = meta.continue_
@@ -345,7 +326,11 @@ class Reflector(Generic[T]):
         if event.type == "DELETED":
             self._announce(self._store.observe_deleted(event.object.metadata))
         else:
-            self._announce(self._store.observe(self._kept(event.object)))
+            try:
+                change = self._store.observe(self._kept(event.object))
+            except DecodeError as error:
+                change = self._store.observe_broken(event.object.metadata, str(error))
+            self._announce(change)
         self._version = event.object.metadata.resource_version or self._version
 
     def _take_raw_event(self, line: bytes) -> None:
