@@ -52,7 +52,7 @@ def read_review(body: bytes) -> Question:
         raise BadReviewError(f"not an AdmissionReview: {error}") from error
     if review.api_version not in VERSIONS or review.kind != "AdmissionReview":
         raise BadReviewError(
-            f"{_quoted(review.api_version)} {_quoted(review.kind)} is not understood: "
+            f"{_shown(review.api_version)} {_shown(review.kind)} is not understood: "
             f"send an AdmissionReview of {' or '.join(sorted(VERSIONS))}"
         )
     if review.request is None or not review.request.uid:
@@ -78,5 +78,5 @@ def answer(question: Question, verdict: Verdict) -> JSONObject:
     return {"apiVersion": question.api_version, "kind": "AdmissionReview", "response": response}
 
 
-def _quoted(text: str) -> str:
-    return repr(shortened(text, _MOST_SHOWN))
+def _shown(text: str) -> str:
+    return printable(shortened(text, _MOST_SHOWN))

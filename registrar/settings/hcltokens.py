@@ -173,7 +173,7 @@ class Lexer:
         else:
             raise HCLError(f'not a number: {text}; as text it is "{text}", in double quotes', at)
         if (isinstance(number, int) and number not in _INT64) or math.isinf(number):
-            raise HCLError(f"{text} is too large", at)
+            raise HCLError(f"{shortened(text, _LONGEST_INTEGER)} is too large", at)
         return number
 
     def _string(self, at: Position) -> str:

@@ -20,7 +20,7 @@ T = TypeVar("T", bound=str)
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
-_LONGEST_DURATION = 100
+_LONGEST_DURATION = 1000
 """Characters; the search below takes the square of it."""
 _DIGITS = re.compile("-?[0-9]{1,18}")
 _SOCKET_PATH_BYTES = 107
@@ -284,7 +284,10 @@ def _go_seconds(written: str) -> float | None:
     parts = _DURATION_PART.findall(unsigned)
     if not parts or "".join(number + unit for number, unit in parts) != unsigned:
         return None
-    total = math.fsum(float(number) * _SECONDS[unit] for number, unit in parts)
+    try:
+        total = math.fsum(float(number) * _SECONDS[unit] for number, unit in parts)
+    except OverflowError:
+        total = math.inf
     return -total if written.startswith("-") else total
 
 
