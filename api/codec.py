@@ -4,40 +4,87 @@ Raw JSON has one type here, ``JSONValue``; no other module of the product
 handles untyped documents.
 """
 
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
+
+from .errors import printable
 
 JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 JSONObject: TypeAlias = dict[str, "JSONValue"]
 
 T = TypeVar("T")
 
+MOST_LEVELS = 100
+"""Of nesting in an untyped document; Kubernetes objects have some twenty."""
+
 
 class DecodeError(ValueError):
     """A document that does not have the shape of its type; the message names the path."""
 
 
-def decode(data: bytes, as_type: type[T]) -> T:
+class Decoder(Generic[T]):
+    """Decodes JSON into one type; unknown fields are skipped, however strange what they hold is."""
+
+    def __init__(self, as_type: type[T]) -> None:
+        self._decoder = msgspec.json.Decoder(as_type)
+
+    def decode(self, data: bytes | msgspec.Raw) -> T:
+        """The typed object. Raises DecodeError with the path of the first wrong value."""
+        try:
+            return self._decoder.decode(data)
+        except (ValueError, RecursionError) as error:
+            raise _broken(error) from error
+
+
+def decode(data: bytes | str, as_type: type[T]) -> T:
     """Decode JSON into a typed object; unknown fields are skipped.
 
     Raises DecodeError with the path of the first wrong value.
     """
     try:
         return msgspec.json.decode(data, type=as_type)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise DecodeError(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise _broken(error) from error
 
 
 def decode_object(data: bytes) -> JSONObject:
-    """Decode a JSON object as it is. Raises DecodeError for anything else."""
+    """Decode a JSON object as it is. Raises DecodeError for anything else.
+
+    What has more than ``MOST_LEVELS`` is refused, so that whatever walks through it, as a
+    comparison does, has room enough.
+    """
     try:
         document = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        raise DecodeError(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise _broken(error) from error
     if not isinstance(document, dict):
         raise DecodeError("not an object")
+    # Most documents have too few brackets in all: no need to walk through those.
+    if data.count(b"{") + data.count(b"[") > MOST_LEVELS and _is_too_deep(document):
+        raise DecodeError(f"nested more than {MOST_LEVELS} levels deep: make it flatter")
     return document
+
+
+def _is_too_deep(document: JSONValue) -> bool:
+    """Goes level by level: a function that calls itself would be what it is to prevent."""
+    level: list[JSONValue] = [document]
+    for _ in range(MOST_LEVELS + 1):
+        if not level:
+            return False
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+    return bool(level)
+
+
+def _broken(error: ValueError | RecursionError) -> DecodeError:
+    if isinstance(error, RecursionError):
+        return DecodeError("nested too deeply: make it flatter")
+    return DecodeError(printable(str(error)))
 
 
 def encode(value: object) -> bytes:
@@ -55,8 +102,8 @@ def convert(document: JSONValue, as_type: type[T]) -> T:
     """A JSON value as a typed object. Raises DecodeError with the path of the wrong value."""
     try:
         return msgspec.convert(document, as_type)
-    except msgspec.ValidationError as error:
-        raise DecodeError(str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise _broken(error) from error
 
 
 def merge_diff(old: JSONValue, new: JSONValue) -> JSONObject:

@@ -1,7 +1,25 @@
-"""The one error about a value that somebody wrote, raised from here up to the process."""
+"""The one error about a value that somebody wrote, and how such a text is shown to a person."""
 
-_MOST_SHOWN = 500
-"""Characters of a value that a message repeats: conditions and Events have a limit."""
+MOST_SHOWN = 2500
+"""Characters of a value in a message: a SPIFFE ID that is a little too long stands there whole."""
+
+
+def printable(text: str) -> str:
+    """The text with every character escaped that could steer a terminal or break a line.
+
+    A quote of what somebody wrote may hold any character: line breaks that forge a
+    line of a log, escape sequences, marks that turn the direction of writing.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )
+
+
+def shortened(text: str, limit: int) -> str:
+    """The first ``limit`` characters of a text; where that is not all, how many there are."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 class InvalidField(ValueError):  # noqa: N818 - reads as what it is
@@ -13,8 +31,9 @@ class InvalidField(ValueError):  # noqa: N818 - reads as what it is
     """
 
     def __init__(self, path: str, value: str, remedy: str) -> None:
-        shown = repr(value[:_MOST_SHOWN]) + "..." if len(value) > _MOST_SHOWN else repr(value)
-        super().__init__(f"{path}: {shown}: {remedy}")
+        # Python's quotes escape what is not printable by themselves.
+        where, what = (shortened(text, limit) for text, limit in ((path, 300), (value, MOST_SHOWN)))
+        super().__init__(f"{printable(where)}: {what!r}: {printable(remedy)}")
         self.path = path
         self.value = value
         self.remedy = remedy

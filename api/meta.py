@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from .errors import printable
+
 
 class ObjectKey(NamedTuple):
     """Identifies an object within its kind; ``namespace`` is empty for cluster-scoped kinds."""
@@ -84,8 +86,10 @@ def set_condition(conditions: tuple[Condition, ...], condition: Condition) -> tu
     """``conditions`` with ``condition`` in the place of the one of its type.
 
     ``lastTransitionTime`` moves only when the status does, as the API
-    conventions ask; the order of types stays as it was.
+    conventions ask; the order of types stays as it was. The message may quote what
+    somebody wrote, so it is made printable.
     """
+    condition = msgspec.structs.replace(condition, message=printable(condition.message))
     result = []
     found = False
     for old in conditions:

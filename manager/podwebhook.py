@@ -11,13 +11,16 @@ from api.codec import DecodeError, decode
 from api.core import Pod
 from api.meta import ObjectKey
 from registrar.admission.mutualtls import MutualTLS
-from registrar.admission.review import ALLOWED, Verdict
+from registrar.admission.review import ALLOWED, Judgement, Verdict, settled
 from registrar.admission.server import EVERY_PATH, serve
 from registrar.claims.announced import AnnouncedPods
 from registrar.settings.model import WebhookMode
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
+
+_MOST_STRANGE = 100
+"""Kinds that are spoken of: whoever may ask can make names up."""
 
 
 class PodWebhook:
@@ -73,52 +76,60 @@ class PodWebhook:
                 finally:
                     self.port = 0
 
-    def _review(self, request: AdmissionRequest) -> Verdict:
-        """Note what is said of a Pod; nothing is ever refused."""
+    def _review(self, request: AdmissionRequest) -> Judgement:
+        """Read what is said of a Pod, in a thread; nothing is ever refused."""
         if request.dry_run or request.subresource:
-            return ALLOWED
+            return settled(ALLOWED)
         if (request.kind.group, request.kind.kind) != ("", "Pod"):
-            self._say_strange(request.kind.kind)
-            return ALLOWED
+            return lambda: self._say_strange(request.kind.kind)
         try:
-            if request.operation == "CREATE":
-                self._create(request)
-            elif request.operation == "UPDATE":
-                self._update(request)
-            elif request.operation == "DELETE":
-                self._delete(request)
+            match request.operation:
+                case "CREATE":
+                    pod = _pod_of(request)
+                    return lambda: self._create(pod)
+                case "UPDATE":
+                    pod = _pod_of(request)
+                    return lambda: self._update(pod)
+                case "DELETE":
+                    key = _key_of(request)
+                    return lambda: self._delete(key)
         except DecodeError as error:
             log.warning("a Pod does not decode", extra=kv(pod=request.name, error=error))
-        return ALLOWED
+        return settled(ALLOWED)
 
-    def _say_strange(self, kind: str) -> None:
+    def _say_strange(self, kind: str) -> Verdict:
         """Say once of a kind that it is none of ours."""
-        if kind not in self._strange:
+        if kind not in self._strange and len(self._strange) < _MOST_STRANGE:
             self._strange.add(kind)
             log.warning("asked about what is no Pod: see the rules", extra=kv(kind=kind))
+        return ALLOWED
 
-    def _create(self, request: AdmissionRequest) -> None:
-        pod = _pod_of(request)
-        if not pod.metadata.name:
-            # API servers before 1.14 name a Pod with generateName only after they have asked.
-            return
-        if not self._announced.announce(pod):
-            log.info("a Pod of that name is announced already", extra=kv(pod=str(pod.key)))
-        self._created(pod.key)
+    def _create(self, pod: Pod) -> Verdict:
+        # API servers before 1.14 name a Pod with generateName only after they have asked.
+        if pod.metadata.name:
+            if not self._announced.announce(pod):
+                log.info("a Pod of that name is announced already", extra=kv(pod=str(pod.key)))
+            self._created(pod.key)
+        return ALLOWED
 
-    def _update(self, request: AdmissionRequest) -> None:
-        pod = _pod_of(request)
+    def _update(self, pod: Pod) -> Verdict:
         self._announced.amend(pod)
         self._wake(pod.key)
+        return ALLOWED
 
-    def _delete(self, request: AdmissionRequest) -> None:
-        name = request.name
-        if not name:
-            # A whole collection is deleted: each object is asked about without its name.
-            name = decode(bytes(request.old_object), Pod).metadata.name
-        key = ObjectKey(request.namespace, name)
+    def _delete(self, key: ObjectKey) -> Verdict:
         self._announced.withdraw(key)
         self._wake(key)
+        return ALLOWED
+
+
+def _key_of(request: AdmissionRequest) -> ObjectKey:
+    """The key of a Pod that goes. Raises DecodeError.
+
+    When a whole collection is deleted, each object is asked about without its name.
+    """
+    name = request.name or decode(bytes(request.old_object), Pod).metadata.name
+    return ObjectKey(request.namespace, name)
 
 
 def _pod_of(request: AdmissionRequest) -> Pod:

@@ -14,18 +14,21 @@ from api.kinds import (
     Kind,
 )
 from api.meta import KubeObject
+from api.spiffeid.v1beta1.spiffeid import SpiffeID
 from registrar.admission.cabundle import TrustKeeper
 from registrar.admission.certificates import Minter, ServingCertificate
-from registrar.admission.review import ALLOWED, Validator, Verdict
+from registrar.admission.review import ALLOWED, Judgement, Validator, Verdict, settled
 from registrar.admission.server import serve
 from registrar.claims.admission import (
-    problem_of_spiffe_id,
+    problem_of_duplicate,
     problem_of_static_entry,
     problem_of_template,
     problem_of_trust_domain,
 )
 from registrar.claims.claim import Claim
 from registrar.claims.podtemplate import Surroundings
+from registrar.claims.spiffeid import claim_of
+from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.settings.model import SpiffeIDWebhook, Webhooks
@@ -128,24 +131,26 @@ def spiffe_id_webhook(
     async def dns_names() -> list[str]:
         return [host, f"{host}.cluster.local"]
 
+    def judge(obj: SpiffeID) -> Judgement:
+        try:
+            claim = claim_of(
+                obj,
+                trust_domain=trust_domain,
+                own_namespace=own_namespace,
+                allows_downstream=allows_downstream,
+            )
+        except InvalidField as error:
+            return settled(_verdict(str(error)))
+        # The claims of others change on the event loop, so they are looked at there.
+        return lambda: _verdict(problem_of_duplicate(claim, obj, claims_on))
+
     return AdmissionWebhooks(
         settings.host,
         settings.port,
         field="webhook_port",
         certificate=_certificate(minter, trust_domain, "k8s-workload-registrar-webhook", dns_names),
         trust=TrustKeeper(session, minter, name=settings.configuration_name),
-        validators={
-            _path(SPIFFE_ID): _checking(
-                SPIFFE_ID,
-                lambda obj: problem_of_spiffe_id(
-                    obj,
-                    trust_domain=trust_domain,
-                    own_namespace=own_namespace,
-                    claims_on=claims_on,
-                    allows_downstream=allows_downstream,
-                ),
-            )
-        },
+        validators={_path(SPIFFE_ID): _judging(SPIFFE_ID, judge)},
     )
 
 
@@ -166,19 +171,27 @@ def _path(kind: Kind[T]) -> str:
 
 
 def _checking(kind: Kind[T], problem_of: Callable[[T], str]) -> Validator:
-    def validate(request: AdmissionRequest) -> Verdict:
+    """What is settled by the object alone."""
+    return _judging(kind, lambda obj: settled(_verdict(problem_of(obj))))
+
+
+def _judging(kind: Kind[T], judge: Callable[[T], Judgement]) -> Validator:
+    def validate(request: AdmissionRequest) -> Judgement:
         if request.operation not in {"CREATE", "UPDATE"}:
-            return ALLOWED
+            return settled(ALLOWED)
         if request.operation == "UPDATE" and _asks_for_nothing(request):
-            return ALLOWED
+            return settled(ALLOWED)
         try:
             obj = decode(bytes(request.object), kind.type)
         except DecodeError as error:
-            return Verdict(allowed=False, message=f"{error}: correct the object")
-        problem = problem_of(obj)
-        return Verdict(allowed=False, message=problem) if problem else ALLOWED
+            return settled(_verdict(f"{error}: correct the object"))
+        return judge(obj)
 
     return validate
+
+
+def _verdict(problem: str) -> Verdict:
+    return Verdict(allowed=False, message=problem) if problem else ALLOWED
 
 
 def _asks_for_nothing(request: AdmissionRequest) -> bool:

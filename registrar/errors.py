@@ -2,12 +2,12 @@
 
 An adapter (``kube``, ``spire``) raises its own small tree; a reconciler turns
 what it cannot handle into one of these two, and the controller acts on it.
-``InvalidField`` is ``api``'s, which cannot import from here.
+``InvalidField`` and ``printable`` are ``api``'s, which cannot import from here.
 """
 
-from api.errors import InvalidField
+from api.errors import InvalidField, printable
 
-__all__ = ["InvalidField", "Retry", "Terminal"]
+__all__ = ["InvalidField", "Retry", "Terminal", "printable"]
 
 
 class Retry(Exception):  # noqa: N818 - named by what the caller does

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from registrar.errors import printable
 from registrar.settings.flags import add_flags, overrides_of
 from registrar.settings.model import Settings
 from registrar.settings.problems import ConfigError
@@ -50,7 +51,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings | None:
         say_problems(error)
         return None
     for warning in settings.warnings:
-        print(f"spire-registrar: {path}: {warning}", file=sys.stderr)
+        print(f"spire-registrar: {path}: {printable(warning)}", file=sys.stderr)
     return settings
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from api.codec import Decoder
 from api.core import Owned
 from api.kinds import JOB, REPLICA_SET
 from api.meta import ObjectKey, OwnerReference, Wire
@@ -25,7 +26,7 @@ class Packing:
 
     def __init__(self) -> None:
         self._packer = Packer()
-        self._bound = msgspec.json.Decoder(_Bound)
+        self._bound = Decoder(_Bound)
 
     def pod(self, pod: WholePod) -> WholePod:
         """The Pod, packed."""

@@ -1,26 +1,58 @@
-"""The HTTPS server that an API server calls; each path has a validator."""
+"""The HTTPS server that an API server calls; each path has a validator.
 
+Anybody in the cluster may be able to call it too, so nothing that a caller
+sends is read, decoded or judged without a bound, and none of it on the event
+loop, where the Lease is renewed and the probes are answered.
+"""
+
+import asyncio
+import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from api.codec import encode
-from registrar.admission.review import BadReviewError, Validator, answer, read_review
+from registrar.admission.review import (
+    BadReviewError,
+    Judgement,
+    Question,
+    Validator,
+    answer,
+    read_review,
+)
+from registrar.admission.worker import Worker
 from registrar.errors import InvalidField
-from registrar.telemetry.logging import kv
+from registrar.telemetry.listening import Limits, listen
+from registrar.telemetry.logging import Throttle, kv
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY = 8 * 2**20
-"""An API server sends two versions of an object, each 3 MiB at most."""
+LARGEST_BODY = 3 * 2**20
+"""An API server sends two versions of an object; etcd keeps none above 1.5 MiB."""
 
 EVERY_PATH = "/{path:.*}"
 """Stands for all paths among the validators'."""
 
 _SHUTDOWN_SECONDS = 5.0
+_THREADS = 2
+"""The review that takes its time leaves one for the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long the parts of a question may take."""
+
+    body_seconds: float = 5.0
+    """Until its body is there: an API server gives up after ``timeoutSeconds``, 5 s here."""
+    review_seconds: float = 4.0
+    """From there until it is judged, waiting for a thread included."""
+
+
+DEADLINES = Deadlines()
 
 
 @asynccontextmanager
@@ -31,6 +63,8 @@ async def serve(
     context: ssl.SSLContext,
     validators: Mapping[str, Validator],
     field: str = "webhook.port",
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    deadlines: Deadlines = DEADLINES,
 ) -> AsyncIterator[int]:
     """Listen for the time of the block; gives the port.
 
@@ -38,35 +72,82 @@ async def serve(
     them. Raises InvalidField, naming the setting ``field``, for an address that
     cannot be had.
     """
-    application = web.Application(client_max_size=LARGEST_BODY)
+    # aiohttp refuses what is as large as this.
+    application = web.Application(client_max_size=LARGEST_BODY + 1)
+    worker, throttle = Worker(_THREADS), Throttle(60.0)
     for path, validator in validators.items():
-        application.router.add_post(path, _handler(validator))
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-    await runner.setup()
-    try:
+        handler = _Reviews(validator, worker=worker, deadlines=deadlines, throttle=throttle)
+        application.router.add_post(path, handler.handle)
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            await web.TCPSite(runner, host or None, port, ssl_context=context).start()
+            found = await stack.enter_async_context(
+                listen(
+                    application,
+                    host or None,
+                    port,
+                    limits=limits,
+                    context=context,
+                    shutdown_seconds=_SHUTDOWN_SECONDS,
+                )
+            )
         except (OSError, OverflowError) as error:
             raise InvalidField(field, f"{host}:{port}", f"cannot listen there: {error}") from error
-        found = next(int(a[1]) for a in runner.addresses if isinstance(a, tuple))
         log.info("serving admission webhooks", extra=kv(port=found))
         yield found
-    finally:
-        await runner.cleanup()
 
 
-def _handler(validator: Validator) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        body = await request.read()
+class _Reviews:
+    """The questions of one path."""
+
+    def __init__(
+        self, validator: Validator, *, worker: Worker, deadlines: Deadlines, throttle: Throttle
+    ) -> None:
+        self._validator = validator
+        self._worker = worker
+        self._deadlines = deadlines
+        self._throttle = throttle
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer a question; what is none, or cannot be answered in time, with an HTTP error."""
+        if (request.content_length or 0) > LARGEST_BODY:
+            return _closing(413, f"the body is larger than {LARGEST_BODY} bytes")
         try:
-            review = read_review(body)
+            async with asyncio.timeout(self._deadlines.body_seconds):
+                body = await request.read()
+        except TimeoutError:
+            return _closing(408, f"no whole body within {self._deadlines.body_seconds:g} s")
+        try:
+            async with asyncio.timeout(self._deadlines.review_seconds):
+                question, judgement = await self._worker.do(lambda: self._read(body))
         except BadReviewError as error:
             return web.Response(status=400, text=f"{error}\n")
-        if review.request is None:
-            return web.Response(status=400, text="request is missing\n")
-        verdict = validator(review.request)
+        except TimeoutError:
+            # No denial: that the registrar is busy is no fault of the object. The API server
+            # does what the webhook's failurePolicy says.
+            self._say_late(request.path)
+            seconds = self._deadlines.review_seconds
+            return web.Response(status=503, text=f"not checked within {seconds:g} s\n")
+        verdict = judgement()
         if not verdict.allowed:
-            log.info("refused", extra=kv(object=review.request.name, why=verdict.message))
-        return web.Response(body=encode(answer(review, verdict)), content_type="application/json")
+            log.info("refused", extra=kv(object=question.request.name, why=verdict.message))
+        return web.Response(body=encode(answer(question, verdict)), content_type="application/json")
 
-    return handle
+    def _read(self, body: bytes) -> tuple[Question, Judgement]:
+        """In a thread: the part that takes time. Raises BadReviewError."""
+        question = read_review(body)
+        return question, self._validator(question.request)
+
+    def _say_late(self, path: str) -> None:
+        held_back = self._throttle.allow(path, asyncio.get_running_loop().time())
+        if held_back is not None:
+            log.warning(
+                "a review took too long and was given up",
+                extra=kv(path=path, seconds=self._deadlines.review_seconds, more=held_back),
+            )
+
+
+def _closing(status: int, text: str) -> web.Response:
+    """An answer after which nothing more is read from the connection."""
+    response = web.Response(status=status, text=f"{text}\n")
+    response.force_close()
+    return response

@@ -31,24 +31,10 @@ def problem_of_static_entry(obj: ClusterStaticEntry, trust_domain: str) -> str:
     return ""
 
 
-def problem_of_spiffe_id(
-    obj: SpiffeID,
-    *,
-    trust_domain: str,
-    own_namespace: str,
-    claims_on: Callable[[EntryKey], Iterable[Claim]],
-    allows_downstream: bool = True,
+def problem_of_duplicate(
+    claim: Claim, obj: SpiffeID, claims_on: Callable[[EntryKey], Iterable[Claim]]
 ) -> str:
-    """The first thing wrong with a SpiffeID, or that another asks for the same already."""
-    try:
-        claim = spiffeid.claim_of(
-            obj,
-            trust_domain=trust_domain,
-            own_namespace=own_namespace,
-            allows_downstream=allows_downstream,
-        )
-    except InvalidField as error:
-        return str(error)
+    """Whether another object asks for what this SpiffeID claims already."""
     return spiffeid.duplicate_of(claim.key, obj.key, claims_on(claim.key))
 
 

@@ -174,7 +174,7 @@ def subject_of(token: bytes) -> str:
     parts = token.split(b".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):
         return ""
     return str(claims.get("sub", "")) if isinstance(claims, dict) else ""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from api.codec import DecodeError, decode
 from registrar.csi.volume import Volume
 from registrar.telemetry.logging import kv
 
@@ -52,8 +53,8 @@ class Records:
         found = []
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             try:
-                volume = msgspec.json.decode(path.read_bytes(), type=Volume)
-            except (OSError, msgspec.DecodeError) as error:
+                volume = decode(path.read_bytes(), Volume)
+            except (OSError, DecodeError) as error:
                 log.warning("metadata cannot be read", extra=kv(file=str(path), error=str(error)))
                 continue
             found.append(volume)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
+from api.codec import DecodeError, decode
 from registrar.errors import InvalidField
 
 _CURVES: dict[str, type[ec.EllipticCurve]] = {
@@ -74,8 +75,8 @@ class _Document(msgspec.Struct, frozen=True):
 def parse_bundle(text: str, *, trust_domain: str, path: str) -> Bundle:
     """Read a bundle document. Raises InvalidField, naming ``path``."""
     try:
-        document = msgspec.json.decode(text, type=_Document)
-    except (msgspec.DecodeError, ValueError) as error:
+        document = decode(text, _Document)
+    except DecodeError as error:
         raise InvalidField(
             path, _shown(text), f"not a bundle document ({error}): {_REMEDY}"
         ) from error

@@ -6,8 +6,14 @@ object in the reply; the text of the message is for people only.
 
 import msgspec
 
+from api.codec import DecodeError, decode
+from registrar.errors import printable
+
 MAX_MESSAGE = 256
 """Longest message kept, in characters: server messages may quote whole objects."""
+
+MOST_RETRY_SECONDS = 300.0
+"""Longest wait that a server may ask for: a proxy's number may have any number of digits."""
 
 
 class KubeError(Exception):
@@ -20,7 +26,7 @@ class KubeError(Exception):
     def __init__(self, message: str, status: int = 0, reason: str = "") -> None:
         if len(message) > MAX_MESSAGE:
             message = message[: MAX_MESSAGE - 1] + "…"
-        super().__init__(message)
+        super().__init__(printable(message))
         self.status = status
         self.reason = reason
 
@@ -88,8 +94,8 @@ class Status(msgspec.Struct, rename="camel"):
 def read_status(body: bytes) -> Status:
     """The Status in ``body``; where there is none (a proxy's reply), its first characters."""
     try:
-        return msgspec.json.decode(body, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode(body, Status)
+    except DecodeError:
         return Status(message=body[:MAX_MESSAGE].decode(errors="replace").strip())
 
 
@@ -99,7 +105,8 @@ def error_for(code: int, status: Status, *, call: str = "", retry_after: float =
     message = f"{call}: {text}" if call else text
     if code == 429 or status.reason == "TooManyRequests":
         hinted = status.details.retry_after_seconds if status.details else 0.0
-        return TooManyRequests(message, code, status.reason, max(hinted, retry_after, 1.0))
+        seconds = min(max(hinted, retry_after, 1.0), MOST_RETRY_SECONDS)
+        return TooManyRequests(message, code, status.reason, seconds)
     if status.reason == "AlreadyExists":
         return AlreadyExists(message, code, status.reason)
     kind = _BY_CODE.get(code)

@@ -18,6 +18,7 @@ from kubernetes_asyncio.config.kube_config import (
     KubeConfigMerger,
 )
 
+from api.documents import check_yaml
 from registrar.errors import InvalidField
 from registrar.kube.login import Login, environment_proxy
 
@@ -41,6 +42,8 @@ class KubeConfigFile:
         try:
             loader = self._loader
             if loader is None:
+                # The library loads it without any bound.
+                check_yaml(self._path.read_text(encoding="utf-8"))
                 merged = KubeConfigMerger(str(self._path)).config or ConfigNode("", {})
                 loader = KubeConfigLoader(merged, config_base_path=None)
                 self._waits = any(

@@ -18,6 +18,7 @@ from typing import Literal
 from api.core import Event, EventSource, ObjectReference
 from api.kinds import EVENT
 from api.meta import ObjectKey, ObjectMeta
+from registrar.errors import printable
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import KubeError, NotFound
 from registrar.kube.ratelimit import TokenBucket
@@ -88,6 +89,7 @@ class EventRecorder:
         message: str,
     ) -> None:
         """Report something about an object; ``reason`` is one CamelCase word."""
+        message = printable(message)
         if len(message) > MAX_MESSAGE:
             message = message[: MAX_MESSAGE - 1] + "…"
         same = _Same(regarding, type, reason, message)

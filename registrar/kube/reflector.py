@@ -15,6 +15,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from api.codec import DecodeError, Decoder, decode
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectMeta
 from registrar.backoff import Backoff
@@ -22,6 +23,7 @@ from registrar.kube.client import JSON, METADATA, ListMeta, list_request, read_p
 from registrar.kube.errors import (
     Forbidden,
     Gone,
+    Invalid,
     KubeError,
     NotFound,
     Status,
@@ -29,6 +31,7 @@ from registrar.kube.errors import (
     Unavailable,
     error_for,
 )
+from registrar.kube.lines import LineSplitter
 from registrar.kube.session import Request, Session
 from registrar.kube.store import Change, Store, version_of
 from registrar.telemetry.logging import kv
@@ -46,8 +49,6 @@ WATCH_SECONDS = (240.0, 420.0)
 """How long the server keeps one watch open, drawn anew each time so that replicas spread."""
 SILENCE_SECONDS = 100.0
 """Longest silence of a watch; bookmarks come about once a minute."""
-MAX_LINE = 64 * 2**20
-"""Bytes of one watch event; far above what etcd stores, a guard against a broken stream."""
 REFUSALS_BEFORE_LIST = 3
 """A watch refused that often in a row is not resumed any more (a restored backup, say)."""
 
@@ -65,29 +66,6 @@ class _Event(msgspec.Struct, Generic[T]):
 class _RawEvent(msgspec.Struct):
     type: str
     object: msgspec.Raw
-
-
-class LineSplitter:
-    """Cuts a stream of chunks into lines; each byte is looked at once, however long a line is."""
-
-    def __init__(self, limit: int = MAX_LINE) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._limit = limit
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that ``chunk`` completes. Raises Unavailable for one beyond the limit."""
-        head, *rest = chunk.split(b"\n")
-        self._parts.append(head)
-        self._size += len(head)
-        if self._size > self._limit:
-            raise Unavailable("a watch event is too long", 0, "TooLong")
-        if not rest:
-            return []
-        lines = [b"".join(self._parts), *rest[:-1]]
-        self._parts = [rest[-1]]
-        self._size = len(rest[-1])
-        return [line for line in lines if line]
 
 
 class Reflector(Generic[T]):
@@ -124,9 +102,9 @@ class Reflector(Generic[T]):
         self._metadata_only = metadata_only
         self._observer = observer or Silent()
         # The concrete kind is only known here; the type checker sees its type variable.
-        self._list_decoder = msgspec.json.Decoder(_List[kind.type])  # type: ignore[name-defined]
-        self._event_decoder = msgspec.json.Decoder(_Event[kind.type])  # type: ignore[name-defined]
-        self._decoder = msgspec.json.Decoder(kind.type)
+        self._list_decoder = Decoder(_List[kind.type])  # type: ignore[name-defined]
+        self._event_decoder = Decoder(_Event[kind.type])  # type: ignore[name-defined]
+        self._decoder = Decoder(kind.type)
         self._version = ""
         self._refusals = 0
         self._paged = True
@@ -241,7 +219,12 @@ class Reflector(Generic[T]):
                 version = meta.resource_version
                 listing.begin(version_of(ObjectMeta(resource_version=version)))
             for obj in good:
-                self._announce(listing.take(self._kept(obj)))
+                try:
+                    kept = self._kept(obj)
+                except DecodeError as why:
+                    bad.append((obj.metadata, str(why)))
+                else:
+                    self._announce(listing.take(kept))
             for broken, error in bad:
                 self._announce(listing.take_broken(broken, error))
             token = meta.continue_
@@ -263,19 +246,19 @@ class Reflector(Generic[T]):
         """The objects of a page, those that do not decode apart."""
         try:
             listed = self._list_decoder.decode(reply)
-        except msgspec.ValidationError:
-            pass
-        except msgspec.DecodeError as error:
-            raise Unavailable(f"broken list: {error}", 0, "Undecodable") from error
+        except DecodeError as error:
+            try:
+                page = read_page(reply)
+            except Invalid:
+                raise Unavailable(f"broken list: {error}", 0, "Undecodable") from error
         else:
             return listed.items or [], [], listed.metadata
-        page = read_page(reply)
         good: list[T] = []
         bad: list[tuple[ObjectMeta, str]] = []
         for item in page.items:
             try:
                 good.append(self._decoder.decode(item))
-            except msgspec.ValidationError as error:
+            except DecodeError as error:
                 meta = self._metadata(item)
                 if meta is not None:
                     bad.append((meta, str(error)))
@@ -284,8 +267,8 @@ class Reflector(Generic[T]):
     def _metadata(self, item: bytes | msgspec.Raw) -> ObjectMeta | None:
         """The metadata of an object that does not decode, None where even that is broken."""
         try:
-            return msgspec.json.decode(item, type=KubeObject).metadata
-        except msgspec.DecodeError as error:
+            return decode(bytes(item), KubeObject).metadata
+        except DecodeError as error:
             log.warning(
                 "an object without readable metadata is ignored",
                 extra=kv(kind=self._kind.resource, error=str(error)),
@@ -333,7 +316,7 @@ class Reflector(Generic[T]):
     def _take_event(self, line: bytes) -> None:
         try:
             event = self._event_decoder.decode(line)
-        except msgspec.DecodeError:
+        except DecodeError:
             self._take_raw_event(line)
             return
         if event.type not in _OBJECT_EVENTS:
@@ -343,18 +326,22 @@ class Reflector(Generic[T]):
         if event.type == "DELETED":
             self._announce(self._store.observe_deleted(event.object.metadata))
         else:
-            self._announce(self._store.observe(self._kept(event.object)))
+            try:
+                change = self._store.observe(self._kept(event.object))
+            except DecodeError as error:
+                change = self._store.observe_broken(event.object.metadata, str(error))
+            self._announce(change)
         self._version = event.object.metadata.resource_version or self._version
 
     def _take_raw_event(self, line: bytes) -> None:
         """Bookmarks, errors, and objects that do not decode."""
         try:
-            event = msgspec.json.decode(line, type=_RawEvent)
+            event = decode(line, _RawEvent)
             if event.type == "ERROR":
-                status = msgspec.json.decode(event.object, type=Status)
+                status = decode(bytes(event.object), Status)
                 raise error_for(status.code, status, call=f"watch {self._kind.resource}")
             meta = self._metadata(event.object)
-        except msgspec.DecodeError as error:
+        except DecodeError as error:
             raise Unavailable(f"broken watch event: {error}", 0, "Undecodable") from error
         self._observer.received(event.type)
         if meta is None:
@@ -370,7 +357,7 @@ class Reflector(Generic[T]):
     def _why_broken(self, item: msgspec.Raw) -> str:
         try:
             self._decoder.decode(item)
-        except msgspec.DecodeError as error:
+        except DecodeError as error:
             return str(error)
         return "unreadable"
 

@@ -64,10 +64,15 @@ class Change(Generic[T]):
         return old != new
 
 
+_MOST_DIGITS = 20
+"""Those of 64 bits; Python refuses to read very long numbers at all."""
+
+
 def version_of(meta: ObjectMeta) -> int:
     """The object's resourceVersion as a number, 0 for none or a strange one."""
     text = meta.resource_version
-    return int(text) if text.isascii() and text.isdigit() else 0
+    is_number = len(text) <= _MOST_DIGITS and text.isascii() and text.isdigit()
+    return int(text) if is_number else 0
 
 
 class Store(Generic[T]):

@@ -155,6 +155,8 @@ class _Parser:
         while self._is_key():
             token = self._take()
             keys.append((str(token.value), token.at))
+            # Each label is a table within the one before.
+            self._check_depth(self._depth + len(keys), token.at)
         if not keys:
             raise self._unexpected("expected a key")
         key = keys[0][0]
@@ -229,7 +231,10 @@ class _Parser:
 
     def _enter(self, at: Position) -> None:
         self._depth += 1
-        if self._depth > _MAX_DEPTH:
+        self._check_depth(self._depth, at)
+
+    def _check_depth(self, depth: int, at: Position) -> None:
+        if depth > _MAX_DEPTH:
             raise HCLError(f"more than {_MAX_DEPTH} levels of nesting", at)
 
 

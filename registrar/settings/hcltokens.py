@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from api.errors import MOST_SHOWN, printable, shortened
+
 ScalarValue = str | int | float | bool
 
 
@@ -25,8 +27,8 @@ class HCLError(ValueError):
     """The text is not HCL. ``message`` says what to write instead, ``at`` is where."""
 
     def __init__(self, message: str, at: Position) -> None:
-        super().__init__(f"line {at.line}, column {at.column}: {message}")
-        self.message = message
+        self.message = printable(shortened(message, MOST_SHOWN))
+        super().__init__(f"line {at.line}, column {at.column}: {self.message}")
         self.at = at
 
 
@@ -171,7 +173,7 @@ class Lexer:
         else:
             raise HCLError(f'not a number: {text}; as text it is "{text}", in double quotes', at)
         if (isinstance(number, int) and number not in _INT64) or math.isinf(number):
-            raise HCLError(f"{text} is too large", at)
+            raise HCLError(f"{shortened(text, _LONGEST_INTEGER)} is too large", at)
         return number
 
     def _string(self, at: Position) -> str:

@@ -32,7 +32,7 @@ T = TypeVar("T")
 CLUSTER_DOMAIN = "cluster.local"
 CLASS_LABEL = "spire.spiffe.io/class-name"
 _API_VERSION = "spire.spiffe.io/v1alpha1"
-_VARIABLE = re.compile(r"\$(?:\{([^}]*)\}|([A-Za-z_][A-Za-z0-9_]*|[*#$@!?0-9-]))")
+_VARIABLE = re.compile(r"\$(?:\{([^}]{0,256})\}|([A-Za-z_][A-Za-z0-9_]*|[*#$@!?0-9-]))")
 _PLACE = Position(1, 1)
 
 

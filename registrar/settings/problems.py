@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from registrar.errors import printable
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
@@ -23,7 +25,7 @@ class ConfigProblem:
     def __str__(self) -> str:
         place = [str(part) for part in (self.path, self.line, self.column) if part is not None]
         parts = [":".join(place), self.field, self.message]
-        return ": ".join(part for part in parts if part)
+        return ": ".join(printable(part) for part in parts if part)
 
 
 class ConfigError(ValueError):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from api.errors import MOST_SHOWN, shortened
 from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_path, check_trust_domain
 from registrar.settings.hcl import Items, Scalar, Table, Value
@@ -19,6 +20,8 @@ T = TypeVar("T", bound=str)
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_LONGEST_DURATION = 1000
+"""Characters; the search below takes the square of it."""
 _DIGITS = re.compile("-?[0-9]{1,18}")
 _SOCKET_PATH_BYTES = 107
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -275,11 +278,16 @@ def _number(value: Value) -> float | None:
 
 def _go_seconds(written: str) -> float | None:
     """The seconds of a duration in Go's notation; the sign is kept, None if it is not one."""
+    if len(written) > _LONGEST_DURATION:
+        return None
     unsigned = written.removeprefix("-")
     parts = _DURATION_PART.findall(unsigned)
     if not parts or "".join(number + unit for number, unit in parts) != unsigned:
         return None
-    total = math.fsum(float(number) * _SECONDS[unit] for number, unit in parts)
+    try:
+        total = math.fsum(float(number) * _SECONDS[unit] for number, unit in parts)
+    except OverflowError:
+        total = math.inf
     return -total if written.startswith("-") else total
 
 
@@ -316,5 +324,5 @@ def _described(value: Value) -> str:
     if isinstance(value.value, bool):
         return "true" if value.value else "false"
     if isinstance(value.value, str):
-        return f'the text "{value.value}"'
+        return f'the text "{shortened(value.value, MOST_SHOWN)}"'
     return f"the number {value.value}"

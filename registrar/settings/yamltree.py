@@ -8,6 +8,9 @@ import re
 
 import yaml
 
+from api import documents
+from api.documents import check_yaml
+from registrar.errors import printable
 from registrar.settings.hcl import Document, Entry, Items, Repeated, Scalar, Table, Value
 from registrar.settings.hcltokens import Position
 
@@ -20,21 +23,22 @@ class YAMLError(ValueError):
     """The text is no YAML, at this place."""
 
     def __init__(self, message: str, at: Position) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = printable(message)
+        super().__init__(self.message)
         self.at = at
 
 
 def parse_yaml(text: str) -> Document:
     """The tree of one YAML document. Raises YAMLError."""
     try:
+        check_yaml(text)
+    except documents.YAMLError as error:
+        raise YAMLError(error.message, Position(error.line, error.column)) from error
+    try:
         nodes = list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        at = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-        raise YAMLError(error.problem or "not YAML", at) from error
-    except yaml.YAMLError as error:
-        raise YAMLError(f"not YAML: {error}", Position(1, 1)) from error
+        # Such as an alias whose anchor is nowhere.
+        raise YAMLError(error.problem or "not YAML", _position(error.problem_mark)) from error
     if len(nodes) != 1:
         raise YAMLError(f"one document is expected, here are {len(nodes)}", Position(1, 1))
     repeated: list[Repeated] = []
@@ -48,6 +52,8 @@ def _value(node: yaml.Node, path: str, repeated: list[Repeated]) -> Value:
     if isinstance(node, yaml.MappingNode):
         entries: dict[str, Entry] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise YAMLError("a key is no text", _at(key_node))
             name = str(key_node.value)
             inner = f"{path}.{name}" if path else name
             if name in entries:
@@ -77,4 +83,8 @@ def _scalar(node: yaml.Node) -> str | int | float | bool:
 
 
 def _at(node: yaml.Node) -> Position:
-    return Position(node.start_mark.line + 1, node.start_mark.column + 1)
+    return _position(node.start_mark)
+
+
+def _position(mark: yaml.Mark | None) -> Position:
+    return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import grpc
 
+from registrar.errors import printable
 from registrar.identity.entry import Entry
 
 
@@ -19,8 +20,8 @@ class SpireError(Exception):
     retryable: ClassVar[bool] = True
 
     def __init__(self, message: str, *, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = printable(message)
+        super().__init__(self.message)
         self.code = code
 
     def again(self) -> "SpireError":

@@ -6,15 +6,16 @@ for SPIRE or the API server is healthy but not ready.
 """
 
 import asyncio
+import contextlib
 import logging
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from registrar.errors import InvalidField
+from registrar.errors import InvalidField, printable
+from registrar.telemetry.listening import Limits, listen
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
@@ -23,6 +24,12 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 STALLED_SECONDS = 30.0
 """A heartbeat older than this means that the event loop hangs."""
+
+LIMITS = Limits(connections=32)
+_MOST_DIGITS = 5
+"""Of a port; Python refuses to read very long numbers at all."""
+_LARGEST_BODY = 1024
+"""Nobody has anything to send here."""
 
 
 class Checks:
@@ -73,7 +80,8 @@ def parse_address(text: str, field: str = "metrics_addr") -> tuple[str | None, i
         return None
     host, colon, port = text.rpartition(":")
     remedy = 'host:port, :port for all addresses, or "0" for none'
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    is_number = port.isascii() and port.isdigit() and len(port) <= _MOST_DIGITS
+    if not colon or not is_number or int(port) > 65535:
         raise InvalidField(field, text, remedy)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -111,7 +119,7 @@ class HealthServer:
         failing = {name: why for name, why in answers.items() if why is not None}
         shown = answers if "verbose" in request.query else failing
         lines = [
-            f"[+] {name}: ok" if why is None else f"[-] {name}: {why}"
+            f"[+] {name}: ok" if why is None else f"[-] {name}: {printable(why)}"
             for name, why in shown.items()
         ]
         lines.append("not ready" if failing else "ok")
@@ -133,29 +141,18 @@ async def serve(
         yield server
         return
     host, port = where
-    application = web.Application()
+    application = web.Application(client_max_size=_LARGEST_BODY)
     application.router.add_get("/metrics", server.scrape)
     application.router.add_get("/healthz", server.live)
     application.router.add_get("/readyz", server.ready)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            await web.TCPSite(runner, host, port).start()
+            server.port = await stack.enter_async_context(
+                listen(application, host, port, limits=LIMITS, shutdown_seconds=1.0)
+            )
         except (OSError, OverflowError) as error:
             why = error.strerror if isinstance(error, OSError) else None
             remedy = f"cannot listen there: {why or error}"
             raise InvalidField("metrics_addr", address, remedy) from error
-        server.port = _port(runner)
         log.info("serving metrics and probes", extra=kv(address=address, port=server.port))
         yield server
-    finally:
-        await runner.cleanup()
-
-
-def _port(runner: web.AppRunner) -> int:
-    for address in runner.addresses:
-        # Addresses of TCP sockets: (host, port, …).
-        if isinstance(address, tuple):
-            return int(address[1])
-    raise RuntimeError(f"no TCP socket among {runner.addresses} ({socket.gethostname()})")

@@ -9,6 +9,7 @@ What belongs to every line of some work (controller, object, reconcile_id)
 stands in ``log_context`` and is added by itself.
 """
 
+import json
 import logging
 import logging.handlers
 import queue
@@ -21,9 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-import msgspec
-
-from registrar.errors import InvalidField
+from registrar.errors import InvalidField, printable
 
 LogValue = str | int | float | bool | BaseException | None
 Format = Literal["text", "json"]
@@ -79,9 +78,11 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line; stack traces follow on their own lines."""
         pairs = "".join(f" {key}={_quoted(value)}" for key, value in _pairs(record).items())
-        line = f"{_time(record)} {record.levelname:<7} {record.getMessage()}{pairs}"
+        message = printable(record.getMessage())
+        line = f"{_time(record)} {record.levelname:<7} {message}{pairs}"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            stack = self.formatException(record.exc_info).splitlines()
+            line = "\n".join([line, *(printable(part) for part in stack)])
         return line
 
 
@@ -100,7 +101,7 @@ class JSONFormatter(logging.Formatter):
             document.setdefault(key, str(value) if isinstance(value, BaseException) else value)
         if record.exc_info:
             document["stack"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(document).decode()
+        return _json(document)
 
 
 class _Handler(logging.handlers.QueueHandler):
@@ -174,8 +175,18 @@ def _pairs(record: logging.LogRecord) -> dict[str, LogValue]:
 def _quoted(value: LogValue) -> str:
     text = str(value)
     if not text or any(character in ' "=' or not character.isprintable() for character in text):
-        return msgspec.json.encode(text).decode()
+        return _json(text)
     return text
+
+
+def _json(value: object) -> str:
+    """As JSON; what could steer a terminal stands as an escape, in any part of Unicode."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in text
+    )
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from api.codec import JSONObject
@@ -16,6 +17,7 @@ from api.kinds import (
 )
 from api.meta import Condition, find_condition
 from api.proto import types_pb2
+from registrar.settings.model import Webhooks
 from tests.support.controllermanager import NODE, Manager
 from tests.support.entries import spire_entry
 from tests.support.setup import Setup, embedded_setup, eventually, some_looks, until
@@ -467,3 +469,67 @@ async def test_an_owner_that_may_not_be_read_fails_those_that_ask_and_no_others(
             return found is not None and "replicasets.apps cannot be read" in found.message
 
         await eventually(is_said)
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        '{"a":' * 50_000 + "1" + "}" * 50_000,
+        "[" * 100_000,
+        '{"spiffe_sequence": ' + "9" * 5000 + "}",
+        '{"\x1b[31m": "\\ud800"}',
+    ],
+    ids=["objects", "brackets", "long number", "lone surrogate"],
+)
+async def test_a_hostile_bundle_gets_a_condition_and_is_not_tried_again(
+    alone: Manager, bundle: str
+) -> None:
+    async with alone.running() as process:
+        await alone.trust_domain("partner", **PARTNER, trustDomainBundle=bundle)
+
+        async def is_told() -> bool:
+            found = await alone.get_trust_domain("partner")
+            return ready(found.status.conditions) == ("False", "InvalidSpec")
+
+        await eventually(is_told)
+        found = find_condition((await alone.get_trust_domain("partner")).status.conditions, "Ready")
+        assert found is not None
+        assert "spec.trustDomainBundle" in found.message
+        assert found.message.isprintable()
+        # It stops nothing else.
+        await alone.trust_domain("other", **{**PARTNER, "trustDomain": "other.test"})
+        await until(lambda: "other.test" in alone.spire.state.relationships)
+        assert process.why_not_ready() is None
+
+
+async def test_the_webhook_denies_a_deep_bundle_in_words(alone: Manager) -> None:
+    async with alone.running(webhooks=Webhooks("hooks", "127.0.0.1", 0)) as process:
+        await until(lambda: process.webhooks is not None and bool(process.webhooks.port))
+        assert process.webhooks is not None
+        kind = CLUSTER_FEDERATED_TRUST_DOMAIN
+        review = {
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "u",
+                "operation": "CREATE",
+                "object": {
+                    "apiVersion": kind.api_version,
+                    "kind": kind.kind,
+                    "metadata": {"name": "partner"},
+                    "spec": {**PARTNER, "trustDomainBundle": '{"a":' * 50_000},
+                },
+            },
+        }
+        path = "validate-spire-spiffe-io-v1alpha1-clusterfederatedtrustdomain"
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(
+                f"https://127.0.0.1:{process.webhooks.port}/{path}", json=review, ssl=False
+            ) as reply,
+        ):
+            assert reply.status == 200
+            response = (await reply.json())["response"]
+        assert response["allowed"] is False
+        assert "spec.trustDomainBundle" in response["status"]["message"]
+        assert "nested too deeply" in response["status"]["message"]

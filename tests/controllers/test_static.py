@@ -155,3 +155,26 @@ spec:
         await until(lambda: [*embedded.spire.state.entries()[0].federates_with] == ["partner.test"])
         (folder / "f.yaml").unlink()
         await until(lambda: not embedded.spire.state.relationships)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]",
+        "[" * 100_000,
+        "kind: " + "9" * 5000,
+        "a: \0",
+        "a: !!binary x",
+        "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]" for n in range(1, 20))]),
+    ],
+    ids=["alias in itself", "deep", "long number", "zero byte", "binary", "bomb"],
+)
+async def test_a_hostile_file_is_said_and_stops_no_other(
+    embedded: Setup, folder: Path, text: str
+) -> None:
+    (folder / "a.yaml").write_text(text)
+    (folder / "b.yaml").write_text(entry("one"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one"])
+        (folder / "a.yaml").write_text(entry("two"))
+        await until(lambda: paths(embedded) == ["/one", "/two"])

@@ -95,3 +95,55 @@ async def test_check_reads_the_template_of_the_parent(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "parentIDTemplate" in said.decode()
     assert "unclosed action" in said.decode()
+
+
+HOSTILE = {
+    "alias in itself": "a: &a [*a]\n",
+    "bomb of aliases": "\n".join(
+        ["a0: &a0 [x]", *(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]" for n in range(1, 20)), ""]
+    ),
+    "deep": "a: " + "[" * 100_000 + "\n",
+    "long number": f"a: {'9' * 5000}\n",
+    "control characters": 'a\x1b[31m: "\\e[31m"\n',
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+async def test_a_hostile_file_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    configuration = tmp_path / "c.yaml"
+    configuration.write_text(CONFIGURATION.format(socket="/s", kubeconfig="/k") + text)
+    process = await run("run", "--config", str(configuration), CLUSTER="c")
+    async with asyncio.timeout(30):
+        _, said = await process.communicate()
+    assert process.returncode == 2
+    lines = said.decode().splitlines()
+    assert len(lines) == 1
+    assert str(configuration) in lines[0]
+    assert lines[0].isprintable()
+
+
+@pytest.mark.parametrize("text", list(HOSTILE.values())[:4], ids=list(HOSTILE)[:4])
+async def test_a_hostile_kubeconfig_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(text)
+    configuration = tmp_path / "c.yaml"
+    configuration.write_text(
+        CONFIGURATION.format(socket=tmp_path / "spire.sock", kubeconfig=kubeconfig)
+    )
+    process = await run("run", "--expand-env", "--config", str(configuration), CLUSTER="c")
+    async with asyncio.timeout(30):
+        _, said = await process.communicate()
+    assert process.returncode == 2
+    assert f"kubeconfig: '{kubeconfig}': line " in said.decode()
+    assert "Traceback" not in said.decode()
+
+
+async def test_a_hostile_hcl_file_is_refused_in_words(tmp_path: Path) -> None:
+    configuration = tmp_path / "c.conf"
+    configuration.write_text('trust_domain = "example.org"\na = ' + "[" * 100_000)
+    process = await run("run", "--config", str(configuration))
+    async with asyncio.timeout(30):
+        _, said = await process.communicate()
+    assert process.returncode == 2
+    assert "more than 64 levels of nesting" in said.decode()
+    assert "Traceback" not in said.decode()

@@ -16,7 +16,7 @@ from api.codec import JSONObject, JSONValue
 from api.documents import load_yaml_documents
 from registrar.admission.material import KEY_ALGORITHMS, NEVER
 from registrar.admission.mutualtls import MutualTLS
-from registrar.admission.review import ALLOWED
+from registrar.admission.review import ALLOWED, settled
 from registrar.admission.server import serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.may_block]
@@ -241,7 +241,10 @@ async def test_the_registrar_and_the_api_server_trust_each_other(
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     async with (
         serve(
-            "127.0.0.1", 0, context=tls.context, validators={"/validate": lambda _: ALLOWED}
+            "127.0.0.1",
+            0,
+            context=tls.context,
+            validators={"/validate": lambda _: settled(ALLOWED)},
         ) as port,
         aiohttp.ClientSession() as http,
     ):

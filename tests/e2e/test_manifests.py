@@ -5,8 +5,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from api.codec import convert
+from api.documents import load_yaml_documents
 from hack.control_plane import ControlPlane, Identity, service_account
 from registrar.settings.csi import load_csi
 from registrar.settings.load import load
@@ -17,6 +20,62 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 NODE_DRIVER = service_account("spire", "csi-spire")
 CONTROLLER_MANAGER = service_account("spire", "spire-controller-manager")
+
+
+class _Metadata(msgspec.Struct):
+    namespace: str = ""
+    labels: dict[str, str] = {}
+
+
+class _Port(msgspec.Struct, rename="camel"):
+    name: str = ""
+    port: int | str = 0
+
+
+class _Container(msgspec.Struct):
+    ports: list[_Port] = []
+
+
+class _PodSpec(msgspec.Struct):
+    containers: list[_Container] = []
+
+
+class _Pod(msgspec.Struct):
+    metadata: _Metadata
+    spec: _PodSpec
+
+    def listens_on(self, name: str) -> bool:
+        return any(port.name == name for found in self.spec.containers for port in found.ports)
+
+
+class _Rule(msgspec.Struct, rename={"from_": "from"}):
+    ports: list[_Port] = []
+    from_: list[dict[str, object]] = []
+
+
+class _Spec(msgspec.Struct, rename="camel"):
+    template: _Pod | None = None
+    pod_selector: dict[str, dict[str, str]] = {}
+    ingress: list[_Rule] = []
+
+
+class _Manifest(msgspec.Struct):
+    """What the tests look at of Deployments, StatefulSets and NetworkPolicies."""
+
+    kind: str
+    metadata: _Metadata
+    spec: _Spec
+
+
+def built(plane: ControlPlane, folder: str) -> list[_Manifest]:
+    """What kustomize makes of a folder, of those kinds."""
+    documents = load_yaml_documents(plane.run_kubectl("kustomize", str(CONFIG / folder)))
+    return [
+        convert(document, _Manifest)
+        for document in documents
+        if isinstance(document, dict)
+        and document["kind"] in {"Deployment", "StatefulSet", "NetworkPolicy"}
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +165,33 @@ def test_the_api_server_accepts(deployed: ControlPlane, folder: str) -> None:
     assert deployed.run_kubectl(
         "apply", f"--dry-run={mode}", "--validate=strict", "-k", str(CONFIG / folder)
     )
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "overlays/controller-manager/apart",
+        "samples/controller-manager-sidecar",
+        "samples/workload-registrar-crd",
+        "samples/workload-registrar-webhook",
+    ],
+)
+def test_a_pod_with_a_webhook_has_a_network_policy(deployed: ControlPlane, folder: str) -> None:
+    objects = built(deployed, folder)
+    pods = [found.spec.template for found in objects if found.spec.template is not None]
+    (pod,) = [found for found in pods if found.listens_on("webhook")]
+    (policy,) = [found for found in objects if found.kind == "NetworkPolicy"]
+    assert policy.metadata.namespace == "spire"
+    wanted = policy.spec.pod_selector.get("matchLabels", {})
+    assert wanted.items() <= pod.metadata.labels.items()
+    assert wanted
+    open_to_all = {
+        port.port for rule in policy.spec.ingress if not rule.from_ for port in rule.ports
+    }
+    # The server's own port is never closed by what is added to its Pod.
+    assert open_to_all == {"webhook", 8081}
+    limited = {port.port for rule in policy.spec.ingress if rule.from_ for port in rule.ports}
+    assert limited == {"http-metrics"}
 
 
 def test_the_pod_monitor_is_left_out_of_the_default(deployed: ControlPlane) -> None:

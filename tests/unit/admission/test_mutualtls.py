@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from registrar.admission.material import Algorithms, Material, Service, make_material
 from registrar.admission.mutualtls import MutualTLS
-from registrar.admission.review import ALLOWED
+from registrar.admission.review import ALLOWED, settled
 from registrar.admission.server import serve
 from registrar.errors import InvalidField
 from tests.support.waiting import eventually, until
@@ -112,7 +112,10 @@ async def served(tls: MutualTLS) -> AsyncIterator[int]:
     async with (
         asyncio.TaskGroup() as tasks,
         serve(
-            "127.0.0.1", 0, context=tls.context, validators={"/validate": lambda _: ALLOWED}
+            "127.0.0.1",
+            0,
+            context=tls.context,
+            validators={"/validate": lambda _: settled(ALLOWED)},
         ) as port,
     ):
         running = tasks.create_task(tls.run())

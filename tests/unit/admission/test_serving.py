@@ -11,7 +11,7 @@ from cryptography import x509
 
 from devcluster.spire.server import SpireServer
 from registrar.admission.certificates import ServingCertificate
-from registrar.admission.review import ALLOWED
+from registrar.admission.review import ALLOWED, settled
 from registrar.admission.server import serve
 from registrar.settings.model import UnixAddress
 from registrar.spire.connection import open_connection
@@ -60,7 +60,10 @@ async def test_the_certificate_is_for_the_names_and_the_spiffe_id(minter: Minter
         await certificate.ready.wait()
         assert certificate.problem is None
         async with serve(
-            "localhost", 0, context=certificate.context, validators={"/check": lambda _: ALLOWED}
+            "localhost",
+            0,
+            context=certificate.context,
+            validators={"/check": lambda _: settled(ALLOWED)},
         ) as port:
             context = await trusting(minter)
             assert await post(port, context, REVIEW) == 200
@@ -85,7 +88,10 @@ async def test_certificates_rotate_under_load_without_one_failure(minter: Minter
         running = tasks.create_task(certificate.run())
         await certificate.ready.wait()
         async with serve(
-            "localhost", 0, context=certificate.context, validators={"/check": lambda _: ALLOWED}
+            "localhost",
+            0,
+            context=certificate.context,
+            validators={"/check": lambda _: settled(ALLOWED)},
         ) as port:
             context = await trusting(minter)
             async with asyncio.timeout(90):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.fields import Selector
 from api.spiffeid.v1beta1.spiffeid import SpiffeID, SpiffeIDMeta, SpiffeIDSpec
-from registrar.claims.admission import problem_of_spiffe_id
+from registrar.claims.admission import problem_of_duplicate
 from registrar.claims.claim import Claim, Origin
 from registrar.claims.spiffeid import claim_of
 from registrar.errors import InvalidField
@@ -102,9 +102,7 @@ def test_a_second_one_for_the_same_key_is_told_of_the_first() -> None:
         return [first] if key == first.key else []
 
     def problem(obj: SpiffeID) -> str:
-        return problem_of_spiffe_id(
-            obj, trust_domain="example.org", own_namespace=OWN, claims_on=claims_on
-        )
+        return problem_of_duplicate(claim(obj), obj, claims_on)
 
     assert "SpiffeID shop/first" in problem(spiffe_id("second"))
     assert not problem(spiffe_id("first"))

@@ -1,7 +1,7 @@
 """List and watch against scripted replies: what reaches the store, and what never does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,12 +10,13 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.codec import JSONObject, convert
+from api.codec import DecodeError, JSONObject, convert
 from api.core import Namespace
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
 from registrar.kube.errors import Unavailable
-from registrar.kube.reflector import Change, LineSplitter, Reflector
+from registrar.kube.lines import LineSplitter
+from registrar.kube.reflector import Change, Reflector
 from registrar.kube.session import connect
 from registrar.kube.store import Store
 from tests.support.scripted_api import (
@@ -94,7 +95,9 @@ class Running:
 
 
 @asynccontextmanager
-async def reflecting(tmp_path: Path, script: Script) -> AsyncIterator[Running]:
+async def reflecting(
+    tmp_path: Path, script: Script, transform: Callable[[Namespace], Namespace] | None = None
+) -> AsyncIterator[Running]:
     running = Running(script)
     async with (
         scripted_api(script) as api,
@@ -106,6 +109,7 @@ async def reflecting(tmp_path: Path, script: Script) -> AsyncIterator[Running]:
             kind=NAMESPACE,
             store=running.store,
             on_change=running.changes.append,
+            transform=transform,
         )
         task = group.create_task(running.reflector.run())
         yield running
@@ -317,3 +321,64 @@ def test_a_line_without_end_is_given_up() -> None:
     splitter.feed(b"12345")
     with pytest.raises(Unavailable):
         splitter.feed(b"678901")
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b'{"type":"ADDED","object":{"spec":' + b"[" * 100_000 + b"]" * 100_000 + b"}}\n",
+        b"[" * 100_000 + b"\n",
+        b'{"type":"ERROR","object":{"code":' + b"9" * 5000 + b"}}\n",
+    ],
+    ids=["deep object", "brackets", "long number"],
+)
+async def test_a_hostile_watch_line_ends_the_watch_and_not_the_reflector(
+    tmp_path: Path, script: Script, junk: bytes
+) -> None:
+    async with reflecting(tmp_path, script) as running:
+        await running.store.synced.wait()
+        script.send_bytes(junk)
+        await until(lambda: len(script.watches) > 1)
+        # The server's side of the watch that was given up waits for a line too, and is the first.
+        script.end_watch()
+        script.send("ADDED", script.has("c", 20))
+        await until(lambda: running.names() == {"a", "b", "c"})
+
+
+async def test_a_hostile_list_is_asked_for_again(tmp_path: Path, script: Script) -> None:
+    bodies = [
+        b'{"items":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"metadata":{"resourceVersion":"\xff"}}',
+    ]
+    script.list_refusals = [
+        web.Response(body=body, content_type="application/json") for body in bodies
+    ]
+    async with reflecting(tmp_path, script) as running:
+        await until(lambda: running.names() == {"a", "b"})
+
+
+async def test_a_resource_version_that_is_no_number_counts_as_none(
+    tmp_path: Path, script: Script
+) -> None:
+    async with reflecting(tmp_path, script) as running:
+        await running.store.synced.wait()
+        document = a_namespace_document("c")
+        document["metadata"] = {"name": "c", "resourceVersion": "9" * 5000}
+        script.send("ADDED", document)
+        await until(lambda: "c" in running.names())
+
+
+async def test_an_object_that_cannot_be_packed_is_broken_and_stops_no_other(
+    tmp_path: Path, script: Script
+) -> None:
+    def pack(obj: Namespace) -> Namespace:
+        if obj.metadata.name in {"b", "d"}:
+            raise DecodeError("no")
+        return obj
+
+    async with reflecting(tmp_path, script, pack) as running:
+        await until(lambda: running.names() == {"a"})
+        script.send("ADDED", script.has("d", 20))
+        script.send("ADDED", script.has("c", 21))
+        await until(lambda: running.names() == {"a", "c"})
+        assert {key.name for key in running.store.broken} == {"b", "d"}

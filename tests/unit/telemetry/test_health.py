@@ -8,7 +8,14 @@ import aiohttp
 import pytest
 
 from registrar.errors import InvalidField
-from registrar.telemetry.health import Checks, HealthServer, Heartbeat, parse_address, serve
+from registrar.telemetry.health import (
+    LIMITS,
+    Checks,
+    HealthServer,
+    Heartbeat,
+    parse_address,
+    serve,
+)
 from registrar.telemetry.metrics import Metrics
 
 
@@ -117,3 +124,21 @@ async def test_turned_off_nothing_is_served() -> None:
     metrics = Metrics()
     async with serve("0", metrics=metrics, checks=Checks(), heartbeat=Heartbeat(metrics)) as server:
         assert server.port == 0
+
+
+@pytest.mark.slow
+async def test_connections_that_say_nothing_keep_no_probe_out() -> None:
+    async with serving() as server:
+        silent = [
+            await asyncio.open_connection("127.0.0.1", server.port)
+            for _ in range(LIMITS.connections + 10)
+        ]
+        async with asyncio.timeout(30):
+            assert (await fetch(server, "/healthz"))[0] == 200
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_a_port_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(InvalidField, match="metrics_addr"):
+        parse_address(":" + "9" * 5000)

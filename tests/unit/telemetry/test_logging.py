@@ -103,3 +103,20 @@ def test_a_throttle_lets_one_through_and_counts_the_rest() -> None:
     assert throttle.allow("Other", 5) == 0
     assert throttle.allow("Busy", 9.9) is None
     assert throttle.allow("Busy", 10) == 2
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_nothing_in_a_line_steers_a_terminal(tmp_path: Path, log_format: str) -> None:
+    hostile = "a\x1b[31m\x9b2J\x7f\u202e\ud800\U000e0001b"
+    path = tmp_path / "log"
+    with configure("info", "json" if log_format == "json" else "text", path):
+        try:
+            {"known": 1}[hostile]
+        except KeyError as error:
+            log.exception("failed with %s", hostile, extra=kv(name=hostile, error=error))
+    lines = path.read_text().splitlines()
+    assert "failed with a" in lines[0]
+    assert all(line.isprintable() for line in lines)
+    if log_format == "json":
+        (line,) = lines
+        assert json.loads(line)["name"] == hostile
