@@ -89,10 +89,11 @@ class CSIProcess:
             tasks.create_task(heartbeat.run())
             volumes = Volumes(
                 agent=agent,
-                mounts=LinuxMounts(),
-                records=Records(settings.data_dir),
+                mounts=LinuxMounts(below=settings.kubelet_dir / "pods"),
+                records=Records(settings.data_dir, kubelet_dir=settings.kubelet_dir),
                 node_name=settings.node_name,
                 workload_api=settings.workload_api_socket,
+                secrets=settings.secrets,
                 limits=Limits(
                     first_svid=settings.first_svid_timeout, agent_away=settings.agent_away
                 ),

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from registrar.csi.delivery import Delivery
 from registrar.csi.records import Records
 from registrar.csi.threads import forgetful, in_thread, uninterrupted
 from registrar.csi.volume import PodInfo, Volume
+from registrar.csi.workloadapi import Exposed, WorkloadAPIFolder
 from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity
 from registrar.telemetry.logging import kv
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _SAID_AFTER_SECONDS = 3.0
 """How long a Pod waits before an Event says why."""
 _RESTART_SECONDS = 5.0
+_LOOK_SECONDS = 30.0
+"""How often the Workload API's folder is looked at, for what must not be in it."""
 
 
 class Mounts(delivery.Mounts, Protocol):
@@ -43,6 +46,10 @@ class Mounts(delivery.Mounts, Protocol):
 
     def ensure_bind(self, folder: Path, target: Path) -> None:
         """Exactly one read-only view of the folder at the target."""
+        ...
+
+    def unmount(self, target: Path) -> None:
+        """Nothing mounted there any more."""
         ...
 
     def remove(self, target: Path) -> None:
@@ -92,11 +99,15 @@ class Limits:
 
 @dataclass(slots=True)
 class _Live:
-    """A volume that is there; ``delivery`` None for one that only shows the Workload API."""
+    """A volume that is there; ``delivery`` None for one that only shows the Workload API.
+
+    ``problem`` is why such a one does not show it now.
+    """
 
     volume: Volume
     delivery: Delivery | None = None
     task: asyncio.Task[None] | None = None
+    problem: str = ""
 
 
 @dataclass(slots=True)
@@ -110,7 +121,10 @@ class _Turn:
 
 
 class Volumes:
-    """See the module. ``run`` must be running."""
+    """See the module. ``run`` must be running.
+
+    ``workload_api`` is the agent's socket; ``secrets`` what no Pod may see beside it.
+    """
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
@@ -120,6 +134,7 @@ class Volumes:
         records: Records,
         node_name: str,
         workload_api: Path | None,
+        secrets: Mapping[str, Path],
         limits: Limits,
         observer: Observer,
         sayer: Sayer,
@@ -129,7 +144,11 @@ class Volumes:
         self._mounts = mounts
         self._records = records
         self._node_name = node_name
-        self._workload_api = workload_api
+        self._workload_api: WorkloadAPIFolder | None = None
+        if workload_api is not None:
+            self._workload_api = WorkloadAPIFolder(
+                workload_api.parent, secrets=secrets, mounts=mounts
+            )
         self._limits = limits
         self._observer = observer
         self._sayer = sayer
@@ -146,11 +165,12 @@ class Volumes:
             tasks.create_task(self._bundles.run())
             await self._resume()
             self.taken_up.set()
+            await self._keep_views()
 
     async def publish(self, volume: Volume) -> None:
-        """Have the volume there, with its files. Raises NotReady, OtherParameters, Left, OSError.
+        """Have the volume there, with its files.
 
-        What failed leaves nothing behind.
+        Raises NotReady, OtherParameters, Exposed, Left, OSError. What failed leaves nothing behind.
         """
         began = asyncio.get_running_loop().time()
         async with self._turn(volume.id) as turn:
@@ -160,8 +180,9 @@ class Volumes:
                     f"volume {volume.id} is published at {live.volume.target} for Pod "
                     f"{live.volume.pod.namespace}/{live.volume.pod.name} already"
                 )
+            self._check_alone(volume.id, volume.path)
             if live is not None and live.delivery is None:
-                await self._show_workload_api(volume)
+                await self._show_workload_api(live)
                 return
             if live is not None and await in_thread(self._mounts.settle, volume.path):
                 await self._until_ready(live, turn)
@@ -173,7 +194,8 @@ class Volumes:
             self._observer.first_svid(asyncio.get_running_loop().time() - began)
 
     async def unpublish(self, volume_id: str, target: Path) -> None:
-        """Have nothing left of the volume, whatever there was. Raises OSError."""
+        """Have nothing left of the volume, whatever there was. Raises OtherParameters, OSError."""
+        self._check_alone(volume_id, target)
         async with self._turn(volume_id, is_leaving=True):
             live = self._live.get(volume_id)
             if live is not None:
@@ -186,7 +208,9 @@ class Volumes:
         live = self._live.get(volume_id)
         if live is None:
             return None
-        return "" if live.delivery is None else live.delivery.abnormal(self._limits.agent_away)
+        if live.delivery is None:
+            return live.problem
+        return live.delivery.abnormal(self._limits.agent_away)
 
     def target_of(self, volume_id: str) -> Path | None:
         """Where a volume is."""
@@ -198,7 +222,7 @@ class Volumes:
         counts = {"waiting": 0, "serving": 0, "abnormal": 0}
         for live in self._live.values():
             if live.delivery is None:
-                counts["serving"] += 1
+                counts["abnormal" if live.problem else "serving"] += 1
             elif not live.delivery.ready.is_set():
                 counts["waiting"] += 1
             else:
@@ -221,7 +245,7 @@ class Volumes:
         try:
             await in_thread(self._records.save, volume)
             if volume.wish.mode == "workload-api":
-                await self._show_workload_api(volume)
+                await self._show_workload_api(live)
                 self._live[volume.id] = live
             else:
                 self._start(live, self._delivery(volume, is_mounted=False))
@@ -231,12 +255,52 @@ class Volumes:
             await uninterrupted(self._undo(live))
             raise
 
-    async def _show_workload_api(self, volume: Volume) -> None:
+    def _check_alone(self, volume_id: str, target: Path) -> None:
+        """No other volume is there: nobody writes into it, or takes it away. Raises."""
+        for other in self._live.values():
+            if other.volume.id != volume_id and other.volume.path == target:
+                raise OtherParameters(f"volume {other.volume.id} is published at {target}")
+
+    async def _show_workload_api(self, live: _Live) -> None:
+        """Have the view there. Raises NotReady, Exposed, OSError."""
         if self._workload_api is None:
             raise NotReady(
                 "the driver has no workload_api_socket_path: set it, or take the mode files"
             )
-        await in_thread(self._mounts.ensure_bind, self._workload_api.parent, volume.path)
+        try:
+            await in_thread(self._workload_api.show, live.volume.path)
+        except (Exposed, OSError) as error:
+            if live.problem != str(error):
+                live.problem = str(error)
+                self._say_no_view(live)
+            raise
+        live.problem = ""
+
+    def _say_no_view(self, live: _Live) -> None:
+        why = live.problem
+        log.error("a volume cannot show the Workload API", extra=kv(volume=live.volume.id, why=why))
+        self._sayer.warn(live.volume.pod, "WorkloadAPINotShown", why)
+
+    async def _keep_views(self) -> None:
+        """Now and then see that views may still be shown; put right those that were not.
+
+        A container that runs keeps what it has seen; one that starts sees nothing.
+        """
+        before = ""
+        while self._workload_api is not None:
+            await asyncio.sleep(_LOOK_SECONDS)
+            views = [live for live in self._live.values() if live.delivery is None]
+            if not views:
+                continue
+            why = await in_thread(self._workload_api.why_exposed)
+            for live in views:
+                if why == before and not live.problem:
+                    continue
+                async with self._turn(live.volume.id):
+                    if self._live.get(live.volume.id) is live:
+                        with contextlib.suppress(Exposed, OSError):
+                            await self._show_workload_api(live)
+            before = why
 
     def _delivery(self, volume: Volume, *, is_mounted: bool) -> Delivery:
         return Delivery(
@@ -292,29 +356,39 @@ class Volumes:
             except InvalidField as error:
                 log.warning("metadata makes no sense", extra=kv(volume=volume.id, why=str(error)))
                 continue
-            if not await in_thread(self._is_there, volume, wish):
-                # The node was started anew, or the volume was half-way published or
-                # unpublished: the kubelet calls again where there is still a Pod.
-                log.info("a volume is gone", extra=kv(volume=volume.id, target=volume.target))
-                await in_thread(self._records.remove, volume.id)
-                continue
-            live = _Live(volume)
-            if wish.mode == "workload-api":
-                self._live[volume.id] = live
-            else:
-                made = self._delivery(volume, is_mounted=True)
-                await made.take_up()
-                self._start(live, made)
+            try:
+                await self._take_up(volume, wish)
+            except OSError as error:
+                # One volume that cannot be had must not keep the driver from the others.
+                log.warning("a volume is left", extra=kv(volume=volume.id, why=str(error)))
         log.info("volumes taken up", extra=kv(number=len(self._live)))
 
+    async def _take_up(self, volume: Volume, wish: Wish) -> None:
+        """One volume of before a restart. Raises OSError."""
+        if any(live.volume.path == volume.path for live in self._live.values()):
+            log.warning("two volumes of one target", extra=kv(volume=volume.id))
+            return
+        if not await in_thread(self._is_there, volume, wish):
+            # The node was started anew, or the volume was half-way published or
+            # unpublished: the kubelet calls again where there is still a Pod.
+            log.info("a volume is gone", extra=kv(volume=volume.id, target=volume.target))
+            await in_thread(self._records.remove, volume.id)
+            return
+        live = _Live(volume)
+        if wish.mode == "workload-api":
+            self._live[volume.id] = live
+            with contextlib.suppress(Exposed, OSError):
+                await self._show_workload_api(live)
+            return
+        made = self._delivery(volume, is_mounted=True)
+        await made.take_up()
+        self._start(live, made)
+
     def _is_there(self, volume: Volume, wish: Wish) -> bool:
-        """Whether a volume is mounted; a view of the Workload API is put right. Blocks."""
+        """Whether a volume is mounted. Blocks."""
         if wish.mode == "files":
             return self._mounts.settle(volume.path)
-        if self._workload_api is None or not self._mounts.is_mounted(volume.path):
-            return False
-        self._mounts.ensure_bind(self._workload_api.parent, volume.path)
-        return True
+        return self._workload_api is not None and self._mounts.is_mounted(volume.path)
 
     @contextlib.asynccontextmanager
     async def _turn(self, volume_id: str, *, is_leaving: bool = False) -> AsyncIterator[_Turn]:
