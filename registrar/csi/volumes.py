@@ -230,6 +230,10 @@ class Volumes:
                 counts["abnormal" if is_abnormal else "serving"] += 1
         return counts
 
+    def broken_bundles(self) -> int:
+        """How many trust domains' bundles cannot be read."""
+        return len(self._bundles.broken())
+
     def nearest_expiry(self) -> float:
         """Seconds until the first SVID expires; NaN without any."""
         ends = [
@@ -335,6 +339,8 @@ class Volumes:
             raise Left(f"volume {live.volume.id} was unpublished meanwhile")
         if not made.ready.is_set():
             raise NotReady(made.why_waiting())
+        if why := made.left_out():
+            self._sayer.warn(live.volume.pod, "BundleLeftOut", why)
 
     async def _stop(self, live: _Live) -> None:
         if live.task is not None:
