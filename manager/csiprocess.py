@@ -100,9 +100,7 @@ class CSIProcess:
                 observer=observer,
                 sayer=sayer,
             )
-            observer.watch(
-                volumes.states, volumes.nearest_expiry, volumes.broken_bundles
-            )
+            observer.watch(volumes.states, volumes.nearest_expiry, volumes.broken_bundles)
             checks.add("volumes", lambda: _taken_up(volumes))
             tasks.create_task(volumes.run())
             node = NodeService(

@@ -60,7 +60,9 @@ class SharedBundles:
 
     def _take_x509(self, bundles: Mapping[str, tuple[bytes, ...]]) -> None:
         # What can be read no more stays as it was: workloads go on to know each other.
-        kept = {name: old for name, old in (self.x509 or {}).items() if self._is_kept(name, "X.509")}
+        kept = {
+            name: old for name, old in (self.x509 or {}).items() if self._is_kept(name, "X.509")
+        }
         self.x509 = {**kept, **bundles}
         self._tell()
 

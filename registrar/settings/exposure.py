@@ -85,7 +85,9 @@ def _below(root: Path) -> Iterator[Path]:
         yield folder
         try:
             with os.scandir(folder) as entries:
-                found = [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries]
+                found = [
+                    (Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries
+                ]
         except (FileNotFoundError, NotADirectoryError):
             # It has gone meanwhile, or is still to be made.
             continue
