@@ -92,11 +92,7 @@ def vetted(
     usable, wrong = [], []
     for svid in svids:
         try:
-            if svid.expires_at <= now:
-                raise BrokenSVID(
-                    f"the SVID of {svid.spiffe_id} has expired already: is the agent's clock, or "
-                    "ours, wrong?"
-                )
+            _check_time(svid, now)
             check_svid(svid)
             usable.append(svid)
         except BrokenSVID as error:
@@ -107,6 +103,13 @@ def vetted(
     if wrong and not any(svid in usable for svid in svids):
         raise BrokenSVID(words)
     return tuple(usable), words
+
+
+def _check_time(svid: X509SVID, now: float) -> None:
+    if svid.expires_at <= now:
+        raise BrokenSVID(
+            f"the SVID of {svid.spiffe_id} has expired already: is the agent's clock, or ours, wrong?"
+        )
 
 
 def _spiffe_ids(leaf: x509.Certificate) -> list[str]:

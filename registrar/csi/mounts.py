@@ -147,7 +147,7 @@ class LinuxMounts:
 
     def _at(self, target: Path) -> Iterator[Mount]:
         base, parts = self._apart(target)
-        wanted = os.path.join(os.path.realpath(base), *parts)
+        wanted = str(Path(os.path.realpath(base)).joinpath(*parts))
         return (mount for mount in read_mounts(wanted) if mount.target == wanted)
 
     def _is_same(self, target: Path, folder: Path) -> bool:

@@ -142,7 +142,7 @@ def check_no_links(target: str, kubelet_dir: Path) -> None:
     own folder may be one.
     """
     pods = kubelet_dir / "pods"
-    expected = os.path.join(os.path.realpath(pods), Path(target).relative_to(pods))
+    expected = str(Path(os.path.realpath(pods)) / Path(target).relative_to(pods))
     found = os.path.realpath(target)
     if found != expected:
         raise InvalidField(

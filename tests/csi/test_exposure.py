@@ -199,7 +199,7 @@ async def test_records_that_somebody_changed_give_nobody_anothers_files(node: No
     async with node.driver() as driver:
         for each in (pod, victim, good):
             await driver.publish(each)
-    before = os.stat(victim.target / "svid.pem").st_ino
+    before = (victim.target / "svid.pem").stat().st_ino
     record = node.records / f"{hashlib.sha256(pod.volume_id.encode()).hexdigest()}.json"
     changed = json.loads(record.read_text())
     changed["target"] = str(victim.target)
@@ -211,7 +211,7 @@ async def test_records_that_somebody_changed_give_nobody_anothers_files(node: No
     (node.records / "folder.tmp").mkdir()
     async with node.driver() as driver:
         assert driver.volumes.states()["serving"] == 2
-        assert os.stat(victim.target / "svid.pem").st_ino == before
+        assert (victim.target / "svid.pem").stat().st_ino == before
 
 
 async def test_a_record_is_never_written_through_a_link(node: Node) -> None:

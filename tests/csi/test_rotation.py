@@ -412,7 +412,7 @@ async def test_a_bundle_that_cannot_be_read_costs_nothing_but_itself(
         assert node.heard.events[-1][:2] == ("web-1", "BundleLeftOut")
         assert driver.volumes.broken_bundles() == 1
         right = federate(node, "bad.test")
-        await until(lambda: (path / "federated/bad.test.pem").exists())
+        await until((path / "federated/bad.test.pem").exists)
         assert (path / "federated/bad.test.pem").read_bytes() == right
         assert await driver.condition(pod) == (False, "the files are up to date")
         # What breaks later stays as it was.
