@@ -108,7 +108,8 @@ def vetted(
 def _check_time(svid: X509SVID, now: float) -> None:
     if svid.expires_at <= now:
         raise BrokenSVID(
-            f"the SVID of {svid.spiffe_id} has expired already: is the agent's clock, or ours, wrong?"
+            f"the SVID of {svid.spiffe_id} has expired already: is the agent's clock, or "
+            "ours, wrong?"
         )
 
 
