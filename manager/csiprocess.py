@@ -15,8 +15,9 @@ from registrar.csi.driver import registered, serve_csi
 from registrar.csi.mounts import LinuxMounts
 from registrar.csi.node import NodeService
 from registrar.csi.records import Records
+from registrar.csi.views import Sayer
 from registrar.csi.volume import PodInfo
-from registrar.csi.volumes import Limits, Sayer, Volumes
+from registrar.csi.volumes import Limits, Volumes
 from registrar.kube.client import KubeClient
 from registrar.kube.recorder import EventRecorder
 from registrar.kube.session import connect as connect_kubernetes
@@ -41,7 +42,7 @@ class _PodEvents:
         self._recorder = recorder
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """As ``volumes.Sayer``."""
+        """As ``views.Sayer``."""
         reference = ObjectReference(
             api_version=POD.api_version,
             kind=POD.kind,
@@ -56,7 +57,7 @@ class _Log:
     """Warnings in the log alone."""
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """As ``volumes.Sayer``."""
+        """As ``views.Sayer``."""
         name = f"{pod.namespace}/{pod.name}"
         log.warning("a Pod waits", extra=kv(pod=name, reason=reason, why=message))
 

@@ -12,6 +12,7 @@ import grpc
 
 from api.proto import csi_pb2, csi_pb2_grpc
 from registrar.csi.identity import Context
+from registrar.csi.refusals import Left, NotReady, OtherParameters
 from registrar.csi.threads import in_thread
 from registrar.csi.volume import (
     Volume,
@@ -20,7 +21,7 @@ from registrar.csi.volume import (
     check_volume_id,
     volume_of,
 )
-from registrar.csi.volumes import Left, NotReady, Observer, OtherParameters, Volumes
+from registrar.csi.volumes import Observer, Volumes
 from registrar.csi.workloadapi import Exposed
 from registrar.errors import InvalidField
 

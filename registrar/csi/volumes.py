@@ -17,8 +17,10 @@ from registrar.csi.attributes import Wish
 from registrar.csi.bundles import SharedBundles
 from registrar.csi.delivery import Delivery
 from registrar.csi.records import Records
+from registrar.csi.refusals import Left, NotReady, OtherParameters
 from registrar.csi.threads import forgetful, in_thread, uninterrupted
-from registrar.csi.volume import PodInfo, Volume
+from registrar.csi.views import Sayer, Views
+from registrar.csi.volume import Volume
 from registrar.csi.workloadapi import Exposed, WorkloadAPIFolder
 from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity
@@ -29,8 +31,6 @@ log = logging.getLogger(__name__)
 _SAID_AFTER_SECONDS = 3.0
 """How long a Pod waits before an Event says why."""
 _RESTART_SECONDS = 5.0
-_LOOK_SECONDS = 30.0
-"""How often the Workload API's folder is looked at, for what must not be in it."""
 
 
 class Mounts(delivery.Mounts, Protocol):
@@ -69,26 +69,6 @@ class Observer(Protocol):
         ...
 
 
-class Sayer(Protocol):
-    """Reports an Event on a Pod; never blocks."""
-
-    def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """Something that a person should do something about."""
-        ...
-
-
-class NotReady(Exception):  # noqa: N818 - named by what happened
-    """The volume has no files in time; the message says why."""
-
-
-class OtherParameters(Exception):  # noqa: N818 - named by what happened
-    """The volume is published already, with other parameters."""
-
-
-class Left(Exception):  # noqa: N818 - named by what happened
-    """The volume was unpublished while it waited."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How long things may take, in seconds."""
@@ -99,15 +79,11 @@ class Limits:
 
 @dataclass(slots=True)
 class _Live:
-    """A volume that is there; ``delivery`` None for one that only shows the Workload API.
-
-    ``problem`` is why such a one does not show it now.
-    """
+    """A volume that is there; ``delivery`` None for one that only shows the Workload API."""
 
     volume: Volume
     delivery: Delivery | None = None
     task: asyncio.Task[None] | None = None
-    problem: str = ""
 
 
 @dataclass(slots=True)
@@ -144,11 +120,10 @@ class Volumes:
         self._mounts = mounts
         self._records = records
         self._node_name = node_name
-        self._workload_api: WorkloadAPIFolder | None = None
+        folder = None
         if workload_api is not None:
-            self._workload_api = WorkloadAPIFolder(
-                workload_api.parent, secrets=secrets, mounts=mounts
-            )
+            folder = WorkloadAPIFolder(workload_api.parent, secrets=secrets, mounts=mounts)
+        self._views = Views(folder, sayer=sayer)
         self._limits = limits
         self._observer = observer
         self._sayer = sayer
@@ -165,7 +140,7 @@ class Volumes:
             tasks.create_task(self._bundles.run())
             await self._resume()
             self.taken_up.set()
-            await self._keep_views()
+            await self._views.keep(self._turn)
 
     async def publish(self, volume: Volume) -> None:
         """Have the volume there, with its files.
@@ -182,7 +157,7 @@ class Volumes:
                 )
             self._check_alone(volume.id, volume.path)
             if live is not None and live.delivery is None:
-                await self._show_workload_api(live)
+                await self._views.show(volume)
                 return
             if live is not None and await in_thread(self._mounts.settle, volume.path):
                 await self._until_ready(live, turn)
@@ -209,7 +184,7 @@ class Volumes:
         if live is None:
             return None
         if live.delivery is None:
-            return live.problem
+            return self._views.problem(volume_id)
         return live.delivery.abnormal(self._limits.agent_away)
 
     def target_of(self, volume_id: str) -> Path | None:
@@ -222,7 +197,7 @@ class Volumes:
         counts = {"waiting": 0, "serving": 0, "abnormal": 0}
         for live in self._live.values():
             if live.delivery is None:
-                counts["abnormal" if live.problem else "serving"] += 1
+                counts["abnormal" if self._views.problem(live.volume.id) else "serving"] += 1
             elif not live.delivery.ready.is_set():
                 counts["waiting"] += 1
             else:
@@ -249,7 +224,7 @@ class Volumes:
         try:
             await in_thread(self._records.save, volume)
             if volume.wish.mode == "workload-api":
-                await self._show_workload_api(live)
+                await self._views.show(volume)
                 self._live[volume.id] = live
             else:
                 self._start(live, self._delivery(volume, is_mounted=False))
@@ -264,47 +239,6 @@ class Volumes:
         for other in self._live.values():
             if other.volume.id != volume_id and other.volume.path == target:
                 raise OtherParameters(f"volume {other.volume.id} is published at {target}")
-
-    async def _show_workload_api(self, live: _Live) -> None:
-        """Have the view there. Raises NotReady, Exposed, OSError."""
-        if self._workload_api is None:
-            raise NotReady(
-                "the driver has no workload_api_socket_path: set it, or take the mode files"
-            )
-        try:
-            await in_thread(self._workload_api.show, live.volume.path)
-        except (Exposed, OSError) as error:
-            if live.problem != str(error):
-                live.problem = str(error)
-                self._say_no_view(live)
-            raise
-        live.problem = ""
-
-    def _say_no_view(self, live: _Live) -> None:
-        why = live.problem
-        log.error("a volume cannot show the Workload API", extra=kv(volume=live.volume.id, why=why))
-        self._sayer.warn(live.volume.pod, "WorkloadAPINotShown", why)
-
-    async def _keep_views(self) -> None:
-        """Now and then see that views may still be shown; put right those that were not.
-
-        A container that runs keeps what it has seen; one that starts sees nothing.
-        """
-        before = ""
-        while self._workload_api is not None:
-            await asyncio.sleep(_LOOK_SECONDS)
-            views = [live for live in self._live.values() if live.delivery is None]
-            if not views:
-                continue
-            why = await in_thread(self._workload_api.why_exposed)
-            for live in views:
-                if why == before and not live.problem:
-                    continue
-                async with self._turn(live.volume.id):
-                    if self._live.get(live.volume.id) is live:
-                        with contextlib.suppress(Exposed, OSError):
-                            await self._show_workload_api(live)
-            before = why
 
     def _delivery(self, volume: Volume, *, is_mounted: bool) -> Delivery:
         return Delivery(
@@ -347,6 +281,7 @@ class Volumes:
             live.task.cancel()
             await asyncio.wait([live.task])
         self._live.pop(live.volume.id, None)
+        self._views.forget(live.volume.id)
 
     async def _undo(self, live: _Live) -> None:
         """Leave nothing of a volume."""
@@ -384,7 +319,7 @@ class Volumes:
         if wish.mode == "workload-api":
             self._live[volume.id] = live
             with contextlib.suppress(Exposed, OSError):
-                await self._show_workload_api(live)
+                await self._views.show(volume)
             return
         made = self._delivery(volume, is_mounted=True)
         await made.take_up()
@@ -394,7 +329,7 @@ class Volumes:
         """Whether a volume is mounted. Blocks."""
         if wish.mode == "files":
             return self._mounts.settle(volume.path)
-        return self._workload_api is not None and self._mounts.is_mounted(volume.path)
+        return self._views.is_possible and self._mounts.is_mounted(volume.path)
 
     @contextlib.asynccontextmanager
     async def _turn(self, volume_id: str, *, is_leaving: bool = False) -> AsyncIterator[_Turn]:
