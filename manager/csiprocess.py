@@ -15,8 +15,9 @@ from registrar.csi.driver import registered, serve_csi
 from registrar.csi.mounts import LinuxMounts
 from registrar.csi.node import NodeService
 from registrar.csi.records import Records
+from registrar.csi.views import Sayer
 from registrar.csi.volume import PodInfo
-from registrar.csi.volumes import Limits, Sayer, Volumes
+from registrar.csi.volumes import Limits, Volumes
 from registrar.kube.client import KubeClient
 from registrar.kube.recorder import EventRecorder
 from registrar.kube.session import connect as connect_kubernetes
@@ -41,7 +42,7 @@ class _PodEvents:
         self._recorder = recorder
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """As ``volumes.Sayer``."""
+        """As ``views.Sayer``."""
         reference = ObjectReference(
             api_version=POD.api_version,
             kind=POD.kind,
@@ -56,7 +57,7 @@ class _Log:
     """Warnings in the log alone."""
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """As ``volumes.Sayer``."""
+        """As ``views.Sayer``."""
         name = f"{pod.namespace}/{pod.name}"
         log.warning("a Pod waits", extra=kv(pod=name, reason=reason, why=message))
 
@@ -89,17 +90,18 @@ class CSIProcess:
             tasks.create_task(heartbeat.run())
             volumes = Volumes(
                 agent=agent,
-                mounts=LinuxMounts(),
-                records=Records(settings.data_dir),
+                mounts=LinuxMounts(below=settings.kubelet_dir / "pods"),
+                records=Records(settings.data_dir, kubelet_dir=settings.kubelet_dir),
                 node_name=settings.node_name,
                 workload_api=settings.workload_api_socket,
+                secrets=settings.secrets,
                 limits=Limits(
                     first_svid=settings.first_svid_timeout, agent_away=settings.agent_away
                 ),
                 observer=observer,
                 sayer=sayer,
             )
-            observer.watch(volumes.states, volumes.nearest_expiry)
+            observer.watch(volumes.states, volumes.nearest_expiry, volumes.broken_bundles)
             checks.add("volumes", lambda: _taken_up(volumes))
             tasks.create_task(volumes.run())
             node = NodeService(

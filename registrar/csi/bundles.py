@@ -24,18 +24,28 @@ class SharedBundles:
         """Certificates of authorities, DER, by trust domain."""
         self.jwt: Mapping[str, bytes] | None = None
         """JWKS documents by trust domain; followed once some volume wants them."""
-        self.problem: Problem | None = None
+        self._problems: dict[str, Problem | None] = {}
+        self._broken: dict[str, Mapping[str, str]] = {}
+
+    @property
+    def problem(self) -> Problem | None:
         """Why there is nothing, or nothing newer."""
+        return next((problem for problem in self._problems.values() if problem), None)
+
+    def broken(self, *, jwt: bool = True) -> dict[str, str]:
+        """Why bundles of trust domains cannot be read, by name; ``jwt`` False: X.509 alone."""
+        found = dict(self._broken.get("JWT", {})) if jwt else {}
+        return {**found, **self._broken.get("X.509", {})}
 
     async def run(self) -> None:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
-                _anew(lambda: self._agent.follow_bundles(self._take_x509, self._take_problem))
+                _anew(lambda: self._agent.follow_bundles(self._take_x509, *self._hearing("X.509")))
             )
             await self._jwt_wanted.wait()
             tasks.create_task(
-                _anew(lambda: self._agent.follow_jwt_bundles(self._take_jwt, self._take_problem))
+                _anew(lambda: self._agent.follow_jwt_bundles(self._take_jwt, *self._hearing("JWT")))
             )
 
     def listen(self, listener: Callable[[], None], *, jwt: bool) -> None:
@@ -49,17 +59,43 @@ class SharedBundles:
         self._listeners.discard(listener)
 
     def _take_x509(self, bundles: Mapping[str, tuple[bytes, ...]]) -> None:
-        self.x509 = bundles
+        # What can be read no more stays as it was: workloads go on to know each other.
+        kept = {
+            name: old for name, old in (self.x509 or {}).items() if self._is_kept(name, "X.509")
+        }
+        self.x509 = {**kept, **bundles}
         self._tell()
 
     def _take_jwt(self, bundles: Mapping[str, bytes]) -> None:
-        self.jwt = bundles
+        kept = {name: old for name, old in (self.jwt or {}).items() if self._is_kept(name, "JWT")}
+        self.jwt = {**kept, **bundles}
         self._tell()
 
-    def _take_problem(self, problem: Problem | None) -> None:
-        if problem is not None and self.problem is None:
-            log.warning("no trust bundles from the agent", extra=kv(why=problem.message))
-        self.problem = problem
+    def _is_kept(self, name: str, kind: str) -> bool:
+        return name in self._broken.get(kind, {})
+
+    def _hearing(
+        self, kind: str
+    ) -> tuple[Callable[[Problem | None], None], Callable[[Mapping[str, str]], None]]:
+        """Who hears of problems with one kind of bundles, and of those that cannot be read."""
+
+        def take_problem(problem: Problem | None) -> None:
+            if problem is not None and not self._problems.get(kind):
+                log.warning("no trust bundles from the agent", extra=kv(why=problem.message))
+            self._problems[kind] = problem
+
+        def take_broken(broken: Mapping[str, str]) -> None:
+            before = self._broken.get(kind, {})
+            for name, why in broken.items():
+                if before.get(name) != why:
+                    words = kv(trust_domain=name, kind=kind, why=why)
+                    log.error("a trust bundle cannot be read and is left out", extra=words)
+            for name in before.keys() - broken.keys():
+                words = kv(trust_domain=name, kind=kind)
+                log.info("a trust bundle can be read again", extra=words)
+            self._broken[kind] = dict(broken)
+
+        return take_problem, take_broken
 
     def _tell(self) -> None:
         for listener in list(self._listeners):

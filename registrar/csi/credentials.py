@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -68,16 +67,50 @@ def chosen_token(tokens: Sequence[JWTSVID], svid: X509SVID) -> JWTSVID | None:
 def check_svid(svid: X509SVID) -> None:
     """Raises BrokenSVID for one that cannot be used, as when its key is another certificate's."""
     try:
-        leaf = x509.load_der_x509_certificate(svid.chain[0])
+        leaf, *_ = [x509.load_der_x509_certificate(der) for der in svid.chain]
         key = load_der_private_key(svid.key, password=None)
-    except (ValueError, TypeError, IndexError, UnsupportedAlgorithm) as error:
+        shape = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        public, certified = (
+            each.public_bytes(*shape) for each in (key.public_key(), leaf.public_key())
+        )
+        ids = _spiffe_ids(leaf)
+    except Exception as error:  # there is no list of what a parser may raise
         raise BrokenSVID(f"the SVID of {svid.spiffe_id} cannot be read: {error}") from error
-    shape = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if key.public_key().public_bytes(*shape) != leaf.public_key().public_bytes(*shape):
+    if public != certified:
         raise BrokenSVID(f"the key of {svid.spiffe_id} is not that of its certificate")
-    ids = _spiffe_ids(leaf)
     if ids != [svid.spiffe_id]:
         raise BrokenSVID(f"the certificate that came for {svid.spiffe_id} is for {ids}")
+
+
+def vetted(
+    svids: Sequence[X509SVID], before: Sequence[X509SVID], now: float
+) -> tuple[tuple[X509SVID, ...], str]:
+    """Those that can be used, and what is wrong with the others. Raises BrokenSVID for none.
+
+    In the place of one that cannot stands the one that the same entry had before.
+    """
+    usable, wrong = [], []
+    for svid in svids:
+        try:
+            _check_time(svid, now)
+            check_svid(svid)
+            usable.append(svid)
+        except BrokenSVID as error:
+            wrong.append(str(error))
+            same = (svid.spiffe_id, svid.hint)
+            usable += [old for old in before if (old.spiffe_id, old.hint) == same][:1]
+    words = "; ".join(wrong)
+    if wrong and not any(svid in usable for svid in svids):
+        raise BrokenSVID(words)
+    return tuple(usable), words
+
+
+def _check_time(svid: X509SVID, now: float) -> None:
+    if svid.expires_at <= now:
+        raise BrokenSVID(
+            f"the SVID of {svid.spiffe_id} has expired already: is the agent's clock, or "
+            "ours, wrong?"
+        )
 
 
 def _spiffe_ids(leaf: x509.Certificate) -> list[str]:

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from registrar.backoff import Backoff
 from registrar.csi.bundles import SharedBundles
-from registrar.csi.credentials import BrokenSVID, Credentials, check_svid, chosen, chosen_token
+from registrar.csi.credentials import BrokenSVID, Credentials, chosen, chosen_token, vetted
 from registrar.csi.folder import GRACE_SECONDS, AtomicFolder
 from registrar.csi.layout import carried_over, certificate_file, files_of, stores_of
 from registrar.csi.threads import forgetful, in_thread
@@ -116,7 +116,7 @@ class Delivery:
             )
         if not self._has_tokens():
             return "the agent has not given a JWT-SVID yet"
-        return "the agent has not sent the trust bundle yet"
+        return self.left_out() or "the agent has not sent the trust bundle yet"
 
     def abnormal(self, away_seconds: float) -> str:
         """What is wrong with the volume; empty for nothing.
@@ -139,7 +139,19 @@ class Delivery:
         ):
             why = tokens.problem.message if tokens.problem else "the agent gives no other"
             return f"the JWT-SVID is not renewed: {why}"
-        return self._missing
+        return self._missing or self.left_out()
+
+    def left_out(self) -> str:
+        """Which trust domains' bundles it lacks, or has only as they were, and why."""
+        newest = self._offered or self._accepted
+        if newest is None:
+            return ""
+        domains = {*newest.federates_with, *(trust_domain_of(s.spiffe_id) for s in newest.svids)}
+        broken = self._bundles.broken(jwt=bool(self._wish.jwt_bundles))
+        return "; ".join(
+            f"the bundle of {name} from the agent cannot be read: {broken[name]}"
+            for name in sorted(domains & broken.keys())
+        )
 
     def why_stale(self) -> str:
         """Why nothing newer has come."""
@@ -224,10 +236,6 @@ class Delivery:
             known = ", ".join(f"{svid.spiffe_id} (hint {svid.hint!r})" for svid in update.svids)
             self._missing = f"none of the Pod's SVIDs is the one that is asked for: {known}"
             return
-        now = time.time()
-        if any(svid.expires_at <= now for svid in found):
-            self._refuse("the agent's SVID has expired already: is its clock, or ours, wrong?")
-            return
         self._missing = ""
         is_other = [s.spiffe_id for s in found] != [s.spiffe_id for s in self._svids()]
         self._offered = Update(found, update.federates_with)
@@ -292,18 +300,15 @@ class Delivery:
             await self._dirty.wait()
             self._dirty.clear()
             heard_at, self._heard_at = self._heard_at, None
-            offered, credentials = self._offered, self._credentials()
-            if credentials is None:
-                continue
-            try:
-                is_new = await in_thread(self._write, credentials, is_checked=offered is None)
-            except BrokenSVID as error:
-                self._settle(offered)
-                self._refuse(str(error))
-                self._rearm()
+            if not await self._vet():
                 # Bundles and tokens may be new all the same.
                 self._change()
                 continue
+            credentials = self._credentials()
+            if credentials is None:
+                continue
+            try:
+                is_new = await in_thread(self._write, credentials)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is said and tried again
                 failure = f"the files cannot be written: {error}"
                 if failure != self._failure:
@@ -315,9 +320,6 @@ class Delivery:
                 continue
             backoff.reset()
             self._failure = ""
-            if offered is not None:
-                self._accepted = offered
-            self._settle(offered)
             self.expires_at = credentials.expires_at
             self.ready.set()
             if is_new:
@@ -325,20 +327,30 @@ class Delivery:
                 self._rotated(now - (now if heard_at is None else heard_at))
             await self._sweep()
 
-    def _settle(self, offered: Update | None) -> None:
-        """It has been accepted or refused; another may have come meanwhile."""
+    async def _vet(self) -> bool:
+        """Accept what is offered, but for what is broken; tells whether there was anything else."""
+        offered, before = self._offered, self._accepted.svids if self._accepted else ()
+        if offered is None:
+            return True
+        try:
+            # Not on the event loop: an RSA key takes its time.
+            svids, why = await in_thread(vetted, offered.svids, before, time.time())
+        except BrokenSVID as error:
+            svids, why = (), str(error)
         if self._offered is offered:
             self._offered = None
+        if why:
+            self._refuse(why)
+        if svids:
+            self._accepted = Update(svids, offered.federates_with)
+        self._rearm()
+        return bool(svids)
 
-    def _write(self, credentials: Credentials, *, is_checked: bool) -> bool:
+    def _write(self, credentials: Credentials) -> bool:
         """Make the files those of the credentials; tells whether they were others. Blocks.
 
-        Raises BrokenSVID, if the SVIDs are still to be checked, and OSError.
+        Raises OSError.
         """
-        if not is_checked:
-            # Not on the event loop: an RSA key takes its time.
-            for svid in credentials.svids:
-                check_svid(svid)
         self._see_to_the_mount()
         files = carried_over(
             files_of(credentials, self._wish), credentials, self._wish, self._folder.content

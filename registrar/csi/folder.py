@@ -8,6 +8,7 @@ there before goes a little later, for whoever has just opened its folder.
 
 import contextlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Container, Mapping
@@ -22,6 +23,8 @@ GRACE_SECONDS = 1.0
 DATA = "..data"
 _NEXT = "..data_next"
 _PREFIX = "..v"
+_VERSION = re.compile(re.escape(_PREFIX) + "([0-9]{1,18})")
+"""A name that we give. Others may stand there, whose digits ``int`` does not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,8 @@ class AtomicFolder:
 
     def _fresh(self) -> Path:
         """A new folder for a version; numbers grow, so that none is taken for an old one."""
-        numbers = [name.removeprefix(_PREFIX) for name in self._versions()]
-        last = max((int(number) for number in numbers if number.isdigit()), default=0)
+        numbers = map(_VERSION.fullmatch, self._versions())
+        last = max((int(number[1]) for number in numbers if number), default=0)
         version = self._path / f"{_PREFIX}{last + 1}"
         version.mkdir(mode=0o755)
         os.chown(version, self._rights.uid, self._rights.gid)

@@ -4,11 +4,12 @@ A mount that is there is never made again: whatever the kubelet, we or the node
 went through, ``ensure_*`` leaves exactly one.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ SOURCE = "csi.spire.io"
 
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _REMOUNT, _BIND = 32, 4096
-_DETACH, _NOFOLLOW = 2, 8
+_DETACH = 2
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
 _HARDENED = _NOSUID | _NODEV | _NOEXEC
 _WRITTEN_OTHERWISE = re.compile(r"[\s\\]")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -33,9 +35,14 @@ class Mount(NamedTuple):
 
 
 class LinuxMounts:
-    """Makes and removes mounts; needs CAP_SYS_ADMIN. ``size_bytes`` bounds each tmpfs."""
+    """Makes and removes mounts; needs CAP_SYS_ADMIN. ``size_bytes`` bounds each tmpfs.
 
-    def __init__(self, *, size_bytes: int = 32 * 2**20) -> None:
+    No link is followed below the folder ``below``, in which all targets lie; without it, a
+    target itself is none.
+    """
+
+    def __init__(self, *, below: Path | None = None, size_bytes: int = 32 * 2**20) -> None:
+        self._below = below
         self._size = size_bytes
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._no_swap = ",noswap"
@@ -62,16 +69,16 @@ class LinuxMounts:
 
     def ensure_tmpfs(self, target: Path) -> None:
         """Exactly one tmpfs of ours at the target, which is made if need be. Raises OSError."""
-        target.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._make(target)
         if not self.settle(target):
             self.unmount(target)
             self._mount_tmpfs(target)
 
     def ensure_bind(self, folder: Path, target: Path) -> None:
         """Exactly one read-only view of the folder at the target. Raises OSError."""
-        target.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._make(target)
         self._unmount(target, len(list(self._at(target))) - 1)
-        if not any(self._at(target)) or not target.samefile(folder):
+        if not any(self._at(target)) or not self._is_same(target, folder):
             self.unmount(target)
             self._mount(str(folder), target, "", _BIND, "")
         try:
@@ -94,7 +101,9 @@ class LinuxMounts:
         """
         self.unmount(target)
         try:
-            target.rmdir()
+            base, parts = self._apart(target)
+            with _walked(base, parts[:-1]) as folder:
+                os.rmdir(parts[-1], dir_fd=folder)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -116,25 +125,81 @@ class LinuxMounts:
 
     def _unmount(self, target: Path, times: int) -> None:
         for _ in range(times):
-            # Pods may still have files open: they keep them, and nobody waits for it.
-            result = self._libc.umount2(os.fsencode(target), _DETACH | _NOFOLLOW)
-            if result and ctypes.get_errno() not in {errno.EINVAL, errno.ENOENT}:
-                raise _error("umount", target)
+            with self._opened(target) as found:
+                # Pods may still have files open: they keep them, and nobody waits for it.
+                result = self._libc.umount2(_path_of(found), _DETACH)
+                number = ctypes.get_errno()
+            if result and number not in {errno.EINVAL, errno.ENOENT}:
+                raise _error("umount", target, number)
 
     def _mount(self, source: str, target: Path, fs_type: str, flags: int, options: str) -> None:
-        if self._libc.mount(
-            os.fsencode(source),
-            os.fsencode(target),
-            fs_type.encode(),
-            ctypes.c_ulong(flags),
-            options.encode(),
-        ):
-            raise _error("mount", target)
+        with self._opened(target) as found:
+            result = self._libc.mount(
+                os.fsencode(source),
+                _path_of(found),
+                fs_type.encode(),
+                ctypes.c_ulong(flags),
+                options.encode(),
+            )
+            number = ctypes.get_errno()
+        if result:
+            raise _error("mount", target, number)
 
-    @staticmethod
-    def _at(target: Path) -> Iterator[Mount]:
-        wanted = os.path.realpath(target)
+    def _at(self, target: Path) -> Iterator[Mount]:
+        base, parts = self._apart(target)
+        wanted = str(Path(os.path.realpath(base)).joinpath(*parts))
         return (mount for mount in read_mounts(wanted) if mount.target == wanted)
+
+    def _is_same(self, target: Path, folder: Path) -> bool:
+        with self._opened(target) as found:
+            return os.path.samestat(os.fstat(found), folder.stat())
+
+    def _make(self, target: Path) -> None:
+        """Make the folder, and those above it; none of them is a link. Raises OSError."""
+        base, parts = self._apart(target)
+        base.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for number in range(len(parts)):
+            with (
+                _walked(base, parts[:number]) as folder,
+                contextlib.suppress(FileExistsError),
+            ):
+                os.mkdir(parts[number], mode=0o750, dir_fd=folder)
+        with self._opened(target):
+            pass
+
+    def _opened(self, target: Path) -> contextlib.AbstractContextManager[int]:
+        """The folder itself, whatever happens to its name. Raises OSError."""
+        return _walked(*self._apart(target))
+
+    def _apart(self, target: Path) -> tuple[Path, tuple[str, ...]]:
+        """The part of a path that may have links, and the names below it."""
+        below = self._below
+        if below is not None and target.is_relative_to(below):
+            return below, target.relative_to(below).parts
+        return target.parent, (target.name,)
+
+
+@contextlib.contextmanager
+def _walked(base: Path, parts: Sequence[str]) -> Iterator[int]:
+    """A folder, opened step by step, so that no link leads to another. Raises OSError."""
+    found = os.open(base, os.O_PATH | os.O_DIRECTORY)
+    try:
+        for part in parts:
+            try:
+                following = os.open(part, _FOLDER, dir_fd=found)
+            except OSError as error:
+                words = f"{error.strerror}: it must be a folder, and no link"
+                raise OSError(error.errno, words, str(base.joinpath(*parts))) from error
+            os.close(found)
+            found = following
+        yield found
+    finally:
+        os.close(found)
+
+
+def _path_of(descriptor: int) -> bytes:
+    """A path to what is open, whatever has happened to its name."""
+    return b"/proc/self/fd/%d" % descriptor
 
 
 def _is_ours(mount: Mount) -> bool:
@@ -172,6 +237,5 @@ def _plain(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
 
 
-def _error(call: str, target: Path) -> OSError:
-    number = ctypes.get_errno()
+def _error(call: str, target: Path, number: int) -> OSError:
     return OSError(number, f"{call}: {os.strerror(number)}", str(target))

@@ -12,9 +12,17 @@ import grpc
 
 from api.proto import csi_pb2, csi_pb2_grpc
 from registrar.csi.identity import Context
+from registrar.csi.refusals import Left, NotReady, OtherParameters
 from registrar.csi.threads import in_thread
-from registrar.csi.volume import Volume, check_target, check_volume_id, volume_of
-from registrar.csi.volumes import Left, NotReady, Observer, OtherParameters, Volumes
+from registrar.csi.volume import (
+    Volume,
+    check_no_links,
+    check_target,
+    check_volume_id,
+    volume_of,
+)
+from registrar.csi.volumes import Observer, Volumes
+from registrar.csi.workloadapi import Exposed
 from registrar.errors import InvalidField
 
 _RPC = csi_pb2.NodeServiceCapability.RPC
@@ -45,6 +53,7 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         """Mount the volume and wait for its first files. Idempotent."""
         try:
             volume = self._checked(request)
+            await in_thread(check_no_links, volume.target, self._kubelet_dir)
         except InvalidField as error:
             self._observer.published("refused")
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -53,6 +62,9 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         except NotReady as error:
             self._observer.published("no_svid")
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, str(error))
+        except Exposed as error:
+            self._observer.published("refused")
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except Left as error:
             self._observer.published("error")
             await context.abort(grpc.StatusCode.ABORTED, str(error))
@@ -72,10 +84,13 @@ class NodeService(csi_pb2_grpc.NodeServicer):
         try:
             volume_id = check_volume_id(request.volume_id)
             target = check_target(request.target_path, self._kubelet_dir)
+            await in_thread(check_no_links, target, self._kubelet_dir)
         except InvalidField as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         try:
             await self._volumes.unpublish(volume_id, Path(target))
+        except OtherParameters as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"target_path: {error}")
         except OSError as error:
             await _failed(context, error)
         return csi_pb2.NodeUnpublishVolumeResponse()

@@ -135,6 +135,38 @@ def check_target(target: str, kubelet_dir: Path, pod_uid: str = "") -> str:
     return target
 
 
+def check_no_links(target: str, kubelet_dir: Path) -> None:
+    """No link stands in a target below the kubelet's folder of Pods. Raises InvalidField. Blocks.
+
+    The kubelet makes every folder on the way to it itself (MkdirAll) and never a link; its
+    own folder may be one.
+    """
+    pods = kubelet_dir / "pods"
+    expected = str(Path(os.path.realpath(pods)) / Path(target).relative_to(pods))
+    found = os.path.realpath(target)
+    if found != expected:
+        raise InvalidField(
+            "target_path",
+            target,
+            f"a link leads to {found}; the kubelet makes none: see who did, and remove it",
+        )
+
+
+def check_record(volume: Volume, kubelet_dir: Path) -> None:
+    """As ``volume_of``, for what was remembered: the disk may hold another's words by now.
+
+    Raises InvalidField.
+    """
+    check_volume_id(volume.id)
+    if not _UID.fullmatch(volume.pod.uid):
+        raise InvalidField("pod.uid", volume.pod.uid, "not a uid")
+    check_target(volume.target, kubelet_dir, volume.pod.uid)
+    check_no_links(volume.target, kubelet_dir)
+    if volume.mount_group is not None and not is_id(str(volume.mount_group)):
+        raise InvalidField("mountGroup", str(volume.mount_group)[:64], "not a group ID")
+    wish_of(volume.attributes)
+
+
 def _given(context: Mapping[str, str], name: str) -> str:
     value = context.get(f"{KUBERNETES}{name}", "")
     if not value:

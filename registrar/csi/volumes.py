@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +17,11 @@ from registrar.csi.attributes import Wish
 from registrar.csi.bundles import SharedBundles
 from registrar.csi.delivery import Delivery
 from registrar.csi.records import Records
+from registrar.csi.refusals import Left, NotReady, OtherParameters
 from registrar.csi.threads import forgetful, in_thread, uninterrupted
-from registrar.csi.volume import PodInfo, Volume
+from registrar.csi.views import Sayer, Views
+from registrar.csi.volume import Volume
+from registrar.csi.workloadapi import Exposed, WorkloadAPIFolder
 from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity
 from registrar.telemetry.logging import kv
@@ -45,6 +48,10 @@ class Mounts(delivery.Mounts, Protocol):
         """Exactly one read-only view of the folder at the target."""
         ...
 
+    def unmount(self, target: Path) -> None:
+        """Nothing mounted there any more."""
+        ...
+
     def remove(self, target: Path) -> None:
         """Nothing there any more."""
         ...
@@ -60,26 +67,6 @@ class Observer(Protocol):
     def rotated(self, seconds: float) -> None:
         """The files of a volume were changed, so long after the agent's message."""
         ...
-
-
-class Sayer(Protocol):
-    """Reports an Event on a Pod; never blocks."""
-
-    def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """Something that a person should do something about."""
-        ...
-
-
-class NotReady(Exception):  # noqa: N818 - named by what happened
-    """The volume has no files in time; the message says why."""
-
-
-class OtherParameters(Exception):  # noqa: N818 - named by what happened
-    """The volume is published already, with other parameters."""
-
-
-class Left(Exception):  # noqa: N818 - named by what happened
-    """The volume was unpublished while it waited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +97,10 @@ class _Turn:
 
 
 class Volumes:
-    """See the module. ``run`` must be running."""
+    """See the module. ``run`` must be running.
+
+    ``workload_api`` is the agent's socket; ``secrets`` what no Pod may see beside it.
+    """
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
@@ -120,6 +110,7 @@ class Volumes:
         records: Records,
         node_name: str,
         workload_api: Path | None,
+        secrets: Mapping[str, Path],
         limits: Limits,
         observer: Observer,
         sayer: Sayer,
@@ -129,7 +120,10 @@ class Volumes:
         self._mounts = mounts
         self._records = records
         self._node_name = node_name
-        self._workload_api = workload_api
+        folder = None
+        if workload_api is not None:
+            folder = WorkloadAPIFolder(workload_api.parent, secrets=secrets, mounts=mounts)
+        self._views = Views(folder, sayer=sayer)
         self._limits = limits
         self._observer = observer
         self._sayer = sayer
@@ -146,11 +140,12 @@ class Volumes:
             tasks.create_task(self._bundles.run())
             await self._resume()
             self.taken_up.set()
+            await self._views.keep(self._turn)
 
     async def publish(self, volume: Volume) -> None:
-        """Have the volume there, with its files. Raises NotReady, OtherParameters, Left, OSError.
+        """Have the volume there, with its files.
 
-        What failed leaves nothing behind.
+        Raises NotReady, OtherParameters, Exposed, Left, OSError. What failed leaves nothing behind.
         """
         began = asyncio.get_running_loop().time()
         async with self._turn(volume.id) as turn:
@@ -160,8 +155,9 @@ class Volumes:
                     f"volume {volume.id} is published at {live.volume.target} for Pod "
                     f"{live.volume.pod.namespace}/{live.volume.pod.name} already"
                 )
+            self._check_alone(volume.id, volume.path)
             if live is not None and live.delivery is None:
-                await self._show_workload_api(volume)
+                await self._views.show(volume)
                 return
             if live is not None and await in_thread(self._mounts.settle, volume.path):
                 await self._until_ready(live, turn)
@@ -173,7 +169,8 @@ class Volumes:
             self._observer.first_svid(asyncio.get_running_loop().time() - began)
 
     async def unpublish(self, volume_id: str, target: Path) -> None:
-        """Have nothing left of the volume, whatever there was. Raises OSError."""
+        """Have nothing left of the volume, whatever there was. Raises OtherParameters, OSError."""
+        self._check_alone(volume_id, target)
         async with self._turn(volume_id, is_leaving=True):
             live = self._live.get(volume_id)
             if live is not None:
@@ -186,7 +183,9 @@ class Volumes:
         live = self._live.get(volume_id)
         if live is None:
             return None
-        return "" if live.delivery is None else live.delivery.abnormal(self._limits.agent_away)
+        if live.delivery is None:
+            return self._views.problem(volume_id)
+        return live.delivery.abnormal(self._limits.agent_away)
 
     def target_of(self, volume_id: str) -> Path | None:
         """Where a volume is."""
@@ -198,13 +197,17 @@ class Volumes:
         counts = {"waiting": 0, "serving": 0, "abnormal": 0}
         for live in self._live.values():
             if live.delivery is None:
-                counts["serving"] += 1
+                counts["abnormal" if self._views.problem(live.volume.id) else "serving"] += 1
             elif not live.delivery.ready.is_set():
                 counts["waiting"] += 1
             else:
                 is_abnormal = live.delivery.abnormal(self._limits.agent_away)
                 counts["abnormal" if is_abnormal else "serving"] += 1
         return counts
+
+    def broken_bundles(self) -> int:
+        """How many trust domains' bundles cannot be read."""
+        return len(self._bundles.broken())
 
     def nearest_expiry(self) -> float:
         """Seconds until the first SVID expires; NaN without any."""
@@ -221,7 +224,7 @@ class Volumes:
         try:
             await in_thread(self._records.save, volume)
             if volume.wish.mode == "workload-api":
-                await self._show_workload_api(volume)
+                await self._views.show(volume)
                 self._live[volume.id] = live
             else:
                 self._start(live, self._delivery(volume, is_mounted=False))
@@ -231,12 +234,11 @@ class Volumes:
             await uninterrupted(self._undo(live))
             raise
 
-    async def _show_workload_api(self, volume: Volume) -> None:
-        if self._workload_api is None:
-            raise NotReady(
-                "the driver has no workload_api_socket_path: set it, or take the mode files"
-            )
-        await in_thread(self._mounts.ensure_bind, self._workload_api.parent, volume.path)
+    def _check_alone(self, volume_id: str, target: Path) -> None:
+        """No other volume is there: nobody writes into it, or takes it away. Raises."""
+        for other in self._live.values():
+            if other.volume.id != volume_id and other.volume.path == target:
+                raise OtherParameters(f"volume {other.volume.id} is published at {target}")
 
     def _delivery(self, volume: Volume, *, is_mounted: bool) -> Delivery:
         return Delivery(
@@ -271,12 +273,15 @@ class Volumes:
             raise Left(f"volume {live.volume.id} was unpublished meanwhile")
         if not made.ready.is_set():
             raise NotReady(made.why_waiting())
+        if why := made.left_out():
+            self._sayer.warn(live.volume.pod, "BundleLeftOut", why)
 
     async def _stop(self, live: _Live) -> None:
         if live.task is not None:
             live.task.cancel()
             await asyncio.wait([live.task])
         self._live.pop(live.volume.id, None)
+        self._views.forget(live.volume.id)
 
     async def _undo(self, live: _Live) -> None:
         """Leave nothing of a volume."""
@@ -292,29 +297,39 @@ class Volumes:
             except InvalidField as error:
                 log.warning("metadata makes no sense", extra=kv(volume=volume.id, why=str(error)))
                 continue
-            if not await in_thread(self._is_there, volume, wish):
-                # The node was started anew, or the volume was half-way published or
-                # unpublished: the kubelet calls again where there is still a Pod.
-                log.info("a volume is gone", extra=kv(volume=volume.id, target=volume.target))
-                await in_thread(self._records.remove, volume.id)
-                continue
-            live = _Live(volume)
-            if wish.mode == "workload-api":
-                self._live[volume.id] = live
-            else:
-                made = self._delivery(volume, is_mounted=True)
-                await made.take_up()
-                self._start(live, made)
+            try:
+                await self._take_up(volume, wish)
+            except OSError as error:
+                # One volume that cannot be had must not keep the driver from the others.
+                log.warning("a volume is left", extra=kv(volume=volume.id, why=str(error)))
         log.info("volumes taken up", extra=kv(number=len(self._live)))
 
+    async def _take_up(self, volume: Volume, wish: Wish) -> None:
+        """One volume of before a restart. Raises OSError."""
+        if any(live.volume.path == volume.path for live in self._live.values()):
+            log.warning("two volumes of one target", extra=kv(volume=volume.id))
+            return
+        if not await in_thread(self._is_there, volume, wish):
+            # The node was started anew, or the volume was half-way published or
+            # unpublished: the kubelet calls again where there is still a Pod.
+            log.info("a volume is gone", extra=kv(volume=volume.id, target=volume.target))
+            await in_thread(self._records.remove, volume.id)
+            return
+        live = _Live(volume)
+        if wish.mode == "workload-api":
+            self._live[volume.id] = live
+            with contextlib.suppress(Exposed, OSError):
+                await self._views.show(volume)
+            return
+        made = self._delivery(volume, is_mounted=True)
+        await made.take_up()
+        self._start(live, made)
+
     def _is_there(self, volume: Volume, wish: Wish) -> bool:
-        """Whether a volume is mounted; a view of the Workload API is put right. Blocks."""
+        """Whether a volume is mounted. Blocks."""
         if wish.mode == "files":
             return self._mounts.settle(volume.path)
-        if self._workload_api is None or not self._mounts.is_mounted(volume.path):
-            return False
-        self._mounts.ensure_bind(self._workload_api.parent, volume.path)
-        return True
+        return self._views.is_possible and self._mounts.is_mounted(volume.path)
 
     @contextlib.asynccontextmanager
     async def _turn(self, volume_id: str, *, is_leaving: bool = False) -> AsyncIterator[_Turn]:

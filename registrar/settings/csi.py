@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registrar.settings import keys, values
+from registrar.settings.exposure import shown_by
 from registrar.settings.files import read_hcl, read_text
 from registrar.settings.keys import Key
 from registrar.settings.model import LogFormat, LogLevel
@@ -17,6 +18,7 @@ from registrar.settings.problems import ConfigError
 from registrar.settings.reader import Reader
 
 _LONGEST_WAIT_SECONDS = 100.0
+_ENDPOINT = Path("plugins/csi.spire.io/csi.sock")
 
 NODE_NAME = "NODE_NAME"
 """The variable that names the node where the file does not."""
@@ -47,6 +49,19 @@ class CSISettings:
     log_path: Path | None
     kubeconfig: Path | None
 
+    @property
+    def secrets(self) -> dict[str, Path]:
+        """What no Pod may see, by key: whoever reaches it has the SVIDs of other Pods."""
+        found = {
+            ADMIN_SOCKET.name: self.agent_admin_socket,
+            CSI_SOCKET.name: self.csi_socket,
+            DATA_DIR.name: self.data_dir,
+            KUBELET_DIR.name: self.kubelet_dir,
+        }
+        if self.registration_dir is not None:
+            found[REGISTRATION_DIR.name] = self.registration_dir
+        return found
+
 
 NODE: Key[str] = Key(
     name="node_name",
@@ -72,7 +87,7 @@ WORKLOAD_API: Key[Path | None] = Key(
     default=None,
     shown="none: volumes of the mode `workload-api` are refused",
     meaning="The agent's Workload API socket, whose folder volumes of the mode `workload-api` "
-    "show. Not in the admin socket's folder, nor above it.",
+    "show. The folder must not hold the admin socket, by whatever path or link.",
 )
 CSI_SOCKET: Key[Path] = Key(
     name="csi_socket_path",
@@ -81,11 +96,12 @@ CSI_SOCKET: Key[Path] = Key(
     default=Path("/csi/csi.sock"),
     meaning="The socket that the kubelet calls.",
 )
-ENDPOINT: Key[Path] = Key(
+ENDPOINT: Key[Path | None] = Key(
     name="kubelet_socket_path",
     kind="path",
     read=values.path,
-    default=Path("/var/lib/kubelet/plugins/csi.spire.io/csi.sock"),
+    default=None,
+    shown="`plugins/csi.spire.io/csi.sock` in `kubelet_dir`",
     meaning="The same socket, by the path that the kubelet sees.",
 )
 SELF_REGISTRATION: Key[bool] = Key(
@@ -185,27 +201,21 @@ def _settings(reader: Reader, environment: Mapping[str, str]) -> CSISettings:
     node = reader.get(NODE) or environment.get(NODE_NAME, "")
     if not node:
         reader.report_key(NODE, f"missing; give it, or the variable {NODE_NAME}")
-    admin, workload_api = reader.get(ADMIN_SOCKET), reader.get(WORKLOAD_API)
-    if workload_api is not None and admin.is_relative_to(workload_api.parent):
-        reader.report_key(
-            WORKLOAD_API,
-            f"its folder {workload_api.parent} holds the admin socket too, which Pods would see: "
-            "give the two sockets folders beside each other",
-        )
     if reader.get(FIRST_SVID) > _LONGEST_WAIT_SECONDS:
         reader.report_key(
             FIRST_SVID,
             f"at most {_LONGEST_WAIT_SECONDS:g} s: a kubelet waits for two minutes, and would "
             "never hear why",
         )
-    return CSISettings(
+    kubelet_dir = reader.get(KUBELET_DIR)
+    settings = CSISettings(
         node_name=node,
-        agent_admin_socket=admin,
-        workload_api_socket=workload_api,
+        agent_admin_socket=reader.get(ADMIN_SOCKET),
+        workload_api_socket=reader.get(WORKLOAD_API),
         csi_socket=reader.get(CSI_SOCKET),
-        endpoint=reader.get(ENDPOINT),
+        endpoint=reader.get(ENDPOINT) or kubelet_dir / _ENDPOINT,
         registration_dir=reader.get(REGISTRATION_DIR) if reader.get(SELF_REGISTRATION) else None,
-        kubelet_dir=reader.get(KUBELET_DIR),
+        kubelet_dir=kubelet_dir,
         data_dir=reader.get(DATA_DIR),
         first_svid_timeout=reader.get(FIRST_SVID),
         agent_away=reader.get(AGENT_AWAY),
@@ -216,3 +226,19 @@ def _settings(reader: Reader, environment: Mapping[str, str]) -> CSISettings:
         log_path=reader.get(keys.LOG_PATH),
         kubeconfig=reader.get(keys.KUBECONFIG),
     )
+    _check_exposure(reader, settings)
+    return settings
+
+
+def _check_exposure(reader: Reader, settings: CSISettings) -> None:
+    """No Pod sees a secret, as far as one can tell from here and now."""
+    socket = settings.workload_api_socket
+    if socket is None or settings.agent_admin_socket == ADMIN_SOCKET.default:
+        return
+    why = shown_by(socket.parent, settings.secrets)
+    if why:
+        reader.report_key(
+            WORKLOAD_API,
+            f"{why}, which Pods would see: give the two sockets folders beside each other, and "
+            "this one nothing else",
+        )

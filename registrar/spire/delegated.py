@@ -21,7 +21,8 @@ from registrar.backoff import Backoff
 from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import SCHEME
 from registrar.spire.convert import id_from_proto
-from registrar.spire.der import BrokenDER, split_der
+from registrar.spire.der import BrokenDER
+from registrar.spire.readable import read_bundle, why_no_jwks
 
 log = logging.getLogger(__name__)
 
@@ -129,31 +130,41 @@ class DelegatedIdentity:
         self,
         on_update: Callable[[dict[str, tuple[bytes, ...]]], None],
         on_problem: Callable[[Problem | None], None] = _nothing,
+        on_broken: Callable[[dict[str, str]], None] = _nothing,
     ) -> None:
-        """Follow the X.509 bundles of all trust domains, by name, until cancelled."""
+        """Follow the X.509 bundles of all trust domains, by name, until cancelled.
+
+        ``on_broken`` hears, before each update, why bundles cannot be read, by name; the update
+        has what can be read of them, and not those of which that is nothing.
+        """
         request = delegatedidentity_pb2.SubscribeToX509BundlesRequest()
-        await self._follow(
-            lambda: self._stub.SubscribeToX509Bundles(request),
-            lambda message: on_update(
-                {_name(id_): split_der(der) for id_, der in message.ca_certificates.items()}
-            ),
-            on_problem,
-        )
+
+        def take(message: delegatedidentity_pb2.SubscribeToX509BundlesResponse) -> None:
+            read = {_name(id_): read_bundle(der) for id_, der in message.ca_certificates.items()}
+            on_broken({name: why for name, (_, why) in read.items() if why})
+            on_update({name: found for name, (found, why) in read.items() if found or not why})
+
+        await self._follow(lambda: self._stub.SubscribeToX509Bundles(request), take, on_problem)
 
     async def follow_jwt_bundles(
         self,
         on_update: Callable[[Mapping[str, bytes]], None],
         on_problem: Callable[[Problem | None], None] = _nothing,
+        on_broken: Callable[[dict[str, str]], None] = _nothing,
     ) -> None:
-        """Follow the JWKS documents of all trust domains, by name, until cancelled."""
+        """Follow the JWKS documents of all trust domains, by name, until cancelled.
+
+        ``on_broken`` as in ``follow_bundles``.
+        """
         request = delegatedidentity_pb2.SubscribeToJWTBundlesRequest()
-        await self._follow(
-            lambda: self._stub.SubscribeToJWTBundles(request),
-            lambda message: on_update(
-                {_name(id_): document for id_, document in message.bundles.items()}
-            ),
-            on_problem,
-        )
+
+        def take(message: delegatedidentity_pb2.SubscribeToJWTBundlesResponse) -> None:
+            found = {_name(id_): document for id_, document in message.bundles.items()}
+            broken = {name: why for name in found if (why := why_no_jwks(found[name]))}
+            on_broken(broken)
+            on_update({name: found[name] for name in found if name not in broken})
+
+        await self._follow(lambda: self._stub.SubscribeToJWTBundles(request), take, on_problem)
 
     async def fetch_tokens(
         self, selectors: Iterable[Selector], audiences: Sequence[str]

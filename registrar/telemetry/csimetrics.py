@@ -61,8 +61,17 @@ class CSIMetrics:
             registry=registry,
         )
 
+        self._broken = Gauge(
+            "spire_registrar_csi_broken_bundles",
+            "Trust domains whose bundle from the agent cannot be read; it is left out.",
+            registry=registry,
+        )
+
     def watch(
-        self, states: Callable[[], dict[str, int]], nearest_expiry: Callable[[], float]
+        self,
+        states: Callable[[], dict[str, int]],
+        nearest_expiry: Callable[[], float],
+        broken_bundles: Callable[[], int],
     ) -> None:
         """Ask these before each scrape."""
 
@@ -70,6 +79,7 @@ class CSIMetrics:
             for state, number in states().items():
                 self._volumes.labels(state).set(number)
             self._expiry.set(nearest_expiry())
+            self._broken.set(broken_bundles())
 
         self._on_refresh(refresh)
 

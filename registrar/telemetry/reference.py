@@ -26,7 +26,7 @@ def render_metrics() -> str:
     metrics.reflector("pods")
     metrics.called("GET", "host", "200", 0.0)
     CSIMetrics(metrics.registry, metrics.on_refresh).watch(
-        lambda: dict.fromkeys(VOLUME_STATES, 0), lambda: 0.0
+        lambda: dict.fromkeys(VOLUME_STATES, 0), lambda: 0.0, lambda: 0
     )
     metrics.refresh()
     lines = []

@@ -387,3 +387,84 @@ def _issuer(path: Path) -> x509.Name:
 
 def _subject(pem: bytes) -> x509.Name:
     return x509.load_pem_x509_certificate(pem).subject
+
+
+def _put(node: Node, name: str, *certificates: bytes) -> None:
+    node.spire.state.bundles[name] = types_pb2.Bundle(
+        trust_domain=name,
+        x509_authorities=[types_pb2.X509Certificate(asn1=each) for each in certificates],
+    )
+    node.agent.changed()
+
+
+@pytest.mark.parametrize("garbage", [b"garbage", b"\x30\x82\xff", b"\x30\x03\x02\x01\x05"])
+async def test_a_bundle_that_cannot_be_read_costs_nothing_but_itself(
+    node: Node, garbage: bytes
+) -> None:
+    pod = node.pod()
+    good = federate(node, "good.test")
+    _put(node, "bad.test", garbage)
+    node.entry(pod, federates_with=["good.test", "bad.test"])
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        assert (path / "federated/good.test.pem").read_bytes() == good
+        assert not (path / "federated/bad.test.pem").exists()
+        abnormal, why = await driver.condition(pod)
+        assert abnormal
+        assert "the bundle of bad.test from the agent cannot be read" in why
+        assert node.heard.events[-1][:2] == ("web-1", "BundleLeftOut")
+        assert driver.volumes.broken_bundles() == 1
+        right = federate(node, "bad.test")
+        await until((path / "federated/bad.test.pem").exists)
+        assert (path / "federated/bad.test.pem").read_bytes() == right
+        assert await driver.condition(pod) == (False, "the files are up to date")
+        # What breaks later stays as it was.
+        _put(node, "bad.test", garbage)
+        newer = federate(node, "good.test")
+        await until(lambda: (path / "federated/good.test.pem").read_bytes() == newer)
+        assert (path / "federated/bad.test.pem").read_bytes() == right
+
+
+async def test_one_certificate_that_cannot_be_read_leaves_the_others_of_its_bundle(
+    node: Node,
+) -> None:
+    pod, other = node.pod(), Authority("mixed.test")
+    _put(node, "mixed.test", b"\x30\x03\x02\x01\x05", other.certificate_der)
+    node.entry(pod, federates_with=["mixed.test"])
+    async with node.driver() as driver:
+        path = await driver.publish(pod)
+        assert (path / "federated/mixed.test.pem").read_bytes() == other.certificate_pem
+
+
+async def test_a_foreign_set_of_keys_that_cannot_be_read_costs_nothing_else(node: Node) -> None:
+    class Broken(JWTAuthority):
+        def jwks(self) -> bytes:
+            return b"[" * 100_000
+
+    pod = node.pod()
+    node.agent.federated_jwt |= {"bad.test": Broken("x"), "good.test": JWTAuthority("y")}
+    federate(node, "bad.test")
+    federate(node, "good.test")
+    node.entry(pod, federates_with=["good.test", "bad.test"])
+    async with node.driver() as driver:
+        path = await driver.publish(pod, jwtBundles="true")
+        assert (path / "federated/good.test.json").exists()
+        assert not (path / "federated/bad.test.json").exists()
+        assert "bad.test" in (await driver.condition(pod))[1]
+
+
+async def test_one_broken_svid_of_several_costs_only_itself(node: Node) -> None:
+    pod = node.pod()
+    broken = node.entry(pod, "/broken")
+    node.entry(pod, "/good")
+    node.agent.mix_up(broken.id)
+    async with node.driver() as driver:
+        path = await driver.publish(pod, svids="all")
+        assert _spiffe_id(path / "0") == "spiffe://example.org/good"
+        assert not (path / "1").exists()
+        abnormal, why = await driver.condition(pod)
+        assert abnormal
+        assert "spiffe://example.org/broken" in why
+        node.agent.rotate(broken.id)
+        await until((path / "1").exists)
+        assert _spiffe_id(path / "0") == "spiffe://example.org/broken"

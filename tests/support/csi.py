@@ -126,6 +126,10 @@ class Node:
     def records(self) -> Path:
         return self.folder / "volumes"
 
+    @property
+    def workload_api(self) -> Path:
+        return self.folder / "agent/public/api.sock"
+
     def pod(self, **fields: str) -> Pod:
         """A Pod whose volume folder the kubelet has made."""
         pod = Pod(self.kubelet_dir, **fields)
@@ -169,10 +173,11 @@ class Node:
         ):
             volumes = Volumes(
                 agent=delegated,
-                mounts=LinuxMounts(),
-                records=Records(self.records),
+                mounts=LinuxMounts(below=self.kubelet_dir / "pods"),
+                records=Records(self.records, kubelet_dir=self.kubelet_dir),
                 node_name=NODE,
-                workload_api=self.folder / "agent/public/api.sock",
+                workload_api=self.workload_api,
+                secrets={"agent_admin_socket_path": self.agent.admin_socket},
                 limits=Limits(first_svid=first_svid, agent_away=agent_away),
                 observer=self.heard,
                 sayer=self.heard,

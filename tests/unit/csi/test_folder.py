@@ -63,6 +63,17 @@ def test_where_nothing_is_shown_nothing_is_removed(folder: AtomicFolder, tmp_pat
     assert [f.name for f in tmp_path.glob("..v*")] == ["..v1"]
 
 
+@pytest.mark.parametrize("name", ["..v²", "..v٣", "..v7²", "..v-1", "..v"])
+def test_a_name_that_only_looks_like_a_versions_number_holds_up_nothing(
+    folder: AtomicFolder, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    folder.write(version(1))
+    folder.write(version(2))
+    assert folder.holds(version(2))
+    assert (tmp_path / "..data").readlink().name == "..v2"
+
+
 def test_a_write_that_fails_leaves_what_was_there(folder: AtomicFolder, tmp_path: Path) -> None:
     folder.write(version(1))
     with pytest.raises(OSError, match="Not a directory"):

@@ -57,6 +57,50 @@ def test_pods_never_see_the_admin_socket() -> None:
     assert "which Pods would see" in problem
 
 
+@pytest.mark.parametrize("way", ["public/../admin/api.sock", "link/api.sock", "public/api.sock"])
+def test_the_admin_socket_is_seen_by_real_paths(tmp_path: Path, way: str) -> None:
+    """Not by the paths that are written: each of these shows it."""
+    for name in ("public", "admin"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("admin")
+    (tmp_path / "public/api.sock").symlink_to(tmp_path / "admin/admin.sock")
+    (problem,) = problems(
+        'node_name = "n"\n'
+        f'agent_admin_socket_path = "{tmp_path}/admin/admin.sock"\n'
+        f'workload_api_socket_path = "{tmp_path}/{way}"'
+    )
+    assert "which Pods would see" in problem
+
+
+@pytest.mark.parametrize("key", ["csi_socket_path", "data_dir", "kubelet_dir", "registration_dir"])
+def test_pods_see_nothing_of_the_driver_either(tmp_path: Path, key: str) -> None:
+    (problem,) = problems(
+        'node_name = "n"\n'
+        'agent_admin_socket_path = "/run/spire/admin/admin.sock"\n'
+        f'workload_api_socket_path = "{tmp_path}/api.sock"\n'
+        f'{key} = "{tmp_path}/below/it"'
+    )
+    assert f"holds {key}" in problem
+
+
+def test_a_folder_too_large_to_look_through_is_refused(tmp_path: Path) -> None:
+    for number in range(10_001):
+        (tmp_path / str(number)).symlink_to("nothing")
+    (problem,) = problems(
+        'node_name = "n"\n'
+        'agent_admin_socket_path = "/run/spire/admin/admin.sock"\n'
+        f'workload_api_socket_path = "{tmp_path}/api.sock"\n'
+    )
+    assert "more than 10000 files" in problem
+
+
+def test_the_socket_that_the_kubelet_sees_follows_its_folder() -> None:
+    read = settings('kubelet_dir = "/var/lib/k0s/kubelet"', NODE_NAME="n")
+    assert read.endpoint == Path("/var/lib/k0s/kubelet/plugins/csi.spire.io/csi.sock")
+    apart = settings('kubelet_dir = "/k"\nkubelet_socket_path = "/p/csi.sock"', NODE_NAME="n")
+    assert apart.endpoint == Path("/p/csi.sock")
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load_csi(tmp_path / "none.conf", environment={})
