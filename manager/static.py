@@ -282,10 +282,13 @@ class StaticProcess:
             serve(
                 settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
             ) as health,
+            serve(
+                settings.health_addr or "0", metrics=metrics, checks=checks, heartbeat=heartbeat
+            ) as probes,
             spire.connected(),
             asyncio.TaskGroup() as tasks,
         ):
-            self.port = health.port
+            self.port = health.port or probes.port
             tasks.create_task(heartbeat.run())
             tasks.create_task(spire.watch())
             while not await self._folder.look():  # noqa: ASYNC110 - files tell nobody

@@ -123,9 +123,11 @@ class ControllerManager:
         return caches
 
     def is_handled(self, class_name: str) -> bool:
-        """Whether objects of that class are ours; without a class of our own, all are."""
-        own = self._settings.class_name
-        if not own or class_name == own:
+        """Whether objects of that class are ours; without a class of our own, those without one.
+
+        As the original decides it; another controller's objects are never ours.
+        """
+        if class_name == self._settings.class_name:
             return True
         return not class_name and self._config.watch_classless
 
