@@ -28,6 +28,7 @@ from manager.term import NO_ENTRIES, Term
 from manager.wiring import Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
+from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
 from registrar.claims.ownership import Ownership, check_prefix
 from registrar.kube.session import Session
@@ -76,8 +77,9 @@ def _no_cluster(kind: Kind[T], what: str) -> NoReturn:
 class StaticMode:
     """The mode: the objects of the folder, in stores like those of a cluster."""
 
-    def __init__(self, config: ControllerManager) -> None:
+    def __init__(self, config: ControllerManager, class_name: str) -> None:
         self.reconciled = config.reconciled
+        self.is_handled = by_class(class_name, watch_classless=config.watch_classless)
         self.caches = Caches([])
         self.spire_entries = spire_entry_cache(optional=True)
         self.static_entries: Store[ClusterStaticEntry] = Store()
@@ -178,12 +180,12 @@ class StaticSources(SeesAll):
         self._book = book
         self._said: dict[Source, tuple[str, str]] = {}
         static = static_entry_claims(
-            book, objects=mode.static_entries, is_handled=lambda _: True, mirror=world.mirror
+            book, objects=mode.static_entries, is_handled=mode.is_handled, mirror=world.mirror
         )
         self._federation = FederationReconciler(
             trust_domain=book.trust_domain,
             objects=mode.trust_domains,
-            is_handled=lambda _: True,
+            is_handled=mode.is_handled,
             federation=world.federation,
             bundles=world.bundles,
             trust_domains=world.trust_domains,
@@ -252,7 +254,7 @@ class StaticProcess:
         self._settings = settings
         self._cleanup = config.entry_id_prefix_cleanup
         self._metrics = Metrics()
-        self._mode = StaticMode(config)
+        self._mode = StaticMode(config, settings.class_name)
         environment = dict(os.environ)
         self._folder = Folder(
             manifests.path,
