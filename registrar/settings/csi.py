@@ -46,6 +46,7 @@ class CSISettings:
     log_format: LogFormat
     log_path: Path | None
     kubeconfig: Path | None
+    context: str = ""
 
 
 NODE: Key[str] = Key(
