@@ -276,6 +276,8 @@ class StaticProcess:
         """Work until cancelled. Raises InvalidField for what only a start can find wrong."""
         settings, metrics = self._settings, self._metrics
         heartbeat, checks = Heartbeat(metrics), Checks()
+        for warning in settings.warnings:
+            log.warning(warning)
         spire = SpireSide(settings, metrics=metrics, is_leading=lambda: True)
         checks.add("manifests", lambda: self._folder.problem)
         checks.add("spire", spire.problem)

@@ -284,7 +284,7 @@ KUBECONFIG: Key[Path | None] = Key(
     kind="path",
     read=values.path,
     default=None,
-    shown="`KUBECONFIG`, the Pod's own, `~/.kube/config`",
+    shown="as kubectl finds it, see above",
     meaning="How to reach the Kubernetes API; wins over the Pod's own.",
 )
 
