@@ -9,6 +9,7 @@ from manager.commands import check, csi, dev, generate_config, run
 from manager.commands.configuration import DEFAULTS
 from manager.commands.originals import as_ours
 
+
 def parser() -> argparse.ArgumentParser:
     """The parser with every subcommand; each sets ``main``, the function to call."""
     top = argparse.ArgumentParser(

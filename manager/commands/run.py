@@ -41,7 +41,8 @@ def _process(settings: Settings, path: Path) -> Runnable:
     """The process that the settings ask for; the first line of the log says which and why."""
     origin = settings.origin
     log.info(
-        "configuration", extra=kv(file=str(path), tool=origin.tool, mode=origin.mode, why=origin.why)
+        "configuration",
+        extra=kv(file=str(path), tool=origin.tool, mode=origin.mode, why=origin.why),
     )
     # Only here: the other commands, the node driver among them, need not carry all of this.
     from manager.process import Process  # noqa: PLC0415

@@ -203,7 +203,7 @@ CACHED: Key[tuple[CachedNamespace, ...]] = Key(
     shown="none: all",
     meaning="Only Pods and services of these namespaces are read, so that rights on them suffice. "
     "Below a namespace `labelSelectors` and `fieldSelectors`, both mappings of names to values, "
-    "leave out what differs: labels in Pods and services, fields in Pods. The name `\"\"` stands for "
+    'leave out what differs: labels in Pods and services, fields in Pods. The name `""` stands for '
     "all other namespaces.",
 )
 CACHED_ONE: Key[str] = Key(

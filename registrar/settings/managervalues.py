@@ -141,9 +141,7 @@ def _label(where: str, name: str, entry: Entry) -> str:
 def _field(where: str, name: str, entry: Entry) -> str:
     """One pair of a field selector, escaped as the API server wants it."""
     if not _FIELD.fullmatch(name):
-        raise Wrong(
-            f"{where}: {name!r} is no field: write one such as spec.nodeName", entry.at
-        )
+        raise Wrong(f"{where}: {name!r} is no field: write one such as spec.nodeName", entry.at)
     value = _text_or_word(entry.value)
     return f"{name}=" + re.sub(r"[\\,=]", lambda found: "\\" + found[0], value)
 

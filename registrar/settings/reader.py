@@ -144,9 +144,7 @@ class Reader:
                 return None
             table = entry.value
 
-    def _entries(
-        self, groups: set[str], idle: Mapping[str, str]
-    ) -> Iterator[tuple[str, Entry]]:
+    def _entries(self, groups: set[str], idle: Mapping[str, str]) -> Iterator[tuple[str, Entry]]:
         """Every entry of the file by its dotted name; groups must be tables."""
         for name, entry in self.root.entries.items():
             if name not in groups or name in idle:

@@ -143,7 +143,7 @@ async def test_ignored_namespaces_are_counted_and_left_alone(manager: Manager) -
 async def test_objects_of_all_kinds_are_ours_by_their_class(
     manager: Manager,
     own: str,
-    watch_classless: bool,  # noqa: FBT001 - a value of the table
+    watch_classless: bool,
     handled: set[str],
 ) -> None:
     await manager.pod("a")
@@ -162,7 +162,9 @@ async def test_objects_of_all_kinds_are_ours_by_their_class(
         await manager.until_paths(
             *(f"/{kind}/{name}" for kind in ("static", "template") for name in handled)
         )
-        await until(lambda: set(manager.spire.state.relationships) == {f"{n}.test" for n in handled})
+        await until(
+            lambda: set(manager.spire.state.relationships) == {f"{n}.test" for n in handled}
+        )
 
 
 async def test_a_template_that_does_not_render_keeps_what_the_pod_had(manager: Manager) -> None:

@@ -94,7 +94,8 @@ def test_what_has_no_meaning_here_is_accepted_with_a_warning() -> None:
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
-    "arguments", [("--zap-log-level=loud",), ("--zap-encoder=xml",), ("--zap-devel=maybe",), ("-x",)]
+    "arguments",
+    [("--zap-log-level=loud",), ("--zap-encoder=xml",), ("--zap-devel=maybe",), ("-x",)],
 )
 def test_a_wrong_flag_is_a_mistake_of_usage(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]

@@ -16,7 +16,7 @@ from registrar.claims.classes import by_class
 )
 def test_an_object_is_ours_by_its_class(
     own: str,
-    watch_classless: bool,  # noqa: FBT001 - a value of the table
+    watch_classless: bool,
     handled: set[str],
 ) -> None:
     is_handled = by_class(own, watch_classless=watch_classless)

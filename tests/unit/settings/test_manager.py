@@ -113,7 +113,9 @@ def test_a_duration_is_gos_notation_or_nanoseconds(text: str, seconds: float) ->
     assert read(f"gcInterval: {text}\n").drift_interval_seconds == seconds
 
 
-@pytest.mark.parametrize("text", ["10", "soon", "[a]", "true", "1.5", "10x", "1e30", "3 s", "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["10", "soon", "[a]", "true", "1.5", "10x", "1e30", "3 s", "9" * 5000]
+)
 def test_a_duration_that_is_none_or_has_no_unit_is_refused(text: str) -> None:
     (found,) = problems(f"gcInterval: {text}\n")
     assert found.startswith("f:5:13: gcInterval: ")
