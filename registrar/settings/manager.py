@@ -79,9 +79,9 @@ def interpret_manager(
         reader.report_flag(name, "goes with the configuration of the layered registrar only")
     reader.report_repeated(document.repeated)
     version = document.root.entries.get("apiVersion")
-    if version is not None and isinstance(version.value, Scalar):
-        if version.value.value not in {_API_VERSION, "", None}:
-            reader.report("apiVersion", version.at, f"must be {_API_VERSION}")
+    written = version.value.value if version and isinstance(version.value, Scalar) else None
+    if version is not None and written not in {_API_VERSION, "", None}:
+        reader.report("apiVersion", version.at, f"must be {_API_VERSION}")
     reader.check_names(MANAGER_KEYS, IGNORED, _OTHERS)
     settings = _settings(reader, environment, resolver_configuration)
     if reader.problems:

@@ -72,8 +72,8 @@ _HEAD = """\
 Without `--config` the file is `spire-k8s-registrar.conf` in the current folder, else
 `k8s-workload-registrar.conf`.
 
-`spire-registrar check --config FILE` says whether a file is right, whose it is, which mode it means,
-and how that is known; the first line of the log says so too. All mistakes are reported
+`spire-registrar check --config FILE` says whether a file is right, whose it is, which mode it
+means, and how that is known; the first line of the log says so too. All mistakes are reported
 together, each with its line: unknown and repeated keys, wrong types, values out of range, required
 keys that are missing. A mistake in the syntax is reported alone.
 

@@ -53,7 +53,7 @@ def parse_yaml(text: str) -> list[Document]:
         raise YAMLError(error.problem or "not YAML", at) from error
     except yaml.YAMLError as error:
         raise YAMLError(f"not YAML: {error}", Position(1, 1)) from error
-    return list(_documents(node for node in nodes if node is not None))
+    return list(_documents(nodes))
 
 
 def _documents(nodes: Iterable[yaml.Node]) -> Iterable[Document]:

@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def running(
-    setup: Setup, folder: Path, *, expand: bool = False, **changes: str
+    setup: Setup, folder: Path, *, expand: bool = False, **changes: object
 ) -> AsyncIterator[StaticProcess]:
     manifests = StaticManifests(folder, expand)
     manager = ControllerManager(static_manifests=manifests)
@@ -81,16 +81,17 @@ async def test_only_the_own_class_is_handled(embedded: Setup, folder: Path) -> N
 
 async def test_probes_are_served_at_their_own_address(embedded: Setup, folder: Path) -> None:
     (folder / "a.yaml").write_text(entry("one"))
-    changes = {"metrics_addr": "0", "health_addr": "127.0.0.1:0"}
-    async with running(embedded, folder, **changes) as process:
-        async with aiohttp.ClientSession() as session:
-            url = f"http://127.0.0.1:{process.port}/readyz"
+    async with (
+        running(embedded, folder, metrics_addr="0", health_addr="127.0.0.1:0") as process,
+        aiohttp.ClientSession() as session,
+    ):
+        url = f"http://127.0.0.1:{process.port}/readyz"
 
-            async def is_ready() -> bool:
-                async with session.get(url) as response:
-                    return response.status == 200
+        async def is_ready() -> bool:
+            async with session.get(url) as response:
+                return response.status == 200
 
-            await eventually(is_ready)
+        await eventually(is_ready)
 
 
 async def test_a_broken_file_keeps_what_it_said_and_stops_no_other(

@@ -92,7 +92,7 @@ class Node:
         if kubeconfig is not None:
             named = [path for path in self._rendering.mounts if path.startswith("/kubeconfigs/")]
             for path in named:
-                self._write(path, kubeconfig.read_text())
+                self._write(path, await asyncio.to_thread(kubeconfig.read_text))
             environment |= {} if named else {"KUBECONFIG": str(kubeconfig)}
         process = await asyncio.create_subprocess_exec(
             *_read_only(container),
@@ -115,8 +115,7 @@ class Node:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             _, said = await process.communicate()
-            print(said.decode())
-        assert process.returncode == 0
+        assert process.returncode == 0, said.decode()
 
     async def is_live(self) -> bool:
         """Whether both probes of the container, or those of the file, answer 200."""
@@ -164,12 +163,12 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def plane(real_control_plane: ControlPlane) -> Iterator[ControlPlane]:
+def plane(real_control_plane: ControlPlane) -> ControlPlane:
     """The control plane, with the namespaces of the renderings."""
     for namespace in (NAMESPACE, "shop"):
         with contextlib.suppress(ServerError):
             real_control_plane.run_kubectl("create", "namespace", namespace)
-    yield real_control_plane
+    return real_control_plane
 
 
 @contextlib.contextmanager

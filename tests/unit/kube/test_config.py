@@ -234,7 +234,7 @@ async def test_where_no_kubeconfig_can_be_used_the_remedy_is_named(
     with pytest.raises(InvalidField, match="give --kubeconfig too"):
         await asked_as(None, names, "x")
     monkeypatch.setenv("KUBECONFIG", f"{home / 'a'}:{home / 'b'}")
-    with pytest.raises(InvalidField, match="KUBECONFIG.*no such file"):
+    with pytest.raises(InvalidField, match=r"KUBECONFIG.*no such file"):
         await asked_as(None, names)
     monkeypatch.delenv("KUBECONFIG")
     path = a_kubeconfig(tmp_path / "1", "http://127.0.0.1:1", a="one")

@@ -54,8 +54,18 @@ def test_json_is_yaml(indent: str | int | None) -> None:
         YAML.replace("ControllerManagerConfig", "ProjectConfig"),
         "{kind: ControllerManagerConfig, clusterName: c, trustDomain: example.org}",
     ],
-    ids=["bom", "crlf", "marks", "comment", "indented", "quoted", "kindless", "empty kind", "old"]
-    + ["flow"],
+    ids=[
+        "bom",
+        "crlf",
+        "marks",
+        "comment",
+        "indented",
+        "quoted",
+        "kindless",
+        "empty kind",
+        "old",
+        "flow",
+    ],
 )
 def test_yaml_is_the_controller_managers_however_it_is_written(text: str) -> None:
     found = read(text)

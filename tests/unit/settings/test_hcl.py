@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from registrar.settings.hcl import Document, Items, Scalar, Value, parse, parse_scalar
 from registrar.settings.hcltokens import HCLError, Position
 
-Plain = str | int | float | bool | list["Plain"] | dict[str, "Plain"]
+Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
 
 
 def plain(value: Value) -> Plain:

@@ -118,8 +118,7 @@ def test_an_empty_reconcile_turns_everything_off_and_says_so() -> None:
     "text",
     [
         'log_level = ""\npod_label = ""\ndisabled_namespaces = []\nmetrics_addr = ""',
-        'kubeconfig = ""\ndrift_interval = 0\nleader_election_lease_duration = "0s"\n'
-        "disabled_namespaces = []",
+        'kubeconfig = ""\ndrift_interval = 0\nleader_election_lease_duration = "0s"\n',
     ],
 )
 def test_zero_values_of_an_hcl_file_are_nothing(text: str) -> None:
