@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from manager.commands import check, csi, dev, generate_config, run
-
-_BARE = frozenset({"--config", "-config", "--expand-env", "-expand-env"})
-"""Flags that begin the command line of a tool without subcommands."""
+from manager.commands.configuration import DEFAULTS
+from manager.commands.originals import as_ours
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,10 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0].partition("=")[0] in _BARE:
-        # The tools that we replace have no subcommands: their arguments mean to run.
-        given.insert(0, "run")
+    given = as_ours(sys.argv[1:] if arguments is None else arguments, DEFAULTS)
     parsed = parser().parse_args(given)
     code: int = parsed.main(parsed)
     return code

@@ -133,7 +133,10 @@ class CSIProcess:
             return
         async with (
             connect_kubernetes(
-                self._settings.kubeconfig, user_agent=USER_AGENT, observer=self._metrics
+                self._settings.kubeconfig,
+                context=self._settings.context,
+                user_agent=USER_AGENT,
+                observer=self._metrics,
             ) as session,
             background() as tasks,
         ):

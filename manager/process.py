@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import uuid
+from contextlib import AbstractAsyncContextManager
 
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
@@ -82,8 +83,8 @@ class Process:
             serve(
                 settings.health_addr or "0", metrics=metrics, checks=checks, heartbeat=heartbeat
             ) as probes,
-            connect(settings.kubeconfig, user_agent=USER_AGENT, observer=metrics) as session,
-            connect(settings.kubeconfig, user_agent=f"{USER_AGENT}-lease", observer=metrics) as own,
+            self._connect(USER_AGENT) as session,
+            self._connect(f"{USER_AGENT}-lease") as own,
             spire.connected(),
             asyncio.TaskGroup() as tasks,
         ):
@@ -110,6 +111,15 @@ class Process:
             else:
                 self._elector = await self._make_elector(election, own)
                 await self._elector.run(lead)
+
+    def _connect(self, user_agent: str) -> AbstractAsyncContextManager[Session]:
+        settings = self._settings
+        return connect(
+            settings.kubeconfig,
+            context=settings.context,
+            user_agent=user_agent,
+            observer=self._metrics,
+        )
 
     async def _lead(self, kube: KubeClient, recorder: EventRecorder, spire: SpireSide) -> None:
         """One term: wait for both sides, then run the controllers until cancelled."""

@@ -28,6 +28,7 @@ from manager.term import NO_ENTRIES, Term
 from manager.wiring import Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
+from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
 from registrar.claims.ownership import Ownership, check_prefix
 from registrar.kube.session import Session
@@ -76,8 +77,9 @@ def _no_cluster(kind: Kind[T], what: str) -> NoReturn:
 class StaticMode:
     """The mode: the objects of the folder, in stores like those of a cluster."""
 
-    def __init__(self, config: ControllerManager) -> None:
+    def __init__(self, config: ControllerManager, class_name: str) -> None:
         self.reconciled = config.reconciled
+        self.is_handled = by_class(class_name, watch_classless=config.watch_classless)
         self.caches = Caches([])
         self.spire_entries = spire_entry_cache(optional=True)
         self.static_entries: Store[ClusterStaticEntry] = Store()
@@ -178,12 +180,12 @@ class StaticSources(SeesAll):
         self._book = book
         self._said: dict[Source, tuple[str, str]] = {}
         static = static_entry_claims(
-            book, objects=mode.static_entries, is_handled=lambda _: True, mirror=world.mirror
+            book, objects=mode.static_entries, is_handled=mode.is_handled, mirror=world.mirror
         )
         self._federation = FederationReconciler(
             trust_domain=book.trust_domain,
             objects=mode.trust_domains,
-            is_handled=lambda _: True,
+            is_handled=mode.is_handled,
             federation=world.federation,
             bundles=world.bundles,
             trust_domains=world.trust_domains,
@@ -252,7 +254,7 @@ class StaticProcess:
         self._settings = settings
         self._cleanup = config.entry_id_prefix_cleanup
         self._metrics = Metrics()
-        self._mode = StaticMode(config)
+        self._mode = StaticMode(config, settings.class_name)
         environment = dict(os.environ)
         self._folder = Folder(
             manifests.path,
@@ -274,6 +276,8 @@ class StaticProcess:
         """Work until cancelled. Raises InvalidField for what only a start can find wrong."""
         settings, metrics = self._settings, self._metrics
         heartbeat, checks = Heartbeat(metrics), Checks()
+        for warning in settings.warnings:
+            log.warning(warning)
         spire = SpireSide(settings, metrics=metrics, is_leading=lambda: True)
         checks.add("manifests", lambda: self._folder.problem)
         checks.add("spire", spire.problem)
@@ -282,10 +286,13 @@ class StaticProcess:
             serve(
                 settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
             ) as health,
+            serve(
+                settings.health_addr or "0", metrics=metrics, checks=checks, heartbeat=heartbeat
+            ) as probes,
             spire.connected(),
             asyncio.TaskGroup() as tasks,
         ):
-            self.port = health.port
+            self.port = health.port or probes.port
             tasks.create_task(heartbeat.run())
             tasks.create_task(spire.watch())
             while not await self._folder.look():  # noqa: ASYNC110 - files tell nobody

@@ -41,6 +41,7 @@ class Cache(Generic[T]):
     may_be_forbidden: bool = False
     namespace: str = ""
     label_selector: str = ""
+    field_selector: str = ""
     transform: Callable[[T], T] | None = None
     metadata_only: bool = False
     listener: Callable[[Change[T]], None] = _ignore
@@ -56,6 +57,7 @@ class Cache(Generic[T]):
             on_change=self._announce,
             namespace=self.namespace,
             label_selector=self.label_selector,
+            field_selector=self.field_selector,
             transform=self.transform,
             metadata_only=self.metadata_only,
             observer=metrics.reflector(self.kind.resource),

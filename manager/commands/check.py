@@ -12,8 +12,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "check",
         help="check a configuration file",
-        description="Check a configuration file: exit code 0 when it is right, 2 with every "
-        "mistake and its line when not.",
+        description="Check a configuration file: exit code 0 when it is right, with the tool and "
+        "the mode that it is for, 2 with every mistake and its line when not.",
     )
     add_config_flags(parser)
     parser.set_defaults(main=main)
@@ -34,4 +34,5 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"spire-registrar: {arguments.config}: {error}", file=sys.stderr)
         return EXIT_CONFIGURATION
     print(f"{arguments.config}: right")
+    print(f"{arguments.config}: {settings.origin}")
     return 0

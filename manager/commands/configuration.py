@@ -2,8 +2,16 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from manager.commands.originals import (
+    add_original_flags,
+    boolean,
+    original_fallbacks,
+    original_overrides,
+    original_warnings,
+)
 from registrar.errors import printable
 from registrar.settings.flags import add_flags, overrides_of
 from registrar.settings.model import Settings
@@ -19,22 +27,24 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     """The file, and a flag for each of its keys."""
     parser.add_argument(
         "--config",
-        "-config",
         type=Path,
         metavar="FILE",
         help=f"configuration file (default: {DEFAULTS[0]}, else {DEFAULTS[1]})",
     )
     parser.add_argument(
         "--expand-env",
-        "-expand-env",
-        type=_boolean,
+        type=boolean,
         nargs="?",
         const=True,
         default=False,
         metavar="BOOLEAN",
         help="replace $NAME and ${NAME} in the file by environment variables",
     )
+    parser.add_argument(
+        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
+    )
     add_flags(parser)
+    add_original_flags(parser)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings | None:
@@ -46,10 +56,20 @@ def settings_of(arguments: argparse.Namespace) -> Settings | None:
     from registrar.settings.load import load  # noqa: PLC0415
 
     try:
-        settings = load(path, overrides=overrides_of(arguments), expand_env=arguments.expand_env)
+        settings = load(
+            path,
+            overrides={**original_overrides(arguments), **overrides_of(arguments)},
+            fallbacks=original_fallbacks(arguments),
+            expand_env=arguments.expand_env,
+        )
     except ConfigError as error:
         say_problems(error)
         return None
+    settings = replace(
+        settings,
+        context=arguments.context,
+        warnings=(*original_warnings(arguments), *settings.warnings),
+    )
     for warning in settings.warnings:
         print(f"spire-registrar: {path}: {printable(warning)}", file=sys.stderr)
     return settings
@@ -59,11 +79,3 @@ def say_problems(error: ConfigError) -> None:
     """Print every mistake in a file."""
     for problem in error.problems:
         print(f"spire-registrar: {problem}", file=sys.stderr)
-
-
-def _boolean(text: str) -> bool:
-    """As Go's flags take it. Raises ValueError, which argparse turns into a message."""
-    words = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
-    if text.lower() not in words:
-        raise ValueError(text)
-    return words[text.lower()]

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from manager.commands.configuration import EXIT_CONFIGURATION, say_problems
@@ -30,6 +31,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--check", action="store_true", help="say whether the file is right, and do nothing else"
     )
+    parser.add_argument(
+        "--kubeconfig", type=Path, metavar="FILE", help="overrides the file's key of that name"
+    )
+    parser.add_argument(
+        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
+    )
     parser.set_defaults(main=main)
 
 
@@ -38,6 +45,11 @@ def main(arguments: argparse.Namespace) -> int:
     settings = _settings_of(arguments.config)
     if settings is None:
         return EXIT_CONFIGURATION
+    settings = replace(
+        settings,
+        kubeconfig=arguments.kubeconfig or settings.kubeconfig,
+        context=arguments.context,
+    )
     if arguments.check:
         print(f"{arguments.config}: right")
         return 0
@@ -50,7 +62,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _process(settings: CSISettings) -> Runnable:
-    if settings.kubeconfig is None:
+    if settings.kubeconfig is None and "KUBECONFIG" not in os.environ and not settings.context:
         # aiohttp reads the system's CAs when it is imported, 2 MB on every node. In a cluster
         # none but the cluster's own CA counts.
         os.environ["SSL_CERT_FILE"] = os.devnull

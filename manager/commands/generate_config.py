@@ -34,7 +34,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     ):
         parser.add_argument(
             f"--{name}",
-            f"-{name}",
             default=default,
             metavar=name.rsplit("-", 1)[-1].upper(),
             help=f"{meaning} (default: {default})",

@@ -1,10 +1,15 @@
 """``spire-registrar run``: the controller itself."""
 
 import argparse
+import logging
+from pathlib import Path
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import Runnable, run_until_stopped
 from registrar.settings.model import Settings
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,15 +30,20 @@ def main(arguments: argparse.Namespace) -> int:
     if settings is None:
         return EXIT_CONFIGURATION
     return run_until_stopped(
-        lambda: _process(settings),
+        lambda: _process(settings, arguments.config),
         level=settings.log_level,
         log_format=settings.log_format,
         log_path=settings.log_path,
     )
 
 
-def _process(settings: Settings) -> Runnable:
-    """The process that the settings ask for."""
+def _process(settings: Settings, path: Path) -> Runnable:
+    """The process that the settings ask for; the first line of the log says which and why."""
+    origin = settings.origin
+    log.info(
+        "configuration",
+        extra=kv(file=str(path), tool=origin.tool, mode=origin.mode, why=origin.why),
+    )
     # Only here: the other commands, the node driver among them, need not carry all of this.
     from manager.process import Process  # noqa: PLC0415
     from manager.static import StaticProcess  # noqa: PLC0415

@@ -44,6 +44,7 @@ from manager.webhooks import controller_manager_webhooks
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
+from registrar.claims.classes import by_class
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
@@ -67,6 +68,7 @@ class ControllerManager:
         self._settings = settings
         self._config = config
         self._own_namespace = own_namespace
+        self.is_handled = by_class(settings.class_name, watch_classless=config.watch_classless)
         self.ignored = IgnoredNamespaces(config.ignore_namespaces)
         self.surroundings = Surroundings(
             trust_domain=settings.trust_domain,
@@ -121,13 +123,6 @@ class ControllerManager:
         if handled.cluster_federated_trust_domains:
             caches.append(self.trust_domains)
         return caches
-
-    def is_handled(self, class_name: str) -> bool:
-        """Whether objects of that class are ours; without a class of our own, all are."""
-        own = self._settings.class_name
-        if not own or class_name == own:
-            return True
-        return not class_name and self._config.watch_classless
 
     def alias(self) -> Claim | None:
         """None: entries hang on the agents themselves."""

@@ -13,6 +13,10 @@ from manager.stores import Cache, Caches
 from registrar.claims.rendering import Owner
 from registrar.kube.packing import Packer
 from registrar.kube.store import Store
+from registrar.settings.model import CachedNamespace
+
+EVERYWHERE = CachedNamespace("")
+"""All namespaces, without selectors."""
 
 
 class _Bound(Wire, frozen=True, kw_only=True):
@@ -47,12 +51,22 @@ class Packing:
 
 
 class PodCaches:
-    """The Pods of the whole cluster, or of the namespaces that are read: one cache for each."""
+    """The Pods of the whole cluster, or of the namespaces that are read: one cache for each.
 
-    def __init__(self, packing: Packing, namespaces: Sequence[str]) -> None:
+    A Pod that does not fit the selectors of its namespace is one that is not there.
+    """
+
+    def __init__(self, packing: Packing, namespaces: Sequence[CachedNamespace]) -> None:
         self.caches: list[Cache[WholePod]] = [
-            Cache(WHOLE_POD, Store(), namespace=namespace, transform=packing.pod)
-            for namespace in namespaces or ("",)
+            Cache(
+                WHOLE_POD,
+                Store(),
+                namespace=namespace.name,
+                label_selector=namespace.label_selector,
+                field_selector=namespace.field_selector,
+                transform=packing.pod,
+            )
+            for namespace in namespaces or (EVERYWHERE,)
         ]
         self._by_namespace = {cache.namespace: cache for cache in self.caches}
 
@@ -74,7 +88,7 @@ class PodCaches:
             yield from (key for key in cache.store.broken if key not in cache.store)
 
     def _cache_of(self, key: ObjectKey) -> Cache[WholePod] | None:
-        return self._by_namespace.get("") or self._by_namespace.get(key.namespace)
+        return self._by_namespace.get(key.namespace) or self._by_namespace.get("")
 
 
 def node_cache(packing: Packing) -> Cache[WholeNode]:

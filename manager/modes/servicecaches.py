@@ -1,17 +1,27 @@
 """Which services name a Pod, and by which addresses: EndpointSlices, else Endpoints."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from api.core import Endpoints, EndpointSlice
 from api.kinds import ENDPOINT_SLICE, ENDPOINTS
 from api.meta import KubeObject, ObjectKey
+from manager.modes.podcaches import EVERYWHERE
 from manager.stores import Cache, Caches
 from registrar.claims.dnsnames import ServiceAddress
 from registrar.kube.store import Change, Store
+from registrar.settings.model import CachedNamespace
 
 T = TypeVar("T", bound=KubeObject)
+
+
+def _of_metadata(field_selector: str) -> str:
+    """The parts of a field selector that every kind understands."""
+    parts = re.split(r"(?<!\\),", field_selector)
+    return ",".join(part for part in parts if part.startswith("metadata."))
+
 
 _POD_INDEX = "pod"
 _SERVICE_INDEX = "service"
@@ -23,30 +33,35 @@ class ServiceCaches:
     """Which services name a Pod, ready or not: from EndpointSlices, else from Endpoints.
 
     Read from the moment that somebody asks. The original's role allows
-    Endpoints alone, and old servers have nothing else.
+    Endpoints alone, and old servers have nothing else. Of the selectors of
+    fields only those on metadata hold: services have no other.
     """
 
-    def __init__(self, caches: Caches, namespaces: Sequence[str]) -> None:
+    def __init__(self, caches: Caches, namespaces: Sequence[CachedNamespace]) -> None:
         self._caches = caches
         self.slices: list[Cache[EndpointSlice]] = [
             Cache(
                 ENDPOINT_SLICE,
                 Store({_POD_INDEX: pods_of_slice, _SERVICE_INDEX: _services_of_slice}),
-                namespace=n,
+                namespace=n.name,
+                label_selector=n.label_selector,
+                field_selector=_of_metadata(n.field_selector),
                 optional=True,
                 may_be_forbidden=True,
             )
-            for n in namespaces or ("",)
+            for n in namespaces or (EVERYWHERE,)
         ]
         self.endpoints: list[Cache[Endpoints]] = [
             Cache(
                 ENDPOINTS,
                 Store({_POD_INDEX: pods_of_endpoints}),
-                namespace=n,
+                namespace=n.name,
+                label_selector=n.label_selector,
+                field_selector=_of_metadata(n.field_selector),
                 optional=True,
                 may_be_forbidden=True,
             )
-            for n in namespaces or ("",)
+            for n in namespaces or (EVERYWHERE,)
         ]
 
     def need(self) -> bool:

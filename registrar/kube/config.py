@@ -1,4 +1,4 @@
-"""Where the API server is and how to log in: kubeconfig file or in-cluster service account.
+"""Where the API server is and how to log in: kubeconfig files or in-cluster service account.
 
 kubernetes_asyncio reads the file (contexts, client certificates, tokens, token
 files, exec plugins, OIDC), and the service account is two files. What that
@@ -45,26 +45,23 @@ class Credentials:
 
     @classmethod
     async def load(
-        cls, kubeconfig: Path | None, *, service_account: Path = SERVICE_ACCOUNT
+        cls, kubeconfig: Path | None, *, context: str = "", service_account: Path = SERVICE_ACCOUNT
     ) -> "Credentials":
-        """Read the configuration: the file, or where it is None the mounted service account.
+        """Read the configuration: the file, or where it is None as kubectl would find one.
 
+        ``context`` is the one of a kubeconfig to use, empty for its current one.
         Raises InvalidField that names what is missing or wrong.
         """
 
         def load(force: bool) -> Login:  # noqa: FBT001 - passed on as one argument
             return source(force)
 
-        source: Callable[[bool], Login]
-        if kubeconfig is None:
-            source = _InCluster(service_account)
-        else:
-            source = await asyncio.to_thread(_kubeconfig_file, kubeconfig)
+        source = await asyncio.to_thread(_source, kubeconfig, context, service_account)
         login = await asyncio.to_thread(load, False)  # noqa: FBT003
         try:
             return await asyncio.to_thread(cls, login, load)
         except (OSError, ssl.SSLError) as error:
-            raise InvalidField("kubeconfig", str(kubeconfig or "in-cluster"), str(error)) from error
+            raise InvalidField("kubeconfig", str(kubeconfig or login.host), str(error)) from error
 
     async def fresh(self) -> Login:
         """The login, read again first when it is older than ``REFRESH_SECONDS``."""
@@ -96,10 +93,30 @@ class Credentials:
             return self.login
 
 
-def _kubeconfig_file(path: Path) -> Callable[[bool], Login]:
-    from registrar.kube.kubeconfig import KubeConfigFile  # noqa: PLC0415 - see that module
+def _source(
+    kubeconfig: Path | None, context: str, service_account: Path
+) -> Callable[[bool], Login]:
+    """What to read: a named file, KUBECONFIG's, the Pod's own, the user's; as kubectl and Go do."""
+    if kubeconfig is not None:
+        return _kubeconfig([kubeconfig], "kubeconfig", context)
+    listed = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    if listed:
+        return _kubeconfig([Path(part).expanduser() for part in listed], "KUBECONFIG", context)
+    in_cluster = _InCluster(service_account)
+    if in_cluster.is_there() and not context:
+        return in_cluster
+    users = Path(os.path.expanduser("~/.kube/config"))  # noqa: PTH111 - a user may have no home
+    if users.is_file():
+        return _kubeconfig([users], "kubeconfig", context)
+    if context:
+        raise InvalidField("context", context, "no kubeconfig has it: give --kubeconfig too")
+    return in_cluster
 
-    return KubeConfigFile(path)
+
+def _kubeconfig(paths: list[Path], named_by: str, context: str) -> Callable[[bool], Login]:
+    from registrar.kube.kubeconfig import KubeConfig  # noqa: PLC0415 - see that module
+
+    return KubeConfig(paths, named_by=named_by, context=context)
 
 
 class _InCluster:
@@ -109,13 +126,18 @@ class _InCluster:
         self._token = folder / "token"
         self._ca = folder / "ca.crt"
 
+    def is_there(self) -> bool:
+        """Whether this is a Pod with a service account."""
+        return all(os.environ.get(name) for name in _SERVICE) and self._token.is_file()
+
     def __call__(self, force: bool) -> Login:  # noqa: ARG002, FBT001 - files are read each time
         for name in _SERVICE:
             if not os.environ.get(name):
                 raise InvalidField(
                     name,
                     "",
-                    "not set: outside of a Pod, name a kubeconfig file",
+                    "not set: outside of a Pod give --kubeconfig, set KUBECONFIG, or have "
+                    "~/.kube/config",
                 )
         for file in (self._token, self._ca):
             if not file.is_file():

@@ -1,4 +1,4 @@
-"""Logins from a kubeconfig file, read by kubernetes_asyncio.
+"""Logins from kubeconfig files, read by kubernetes_asyncio.
 
 Imported only where there is such a file: the library brings the models of
 every Kubernetes kind along, some 40 MB that a registrar in a cluster need not
@@ -6,17 +6,14 @@ carry.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import os
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 import yaml
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException
-from kubernetes_asyncio.config.kube_config import (
-    ConfigNode,
-    KubeConfigLoader,
-    KubeConfigMerger,
-)
+from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader
 
 from api.documents import check_yaml
 from registrar.errors import InvalidField
@@ -26,30 +23,28 @@ LOAD_SECONDS = 30.0
 """How long an exec plugin or an OIDC provider may take."""
 
 
-class KubeConfigFile:
-    """A kubeconfig file; the loader is kept because it remembers when a plugin's token expires."""
+class KubeConfig:
+    """Kubeconfig files, merged; ``named_by`` is what a person named them by.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    The loader is kept because it remembers when a plugin's token expires.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, named_by: str, context: str) -> None:
+        self._paths = paths
+        self._named_by = named_by
+        self._shown = os.pathsep.join(map(str, paths))
+        self._context = context
         self._loader: KubeConfigLoader | None = None
         self._waits = False
 
     def __call__(self, force: bool) -> Login:  # noqa: FBT001 - a callable of Credentials
-        """Read the file; ``force`` renews a plugin's token. Raises InvalidField."""
-        if not self._path.is_file():
-            raise InvalidField("kubeconfig", str(self._path), "no such file")
+        """Read the files; ``force`` renews a plugin's token. Raises InvalidField."""
+        there = [path for path in self._paths if path.is_file()]
+        if not there:
+            raise self._invalid("no such file")
         configuration = Configuration()
         try:
-            loader = self._loader
-            if loader is None:
-                # The library loads it without any bound.
-                check_yaml(self._path.read_text(encoding="utf-8"))
-                merged = KubeConfigMerger(str(self._path)).config or ConfigNode("", {})
-                loader = KubeConfigLoader(merged, config_base_path=None)
-                self._waits = any(
-                    "exec" in (user["user"] or {}) or "auth-provider" in (user["user"] or {})
-                    for user in merged.value["users"]
-                )
+            loader = self._loader or self._load(there)
             if force and hasattr(loader, "exec_plugin_expiry"):
                 del loader.exec_plugin_expiry
             if self._waits:
@@ -57,15 +52,55 @@ class KubeConfigFile:
             else:
                 _step(loader.load_and_set(configuration))
         except (ConfigException, yaml.YAMLError, OSError, ValueError, TimeoutError) as error:
-            text = str(error) or type(error).__name__
-            raise InvalidField("kubeconfig", str(self._path), text) from error
+            raise self._invalid(str(error) or type(error).__name__) from error
         except (AttributeError, KeyError, TypeError, AssertionError) as error:
             # How the library fails on a file that is YAML but no kubeconfig.
-            raise InvalidField(
-                "kubeconfig", str(self._path), f"not a kubeconfig ({type(error).__name__}: {error})"
-            ) from error
+            raise self._invalid(f"not a kubeconfig ({type(error).__name__}: {error})") from error
         self._loader = loader
         return _login(configuration)
+
+    def _load(self, paths: Sequence[Path]) -> KubeConfigLoader:
+        merged = _merged(paths)
+        names = sorted(str(context["name"]) for context in merged.value["contexts"])
+        context = self._context or merged.value["current-context"]
+        if context not in names:
+            raise ConfigException(
+                f"there is no context {context!r}, but: {', '.join(names)}"
+                if context
+                else f"no current-context: choose one by --context: {', '.join(names)}"
+            )
+        self._waits = any(
+            "exec" in (user["user"] or {}) or "auth-provider" in (user["user"] or {})
+            for user in merged.value["users"]
+        )
+        return KubeConfigLoader(merged, active_context=context, config_base_path=None)
+
+    def _invalid(self, why: str) -> InvalidField:
+        return InvalidField(self._named_by, self._shown, why)
+
+
+def _merged(paths: Sequence[Path]) -> ConfigNode:
+    """The files as one: of what several files name, the first counts, as for kubectl.
+
+    The library's own merger takes the last current-context, and cuts a path at a colon.
+    """
+    parts: dict[str, list[ConfigNode]] = {"clusters": [], "contexts": [], "users": []}
+    current = ""
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        # The library loads it without any bound.
+        check_yaml(text)
+        document = yaml.safe_load(text) or {}
+        for part, found in parts.items():
+            names = {node["name"] for node in found}
+            found += [
+                ConfigNode(f"{path}/{part}/{item['name']}", item, str(path))
+                for item in document.get(part) or []
+                if item["name"] not in names
+            ]
+        current = current or document.get("current-context") or ""
+    first = str(paths[0])
+    return ConfigNode(first, {**parts, "current-context": current}, first)
 
 
 async def _load(loader: KubeConfigLoader, configuration: Configuration) -> None:

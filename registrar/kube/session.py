@@ -161,15 +161,22 @@ async def _refusal(request: Request, response: aiohttp.ClientResponse) -> KubeEr
 
 @asynccontextmanager
 async def connect(
-    kubeconfig: Path | None, *, user_agent: str, observer: CallObserver | None = None
+    kubeconfig: Path | None,
+    *,
+    user_agent: str,
+    context: str = "",
+    observer: CallObserver | None = None,
 ) -> AsyncIterator[Session]:
-    """A Session with its own connections, closed at the end; None means in-cluster.
+    """A Session with its own connections, closed at the end.
+
+    A ``kubeconfig`` of None means as kubectl finds one, or the Pod's own; a
+    ``context`` is one of its contexts.
 
     Connects only when it is used: the API server may come later. Raises
     InvalidField when the configuration is missing or wrong. ``observer``
     hears of every call, watches included.
     """
-    credentials = await Credentials.load(kubeconfig)
+    credentials = await Credentials.load(kubeconfig, context=context)
     async with AsyncExitStack() as pools:
 
         def open_pool() -> aiohttp.ClientSession:

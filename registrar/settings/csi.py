@@ -48,6 +48,7 @@ class CSISettings:
     log_format: LogFormat
     log_path: Path | None
     kubeconfig: Path | None
+    context: str = ""
 
     @property
     def secrets(self) -> dict[str, Path]:

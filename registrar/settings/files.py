@@ -21,7 +21,12 @@ def read_text(path: Path) -> str:
         raise ConfigError([ConfigProblem(path, line, "", "is not UTF-8 text")]) from error
 
 
-def read_hcl(text: str, path: Path, overrides: Mapping[str, str]) -> Reader:
+def read_hcl(
+    text: str,
+    path: Path,
+    overrides: Mapping[str, str],
+    fallbacks: Mapping[str, str] | None = None,
+) -> Reader:
     """A reader of what stands in a text; keys that stand twice are reported.
 
     Raises ConfigError for a mistake in the syntax.
@@ -32,7 +37,6 @@ def read_hcl(text: str, path: Path, overrides: Mapping[str, str]) -> Reader:
         place = error.at
         problem = ConfigProblem(path, place.line, "", error.message, place.column)
         raise ConfigError([problem]) from error
-    reader = Reader(path, document.root, overrides)
-    for key in document.repeated:
-        reader.report(key.key, key.at, f"stands twice, first in line {key.first.line}")
+    reader = Reader(path, document.root, overrides, fallbacks=fallbacks)
+    reader.report_repeated(document.repeated)
     return reader

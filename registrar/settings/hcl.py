@@ -15,10 +15,14 @@ _MAX_DEPTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A text, number or boolean and where it begins."""
+    """A text, number or boolean and where it begins; None is the null of JSON and YAML.
 
-    value: ScalarValue
+    ``written`` is how a number stands in the file, where a text may have been meant: ``0123``.
+    """
+
+    value: ScalarValue | None
     at: Position
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +271,7 @@ class _JSONParser(_Parser):
 
     def _value(self, path: str) -> Value:
         if self._token.mark is Mark.NAME and self._token.value == "null":
-            raise HCLError(f"null is no value: leave {path} out", self._token.at)
+            return Scalar(None, self._take().at)
         return super()._value(path)
 
     def _after_comma(self) -> None:

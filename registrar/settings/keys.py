@@ -43,6 +43,7 @@ class Key(Generic[T_co]):
     ``default`` holds where the key is not given; of a required key it is
     never used. ``shown`` is the default in words where the value does not
     tell. ``inherited``: the layered registrar that this one follows has it.
+    ``blank``: an empty text has a meaning of its own, elsewhere it is nothing.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Key(Generic[T_co]):
     required: bool = False
     shown: str = ""
     inherited: bool = False
+    blank: bool = False
 
     @property
     def flag(self) -> str:
@@ -282,8 +284,8 @@ KUBECONFIG: Key[Path | None] = Key(
     kind="path",
     read=values.path,
     default=None,
-    shown="the cluster it runs in",
-    meaning="How to reach the Kubernetes API from outside of a Pod.",
+    shown="as kubectl finds it, see above",
+    meaning="How to reach the Kubernetes API; wins over the Pod's own.",
 )
 
 KEYS: tuple[Key[object], ...] = (

@@ -1,7 +1,15 @@
 """The layered registrar's file into Settings."""
 
 from registrar.settings import keys
-from registrar.settings.model import PodIdentity, Settings, SpireAddress, TCPAddress, UnixAddress
+from registrar.settings.legacy import LAYERED
+from registrar.settings.model import (
+    Origin,
+    PodIdentity,
+    Settings,
+    SpireAddress,
+    TCPAddress,
+    UnixAddress,
+)
 from registrar.settings.reader import Reader
 from registrar.settings.shared import deletion_budget, leader_election, pod_identity
 
@@ -27,6 +35,8 @@ def interpret_layered(reader: Reader) -> Settings:
         log_format=reader.get(keys.LOG_FORMAT),
         log_path=reader.get(keys.LOG_PATH),
         kubeconfig=reader.get(keys.KUBECONFIG),
+        warnings=tuple(reader.warnings),
+        origin=Origin(LAYERED, "layered", "no key of another tool stands in it"),
     )
 
 

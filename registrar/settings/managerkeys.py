@@ -26,6 +26,7 @@ from registrar.settings.keys import (
 )
 from registrar.settings.model import (
     AdoptionPolicy,
+    CachedNamespace,
     ControllerManager,
     InvalidDNSNames,
     LeaderElection,
@@ -78,15 +79,15 @@ IGNORE_NAMESPACES: Key[tuple[str, ...]] = Key(
 WEBHOOK_NAME: Key[str] = Key(
     name="validatingWebhookConfigurationName",
     kind="text",
-    read=values.text,
+    read=values.lease_name,
     default=_WEBHOOKS.configuration_name,
     meaning="The ValidatingWebhookConfiguration whose `caBundle` is kept right.",
 )
 GC_INTERVAL: Key[float] = Key(
     name="gcInterval",
     kind="duration",
-    read=managervalues.duration,
-    default=10.0,
+    read=managervalues.interval,
+    default=managervalues.DEFAULT_INTERVAL_SECONDS,
     meaning="How often the entries on the SPIRE server are compared with what they should be. "
     "Changes in the cluster do not wait for it; an hour is fine.",
 )
@@ -117,14 +118,15 @@ ENCODING: Key[LogFormat] = Key(
 CLASS = _like(
     CLASS_NAME,
     "className",
-    meaning="Only objects of this class are handled. Without it, all are.",
+    meaning="Only objects of this class are handled. Without it, only objects without a class are: "
+    "what another controller's class names is left to that one.",
 )
 CLASSLESS: Key[bool] = Key(
     name="watchClassless",
     kind="boolean",
-    read=values.boolean,
+    read=managervalues.boolean,
     default=False,
-    meaning="With a class, also objects without one are handled.",
+    meaning="With `className`, also objects without a class are handled.",
 )
 LABELS: Key[tuple[tuple[str, str], ...]] = Key(
     name="clusterSPIFFEIDLabelSelector",
@@ -137,7 +139,7 @@ LABELS: Key[tuple[tuple[str, str], ...]] = Key(
 BY_CLASS: Key[bool] = Key(
     name="filterByClassName",
     kind="boolean",
-    read=values.boolean,
+    read=managervalues.boolean,
     default=False,
     meaning="Only ClusterSPIFFEIDs with the label `spire.spiffe.io/class-name: <className>` are "
     "read.",
@@ -162,7 +164,7 @@ INVALID_DNS_NAMES: Key[InvalidDNSNames] = Key(
 RECONCILE_TEMPLATES: Key[bool] = Key(
     name="reconcile.clusterSPIFFEIDs",
     kind="boolean",
-    read=values.boolean,
+    read=managervalues.boolean,
     default=False,
     shown="true without `reconcile`, else false",
     meaning="Whether ClusterSPIFFEIDs are handled.",
@@ -183,6 +185,7 @@ CLEANUP: Key[str | None] = Key(
     kind="text",
     read=managervalues.cleanup,
     default=None,
+    blank=True,
     meaning="Entries with this other prefix are removed unless something asks for them; the empty "
     "text means all entries whose ID has no prefix, manual ones included. Join tokens stay.",
 )
@@ -197,17 +200,20 @@ MANIFESTS: Key[Path | None] = Key(
 EXPAND: Key[bool] = Key(
     name="expandEnvStaticManifests",
     kind="boolean",
-    read=values.boolean,
+    read=managervalues.boolean,
     default=False,
     meaning="Whether `$NAME` and `${NAME}` in those manifests stand for environment variables.",
 )
-CACHED: Key[tuple[str, ...]] = Key(
+CACHED: Key[tuple[CachedNamespace, ...]] = Key(
     name="cacheNamespaces",
     kind="mapping with namespaces as keys",
     read=managervalues.namespaces,
     default=(),
     shown="none: all",
-    meaning="Only Pods and services of these namespaces are read, so that rights on them suffice.",
+    meaning="Only Pods and services of these namespaces are read, so that rights on them suffice. "
+    "Below a namespace `labelSelectors` and `fieldSelectors`, both mappings of names to values, "
+    'leave out what differs: labels in Pods and services, fields in Pods. The name `""` stands for '
+    "all other namespaces.",
 )
 CACHED_ONE: Key[str] = Key(
     name="cacheNamespace",
@@ -219,7 +225,7 @@ CACHED_ONE: Key[str] = Key(
 ELECT: Key[bool] = Key(
     name="leaderElection.leaderElect",
     kind="boolean",
-    read=values.boolean,
+    read=managervalues.boolean,
     default=False,
     meaning="Hold a Lease before writing, so that several replicas may run.",
 )
@@ -356,6 +362,7 @@ FLAGS: dict[str, str] = {
     "leader_election_name": "leaderElection.resourceName",
     "metrics_addr": "metrics.bindAddress",
     "log_level": "logLevel",
+    "log_format": "logEncoding",
     "log_path": "logPath",
     "kubeconfig": "kubeconfig",
 }

@@ -1,31 +1,74 @@
 """Readers of values that only the controller manager's configuration has."""
 
+import math
 import re
+from dataclasses import replace
 
 from registrar.settings import values
-from registrar.settings.hcl import Scalar, Table, Value
-from registrar.settings.model import LogFormat
+from registrar.settings.hcl import Entry, Scalar, Table, Value
+from registrar.settings.model import CachedNamespace, LogFormat
 from registrar.settings.patterns import compile_search
-from registrar.settings.values import Wrong
+from registrar.settings.values import Wrong, described, is_zero
+
+DEFAULT_INTERVAL_SECONDS = 10.0
 
 _NANOSECONDS = 1e9
-_ENCODINGS: dict[str, LogFormat] = {"console": "text", "json": "json"}
+_SHORTEST_NANOSECONDS = 1_000_000
+"""Less, without a unit, was meant to be seconds."""
+_LONGEST_NANOSECONDS = 2**63
+_DIGITS = re.compile("-?[0-9]{1,18}")
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*")
+_WORDS = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
+_ENCODINGS: dict[str, LogFormat] = {"console": "text", "text": "text", "json": "json"}
 _PLAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
 def duration(value: Value) -> float:
     """A duration above zero, in seconds: Go's notation, or a whole number of nanoseconds."""
-    if isinstance(value, Scalar) and type(value.value) is int:
-        if value.value <= 0:
-            raise Wrong(
-                f"must be more than zero, it is {value.value} nanoseconds: write a duration such "
-                'as "10s"',
-                value.at,
-            )
-        return value.value / _NANOSECONDS
-    if isinstance(value, Scalar) and isinstance(value.value, str):
-        return values.seconds(value)
-    raise Wrong('must be a duration such as "10s", or a number of nanoseconds', value.at)
+    seconds = _duration(value)
+    if seconds <= 0:
+        raise Wrong(
+            f'must be more than zero, it is {described(value)}: write one such as "10s"', value.at
+        )
+    return seconds
+
+
+def interval(value: Value) -> float:
+    """A duration; the original takes what is not above zero for the default."""
+    seconds = _duration(value)
+    return seconds if seconds > 0 else DEFAULT_INTERVAL_SECONDS
+
+
+def _duration(value: Value) -> float:
+    number = value.value if isinstance(value, Scalar) else None
+    if isinstance(number, str):
+        seconds = values.go_seconds(number)
+        if seconds is not None and math.isfinite(seconds):
+            return seconds
+        number = int(number) if _DIGITS.fullmatch(number) else None
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if type(number) is not int or abs(number) > _LONGEST_NANOSECONDS:
+        raise Wrong(
+            'must be a duration such as "10s" or "1m30s", or a whole number of nanoseconds, '
+            f"not {described(value)}",
+            value.at,
+        )
+    if 0 < number < _SHORTEST_NANOSECONDS:
+        raise Wrong(
+            f'a number is nanoseconds, and {number} of them pass at once: write "{number}s" for '
+            "seconds",
+            value.at,
+        )
+    return number / _NANOSECONDS
+
+
+def boolean(value: Value) -> bool:
+    """``true`` or ``false``, and the other words that YAML 1.1 has for them."""
+    word = value.value if isinstance(value, Scalar) else None
+    if isinstance(word, str) and word.lower() in _WORDS:
+        return _WORDS[word.lower()]
+    return values.boolean(value)
 
 
 def patterns(value: Value) -> tuple[str, ...]:
@@ -39,19 +82,76 @@ def patterns(value: Value) -> tuple[str, ...]:
     return found
 
 
-def namespaces(value: Value) -> tuple[str, ...]:
-    """The namespaces of a mapping whose values are empty, as the original has it, or of a list."""
+def namespaces(value: Value) -> tuple[CachedNamespace, ...]:
+    """The namespaces of a mapping, each with its selectors, or of a list without any.
+
+    The empty name stands for all that are not named.
+    """
     if isinstance(value, Table):
-        names = tuple(value.entries)
-        for entry in value.entries.values():
-            if isinstance(entry.value, Table) and entry.value.entries:
-                raise Wrong("settings within a namespace are not understood: leave {}", entry.at)
+        found = tuple(_cached(name, entry) for name, entry in value.entries.items())
     else:
-        names = values.texts(value)
-    for name in names:
-        if not _PLAIN.fullmatch(name):
-            raise Wrong(f"{name!r} is no namespace", value.at)
-    return names
+        found = tuple(CachedNamespace(name) for name in values.texts(value))
+    for cached in found:
+        if cached.name and not _PLAIN.fullmatch(cached.name):
+            raise Wrong(f"{cached.name!r} is no namespace", value.at)
+    named = "".join(f",metadata.namespace!={cached.name}" for cached in found if cached.name)
+    return tuple(
+        cached
+        if cached.name or not named
+        else replace(cached, field_selector=(cached.field_selector + named).lstrip(","))
+        for cached in found
+    )
+
+
+def _cached(name: str, entry: Entry) -> CachedNamespace:
+    """One namespace; ``labelSelectors`` and ``fieldSelectors`` are pairs that must be equal."""
+    if is_zero(entry.value):
+        return CachedNamespace(name)
+    if not isinstance(entry.value, Table):
+        raise Wrong(f"{name}: must be a mapping, {{}} for all of its objects", entry.at)
+    selectors = {"labelSelectors": "", "fieldSelectors": ""}
+    for key, below in entry.value.entries.items():
+        if key not in selectors:
+            raise Wrong(
+                f"{name}.{key}: unknown key; there are labelSelectors and fieldSelectors", below.at
+            )
+        if is_zero(below.value):
+            continue
+        if not isinstance(below.value, Table):
+            raise Wrong(f"{name}.{key}: must be a mapping of names to values", below.at)
+        check = _label if key == "labelSelectors" else _field
+        selectors[key] = ",".join(
+            check(f"{name}.{key}", pair, inner)
+            for pair, inner in sorted(below.value.entries.items())
+        )
+    return CachedNamespace(name, selectors["labelSelectors"], selectors["fieldSelectors"])
+
+
+def _label(where: str, name: str, entry: Entry) -> str:
+    """One pair of a label selector. Raises Wrong for what no label can be."""
+    value = _text_or_word(entry.value)
+    try:
+        values.metadata_key(Scalar(name, entry.at))
+    except Wrong as wrong:
+        raise Wrong(f"{where}: {wrong.message}", entry.at) from wrong
+    if value and not values.LABEL_VALUE.fullmatch(value):
+        raise Wrong(f"{where}.{name}: {value!r} cannot be the value of a label", entry.at)
+    return f"{name}={value}"
+
+
+def _field(where: str, name: str, entry: Entry) -> str:
+    """One pair of a field selector, escaped as the API server wants it."""
+    if not _FIELD.fullmatch(name):
+        raise Wrong(f"{where}: {name!r} is no field: write one such as spec.nodeName", entry.at)
+    value = _text_or_word(entry.value)
+    return f"{name}=" + re.sub(r"[\\,=]", lambda found: "\\" + found[0], value)
+
+
+def _text_or_word(value: Value) -> str:
+    """A text; ``true`` without quotes is what a label says too, and null is the empty text."""
+    if isinstance(value, Scalar) and (value.value is None or isinstance(value.value, bool)):
+        return "" if value.value is None else str(value.value).lower()
+    return values.text(value)
 
 
 def labels(value: Value) -> tuple[tuple[str, str], ...]:
@@ -60,7 +160,7 @@ def labels(value: Value) -> tuple[tuple[str, str], ...]:
         raise Wrong("must be a mapping of labels to values", value.at)
     inner = value.entries.get("matchLabels")
     table = inner.value if inner is not None and isinstance(inner.value, Table) else value
-    return tuple(sorted((name, values.text(e.value)) for name, e in table.entries.items()))
+    return tuple(sorted((name, _text_or_word(e.value)) for name, e in table.entries.items()))
 
 
 def prefix(value: Value) -> str | None:
@@ -70,7 +170,7 @@ def prefix(value: Value) -> str | None:
 
 
 def cleanup(value: Value) -> str:
-    """A prefix of other entries; it may be empty."""
+    """A prefix of other entries; the empty text means those without one."""
     return values.text(value).removesuffix(".")
 
 

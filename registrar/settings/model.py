@@ -114,6 +114,15 @@ class StaticManifests:
     expand_env: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CachedNamespace:
+    """A namespace that is read, within selectors of the API; the empty name: all others."""
+
+    name: str
+    label_selector: str = ""
+    field_selector: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerManager:
     """What only the controller manager's mode knows.
@@ -131,7 +140,7 @@ class ControllerManager:
     parent_id_template: str = ""
     refuses_dns_names: bool = False
     entry_id_prefix_cleanup: str | None = None
-    cache_namespaces: tuple[str, ...] = ()
+    cache_namespaces: tuple[CachedNamespace, ...] = ()
     watch_classless: bool = False
     template_labels: tuple[tuple[str, str], ...] = ()
     reconciled: Reconciled = field(default_factory=Reconciled)
@@ -191,14 +200,27 @@ class SpiffeIDWebhook:
     configuration_name: str = "k8s-workload-registrar"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which tool's file the settings come from, the mode that it means, and how both are known."""
+
+    tool: str = ""
+    mode: str = ""
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"a file of {self.tool} in {self.mode} mode ({self.why})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be configured.
 
     ``pods`` None: the pod controller is off. ``leader_election`` None: this
     process always writes. ``entry_id_prefix`` None: derived at start from the
-    cluster. ``log_path`` None: standard error. ``kubeconfig`` None: the
-    configuration that the cluster gives its Pods. ``health_addr`` None: probes
+    cluster. ``log_path`` None: standard error. ``kubeconfig`` None: as
+    kubectl finds it, or the Pod's own. ``context`` is the one to use of a
+    kubeconfig, empty for its current one. ``health_addr`` None: probes
     are served beside the metrics. ``warnings`` are what a person should know of the
     file though it can be used. One of ``controller_manager`` and
     ``workload_registrar`` chooses a mode; without either it is the layered one.
@@ -220,6 +242,8 @@ class Settings:
     log_format: LogFormat = "text"
     log_path: Path | None = None
     kubeconfig: Path | None = None
+    context: str = ""
     warnings: tuple[str, ...] = ()
+    origin: Origin = field(default=Origin(), compare=False)
     controller_manager: ControllerManager | None = None
     workload_registrar: WebhookMode | ReconcileMode | CRDMode | None = None

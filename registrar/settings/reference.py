@@ -72,9 +72,14 @@ _HEAD = """\
 Without `--config` the file is `spire-k8s-registrar.conf` in the current folder, else
 `k8s-workload-registrar.conf`.
 
-`spire-registrar check --config FILE` says whether a file is right. All mistakes are reported
+`spire-registrar check --config FILE` says whether a file is right, whose it is, which mode it
+means, and how that is known; the first line of the log says so too. All mistakes are reported
 together, each with its line: unknown and repeated keys, wrong types, values out of range, required
 keys that are missing. A mistake in the syntax is reported alone.
+
+**A zero value that a key cannot have counts as not given**, in every file: `null`, an empty text,
+list or mapping, `0`, `0s`. Programs and templates write them for what nobody set. So an interval of
+0 is the default, while `deletion_budget_count = 0` is a budget of none.
 
 ## The layered registrar's file
 
@@ -84,7 +89,9 @@ keys that are missing. A mistake in the syntax is reported alone.
 - Every key can also be given as a flag, which wins over the file: `--drift-interval 1m`.
   A boolean flag may stand alone for true; a list is separated by commas.
 - A duration is a number of seconds or a text such as `"30s"`, `"1m30s"` or `"500ms"`.
-- An empty text counts as not given.
+- The Kubernetes API is found as kubectl finds it: `kubeconfig`; else the files that `KUBECONFIG`
+  lists, merged, the first to name something counts; else what a Pod has; else `~/.kube/config`.
+  `--context NAME` chooses another context than the current one. This holds for all three files.
 - The keys marked with * are those of the layered spire-k8s-registrar and mean the same here.
 
 | Key | Type | Default | Meaning |
@@ -94,7 +101,9 @@ keys that are missing. A mistake in the syntax is reported alone.
 _MANAGER = """
 ## The controller manager's file
 
-A file with `kind: ControllerManagerConfig` chooses the mode of spire-controller-manager.
+A file with `kind: ControllerManagerConfig` chooses the mode of spire-controller-manager; so does
+YAML without a kind but with `clusterName` or `trustDomain`. JSON is YAML. Of several documents the
+first of that kind is read.
 
 ```yaml
 {example}```
@@ -102,8 +111,10 @@ A file with `kind: ControllerManagerConfig` chooses the mode of spire-controller
 - A key with a dot lies within another one, as in the example.
 - With `--expand-env`, `$NAME` and `${{NAME}}` in the file stand for environment variables. One that
   is not set is an empty text.
-- A duration is a text such as `10s`, `1m30s` or `500ms`, or a whole number of nanoseconds. It must
-  be more than zero.
+- A duration is a text such as `10s`, `1m30s` or `500ms`, or a whole number of nanoseconds, also as
+  `1e+10`. `gcInterval` below zero is the default, as in the original.
+- `reconcile: {{}}` turns all three kinds off, as in the original; `reconcile: null` is nothing.
+- `ignoreNamespaces: []` ignores none; `entryIDPrefixCleanup: ""` is not nothing either, see there.
 - `ENABLE_WEBHOOKS=false` in the environment turns the validating webhook off.
 - A flag of the layered registrar overrides the key here that means the same, where there is one.
   The keys marked with + have one.
@@ -127,9 +138,9 @@ or by its name, `k8s-workload-registrar.conf`.
 {example}```
 
 - A key of another mode is accepted with a warning, so that a file can be kept while its mode
-  changes.
+  changes. But without `mode`, a key that webhook mode, its default, does not have is a mistake:
+  `mode` must be written then.
 - A flag of the layered registrar overrides the key of the same name here.
-- An empty text counts as not given.
 {tables}
 These keys are accepted with a warning in every mode, and do nothing:
 

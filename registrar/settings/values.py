@@ -24,12 +24,27 @@ _LONGEST_DURATION = 1000
 """Characters; the search below takes the square of it."""
 _DIGITS = re.compile("-?[0-9]{1,18}")
 _SOCKET_PATH_BYTES = 107
-_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 )
 _ENTRY_ID_PREFIX = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9_-]")
+
+
+def is_zero(value: Value) -> bool:
+    """Whether this is what Go's decoders leave where nothing was given.
+
+    Programs that write a Go structure out, and templates, write such a value
+    for every key that nobody set: null, an empty text, list or mapping, 0, 0s.
+    """
+    if isinstance(value, Table):
+        return not value.entries
+    if isinstance(value, Items):
+        return not value.values
+    if isinstance(value.value, str):
+        return not value.value or go_seconds(value.value) == 0
+    return value.value is None or (type(value.value) is not bool and value.value == 0)
 
 
 class Wrong(ValueError):  # noqa: N818 - reads as what it is
@@ -45,9 +60,9 @@ def text(value: Value) -> str:
     """A text as it is; a whole number stands for its digits, as Go's HCL decoder takes it."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
         return value.value
-    if isinstance(value, Scalar) and type(value.value) is int:
-        return str(value.value)
-    raise Wrong(f"must be text in double quotes, not {_described(value)}", value.at)
+    if isinstance(value, Scalar) and (value.written or type(value.value) is int):
+        return value.written or str(value.value)
+    raise Wrong(f"must be text in double quotes, not {described(value)}", value.at)
 
 
 def texts(value: Value) -> tuple[str, ...]:
@@ -63,7 +78,7 @@ def text_map(value: Value) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for table in tables:
         if not isinstance(table, Table):
-            raise Wrong(f"must be a block of texts by name, not {_described(value)}", value.at)
+            raise Wrong(f"must be a block of texts by name, not {described(value)}", value.at)
         found |= {name: text(entry.value) for name, entry in table.entries.items()}
     return tuple(found.items())
 
@@ -84,7 +99,7 @@ def boolean(value: Value) -> bool:
             return True
         if word in {"false", "0"}:
             return False
-    raise Wrong(f"must be true or false, not {_described(value)}", value.at)
+    raise Wrong(f"must be true or false, not {described(value)}", value.at)
 
 
 def count(value: Value) -> int:
@@ -93,7 +108,7 @@ def count(value: Value) -> int:
     if isinstance(number, str) and _DIGITS.fullmatch(number):
         number = int(number)
     if type(number) is not int:
-        raise Wrong(f"must be a whole number, not {_described(value)}", value.at)
+        raise Wrong(f"must be a whole number, not {described(value)}", value.at)
     if number < 0:
         raise Wrong(f"must not be negative, it is {number}", value.at)
     return number
@@ -103,7 +118,7 @@ def fraction(value: Value) -> float:
     """A number from 0 to 1."""
     number = _number(value)
     if number is None:
-        raise Wrong(f"must be a number from 0 to 1, not {_described(value)}", value.at)
+        raise Wrong(f"must be a number from 0 to 1, not {described(value)}", value.at)
     if not 0 <= number <= 1:
         raise Wrong(f"must be from 0 to 1, it is {number:g}", value.at)
     return number
@@ -113,15 +128,15 @@ def seconds(value: Value) -> float:
     """A duration above zero: a number of seconds, or Go's notation such as ``"1m30s"``."""
     number = _number(value)
     if number is None and isinstance(value, Scalar) and isinstance(value.value, str):
-        number = _go_seconds(value.value)
+        number = go_seconds(value.value)
     if number is None:
         raise Wrong(
             f'must be a duration such as "30s", "1m30s" or a number of seconds, '
-            f"not {_described(value)}",
+            f"not {described(value)}",
             value.at,
         )
     if not number > 0 or math.isinf(number):
-        raise Wrong(f"must be more than zero, it is {_described(value)}", value.at)
+        raise Wrong(f"must be more than zero, it is {described(value)}", value.at)
     return number
 
 
@@ -133,7 +148,7 @@ def choice(names: tuple[T, ...], other: Mapping[str, T] | None = None) -> Callab
         name = spellings.get(text(value).lower())
         if name is None:
             listed = ", ".join(f'"{name}"' for name in names)
-            raise Wrong(f"must be one of {listed}, not {_described(value)}", value.at)
+            raise Wrong(f"must be one of {listed}, not {described(value)}", value.at)
         return name
 
     return read
@@ -149,7 +164,7 @@ def socket_path(value: Value) -> Path:
     written = _without_nul(value)
     plain = written.removeprefix("unix://").removeprefix("unix:")
     if not plain or "://" in plain:
-        raise Wrong(f"must be the path of a unix socket, not {_described(value)}", value.at)
+        raise Wrong(f"must be the path of a unix socket, not {described(value)}", value.at)
     if len(plain.encode()) > _SOCKET_PATH_BYTES:
         raise Wrong(
             f"is longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have",
@@ -182,7 +197,7 @@ def class_name(value: Value) -> str:
     """The name of an instance; SpireEntries carry it as a label."""
     return _matched(
         value,
-        _LABEL_VALUE,
+        LABEL_VALUE,
         "use at most 63 letters, digits, '.', '-' and '_', a letter or digit at both ends",
     )
 
@@ -207,7 +222,7 @@ def namespace(value: Value) -> str:
 def namespaces(value: Value) -> frozenset[str]:
     """A list of namespaces, which may be empty, or say so by one that has no name."""
     if not isinstance(value, Items):
-        raise Wrong(f'must be a list such as ["kube-system"], not {_described(value)}', value.at)
+        raise Wrong(f'must be a list such as ["kube-system"], not {described(value)}', value.at)
     return frozenset(namespace(item) for item in value.values if text(item))
 
 
@@ -222,7 +237,7 @@ def dns_zone(value: Value) -> str:
 def metadata_key(value: Value) -> str:
     """The name of a label or annotation, such as ``example.org/identity``."""
     prefix, slash, name = text(value).rpartition("/")
-    if (slash and not _DNS_NAME.fullmatch(prefix)) or not _LABEL_VALUE.fullmatch(name):
+    if (slash and not _DNS_NAME.fullmatch(prefix)) or not LABEL_VALUE.fullmatch(name):
         raise Wrong(
             f"{text(value)!r} cannot be the name of a label or annotation: "
             "write it as identity or example.org/identity",
@@ -271,12 +286,12 @@ def server_address(value: Value) -> tuple[str, int]:
 
 
 def _number(value: Value) -> float | None:
-    if not isinstance(value, Scalar) or isinstance(value.value, str | bool):
+    if not isinstance(value, Scalar) or isinstance(value.value, str | bool | None):
         return None
     return float(value.value)
 
 
-def _go_seconds(written: str) -> float | None:
+def go_seconds(written: str) -> float | None:
     """The seconds of a duration in Go's notation; the sign is kept, None if it is not one."""
     if len(written) > _LONGEST_DURATION:
         return None
@@ -310,12 +325,14 @@ def _matched(value: Value, pattern: re.Pattern[str], remedy: str) -> str:
 
 def _without_nul(value: Value) -> str:
     written = text(value)
+    if not written:
+        raise Wrong("must be the path of a file, it is empty", value.at)
     if "\0" in written:
         raise Wrong("a path cannot hold a zero byte", value.at)
     return written
 
 
-def _described(value: Value) -> str:
+def described(value: Value) -> str:
     """A value as a person would point at it."""
     if isinstance(value, Table):
         return "a block"
@@ -325,4 +342,4 @@ def _described(value: Value) -> str:
         return "true" if value.value else "false"
     if isinstance(value.value, str):
         return f'the text "{shortened(value.value, MOST_SHOWN)}"'
-    return f"the number {value.value}"
+    return "null" if value.value is None else f"the number {value.written or value.value}"

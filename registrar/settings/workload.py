@@ -4,9 +4,11 @@ from pathlib import Path
 
 from registrar.settings import keys
 from registrar.settings import workloadkeys as own
+from registrar.settings.legacy import WORKLOAD
 from registrar.settings.model import (
     CRDMode,
     LeaderElection,
+    Origin,
     PodIdentity,
     ReconcileMode,
     Settings,
@@ -18,13 +20,17 @@ from registrar.settings.model import (
 )
 from registrar.settings.reader import Reader
 from registrar.settings.shared import deletion_budget, leader_election, pod_identity
+from registrar.settings.values import is_zero
 
 _CRD_LEASE = "spire-k8s-registrar-leader-election"
 
 
-def interpret_workload(reader: Reader) -> Settings:
-    """The settings; what is wrong is left with the reader."""
+def interpret_workload(reader: Reader, why: str) -> Settings:
+    """The settings; what is wrong is left with the reader. ``why`` it is this tool's file."""
     mode = reader.get(own.MODE)
+    if not reader.given(own.MODE):
+        _check_default_mode(reader, why)
+        why += "; webhook is the default of mode"
     reader.check_names((*own.COMMON, *own.OF_MODE[mode], *own.ADDED), own.idle_in(mode))
     identity = pod_identity(reader)
     pods: PodIdentity | None = identity
@@ -60,6 +66,26 @@ def interpret_workload(reader: Reader) -> Settings:
         kubeconfig=reader.get(keys.KUBECONFIG),
         warnings=tuple(reader.warnings),
         workload_registrar=config,
+        origin=Origin(WORKLOAD, mode, why),
+    )
+
+
+def _check_default_mode(reader: Reader, why: str) -> None:
+    """Ask for the mode where keys of another one say that the default can hardly be meant."""
+    pointing = {
+        name: modes
+        for name, entry in reader.root.entries.items()
+        if not is_zero(entry.value) and (modes := own.other_modes(name, "webhook"))
+    }
+    if not pointing:
+        return
+    fitting = [mode for mode in own.MODES if all(mode in modes for modes in pointing.values())]
+    words = " or ".join(f'mode = "{mode}"' for mode in fitting or own.MODES)
+    named = ", ".join(pointing)
+    reader.report_key(
+        own.MODE,
+        f"missing: {why}, so the file is {WORKLOAD}'s, whose default is webhook, and that knows "
+        f'no {named}. Write {words}; or mode = "webhook", where they do nothing',
     )
 
 

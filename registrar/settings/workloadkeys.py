@@ -323,13 +323,18 @@ OWN_KEYS: frozenset[str] = frozenset(
 """Keys that only this tool has: a file with one of them is its own."""
 
 
+def other_modes(name: str, mode: Mode) -> list[Mode]:
+    """The modes that have a key which this mode lacks; none if it has it, or no mode does."""
+    if name in {key.name for key in (*COMMON, *OF_MODE[mode], *ADDED)}:
+        return []
+    return [other for other, group in OF_MODE.items() if name in {key.name for key in group}]
+
+
 def idle_in(mode: Mode) -> dict[str, str]:
     """Keys that do nothing in a mode, and why: a file may be kept while its mode changes."""
-    here = {key.name for key in (*COMMON, *OF_MODE[mode], *ADDED)}
-    modes: dict[str, list[str]] = {}
-    for other, group in OF_MODE.items():
-        for key in group:
-            if key.name not in here:
-                modes.setdefault(key.name, []).append(other)
-    others = {name: f"it is a key of {' and '.join(found)} mode" for name, found in modes.items()}
-    return {**others, **IDLE}
+    names = {key.name for group in OF_MODE.values() for key in group}
+    others = {name: found for name in names if (found := other_modes(name, mode))}
+    return {
+        **{name: f"it is a key of {' and '.join(found)} mode" for name, found in others.items()},
+        **IDLE,
+    }

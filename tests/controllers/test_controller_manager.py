@@ -17,7 +17,7 @@ from api.kinds import (
 )
 from api.meta import Condition, find_condition
 from api.proto import types_pb2
-from registrar.settings.model import Webhooks
+from registrar.settings.model import CachedNamespace, Webhooks
 from tests.support.controllermanager import NODE, Manager
 from tests.support.entries import spire_entry
 from tests.support.setup import Setup, embedded_setup, eventually, some_looks, until
@@ -374,12 +374,32 @@ async def test_a_template_sees_the_owner_at_the_end_of_the_chain(manager: Manage
 async def test_only_the_namespaces_that_are_read_have_entries(manager: Manager) -> None:
     await manager.node()
     await manager.namespace("shop")
-    async with manager.running(cache_namespaces=("shop",)):
+    async with manager.running(cache_namespaces=(CachedNamespace("shop"),)):
         await manager.template("all")
         await manager.pod("a")
         await manager.pod("b", namespace="shop")
         await manager.until_paths("/ns/shop/sa/default")
         await manager.until_stats("all", pods_selected=1)
+
+
+async def test_a_namespace_is_read_within_its_selectors(manager: Manager) -> None:
+    await manager.node()
+    await manager.node("node-2")
+    await manager.namespace("shop")
+    shop = CachedNamespace("shop", "team=a", "spec.nodeName=node-1")
+    rest = CachedNamespace("", "", "metadata.namespace!=shop")
+    async with manager.running(cache_namespaces=(shop, rest)):
+        await manager.template(
+            "all",
+            spiffeIDTemplate="/{{ .PodMeta.Namespace }}/{{ .PodMeta.Name }}",
+            autoPopulateDNSNames=True,
+        )
+        await manager.pod("in", namespace="shop", labels={"team": "a"})
+        await manager.pod("label", namespace="shop", labels={"team": "b"})
+        await manager.pod("field", namespace="shop", node="node-2", labels={"team": "a"})
+        await manager.pod("other")
+        await manager.until_paths("/default/other", "/shop/in")
+        await manager.until_stats("all", pods_selected=2)
 
 
 async def test_a_node_that_changes_renders_its_pods_anew(manager: Manager) -> None:

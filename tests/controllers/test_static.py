@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from api.proto import types_pb2
 from manager.static import StaticProcess
 from registrar.settings.model import ControllerManager, StaticManifests
-from tests.support.setup import Setup, some_looks, until
+from tests.support.setup import Setup, eventually, some_looks, until
 
 
 def entry(name: str, **spec: str) -> str:
@@ -40,15 +41,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running(setup: Setup, folder: Path, *, expand: bool = False) -> AsyncIterator[None]:
+async def running(
+    setup: Setup, folder: Path, *, expand: bool = False, **changes: object
+) -> AsyncIterator[StaticProcess]:
     manifests = StaticManifests(folder, expand)
     manager = ControllerManager(static_manifests=manifests)
     settings = replace(setup.settings, kubeconfig=None, controller_manager=manager)
+    settings = replace(settings, **changes)  # type: ignore[arg-type]
     process = StaticProcess(settings, manifests)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(process.run())
         await until(lambda: process.first_pass_is_over)
-        yield
+        yield process
         task.cancel()
 
 
@@ -67,6 +71,27 @@ async def test_entries_follow_the_files(embedded: Setup, folder: Path) -> None:
         await until(lambda: {e.hint for e in embedded.spire.state.entries()} == {"h", "new"})
         (folder / "b.yml").unlink()
         await until(lambda: paths(embedded) == ["/one"])
+
+
+async def test_only_the_own_class_is_handled(embedded: Setup, folder: Path) -> None:
+    (folder / "a.yaml").write_text(entry("one") + "---\n" + entry("two", className="mine"))
+    async with running(embedded, folder, class_name="mine"):
+        await until(lambda: paths(embedded) == ["/two"])
+
+
+async def test_probes_are_served_at_their_own_address(embedded: Setup, folder: Path) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    async with (
+        running(embedded, folder, metrics_addr="0", health_addr="127.0.0.1:0") as process,
+        aiohttp.ClientSession() as session,
+    ):
+        url = f"http://127.0.0.1:{process.port}/readyz"
+
+        async def is_ready() -> bool:
+            async with session.get(url) as response:
+                return response.status == 200
+
+        await eventually(is_ready)
 
 
 async def test_a_broken_file_keeps_what_it_said_and_stops_no_other(

@@ -182,15 +182,39 @@ async def test_ignored_namespaces_are_counted_and_left_alone(manager: Manager) -
         await manager.until_stats("all", namespaces_ignored=1, pods_selected=1)
 
 
-async def test_only_the_own_class_is_handled_and_the_classless_if_asked(manager: Manager) -> None:
-    async with manager.running(settings_class_name="mine"):
-        await manager.template("none", spiffeIDTemplate="/none")
-        await manager.template("other", spiffeIDTemplate="/other", className="other")
-        await manager.template("mine", spiffeIDTemplate="/mine", className="mine")
-        await manager.pod("a")
-        await manager.until_paths("/mine")
-    async with manager.running(settings_class_name="mine", watch_classless=True):
-        await manager.until_paths("/mine", "/none")
+@pytest.mark.parametrize(
+    ("own", "watch_classless", "handled"),
+    [
+        ("", False, {"classless"}),
+        ("mine", False, {"mine"}),
+        ("mine", True, {"mine", "classless"}),
+    ],
+)
+async def test_objects_of_all_kinds_are_ours_by_their_class(
+    manager: Manager,
+    own: str,
+    watch_classless: bool,
+    handled: set[str],
+) -> None:
+    await manager.pod("a")
+    for name in ("classless", "other", "mine"):
+        of_class = {} if name == "classless" else {"className": name}
+        await manager.template(name, spiffeIDTemplate=f"/template/{name}", **of_class)
+        await manager.static_entry(name, **of_class)
+        await manager.trust_domain(
+            name,
+            trustDomain=f"{name}.test",
+            bundleEndpointURL=f"https://{name}.test/bundle",
+            bundleEndpointProfile={"type": "https_web"},
+            **of_class,
+        )
+    async with manager.running(settings_class_name=own, watch_classless=watch_classless):
+        await manager.until_paths(
+            *(f"/{kind}/{name}" for kind in ("static", "template") for name in handled)
+        )
+        await until(
+            lambda: set(manager.spire.state.relationships) == {f"{n}.test" for n in handled}
+        )
 
 
 async def test_a_template_that_does_not_render_keeps_what_the_pod_had(manager: Manager) -> None:

@@ -149,6 +149,7 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
         "overlays/controller-manager/rbac",
         "overlays/controller-manager/webhook",
         "overlays/controller-manager/apart",
+        "overlays/helm-chart",
         "samples",
         "samples/controller-manager",
         "samples/controller-manager-sidecar",

@@ -26,7 +26,7 @@ from registrar.identity.bundle import parse_bundle
 from registrar.identity.spiffeid import check_spiffe_id, check_trust_domain
 from registrar.kube.client import read_page
 from registrar.kube.errors import MOST_RETRY_SECONDS, KubeError, error_for, read_status
-from registrar.kube.kubeconfig import KubeConfigFile
+from registrar.kube.kubeconfig import KubeConfig
 from registrar.kube.store import version_of
 from registrar.settings.hcl import parse, parse_scalar
 from registrar.settings.load import interpret
@@ -134,7 +134,7 @@ def _attributes(text: str) -> None:
 def _kubeconfig(text: str, folder: Path) -> None:
     path = folder / "kubeconfig"
     path.write_bytes(text.encode(errors="surrogatepass"))
-    KubeConfigFile(path)(False)  # noqa: FBT003
+    KubeConfig([path], named_by="kubeconfig", context="")(False)  # noqa: FBT003
 
 
 DECODERS: dict[str, Callable[[str], object]] = {

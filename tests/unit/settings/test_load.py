@@ -174,7 +174,7 @@ def test_everything_that_is_wrong_is_reported_at_once_in_the_order_of_the_file()
       trust_domain = "Example.org"
       log_level = "loud"
       log_level = "info"
-      drift_interval = 0
+      drift_interval = -1
       pod_lable = "x"
       disabled_namespaces = ["a", true]
     """

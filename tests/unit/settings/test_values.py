@@ -152,7 +152,7 @@ def test_a_socket_is_named_by_its_path(written: str) -> None:
     assert values.socket_path(scalar(written)) == Path("/run/s.sock")
 
 
-@pytest.mark.parametrize("written", ["tcp://s:1", "unix://", "/" + "x" * 107, "a\0b"])
+@pytest.mark.parametrize("written", ["", "tcp://s:1", "unix://", "/" + "x" * 107, "a\0b"])
 def test_another_socket_is_refused(written: str) -> None:
     assert refused(values.socket_path, written)
 
