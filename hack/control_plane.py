@@ -1,9 +1,9 @@
 """A real Kubernetes control plane on loopback: etcd, API server, controller manager, kubectl.
 
-As a script it builds the binaries, says where they are, or runs a control plane until Ctrl-C.
-As a module it gives tests and the benchmark `ControlPlane`. There are no nodes: a Pod stays what
-its creator writes. Of the controllers only garbage collection and namespaces run, which is what
-the registrar counts on.
+As a script it says where the binaries are, or runs a control plane until Ctrl-C. As a module it
+gives tests and the benchmark `ControlPlane`. There are no nodes: a Pod stays what its creator
+writes. Of the controllers only garbage collection and namespaces run, which is what the registrar
+counts on.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from typing import Self
 sys.path[:0] = [] if __package__ else [str(Path(__file__).resolve().parents[1])]
 
 from hack import tool_build  # noqa: E402 - needs the line above
+from hack.compilers import ToolError  # noqa: E402
 from hack.credentials import (  # noqa: E402
     Authority,
     signing_key,
@@ -350,7 +351,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="hack/control_plane.py", description="A real Kubernetes control plane on loopback."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("build", help="build etcd, kube-apiserver, … if they are not built yet")
     commands.add_parser("path", help="print the folder of the binaries; fail if not built")
     run = commands.add_parser("run", help="build if need be, and run one until Ctrl-C")
     run.add_argument(
@@ -363,12 +363,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command == "path":
             _say(str(tool_build.required()))
         else:
-            binaries = tool_build.build(_say)
-            if command == "run":
-                _run_until_interrupted(folder)
-            else:
-                _say(f"the control plane is in {binaries}")
-    except (tool_build.ToolError, ServerError, FileExistsError) as error:
+            tool_build.build(_say)
+            _run_until_interrupted(folder)
+    except (ToolError, ServerError, FileExistsError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

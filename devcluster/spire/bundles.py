@@ -6,9 +6,9 @@ from api.proto import bundle_pb2, bundle_pb2_grpc, types_pb2
 from devcluster.spire import validation
 from devcluster.spire.federation import named, page_of
 from devcluster.spire.masks import BUNDLE_FIELDS, fields_of, masked
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort, sent
 from devcluster.spire.state import EntryState
-from devcluster.spire.validation import Refusal
 
 _ALL = BUNDLE_FIELDS
 _Mode = bundle_pb2.BatchDeleteFederatedBundleRequest

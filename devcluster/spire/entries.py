@@ -11,9 +11,9 @@ from devcluster.spire import validation
 from devcluster.spire.faults import Faults
 from devcluster.spire.filters import Filter, Passes, entry_filter
 from devcluster.spire.masks import ENTRY_FIELDS, fields_of, masked
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort, sent
 from devcluster.spire.state import EntryState
-from devcluster.spire.validation import Refusal
 
 _KEPT_BY_SERVER = ("revision_number", "created_at")
 _ALL = ENTRY_FIELDS
@@ -156,11 +156,12 @@ class EntryService(entry_pb2_grpc.EntryServicer):
         try:
             self._must_be_free(entry.id)
             self._federate(entry)
+            validation.without_duplicates(entry)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to create entry"), None
         self._forget_unknown(entry)
         self._writes["created"] += 1
-        return validation.ok(), self._state.put(entry)
+        return validation.ok(), in_order_of_write(self._state.put(entry))
 
     def _update(
         self, given: types_pb2.Entry, fields: frozenset[str]
@@ -181,11 +182,12 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             validation.storable(merged)
             if "federates_with" in fields:
                 self._federate(merged)
+            validation.without_duplicates(merged)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to update entry"), None
         self._forget_unknown(merged)
         self._writes["updated"] += 1
-        return validation.ok(), self._state.put(merged)
+        return validation.ok(), in_order_of_write(self._state.put(merged))
 
     def _delete(self, entry_id: str) -> types_pb2.Status:
         if not entry_id:
@@ -201,10 +203,7 @@ class EntryService(entry_pb2_grpc.EntryServicer):
 
     def _must_be_free(self, entry_id: str) -> None:
         if entry_id and self._state.get(entry_id) is not None:
-            raise Refusal(
-                "entry ID is in use already: UNIQUE constraint failed",
-                grpc.StatusCode.ALREADY_EXISTS,
-            )
+            raise validation.not_unique("registered_entries.entry_id")
 
     def _stored(self, entry_id: str) -> types_pb2.Entry:
         stored = self._state.get(entry_id)
@@ -237,3 +236,17 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             return entry_filter(given, self._state.trust_domain)
         except Refusal as refusal:
             return await abort(context, refusal)
+
+
+def in_order_of_write(stored: types_pb2.Entry) -> types_pb2.Entry:
+    """The entry as the answer to a write has it.
+
+    That is read back through the database's indexes, which are sorted, and what reads show is in
+    the order that was sent.
+    """
+    answer = types_pb2.Entry()
+    answer.CopyFrom(stored)
+    answer.dns_names[:] = sorted(stored.dns_names)
+    del answer.selectors[:]
+    answer.selectors.extend(sorted(stored.selectors, key=lambda s: (s.type, s.value)))
+    return answer

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from devcluster.spire.validation import Refusal, trust_domain
+from devcluster.spire.refusal import Refusal
+from devcluster.spire.validation import trust_domain
 
 M = TypeVar("M", bound=Message)
 

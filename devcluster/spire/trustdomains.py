@@ -8,9 +8,9 @@ from devcluster.spire import validation
 from devcluster.spire.endpoints import BundleEndpoints
 from devcluster.spire.federation import named, page_of
 from devcluster.spire.masks import RELATIONSHIP_FIELDS, fields_of
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort, sent
 from devcluster.spire.state import EntryState
-from devcluster.spire.validation import Refusal
 
 _ALL = RELATIONSHIP_FIELDS
 

@@ -11,6 +11,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from api.proto import types_pb2
+from devcluster.spire import dnsnames
+from devcluster.spire.refusal import Refusal
 
 SCHEME = "spiffe://"
 MAX_ENTRY_ID = 255
@@ -20,17 +22,6 @@ _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)*")
 _DOTS = re.compile(r"/\.{1,2}(?:/|$)")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9._-]*")
-_DNS_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-
-
-class Refusal(Exception):  # noqa: N818 - a status that the server answers with, not a fault of its own
-    """The server says no: ``code`` and the message go to the client."""
-
-    def __init__(
-        self, message: str, code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
-    ) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def code_number(code: grpc.StatusCode) -> int:
@@ -117,17 +108,6 @@ def selectors(given: Iterable[types_pb2.Selector]) -> None:
             raise Refusal("missing selector value")
 
 
-def dns_name(name: str) -> None:
-    """A DNS name, whose first label may be the wildcard ``*``."""
-    if not name:
-        raise Refusal("invalid DNS name: empty or only whitespace")
-    if len(name) > 255:
-        raise Refusal("invalid DNS name: name exceeds 255 characters")
-    labels = name.removeprefix("*.").split(".")
-    if not all(_DNS_LABEL.fullmatch(label) for label in labels):
-        raise Refusal(f'invalid DNS name: label of "{name}" is malformed')
-
-
 def entry_id(given: str) -> None:
     """An entry ID that a client chose, or none."""
     if len(given) > MAX_ENTRY_ID:
@@ -144,7 +124,7 @@ def entry(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
     _ids(given, fields, domain)
     if "dns_names" in fields:
         for name in given.dns_names:
-            dns_name(name)
+            dnsnames.check(name)
     if "federates_with" in fields:
         for other in given.federates_with:
             _prefixed("invalid federated trust domain", partial(trust_domain, other))
@@ -161,6 +141,23 @@ def storable(given: types_pb2.Entry) -> None:
     """SVIDs that are stored need selectors of one type."""
     if given.store_svid and len({selector.type for selector in given.selectors}) > 1:
         raise Refusal("selector types must be the same when store SVID is enabled")
+
+
+def without_duplicates(given: types_pb2.Entry) -> None:
+    """The database holds each name and each selector of an entry once."""
+    if len(set(given.dns_names)) < len(given.dns_names):
+        raise not_unique("dns_names.registered_entry_id, dns_names.value")
+    if len({(selector.type, selector.value) for selector in given.selectors}) < len(
+        given.selectors
+    ):
+        raise not_unique("selectors.registered_entry_id, selectors.type, selectors.value")
+
+
+def not_unique(columns: str) -> Refusal:
+    """What the database says of a row that it has, as the server passes it on."""
+    return Refusal(
+        f"datastore-sql: UNIQUE constraint failed: {columns}", grpc.StatusCode.ALREADY_EXISTS
+    )
 
 
 def relationship(given: types_pb2.FederationRelationship, fields: frozenset[str]) -> None:
