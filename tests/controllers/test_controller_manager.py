@@ -52,6 +52,7 @@ async def until_static(manager: Manager, name: str, **flags: bool) -> None:
     await eventually(is_so)
 
 
+@pytest.mark.story
 async def test_a_static_entry_is_set_and_its_status_stays_true_over_a_restart(
     manager: Manager,
 ) -> None:
@@ -277,6 +278,7 @@ def _pruning(document: JSONObject) -> JSONObject:
     return document
 
 
+@pytest.mark.story
 async def test_services_that_name_a_pod_give_it_dns_names(manager: Manager) -> None:
     await manager.node()
     async with manager.running():
@@ -422,7 +424,7 @@ async def test_two_clusters_share_a_spire_server_and_leave_each_other_alone(
     async with embedded_setup(folder) as other_setup:
         # The second cluster has a SPIRE server of its own that nobody uses.
         other_setup.settings = replace(other_setup.settings, spire=embedded.settings.spire)
-        other_setup.spire = embedded.spire
+        other_setup.spire_server = embedded.spire
         two = Manager(other_setup)
         for manager, name in ((one, "one"), (two, "two")):
             await manager.node()
