@@ -44,8 +44,8 @@ $(STAMP): setup.cfg requirements.lock
 	  --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(STAMP) ## run the main job on embedded servers; ARGS=--once checks the result and ends
-	$(BIN)/spire-registrar dev $(ARGS)
+demo: $(STAMP) ## run the main job on embedded servers, ARGS=--real: on real ones; --once checks it
+	$(BIN)/python hack/demo.py $(ARGS)
 
 demo-csi: $(STAMP) ## run the node driver with a stand-in kubelet: TLS while SVIDs rotate
 	$(BIN)/spire-registrar dev --csi $(ARGS)

@@ -138,6 +138,10 @@ class ControlPlane:
         """
         return self._tokens[user]
 
+    def tls_context(self) -> ssl.SSLContext:
+        """Return what a client checks the API server with."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
+
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a kubeconfig for any user with any groups, by a fresh client certificate."""
         pair = self._authority.for_user(user, groups)
@@ -282,9 +286,8 @@ class ControlPlane:
                 return
 
     def _is_ready(self) -> bool:
-        context = ssl.create_default_context(cafile=str(self.ca_file))
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=5, context=context
+            "127.0.0.1", self._port, timeout=5, context=self.tls_context()
         )
         headers = {"Authorization": f"Bearer {self.token}"}
         return _answers_ok(connection, "/readyz", headers)
