@@ -70,8 +70,9 @@ async def test_a_chosen_id_that_another_entry_has_fails_that_entry_alone(target:
 
     refused, accepted = await target.create(other, fine)
 
-    assert refused.status.code != OK
-    assert not refused.HasField("entry") or not refused.entry.id
+    assert refused.status.code == ALREADY_EXISTS
+    assert "UNIQUE constraint failed: registered_entries.entry_id" in refused.status.message
+    assert not refused.entry.id
     assert accepted.status.code == OK
     assert (await target.get(target.corner)).spiffe_id == taken.spiffe_id
 
