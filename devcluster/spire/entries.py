@@ -63,7 +63,10 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             return response
         token = request.page_token
         if token and not token.isdecimal():
-            message = f"failed to list entries: could not parse token '{token}'"
+            message = (
+                "failed to list entries: datastore-sql: rpc error: code = InvalidArgument "
+                f"desc = could not parse token '{token}'"
+            )
             await abort(context, Refusal(message, grpc.StatusCode.INTERNAL))
         for serial, entry in self._state.page(int(token or 0)):
             if passes(entry):
@@ -140,13 +143,14 @@ class EntryService(entry_pb2_grpc.EntryServicer):
         entry = types_pb2.Entry()
         entry.CopyFrom(given)
         try:
-            validation.entry_id(entry.id)
             validation.entry(entry, _ALL, self._state.trust_domain)
-            validation.storable(entry)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to convert entry"), None
+        self._name_bare(entry)
         try:
             self._faults.before_entry(entry)
+            validation.entry_id(entry.id)
+            validation.storable(entry)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to create entry"), None
         similar = self._state.similar(entry)
@@ -172,9 +176,13 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             validation.entry(entry, fields, self._state.trust_domain)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to convert entry"), None
+        self._name_bare(entry)
         try:
             self._faults.before_entry(entry)
-            stored = self._stored(entry.id)
+            stored = self._state.get(entry.id)
+            if stored is None:
+                code = grpc.StatusCode.NOT_FOUND
+                return validation.status(code, "failed to update entry"), None
             # The server sets these itself: put() sees to them.
             written = fields.difference(_KEPT_BY_SERVER)
             merged = masked(stored, _ALL - written, _ALL)
@@ -205,14 +213,14 @@ class EntryService(entry_pb2_grpc.EntryServicer):
         if entry_id and self._state.get(entry_id) is not None:
             raise validation.not_unique("registered_entries.entry_id")
 
-    def _stored(self, entry_id: str) -> types_pb2.Entry:
-        stored = self._state.get(entry_id)
-        if stored is None:
-            raise Refusal("record not found", grpc.StatusCode.NOT_FOUND)
-        return stored
+    def _name_bare(self, entry: types_pb2.Entry) -> None:
+        """Write trust domains without a scheme, with which they may have been sent."""
+        for spiffe_id in (entry.spiffe_id, entry.parent_id):
+            if spiffe_id.trust_domain:
+                spiffe_id.trust_domain = self._state.trust_domain
 
     def _federate(self, entry: types_pb2.Entry) -> None:
-        """Store federated trust domains by name; each must have a bundle."""
+        """Store federated trust domains by name, sorted; each must have a bundle."""
         names = [validation.trust_domain(name) for name in entry.federates_with]
         for name in names:
             if not self._state.knows_bundle(name):
@@ -221,7 +229,7 @@ class EntryService(entry_pb2_grpc.EntryServicer):
                     grpc.StatusCode.INTERNAL,
                 )
         del entry.federates_with[:]
-        entry.federates_with.extend(names)
+        entry.federates_with.extend(sorted(set(names)))
 
     def _forget_unknown(self, entry: types_pb2.Entry) -> None:
         message: Message = entry

@@ -28,7 +28,8 @@ def entry_filter(given: Filter, trust_domain: str) -> Passes:
         questions.append(_selectors(given.by_selectors))
     if given.HasField("by_federates_with"):
         questions.append(_federates_with(given.by_federates_with))
-    if given.HasField("by_hint"):
+    # Nor can those without a hint be asked for, as below.
+    if given.by_hint.value:
         hint = given.by_hint.value
         questions.append(lambda entry: entry.hint == hint)
     # "Not downstream" can't be asked: a server takes the question for no question.
