@@ -11,6 +11,7 @@ from devcluster.spire.masks import RELATIONSHIP_FIELDS, fields_of
 from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort, sent
 from devcluster.spire.state import EntryState
+from devcluster.spire.urls import endpoint_url
 
 _ALL = RELATIONSHIP_FIELDS
 
@@ -146,7 +147,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         stored = types_pb2.FederationRelationship()
         stored.CopyFrom(given)
         stored.trust_domain = name
-        stored.bundle_endpoint_url = validation.endpoint_url(given.bundle_endpoint_url)
+        stored.bundle_endpoint_url = endpoint_url(given.bundle_endpoint_url)
         return self._store(stored)
 
     def _update(
@@ -164,7 +165,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         stored = types_pb2.FederationRelationship()
         stored.CopyFrom(before)
         if "bundle_endpoint_url" in written:
-            stored.bundle_endpoint_url = validation.endpoint_url(given.bundle_endpoint_url)
+            stored.bundle_endpoint_url = endpoint_url(given.bundle_endpoint_url)
         if "bundle_endpoint_profile" in written:
             if given.HasField("https_spiffe"):
                 stored.https_spiffe.CopyFrom(given.https_spiffe)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from urllib.parse import urlsplit
 
 import grpc
 from cryptography import x509
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from api.proto import types_pb2
 from devcluster.spire import dnsnames
 from devcluster.spire.refusal import Refusal
+from devcluster.spire.urls import endpoint_url
 
 SCHEME = "spiffe://"
 MAX_ENTRY_ID = 255
@@ -21,8 +21,6 @@ MAX_HINT_BYTES = 1024
 _INVALID_ENTRY = "datastore-validation: invalid registration entry"
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)*")
-_NOT_IN_HOST = re.compile(r"[\x00-\x20\x7f^`{|}\\\\]")
-_NOT_ESCAPED = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _DOTS = re.compile(r"/\.{1,2}(?:/|$)")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9._-]*")
 
@@ -245,27 +243,6 @@ def _numbers(given: types_pb2.Entry, fields: frozenset[str]) -> None:
         raise Refusal("X509-SVID TTL cannot be negative")
     if "jwt_svid_ttl" in fields and given.jwt_svid_ttl < 0:
         raise Refusal("JWT-SVID TTL cannot be negative")
-
-
-def endpoint_url(url: str) -> str:
-    """The URL of a bundle endpoint, as a server writes it: the scheme in small letters."""
-    what = "failed to parse bundle endpoint URL"
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError as error:
-        raise Refusal(f"{what}: {error}") from error
-    if found := _NOT_IN_HOST.search(parts.netloc):
-        raise Refusal(f'{what}: parse "{url}": invalid character "{found[0]}" in host name')
-    if found := _NOT_ESCAPED.search(parts.path):
-        raise Refusal(f'{what}: parse "{url}": invalid URL escape "{found[0]}"')
-    if parts.scheme != "https":
-        raise Refusal("bundle endpoint URL must use the https scheme")
-    if not host:
-        raise Refusal("bundle endpoint URL must specify the host")
-    if "@" in parts.netloc:
-        raise Refusal("bundle endpoint URL must not contain user info")
-    return "https" + url[len("https") :]
 
 
 def _endpoint_id(text: str) -> None:

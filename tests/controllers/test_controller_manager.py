@@ -125,6 +125,18 @@ async def test_a_relationship_that_we_made_goes_with_its_object(manager: Manager
         await until(lambda: not state.relationships)
 
 
+@pytest.mark.parametrize("url", ["HTTPS://partner.test/bundle", "https://partner.test/a b#"])
+async def test_an_endpoint_that_the_server_spells_otherwise_is_set_once(
+    alone: Manager, url: str
+) -> None:
+    async with alone.running():
+        await alone.trust_domain("partner", **{**PARTNER, "bundleEndpointURL": url})
+        await until(lambda: "partner.test" in alone.spire.state.relationships)
+        listed = alone.spire.calls["ListFederationRelationships"]
+        await until(lambda: alone.spire.calls["ListFederationRelationships"] >= listed + 3)
+        assert alone.spire.calls["BatchUpdateFederationRelationship"] == 0
+
+
 async def test_a_relationship_that_somebody_else_made_is_kept(manager: Manager) -> None:
     relationship = types_pb2.FederationRelationship(
         trust_domain="partner.test", bundle_endpoint_url="https://old.test/b"

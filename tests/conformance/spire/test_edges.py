@@ -16,6 +16,7 @@ from api.proto import (
     types_pb2,
 )
 from devcluster.spire.authority import Authority
+from registrar.identity.endpointurl import as_server_writes
 from tests.conformance.spire.conftest import DEADLINE_SECONDS, Target
 
 OK = 0
@@ -109,17 +110,56 @@ async def test_one_authority_may_hold_several_certificates(target: Target) -> No
     assert broken.code == INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize("url", ["https://a b/", "https://a/%zz", "https://", "http://a/", "a"])
+REFUSED_URLS = [
+    *("http://a/", "a", "https:a", "https:/a", "https://", "https:///a", " https://a/"),
+    *("https://u@a/", "https://@a/"),
+    *("https://a b/", "https://%41/", "https://a%20b/", "https://[fe80::1%eth0]/"),
+    *("https://a/%zz", "https://a/%", "https://a/\t", "https://a:80b/"),
+]
+WRITTEN_URLS = {
+    "HTTPS://Example.Test:8443/B": "https://Example.Test:8443/B",
+    "https://a/b c": "https://a/b%20c",
+    "https://a/b%2Fc": "https://a/b%2Fc",
+    "https://a/b%2Fc d": "https://a/b/c%20d",
+    "https://a/ü": "https://a/%C3%BC",
+    "https://a/%c3%bc": "https://a/%c3%bc",
+    "https://ü.example/": "https://%C3%BC.example/",
+    "https://a/<b>{c}|d": "https://a/%3Cb%3E%7Bc%7D%7Cd",
+    "https://a/[b]'c'": "https://a/[b]'c'",
+    "https://a?b=c d&ü": "https://a?b=c d&ü",
+    "https://a/?": "https://a/?",
+    "https://a/#": "https://a/",
+    "https://a/#b c": "https://a/#b%20c",
+    "https://a/ ": "https://a/%20",
+    "https://a:": "https://a:",
+    "https://a:0443/": "https://a:0443/",
+    "https://[::1]:8443/b": "https://[::1]:8443/b",
+}
+
+
+@pytest.mark.parametrize("url", REFUSED_URLS)
 async def test_an_endpoint_that_is_no_url_is_refused(target: Target, url: str) -> None:
     (refused,) = await federate(target, relationship(target.foreign_domain(), url))
     assert refused.status.code == INVALID_ARGUMENT
     assert "bundle endpoint URL" in refused.status.message
 
 
-async def test_the_scheme_of_an_endpoint_comes_back_in_small_letters(target: Target) -> None:
-    name = target.foreign_domain()
-    (made,) = await federate(target, relationship(name, "HTTPS://Example.Test:8443/B"))
-    assert made.federation_relationship.bundle_endpoint_url == "https://Example.Test:8443/B"
+async def test_an_endpoint_comes_back_as_the_server_writes_it(target: Target) -> None:
+    made = await federate(
+        target, *(relationship(target.foreign_domain(), url) for url in WRITTEN_URLS)
+    )
+    written = [result.federation_relationship.bundle_endpoint_url for result in made]
+    assert dict(zip(WRITTEN_URLS, written, strict=True)) == WRITTEN_URLS
+
+
+@pytest.mark.parametrize("url", REFUSED_URLS)
+def test_the_registrar_refuses_the_same_endpoints(url: str) -> None:
+    with pytest.raises(ValueError, match="write https://"):
+        as_server_writes(url)
+
+
+def test_the_registrar_writes_endpoints_in_the_same_way() -> None:
+    assert {url: as_server_writes(url) for url in WRITTEN_URLS} == WRITTEN_URLS
 
 
 async def test_an_update_must_say_all_of_a_relationship_whatever_its_mask(target: Target) -> None:
