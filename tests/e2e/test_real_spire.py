@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
+from api.proto import types_pb2
 from devcluster.mounts import unmount_below
 from hack.control_plane import ControlPlane
 from hack.spire import RealAgent, RealServer, ServerOptions
@@ -182,3 +183,44 @@ async def test_a_pod_has_its_svid_as_files_from_template_to_node(
         ]
         assert names.get_values_for_type(x509.DNSName) == ["web-1.shop", "alias.shop"]
         await driver.unpublish(pod)
+
+
+async def test_files_outlive_the_agent_and_are_renewed_when_it_is_back(
+    node_folder: Path, real_spire_server: RealServer
+) -> None:
+    server, delegate = real_spire_server, "spiffe://example.org/delegate"
+    with (
+        SharedSpire.use(server) as spire,
+        RealAgent(server, authorized_delegates=(delegate,)) as agent,
+    ):
+        pod = Pod(node_folder / "kubelet")
+        pod.target.parent.mkdir(parents=True)
+        spire.put(_entry(agent, "/delegate", US))
+        spire.put(_entry(agent, "/web", f"k8s:pod-uid:{pod.uid}", ttl_seconds=8))
+        await asyncio.to_thread(agent.wait_for_identity, delegate)
+        limits = Limits(first_svid=SECONDS, agent_away=600.0)
+        async with run_driver(
+            node_folder, agent.admin_socket, heard=Heard(), limits=limits
+        ) as driver:
+            svid = await driver.publish(pod) / "svid.pem"
+            await _until_renewed(svid)
+            await asyncio.to_thread(agent.kill)
+            held = await asyncio.to_thread(svid.read_bytes)
+            await asyncio.to_thread(agent.start)
+            await _until_renewed(svid, held)
+            await driver.unpublish(pod)
+
+
+def _entry(agent: RealAgent, path: str, selector: str, ttl_seconds: int = 0) -> types_pb2.Entry:
+    kind, _, value = selector.partition(":")
+    return types_pb2.Entry(
+        spiffe_id=types_pb2.SPIFFEID(trust_domain="example.org", path=path),
+        parent_id=types_pb2.SPIFFEID(trust_domain="example.org", path=agent.id_path),
+        selectors=[types_pb2.Selector(type=kind, value=value)],
+        x509_svid_ttl=ttl_seconds,
+    )
+
+
+async def _until_renewed(svid: Path, held: bytes = b"") -> None:
+    held = held or await asyncio.to_thread(svid.read_bytes)
+    await until(lambda: svid.read_bytes() != held, SECONDS)
