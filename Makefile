@@ -3,7 +3,7 @@
 
 PYTHON ?=
 ARGS ?=
-# Processes for the tests; each one that meets a real test starts a control plane of its own.
+# Processes for the tests; each one that meets a real test starts servers of its own.
 JOBS ?= 2
 IMAGE ?= spire-registrar:dev
 
@@ -13,7 +13,7 @@ STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-csi test test-real lint types generate verify bench control-plane lock image clean
+.PHONY: help setup demo demo-csi test test-real lint types generate verify bench tools lock image clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,16 +44,16 @@ $(STAMP): setup.cfg requirements.lock
 	  --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(STAMP) ## run the main job on embedded servers; ARGS=--once checks the result and ends
-	$(BIN)/spire-registrar dev $(ARGS)
+demo: $(STAMP) ## run the main job on embedded servers, ARGS=--real: on real ones; --once checks it
+	$(BIN)/python hack/demo.py $(ARGS)
 
 demo-csi: $(STAMP) ## run the node driver with a stand-in kubelet: TLS while SVIDs rotate
 	$(BIN)/spire-registrar dev --csi $(ARGS)
 
-test: $(STAMP) ## run all tests; those on a real control plane only if it is built (CI=true: all)
+test: $(STAMP) ## run all tests; those on real servers only if these are built (CI=true: all)
 	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
-test-real: control-plane ## build the real control plane if need be, then run the tests on it
+test-real: tools ## build the real servers if need be, then run the tests on them
 	SPIRE_REGISTRAR_REAL=1 $(BIN)/pytest -m real $(ARGS)
 
 lint: $(STAMP) ## check style, format and the layers
@@ -70,11 +70,11 @@ generate: $(STAMP) ## write the generated files anew: CRDs and what else comes f
 verify: $(STAMP) ## fail if a generated file is stale, and name it
 	$(BIN)/python hack/generate.py --check
 
-bench: control-plane ## measure the figures of docs/performance.md on a real API server
+bench: tools ## measure the figures of docs/performance.md on a real API server
 	$(BIN)/python hack/bench.py $(ARGS)
 
-control-plane: $(STAMP) ## build kube-apiserver, etcd, … once, about 4 to 7 minutes
-	$(BIN)/python hack/control_plane.py build
+tools: $(STAMP) ## build kube-apiserver, etcd, SPIRE, … once, about 10 to 15 minutes
+	$(BIN)/python hack/tool_build.py
 
 # One lock for all of Python 3.11 to 3.13 and all platforms. setup.cfg decides what may be in it.
 lock: $(STAMP) ## choose the newest versions that fit and write the two lock files
@@ -94,7 +94,7 @@ image: ## build the container image with podman, docker or buildah, whichever is
 	done; \
 	echo "no podman, docker or buildah here" >&2; exit 1
 
-clean: ## remove what was made in the checkout; the built control plane stays in the cache
+clean: ## remove what was made in the checkout; the built servers stay in the cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
 	  .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

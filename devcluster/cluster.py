@@ -10,6 +10,7 @@ import aiohttp
 from api.codec import JSONObject
 from api.crd import CUSTOM_KINDS, crd
 from api.documents import dump_yaml
+from api.proto.types_pb2 import Bundle, Entry
 from devcluster.client import Client
 from devcluster.kubeapi.server import KubeAPI
 from devcluster.nodes import add_node, run_pods
@@ -30,6 +31,22 @@ class Cluster:
         """Apply objects in their order."""
         for document in documents:
             await self.client.apply(document)
+
+    async def entries(self) -> list[Entry]:
+        """All entries on the SPIRE server."""
+        return self.spire.state.entries()
+
+    async def put_entry(self, entry: Entry) -> None:
+        """Make an entry as somebody else would."""
+        self.spire.state.put(entry)
+
+    async def delete_entry(self, entry_id: str) -> None:
+        """Delete an entry as somebody else would."""
+        self.spire.state.delete(entry_id)
+
+    async def put_bundle(self, bundle: Bundle) -> None:
+        """Let the SPIRE server know another trust domain."""
+        self.spire.state.bundles[bundle.trust_domain] = bundle
 
     @classmethod
     @asynccontextmanager

@@ -1,9 +1,9 @@
 """A real Kubernetes control plane on loopback: etcd, API server, controller manager, kubectl.
 
-As a script it builds the binaries, says where they are, or runs a control plane until Ctrl-C.
-As a module it gives tests and the benchmark `ControlPlane`. There are no nodes: a Pod stays what
-its creator writes. Of the controllers only garbage collection and namespaces run, which is what
-the registrar counts on.
+As a script it says where the binaries are, or runs a control plane until Ctrl-C. As a module it
+gives tests and the benchmark `ControlPlane`. There are no nodes: a Pod stays what its creator
+writes. Of the controllers only garbage collection and namespaces run, which is what the registrar
+counts on.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from typing import Self
 sys.path[:0] = [] if __package__ else [str(Path(__file__).resolve().parents[1])]
 
 from hack import tool_build  # noqa: E402 - needs the line above
+from hack.compilers import ToolError  # noqa: E402
 from hack.credentials import (  # noqa: E402
     Authority,
     signing_key,
@@ -136,6 +137,10 @@ class ControlPlane:
 
         """
         return self._tokens[user]
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return what a client checks the API server with."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a kubeconfig for any user with any groups, by a fresh client certificate."""
@@ -281,9 +286,8 @@ class ControlPlane:
                 return
 
     def _is_ready(self) -> bool:
-        context = ssl.create_default_context(cafile=str(self.ca_file))
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=5, context=context
+            "127.0.0.1", self._port, timeout=5, context=self.tls_context()
         )
         headers = {"Authorization": f"Bearer {self.token}"}
         return _answers_ok(connection, "/readyz", headers)
@@ -350,7 +354,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="hack/control_plane.py", description="A real Kubernetes control plane on loopback."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("build", help="build etcd, kube-apiserver, … if they are not built yet")
     commands.add_parser("path", help="print the folder of the binaries; fail if not built")
     run = commands.add_parser("run", help="build if need be, and run one until Ctrl-C")
     run.add_argument(
@@ -363,12 +366,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command == "path":
             _say(str(tool_build.required()))
         else:
-            binaries = tool_build.build(_say)
-            if command == "run":
-                _run_until_interrupted(folder)
-            else:
-                _say(f"the control plane is in {binaries}")
-    except (tool_build.ToolError, ServerError, FileExistsError) as error:
+            tool_build.build(_say)
+            _run_until_interrupted(folder)
+    except (ToolError, ServerError, FileExistsError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

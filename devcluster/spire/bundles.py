@@ -6,11 +6,13 @@ from api.proto import bundle_pb2, bundle_pb2_grpc, types_pb2
 from devcluster.spire import validation
 from devcluster.spire.federation import named, page_of
 from devcluster.spire.masks import BUNDLE_FIELDS, fields_of, masked
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort, sent
 from devcluster.spire.state import EntryState
-from devcluster.spire.validation import Refusal
 
 _ALL = BUNDLE_FIELDS
+_FOR_OURSELVES = "a federated bundle for the server's own"
+_DOING = {True: "updating", False: "creating", None: "setting"}
 _Mode = bundle_pb2.BatchDeleteFederatedBundleRequest
 
 
@@ -75,7 +77,9 @@ class BundleService(bundle_pb2_grpc.BundleServicer):
     ) -> types_pb2.Bundle:
         """The bundle of one other trust domain."""
         try:
-            name = self._other(request.trust_domain)
+            name = self._other(
+                request.trust_domain, "getting a federated bundle for the server's own"
+            )
         except Refusal as refusal:
             await abort(context, refusal)
         bundle = self._state.bundles.get(name)
@@ -126,17 +130,17 @@ class BundleService(bundle_pb2_grpc.BundleServicer):
         for given in request.trust_domains:
             result = response.results.add(trust_domain=given)
             try:
-                self._delete(self._other(given), request.mode)
+                name = self._other(given, "removing the bundle for the server")
+                self._delete(name, request.mode)
                 result.status.CopyFrom(validation.ok())
             except Refusal as refusal:
-                status = validation.refused(refusal, "failed to delete federated bundle")
-                result.status.CopyFrom(status)
+                result.status.CopyFrom(validation.status(refusal.code, str(refusal)))
         return response
 
-    def _other(self, given: str) -> str:
+    def _other(self, given: str, doing: str) -> str:
         name = named(given, "trust domain argument is not valid")
         if name == self._state.trust_domain:
-            raise Refusal("federated bundles cannot be for the server's own trust domain")
+            raise Refusal(f"{doing} trust domain is not allowed")
         return name
 
     def _store(
@@ -148,12 +152,14 @@ class BundleService(bundle_pb2_grpc.BundleServicer):
     ) -> tuple[types_pb2.Status, types_pb2.Bundle | None]:
         """Store one bundle; ``there`` says whether one must be there, None if it is all one."""
         try:
-            name = self._other(given.trust_domain)
-            validation.authorities(given)
+            name = self._other(
+                given.trust_domain, f"{_DOING[there]} a federated bundle for the server's own"
+            )
+            _check_authorities(given)
             before = self._state.bundles.get(name)
             _check_there(before, there)
         except Refusal as refusal:
-            return validation.refused(refusal, "failed to store bundle"), None
+            return validation.status(refusal.code, str(refusal)), None
         stored = masked(before or types_pb2.Bundle(), _ALL - written, _ALL)
         stored.MergeFrom(masked(given, written, _ALL))
         stored.trust_domain = name
@@ -166,6 +172,7 @@ class BundleService(bundle_pb2_grpc.BundleServicer):
         users = [entry for entry in self._state.entries() if name in entry.federates_with]
         if users and mode == _Mode.RESTRICT:
             raise Refusal(
+                "failed to delete federated bundle: datastore-sql: "
                 f"cannot delete bundle; federated with {len(users)} registration entries",
                 grpc.StatusCode.FAILED_PRECONDITION,
             )
@@ -178,6 +185,13 @@ class BundleService(bundle_pb2_grpc.BundleServicer):
                 kept.federates_with.remove(name)
                 self._state.put(kept)
         del self._state.bundles[name]
+
+
+def _check_authorities(bundle: types_pb2.Bundle) -> None:
+    try:
+        validation.authorities(bundle)
+    except Refusal as refusal:
+        raise Refusal(f"failed to convert bundle: {refusal}", refusal.code) from refusal
 
 
 def _check_there(bundle: types_pb2.Bundle | None, there: bool | None) -> None:  # noqa: FBT001 - a demand, not a switch

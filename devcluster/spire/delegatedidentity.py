@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 
 from api.proto import delegatedidentity_pb2, delegatedidentity_pb2_grpc, types_pb2
 from devcluster.spire.authority import SVID
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort
-from devcluster.spire.validation import Refusal
 
 Selectors = frozenset[tuple[str, str]]
 M = TypeVar("M", bound=Message)

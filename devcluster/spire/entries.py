@@ -11,9 +11,9 @@ from devcluster.spire import validation
 from devcluster.spire.faults import Faults
 from devcluster.spire.filters import Filter, Passes, entry_filter
 from devcluster.spire.masks import ENTRY_FIELDS, fields_of, masked
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort, sent
 from devcluster.spire.state import EntryState
-from devcluster.spire.validation import Refusal
 
 _KEPT_BY_SERVER = ("revision_number", "created_at")
 _ALL = ENTRY_FIELDS
@@ -63,7 +63,10 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             return response
         token = request.page_token
         if token and not token.isdecimal():
-            message = f"failed to list entries: could not parse token '{token}'"
+            message = (
+                "failed to list entries: datastore-sql: rpc error: code = InvalidArgument "
+                f"desc = could not parse token '{token}'"
+            )
             await abort(context, Refusal(message, grpc.StatusCode.INTERNAL))
         for serial, entry in self._state.page(int(token or 0)):
             if passes(entry):
@@ -140,13 +143,14 @@ class EntryService(entry_pb2_grpc.EntryServicer):
         entry = types_pb2.Entry()
         entry.CopyFrom(given)
         try:
-            validation.entry_id(entry.id)
             validation.entry(entry, _ALL, self._state.trust_domain)
-            validation.storable(entry)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to convert entry"), None
+        self._name_bare(entry)
         try:
             self._faults.before_entry(entry)
+            validation.entry_id(entry.id)
+            validation.storable(entry)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to create entry"), None
         similar = self._state.similar(entry)
@@ -156,11 +160,12 @@ class EntryService(entry_pb2_grpc.EntryServicer):
         try:
             self._must_be_free(entry.id)
             self._federate(entry)
+            validation.without_duplicates(entry)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to create entry"), None
         self._forget_unknown(entry)
         self._writes["created"] += 1
-        return validation.ok(), self._state.put(entry)
+        return validation.ok(), in_order_of_write(self._state.put(entry))
 
     def _update(
         self, given: types_pb2.Entry, fields: frozenset[str]
@@ -171,9 +176,13 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             validation.entry(entry, fields, self._state.trust_domain)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to convert entry"), None
+        self._name_bare(entry)
         try:
             self._faults.before_entry(entry)
-            stored = self._stored(entry.id)
+            stored = self._state.get(entry.id)
+            if stored is None:
+                code = grpc.StatusCode.NOT_FOUND
+                return validation.status(code, "failed to update entry"), None
             # The server sets these itself: put() sees to them.
             written = fields.difference(_KEPT_BY_SERVER)
             merged = masked(stored, _ALL - written, _ALL)
@@ -181,11 +190,12 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             validation.storable(merged)
             if "federates_with" in fields:
                 self._federate(merged)
+            validation.without_duplicates(merged)
         except Refusal as refusal:
             return validation.refused(refusal, "failed to update entry"), None
         self._forget_unknown(merged)
         self._writes["updated"] += 1
-        return validation.ok(), self._state.put(merged)
+        return validation.ok(), in_order_of_write(self._state.put(merged))
 
     def _delete(self, entry_id: str) -> types_pb2.Status:
         if not entry_id:
@@ -201,19 +211,16 @@ class EntryService(entry_pb2_grpc.EntryServicer):
 
     def _must_be_free(self, entry_id: str) -> None:
         if entry_id and self._state.get(entry_id) is not None:
-            raise Refusal(
-                "entry ID is in use already: UNIQUE constraint failed",
-                grpc.StatusCode.ALREADY_EXISTS,
-            )
+            raise validation.not_unique("registered_entries.entry_id")
 
-    def _stored(self, entry_id: str) -> types_pb2.Entry:
-        stored = self._state.get(entry_id)
-        if stored is None:
-            raise Refusal("record not found", grpc.StatusCode.NOT_FOUND)
-        return stored
+    def _name_bare(self, entry: types_pb2.Entry) -> None:
+        """Write trust domains without a scheme, with which they may have been sent."""
+        for spiffe_id in (entry.spiffe_id, entry.parent_id):
+            if spiffe_id.trust_domain:
+                spiffe_id.trust_domain = self._state.trust_domain
 
     def _federate(self, entry: types_pb2.Entry) -> None:
-        """Store federated trust domains by name; each must have a bundle."""
+        """Store federated trust domains by name, sorted; each must have a bundle."""
         names = [validation.trust_domain(name) for name in entry.federates_with]
         for name in names:
             if not self._state.knows_bundle(name):
@@ -222,7 +229,7 @@ class EntryService(entry_pb2_grpc.EntryServicer):
                     grpc.StatusCode.INTERNAL,
                 )
         del entry.federates_with[:]
-        entry.federates_with.extend(names)
+        entry.federates_with.extend(sorted(set(names)))
 
     def _forget_unknown(self, entry: types_pb2.Entry) -> None:
         message: Message = entry
@@ -237,3 +244,17 @@ class EntryService(entry_pb2_grpc.EntryServicer):
             return entry_filter(given, self._state.trust_domain)
         except Refusal as refusal:
             return await abort(context, refusal)
+
+
+def in_order_of_write(stored: types_pb2.Entry) -> types_pb2.Entry:
+    """The entry as the answer to a write has it.
+
+    That is read back through the database's indexes, which are sorted, and what reads show is in
+    the order that was sent.
+    """
+    answer = types_pb2.Entry()
+    answer.CopyFrom(stored)
+    answer.dns_names[:] = sorted(stored.dns_names)
+    del answer.selectors[:]
+    answer.selectors.extend(sorted(stored.selectors, key=lambda s: (s.type, s.value)))
+    return answer

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import grpc
 
 from api.proto import types_pb2
-from devcluster.spire.validation import Refusal
+from devcluster.spire.refusal import Refusal
 
 EntryMatch: TypeAlias = str | Callable[[types_pb2.Entry], bool]
 """The ID of an entry, or a question about it (for deletions only the ID is set)."""

@@ -1,25 +1,27 @@
 """What the Trust domain and the Bundle API share: bundles kept in order, and their masks."""
 
-from collections.abc import Iterable
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from devcluster.spire.validation import Refusal, trust_domain
+from devcluster.spire.numbered import Numbered
+from devcluster.spire.refusal import Refusal
+from devcluster.spire.validation import trust_domain
 
 M = TypeVar("M", bound=Message)
 
 
-def page_of(items: dict[str, M], page_size: int, token: str) -> tuple[list[M], str]:
-    """A page of what is stored by trust domain, sorted by it, and the token of the next.
+def page_of(items: Numbered[M], page_size: int, token: str) -> tuple[list[M], str]:
+    """A page of what is stored, in the order of creation, and the token of the next.
 
-    The token is the last name of the page. Without a page size all come at once.
+    The token is the last number of the page. Without a page size all come at once.
     """
-    names: Iterable[str] = sorted(name for name in items if name > token)
+    after = int(token or 0) if page_size > 0 else 0
+    names = [name for name in items if items.number_of(name) > after]
     if page_size <= 0:
         return [items[name] for name in names], ""
-    names = list(names)[:page_size]
-    return [items[name] for name in names], names[-1] if names else ""
+    names = names[:page_size]
+    return [items[name] for name in names], str(items.number_of(names[-1])) if names else ""
 
 
 def named(name: str, what: str) -> str:

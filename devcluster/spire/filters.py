@@ -5,7 +5,8 @@ from typing import TypeAlias, TypeVar
 
 from api.proto import entry_pb2, types_pb2
 from devcluster.spire import validation
-from devcluster.spire.validation import Refusal, id_text
+from devcluster.spire.refusal import Refusal
+from devcluster.spire.validation import id_text
 
 Filter: TypeAlias = entry_pb2.ListEntriesRequest.Filter | entry_pb2.CountEntriesRequest.Filter
 Passes: TypeAlias = Callable[[types_pb2.Entry], bool]
@@ -27,12 +28,13 @@ def entry_filter(given: Filter, trust_domain: str) -> Passes:
         questions.append(_selectors(given.by_selectors))
     if given.HasField("by_federates_with"):
         questions.append(_federates_with(given.by_federates_with))
-    if given.HasField("by_hint"):
+    # Nor can those without a hint be asked for, as below.
+    if given.by_hint.value:
         hint = given.by_hint.value
         questions.append(lambda entry: entry.hint == hint)
-    if given.HasField("by_downstream"):
-        downstream = given.by_downstream.value
-        questions.append(lambda entry: entry.downstream == downstream)
+    # "Not downstream" can't be asked: a server takes the question for no question.
+    if given.by_downstream.value:
+        questions.append(lambda entry: entry.downstream)
     return lambda entry: all(question(entry) for question in questions)
 
 

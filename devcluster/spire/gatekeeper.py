@@ -16,9 +16,9 @@ from cryptography import x509
 from google.protobuf.message import Message
 
 from devcluster.spire.faults import Faults
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort
 from devcluster.spire.state import EntryState
-from devcluster.spire.validation import Refusal
 
 _FOR_AGENTS = frozenset({"GetAuthorizedEntries", "SyncAuthorizedEntries"})
 

@@ -7,7 +7,7 @@ from typing import NoReturn, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from devcluster.spire.validation import Refusal
+from devcluster.spire.refusal import Refusal
 
 ServicerContext: TypeAlias = grpc.aio.ServicerContext[Message, Message]
 M = TypeVar("M", bound=Message)

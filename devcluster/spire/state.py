@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from api.proto import types_pb2
+from devcluster.spire.numbered import Numbered
 from devcluster.spire.validation import id_text
 
 Key: TypeAlias = tuple[str, str, frozenset[tuple[str, str]]]
+
+
+PRUNE_SECONDS = 300.0
+"""How often a server looks for entries whose time is over."""
 
 
 def key_of(entry: types_pb2.Entry) -> Key:
@@ -25,18 +30,19 @@ def key_of(entry: types_pb2.Entry) -> Key:
 
 
 class EntryState:
-    """The store. ``clock`` gives Unix seconds; entries that it has outlived are gone."""
+    """The store. ``clock`` gives Unix seconds; entries that it has outlived go in a while."""
 
     def __init__(self, trust_domain: str, *, clock: Callable[[], float]) -> None:
         self.trust_domain = trust_domain
         self.clock = clock
-        self.bundles: dict[str, types_pb2.Bundle] = {}
-        self.relationships: dict[str, types_pb2.FederationRelationship] = {}
+        self.bundles: Numbered[types_pb2.Bundle] = Numbered()
+        self.relationships: Numbered[types_pb2.FederationRelationship] = Numbered()
         self._entries: dict[str, types_pb2.Entry] = {}
         self._serials: dict[str, int] = {}
         self._by_serial: dict[int, str] = {}
         self._by_key: dict[Key, list[str]] = {}
         self._expiring: set[str] = set()
+        self._prune_at: float | None = None
         self._next_serial = 1
 
     def entries(self) -> list[types_pb2.Entry]:
@@ -111,10 +117,16 @@ class EntryState:
         return trust_domain == self.trust_domain or trust_domain in self.bundles
 
     def prune(self) -> None:
-        """Forget the entries whose time is over."""
+        """Forget the entries whose time is over, every few minutes as a server does."""
         if not self._expiring:
+            self._prune_at = None
             return
         now = self.clock()
+        if self._prune_at is None:
+            self._prune_at = now + PRUNE_SECONDS
+        if now < self._prune_at:
+            return
+        self._prune_at = now + PRUNE_SECONDS
         for entry_id in [i for i in self._expiring if self._entries[i].expires_at <= now]:
             self._remove(entry_id)
 

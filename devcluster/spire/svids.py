@@ -5,10 +5,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.proto import svid_pb2, svid_pb2_grpc, types_pb2
-from devcluster.spire import validation
+from devcluster.spire import dnsnames, validation
 from devcluster.spire.authority import Authority
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort
-from devcluster.spire.validation import Refusal
 
 DEFAULT_TTL_SECONDS = 3600
 
@@ -120,7 +120,7 @@ def _dns_names(csr: x509.CertificateSigningRequest) -> list[str]:
     dns_names = [] if names is None else names.get_values_for_type(x509.DNSName)
     for name in dns_names:
         try:
-            validation.dns_name(name)
+            dnsnames.check(name)
         except Refusal as refusal:
             raise Refusal(f"CSR DNS name is not valid: {refusal}") from refusal
     return dns_names

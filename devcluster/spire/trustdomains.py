@@ -8,9 +8,10 @@ from devcluster.spire import validation
 from devcluster.spire.endpoints import BundleEndpoints
 from devcluster.spire.federation import named, page_of
 from devcluster.spire.masks import RELATIONSHIP_FIELDS, fields_of
+from devcluster.spire.refusal import Refusal
 from devcluster.spire.service import ServicerContext, abort, sent
 from devcluster.spire.state import EntryState
-from devcluster.spire.validation import Refusal
+from devcluster.spire.urls import endpoint_url
 
 _ALL = RELATIONSHIP_FIELDS
 
@@ -63,8 +64,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
             try:
                 stored = self._create(given)
             except Refusal as refusal:
-                doing = "failed to create federation relationship"
-                result.status.CopyFrom(validation.refused(refusal, doing))
+                result.status.CopyFrom(validation.status(refusal.code, str(refusal)))
             else:
                 result.status.CopyFrom(validation.ok())
                 result.federation_relationship.CopyFrom(self._shown(stored, shown))
@@ -85,8 +85,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
             try:
                 stored = self._update(given, written)
             except Refusal as refusal:
-                doing = "failed to update federation relationship"
-                result.status.CopyFrom(validation.refused(refusal, doing))
+                result.status.CopyFrom(validation.status(refusal.code, str(refusal)))
             else:
                 result.status.CopyFrom(validation.ok())
                 result.federation_relationship.CopyFrom(self._shown(stored, shown))
@@ -103,7 +102,7 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         for given in request.trust_domains:
             result = response.results.add(trust_domain=given)
             try:
-                name = self._find(given).trust_domain
+                name = self._find(_given(given)).trust_domain
             except Refusal as refusal:
                 result.status.CopyFrom(validation.status(refusal.code, str(refusal)))
             else:
@@ -119,6 +118,9 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         try:
             found = self._find(request.trust_domain)
         except Refusal as refusal:
+            if refusal.code is grpc.StatusCode.NOT_FOUND:
+                message = f'no relationship with trust domain "{request.trust_domain}"'
+                refusal = Refusal(message, refusal.code)
             await abort(context, refusal)
         if not self._endpoints.fetch(found.trust_domain):
             failed = Refusal("failed to refresh bundle", grpc.StatusCode.INTERNAL)
@@ -133,29 +135,37 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         return found
 
     def _create(self, given: types_pb2.FederationRelationship) -> types_pb2.FederationRelationship:
-        validation.relationship(given, _ALL)
-        name = validation.trust_domain(given.trust_domain)
+        name = _checked(given)
         if name == self._state.trust_domain:
-            raise Refusal("it would be for the server's own trust domain")
+            raise Refusal("unable to create federation relationship for server trust domain")
         if name in self._state.relationships:
-            raise Refusal("UNIQUE constraint failed", grpc.StatusCode.INTERNAL)
+            raise Refusal(
+                "failed to create federation relationship: datastore-sql: UNIQUE constraint "
+                "failed: federated_trust_domains.trust_domain",
+                grpc.StatusCode.INTERNAL,
+            )
         stored = types_pb2.FederationRelationship()
         stored.CopyFrom(given)
         stored.trust_domain = name
+        stored.bundle_endpoint_url = endpoint_url(given.bundle_endpoint_url)
         return self._store(stored)
 
     def _update(
         self, given: types_pb2.FederationRelationship, written: frozenset[str]
     ) -> types_pb2.FederationRelationship:
-        validation.relationship(given, written)
-        before = self._state.relationships.get(validation.trust_domain(given.trust_domain))
+        # All of it must be right, not only what the mask names.
+        before = self._state.relationships.get(_checked(given))
         if before is None:
             # Not a NOT_FOUND: servers give one code to whatever their store refuses.
-            raise Refusal("record not found", grpc.StatusCode.INTERNAL)
+            raise Refusal(
+                "failed to update federation relationship: unable to fetch federation "
+                "relationship: record not found",
+                grpc.StatusCode.INTERNAL,
+            )
         stored = types_pb2.FederationRelationship()
         stored.CopyFrom(before)
         if "bundle_endpoint_url" in written:
-            stored.bundle_endpoint_url = given.bundle_endpoint_url
+            stored.bundle_endpoint_url = endpoint_url(given.bundle_endpoint_url)
         if "bundle_endpoint_profile" in written:
             if given.HasField("https_spiffe"):
                 stored.https_spiffe.CopyFrom(given.https_spiffe)
@@ -193,3 +203,19 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
         if "trust_domain_bundle" in shown and bundle is not None:
             copy.trust_domain_bundle.CopyFrom(bundle)
         return copy
+
+
+def _checked(given: types_pb2.FederationRelationship) -> str:
+    """The trust domain of a relationship that is right."""
+    try:
+        validation.relationship(given, _ALL)
+    except Refusal as refusal:
+        message = f"failed to convert federation relationship: {refusal}"
+        raise Refusal(message, refusal.code) from refusal
+    return validation.trust_domain(given.trust_domain)
+
+
+def _given(trust_domain: str) -> str:
+    if not trust_domain:
+        raise Refusal("missing trust domain")
+    return trust_domain

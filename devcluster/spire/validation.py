@@ -1,9 +1,8 @@
 """What a SPIRE server accepts: each check raises ``Refusal`` with the server's status."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from urllib.parse import urlsplit
 
 import grpc
 from cryptography import x509
@@ -11,26 +10,19 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from api.proto import types_pb2
+from devcluster.spire import dnsnames
+from devcluster.spire.refusal import Refusal
+from devcluster.spire.urls import endpoint_url
 
 SCHEME = "spiffe://"
 MAX_ENTRY_ID = 255
 MAX_HINT_BYTES = 1024
 
+_INVALID_ENTRY = "datastore-validation: invalid registration entry"
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)*")
 _DOTS = re.compile(r"/\.{1,2}(?:/|$)")
 _ENTRY_ID = re.compile(r"[A-Za-z0-9._-]*")
-_DNS_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-
-
-class Refusal(Exception):  # noqa: N818 - a status that the server answers with, not a fault of its own
-    """The server says no: ``code`` and the message go to the client."""
-
-    def __init__(
-        self, message: str, code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
-    ) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def code_number(code: grpc.StatusCode) -> int:
@@ -59,8 +51,13 @@ def id_text(spiffe_id: types_pb2.SPIFFEID) -> str:
 
 
 def trust_domain(name: str) -> str:
-    """A trust domain's name, given with or without the scheme."""
-    bare = name.removeprefix(SCHEME)
+    """A trust domain's name; it may be given as any SPIFFE ID of it."""
+    bare = name
+    if ":/" in name:
+        if not name.startswith(SCHEME):
+            raise Refusal("scheme is missing or invalid")
+        bare, slash, path = name.removeprefix(SCHEME).partition("/")
+        _check_path(slash + path)
     if not bare:
         raise Refusal("trust domain is missing")
     if not _TRUST_DOMAIN.fullmatch(bare):
@@ -72,30 +69,40 @@ def trust_domain(name: str) -> str:
 
 
 def member_id(spiffe_id: types_pb2.SPIFFEID, domain: str) -> str:
-    """A well-formed SPIFFE ID of the server's trust domain."""
-    trust_domain(spiffe_id.trust_domain)
-    path = spiffe_id.path
+    """A well-formed SPIFFE ID with a path, of the server's trust domain."""
+    text = _text_within(spiffe_id, domain)
+    if not spiffe_id.path:
+        raise Refusal(f'"{text}" is not a member of trust domain "{domain}"; path is empty')
+    return text
+
+
+def _text_within(spiffe_id: types_pb2.SPIFFEID, domain: str) -> str:
+    name = trust_domain(spiffe_id.trust_domain)
+    _check_path(spiffe_id.path)
+    text = f"{SCHEME}{name}{spiffe_id.path}"
+    if name != domain:
+        raise Refusal(f'"{text}" is not a member of trust domain "{domain}"')
+    return text
+
+
+def _check_path(path: str) -> None:
     if path and not path.startswith("/"):
         raise Refusal("path must have a leading slash")
-    if path.endswith("/"):
-        raise Refusal("path cannot have a trailing slash")
     if "//" in path:
         raise Refusal("path cannot contain empty segments")
+    if path.endswith("/"):
+        raise Refusal("path cannot have a trailing slash")
     if not _PATH.fullmatch(path):
         raise Refusal(
             "path segment characters are limited to letters, numbers, dots, dashes, and underscores"
         )
     if _DOTS.search(path):
         raise Refusal("path cannot contain dot segments")
-    text = id_text(spiffe_id)
-    if spiffe_id.trust_domain != domain:
-        raise Refusal(f'"{text}" is not a member of trust domain "{domain}"')
-    return text
 
 
 def workload_id(spiffe_id: types_pb2.SPIFFEID, domain: str) -> str:
     """A SPIFFE ID that an entry may give to a workload."""
-    text = member_id(spiffe_id, domain)
+    text = _text_within(spiffe_id, domain)
     if not spiffe_id.path:
         raise Refusal(f'"{text}" is not a workload in trust domain "{domain}"; path is empty')
     if spiffe_id.path == "/spire" or spiffe_id.path.startswith("/spire/"):
@@ -117,26 +124,12 @@ def selectors(given: Iterable[types_pb2.Selector]) -> None:
             raise Refusal("missing selector value")
 
 
-def dns_name(name: str) -> None:
-    """A DNS name, whose first label may be the wildcard ``*``."""
-    if not name:
-        raise Refusal("invalid DNS name: empty or only whitespace")
-    if len(name) > 255:
-        raise Refusal("invalid DNS name: name exceeds 255 characters")
-    labels = name.removeprefix("*.").split(".")
-    if not all(_DNS_LABEL.fullmatch(label) for label in labels):
-        raise Refusal(f'invalid DNS name: label of "{name}" is malformed')
-
-
 def entry_id(given: str) -> None:
     """An entry ID that a client chose, or none."""
     if len(given) > MAX_ENTRY_ID:
-        raise Refusal("entry ID too long")
+        raise Refusal(f"{_INVALID_ENTRY}: entry ID too long")
     if not _ENTRY_ID.fullmatch(given):
-        raise Refusal(
-            "entry ID contains invalid characters, must only contain alphanumeric characters, "
-            "dashes, dots, and underscores"
-        )
+        raise Refusal(f"{_INVALID_ENTRY}: entry ID contains invalid characters")
 
 
 def entry(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
@@ -144,7 +137,7 @@ def entry(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
     _ids(given, fields, domain)
     if "dns_names" in fields:
         for name in given.dns_names:
-            dns_name(name)
+            dnsnames.check(name)
     if "federates_with" in fields:
         for other in given.federates_with:
             _prefixed("invalid federated trust domain", partial(trust_domain, other))
@@ -160,14 +153,33 @@ def entry(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
 def storable(given: types_pb2.Entry) -> None:
     """SVIDs that are stored need selectors of one type."""
     if given.store_svid and len({selector.type for selector in given.selectors}) > 1:
-        raise Refusal("selector types must be the same when store SVID is enabled")
+        raise Refusal(
+            f"{_INVALID_ENTRY}: selector types must be the same when store SVID is enabled"
+        )
+
+
+def without_duplicates(given: types_pb2.Entry) -> None:
+    """The database holds each name and each selector of an entry once."""
+    if len(set(given.dns_names)) < len(given.dns_names):
+        raise not_unique("dns_names.registered_entry_id, dns_names.value")
+    if len({(selector.type, selector.value) for selector in given.selectors}) < len(
+        given.selectors
+    ):
+        raise not_unique("selectors.registered_entry_id, selectors.type, selectors.value")
+
+
+def not_unique(columns: str) -> Refusal:
+    """What the database says of a row that it has, as the server passes it on."""
+    return Refusal(
+        f"datastore-sql: UNIQUE constraint failed: {columns}", grpc.StatusCode.ALREADY_EXISTS
+    )
 
 
 def relationship(given: types_pb2.FederationRelationship, fields: frozenset[str]) -> None:
     """A federation relationship, or those fields of it."""
     _prefixed("failed to parse trust domain", lambda: trust_domain(given.trust_domain))
     if "bundle_endpoint_url" in fields:
-        _endpoint_url(given.bundle_endpoint_url)
+        endpoint_url(given.bundle_endpoint_url)
     if "bundle_endpoint_profile" in fields:
         profile = given.WhichOneof("bundle_endpoint_profile")
         if profile is None:
@@ -189,7 +201,8 @@ def authorities(given: types_pb2.Bundle) -> None:
     """Certificates and public keys that can be read."""
     for certificate in given.x509_authorities:
         try:
-            x509.load_der_x509_certificate(certificate.asn1)
+            for der in _concatenated(certificate.asn1):
+                x509.load_der_x509_certificate(der)
         except ValueError as error:
             raise Refusal(f"unable to parse X.509 authority: {error}") from error
     for key in given.jwt_authorities:
@@ -201,6 +214,19 @@ def authorities(given: types_pb2.Bundle) -> None:
             raise Refusal("unable to parse JWT authority: missing key ID")
 
 
+def _concatenated(ders: bytes) -> Iterator[bytes]:
+    """The certificates of one field, where a server takes several. Raises ValueError."""
+    while True:
+        size = 2
+        if len(ders) > 1:
+            more = ders[1] & 0x7F if ders[1] & 0x80 else 0
+            size += more + (int.from_bytes(ders[2 : 2 + more], "big") if more else ders[1])
+        yield ders[:size]
+        ders = ders[size:]
+        if not ders:
+            return
+
+
 def _ids(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
     if "parent_id" in fields:
         if not given.HasField("parent_id"):
@@ -208,8 +234,8 @@ def _ids(given: types_pb2.Entry, fields: frozenset[str], domain: str) -> None:
         _prefixed("invalid parent ID", partial(member_id, given.parent_id, domain))
     if "spiffe_id" in fields:
         if not given.HasField("spiffe_id"):
-            raise Refusal("invalid SPIFFE ID: request must specify SPIFFE ID")
-        _prefixed("invalid SPIFFE ID", partial(workload_id, given.spiffe_id, domain))
+            raise Refusal("invalid spiffe ID: request must specify SPIFFE ID")
+        _prefixed("invalid spiffe ID", partial(workload_id, given.spiffe_id, domain))
 
 
 def _numbers(given: types_pb2.Entry, fields: frozenset[str]) -> None:
@@ -219,27 +245,11 @@ def _numbers(given: types_pb2.Entry, fields: frozenset[str]) -> None:
         raise Refusal("JWT-SVID TTL cannot be negative")
 
 
-def _endpoint_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError as error:
-        raise Refusal(f"failed to parse bundle endpoint URL: {error}") from error
-    if parts.scheme != "https":
-        raise Refusal("bundle endpoint URL must use the https scheme")
-    if not host:
-        raise Refusal("bundle endpoint URL must specify the host")
-    if "@" in parts.netloc:
-        raise Refusal("bundle endpoint URL must not contain user info")
-
-
 def _endpoint_id(text: str) -> None:
     what = "failed to parse endpoint SPIFFE ID"
     if not text.startswith(SCHEME):
         raise Refusal(f"{what}: scheme is missing or invalid")
-    name, slash, path = text.removeprefix(SCHEME).partition("/")
-    spiffe_id = types_pb2.SPIFFEID(trust_domain=name, path=slash + path)
-    _prefixed(what, partial(member_id, spiffe_id, name))
+    _prefixed(what, partial(trust_domain, text))
 
 
 def _prefixed(what: str, check: Callable[[], str]) -> None:

@@ -55,7 +55,7 @@ def _csi(*, once: bool) -> int:
     from manager.demo.files import play_files  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="spire-csi-") as name:
-        return _play(play_files(Path(name), once=once))
+        return play_to_its_end(play_files(Path(name), once=once))
 
 
 def _registrar(arguments: argparse.Namespace) -> int:
@@ -69,13 +69,13 @@ def _registrar(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="spire-registrar-") as name:
         folder = Path(name)
         log = folder / play.LOG
-        code = _play(play.play(folder, once=arguments.once, port=arguments.port))
+        code = play_to_its_end(play.play(folder, once=arguments.once, port=arguments.port))
         if code and log.exists():
             print(log.read_text(encoding="utf-8")[-4000:], file=sys.stderr)
         return code
 
 
-def _play(demo: Coroutine[None, None, None]) -> int:
+def play_to_its_end(demo: Coroutine[None, None, None]) -> int:
     """Play a demo to its end, or until the user stops it; gives the exit code."""
     code = 0
     try:

@@ -12,6 +12,7 @@ from api.documents import load_yaml_documents
 from devcluster.cluster import Cluster
 from manager.demo.scenario import Scenario
 from manager.demo.view import View
+from manager.demo.world import World
 
 SAMPLES = Path(__file__).resolve().parents[2] / "config" / "samples"
 LOG = "registrar.log"
@@ -30,16 +31,22 @@ log_path           = "{log}"
 
 
 async def play(folder: Path, *, once: bool, port: int) -> None:
-    """Everything, until the scenario is over or the user stops it."""
+    """Everything on embedded servers, until the scenario is over or the user stops it."""
+    async with Cluster.serve(folder, port=port) as cluster:
+        await play_in(cluster, folder, once=once)
+
+
+async def play_in(world: World, folder: Path, *, once: bool) -> None:
+    """The registrar and the scenario in a world that is there."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     samples = await asyncio.to_thread(_samples)
-    async with Cluster.serve(folder, port=port) as cluster, _registrar(folder, cluster):
-        view = View(cluster)
+    async with _registrar(folder, world):
+        view = View(world)
         async with asyncio.TaskGroup() as tasks:
             watching = [tasks.create_task(run) for run in view.runs()]
-            scenario = Scenario(cluster, view)
+            scenario = Scenario(world, view)
             await scenario.begin(samples)
             if once:
                 await scenario.play()
@@ -63,10 +70,10 @@ def _samples() -> list[JSONObject]:
 
 
 @contextlib.asynccontextmanager
-async def _registrar(folder: Path, cluster: Cluster) -> AsyncIterator[None]:
+async def _registrar(folder: Path, world: World) -> AsyncIterator[None]:
     """The registrar as a process of its own, stopped at the end."""
     configuration = folder / "spire-k8s-registrar.conf"
-    text = _CONFIGURATION.format(socket=cluster.spire_socket, log=folder / LOG)
+    text = _CONFIGURATION.format(socket=world.spire_socket, log=folder / LOG)
     await asyncio.to_thread(configuration.write_text, text, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -76,7 +83,7 @@ async def _registrar(folder: Path, cluster: Cluster) -> AsyncIterator[None]:
         "--config",
         str(configuration),
         "--kubeconfig",
-        str(cluster.kubeconfig),
+        str(world.kubeconfig),
     )
     try:
         yield

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID
 from api.meta import find_condition
-from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector
+from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector, X509Certificate
 from api.spiffeid.v1beta1.clusterspiffeid import POD_NAME_ANNOTATION
-from devcluster.cluster import Cluster
+from devcluster.spire.authority import Authority
 from manager.demo.failure import DemoFailed
 from manager.demo.view import View
+from manager.demo.world import World
 
 _SECONDS = 10.0
 _TTL = 1234
@@ -33,17 +34,17 @@ _LABELLED_POD: JSONObject = {
 class Scenario:
     """Plays the story on a cluster and watches it through a view."""
 
-    def __init__(self, cluster: Cluster, view: View) -> None:
-        self._cluster = cluster
+    def __init__(self, world: World, view: View) -> None:
+        self._world = world
         self._view = view
 
     async def begin(self, samples: Sequence[JSONObject]) -> None:
         """Apply the samples and wait until each has its entry. Raises DemoFailed."""
         view = self._view
-        self._cluster.spire.state.put(_MANUAL)
-        self._cluster.spire.state.bundles[_PARTNER] = Bundle(trust_domain=_PARTNER)
+        await self._world.put_entry(_MANUAL)
+        await self._world.put_bundle(_bundle_of(_PARTNER))
         view.heading("applying config/samples: ClusterSpiffeIds and Pods")
-        await self._cluster.apply([*samples, _LABELLED_POD])
+        await self._world.apply([*samples, _LABELLED_POD])
         wanted = {name_of(d) for d in samples if d["kind"] == CLUSTER_SPIFFE_ID.kind}
         await self._expect(
             "every ClusterSpiffeId and labelled Pod has its entry",
@@ -56,27 +57,27 @@ class Scenario:
 
     async def play(self) -> None:
         """Change things and see them followed. Raises DemoFailed."""
-        view, cluster = self._view, self._cluster
+        view, world = self._view, self._world
         written = [n for n in sorted(view.cluster_spiffe_ids) if not self._pod_of(n)]
         name = written[0]
         before = view.cluster_spiffe_ids[name].status.entry_id
         path = CLUSTER_SPIFFE_ID.path("", name)
 
         view.heading(f"editing the ttl of ClusterSpiffeId {name}: updated in place")
-        await cluster.client.merge(path, {"spec": {"ttl": _TTL}})
+        await world.client.merge(path, {"spec": {"ttl": _TTL}})
         await self._expect(
             "the entry has the new ttl under its old ID",
             lambda: before in view.entries and view.entries[before].x509_svid_ttl == _TTL,
         )
 
         view.heading("somebody deletes the entry on the SPIRE server: it comes back")
-        cluster.spire.state.delete(before)
+        await world.delete_entry(before)
         await self._expect("the entry is gone", lambda: before not in view.entries)
         await self._expect("the entry is back", lambda: before in view.entries)
 
         view.heading(f"editing the SPIFFE ID of {name}: the new entry comes before the old goes")
         spiffe_id = view.cluster_spiffe_ids[name].spec.spiffe_id + "-renamed"
-        await cluster.client.merge(path, {"spec": {"spiffeId": spiffe_id}})
+        await world.client.merge(path, {"spec": {"spiffeId": spiffe_id}})
         await self._expect(
             "the new entry is set and the old one gone",
             lambda: (
@@ -88,7 +89,7 @@ class Scenario:
 
         view.heading(f"deleting ClusterSpiffeId {name}: its entry goes")
         last = view.cluster_spiffe_ids[name].status.entry_id
-        await cluster.client.delete(path)
+        await world.client.delete(path)
         await self._expect(
             "object, SpireEntry and entry are gone",
             lambda: (
@@ -125,6 +126,11 @@ class Scenario:
     def _pod_of(self, name: str) -> str:
         obj = self._view.cluster_spiffe_ids[name]
         return obj.metadata.annotations.get(POD_NAME_ANNOTATION, "")
+
+
+def _bundle_of(trust_domain: str) -> Bundle:
+    certificate = X509Certificate(asn1=Authority(trust_domain).certificate_der)
+    return Bundle(trust_domain=trust_domain, x509_authorities=[certificate])
 
 
 def name_of(document: JSONObject) -> str:

@@ -13,7 +13,7 @@ from api.meta import KubeObject, find_condition
 from api.proto.types_pb2 import Entry
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from devcluster.cluster import Cluster
+from manager.demo.world import World
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -24,8 +24,8 @@ _COLOURS = {"+": "32", "~": "33", "-": "31", "!": "31", "=": "1"}
 class View:
     """What the servers hold, watched from outside, and a line for each change."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._colour = sys.stdout.isatty()
         self._changed = asyncio.Event()
         self.pods: dict[str, Pod] = {}
@@ -73,7 +73,7 @@ class View:
         """Tell how to go on by hand."""
         self.table()
         self.heading("running until Ctrl-C; try in another terminal")
-        print(f"export KUBECONFIG={self._cluster.kubeconfig}")
+        print(f"export KUBECONFIG={self._world.kubeconfig}")
         print("kubectl get clusterspiffeids.spiffeid.spiffe.io,spireentries.spiffeid.spiffe.io")
         print("kubectl describe clusterspiffeids.spiffeid.spiffe.io", flush=True)
 
@@ -86,7 +86,7 @@ class View:
     async def _watch(self, kind: Kind[T], seen: dict[str, T], describe: Callable[[T], str]) -> None:
         """Follow one kind; a line whenever what a person would see of it changes."""
         shown: dict[str, str] = {}
-        async for event in self._cluster.client.watch(kind.path()):
+        async for event in self._world.client.watch(kind.path()):
             try:
                 obj = convert(event["object"], kind.type)
             except DecodeError:
@@ -107,7 +107,7 @@ class View:
     async def _poll_spire(self) -> None:
         """Follow the SPIRE server's entries; it has no watch."""
         while True:
-            now = {entry.id: entry for entry in self._cluster.spire.state.entries()}
+            now = {entry.id: entry for entry in await self._world.entries()}
             for id_ in now.keys() - self.entries.keys():
                 self.line("+", "SPIRE entry", id_, _describe_entry(now[id_]))
             for id_ in self.entries.keys() - now.keys():

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from api.meta import Condition, set_condition
 from api.spire.v1alpha1.clusterfederatedtrustdomain import (
@@ -12,6 +11,7 @@ from api.spire.v1alpha1.clusterfederatedtrustdomain import (
 from registrar.claims.claim import Problem
 from registrar.errors import InvalidField
 from registrar.identity.bundle import Bundle, parse_bundle
+from registrar.identity.endpointurl import as_server_writes
 from registrar.identity.relationship import Relationship
 from registrar.identity.spiffeid import SCHEME, check_spiffe_id, check_trust_domain
 
@@ -78,18 +78,11 @@ def _relationship(
 
 
 def check_endpoint(value: str, *, path: str) -> str:
-    """The URL of a bundle endpoint: https, with a host, without userinfo. Raises InvalidField."""
-    remedy = "write https://<host>[:<port>]/<path>, without a user name or password"
+    """The URL of a bundle endpoint, as the server will write it. Raises InvalidField."""
     try:
-        url = urlsplit(value)
-        host = url.hostname
-        has_port = url.port is not None
+        return as_server_writes(value)
     except ValueError as error:
-        raise InvalidField(path, value, f"{error}: {remedy}") from error
-    del has_port
-    if url.scheme != "https" or not host or "@" in url.netloc:
-        raise InvalidField(path, value, remedy)
-    return value
+        raise InvalidField(path, value, str(error)) from error
 
 
 def oldest_first(

@@ -1,4 +1,7 @@
-"""Every test here runs on the embedded API server and on the real one."""
+"""Every test here runs on the embedded API server and on the real one.
+
+Those marked `story` run a third time, with a real SPIRE server beside the real API server.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,16 +12,30 @@ import pytest_asyncio
 from tests.support.setup import Setup, embedded_setup, real_setup
 
 
-@pytest_asyncio.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.real)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say on which servers a test runs."""
+    if "setup" not in metafunc.fixturenames:
+        return
+    servers = ["embedded", pytest.param("real", marks=pytest.mark.real)]
+    if metafunc.definition.get_closest_marker("story") is not None:
+        both = (pytest.mark.real("control plane", "spire"), pytest.mark.slow)
+        servers.append(pytest.param("real-spire", marks=both))
+    metafunc.parametrize("setup", servers, indirect=True)
+
+
+@pytest_asyncio.fixture
 async def setup(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Setup]:
     """The servers; see Setup."""
     if request.param == "embedded":
         async with embedded_setup(tmp_path) as made:
             yield made
-    else:
-        plane = request.getfixturevalue("real_control_plane")
-        async with real_setup(tmp_path, plane) as made:
-            yield made
+        return
+    plane = request.getfixturevalue("real_control_plane")
+    spire = None
+    if request.param == "real-spire":
+        spire = request.getfixturevalue("real_spire_server")
+    async with real_setup(tmp_path, plane, spire) as made:
+        yield made
 
 
 @pytest_asyncio.fixture

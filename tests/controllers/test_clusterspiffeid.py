@@ -1,10 +1,13 @@
 """ClusterSpiffeId to SpireEntry to SPIRE entry."""
 
+import pytest
+
 from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from tests.support.setup import Setup, eventually, some_looks, until
 
 
+@pytest.mark.story
 async def test_an_applied_object_gives_a_spire_entry(setup: Setup) -> None:
     async with setup.registrar():
         await setup.apply("web", ttl=60, dnsNames=["web.test"], hint="h")
@@ -35,15 +38,17 @@ async def the_record(setup: Setup, path: str) -> SpireEntry:
     return found[0]
 
 
+@pytest.mark.story
 async def test_the_alias_of_the_agents_is_an_entry_of_the_registrar(setup: Setup) -> None:
     async with setup.registrar():
-        await until(lambda: len(setup.spire.state.entries()) == 1)
-        (entry,) = setup.spire.state.entries()
+        await until(lambda: len(setup.all_entries()) == 1)
+        (entry,) = setup.all_entries()
         assert entry.spiffe_id.path == "/spire-k8s-operator/test/node"
         assert entry.parent_id.path == "/spire/server"
         assert [(s.type, s.value) for s in entry.selectors] == [("k8s_psat", "cluster:test")]
 
 
+@pytest.mark.story
 async def test_an_attribute_is_changed_in_place(setup: Setup) -> None:
     async with setup.registrar():
         await setup.apply("web", ttl=60)
@@ -55,6 +60,7 @@ async def test_an_attribute_is_changed_in_place(setup: Setup) -> None:
         assert setup.entries("/web")[0].revision_number == 1
 
 
+@pytest.mark.story
 async def test_a_changed_id_replaces_the_entry_and_its_record(setup: Setup) -> None:
     async with setup.registrar():
         await setup.apply("web")

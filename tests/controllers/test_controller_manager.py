@@ -54,6 +54,7 @@ async def until_static(manager: Manager, name: str, **flags: bool) -> None:
     await eventually(is_so)
 
 
+@pytest.mark.story
 async def test_a_static_entry_is_set_and_its_status_stays_true_over_a_restart(
     manager: Manager,
 ) -> None:
@@ -128,6 +129,18 @@ async def test_a_relationship_that_we_made_goes_with_its_object(manager: Manager
     async with manager.running():
         await manager.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, "partner")
         await until(lambda: not state.relationships)
+
+
+@pytest.mark.parametrize("url", ["HTTPS://partner.test/bundle", "https://partner.test/a b#"])
+async def test_an_endpoint_that_the_server_spells_otherwise_is_set_once(
+    alone: Manager, url: str
+) -> None:
+    async with alone.running():
+        await alone.trust_domain("partner", **{**PARTNER, "bundleEndpointURL": url})
+        await until(lambda: "partner.test" in alone.spire.state.relationships)
+        listed = alone.spire.calls["ListFederationRelationships"]
+        await until(lambda: alone.spire.calls["ListFederationRelationships"] >= listed + 3)
+        assert alone.spire.calls["BatchUpdateFederationRelationship"] == 0
 
 
 async def test_a_relationship_that_somebody_else_made_is_kept(manager: Manager) -> None:
@@ -284,6 +297,7 @@ def _pruning(document: JSONObject) -> JSONObject:
     return document
 
 
+@pytest.mark.story
 async def test_services_that_name_a_pod_give_it_dns_names(manager: Manager) -> None:
     await manager.node()
     async with manager.running():
@@ -450,7 +464,7 @@ async def test_two_clusters_share_a_spire_server_and_leave_each_other_alone(
     async with embedded_setup(folder) as other_setup:
         # The second cluster has a SPIRE server of its own that nobody uses.
         other_setup.settings = replace(other_setup.settings, spire=embedded.settings.spire)
-        other_setup.spire = embedded.spire
+        other_setup.spire_server = embedded.spire
         two = Manager(other_setup)
         for manager, name in ((one, "one"), (two, "two")):
             await manager.node()

@@ -109,6 +109,7 @@ async def _furnished(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> Declared:
     return cluster
 
 
+@pytest.mark.story
 async def test_a_written_spiffe_id_becomes_an_entry_and_says_so(cluster: Declared) -> None:
     async with cluster.mode(pods=False):
         await cluster.spiffe_id("web", dnsNames=["web.default.svc"], downstream=True)
@@ -163,6 +164,7 @@ async def test_two_namespaces_share_an_entry_only_by_equal_keys(cluster: Declare
         await cluster.until_gone("/same")
 
 
+@pytest.mark.story
 async def test_pods_and_nodes_get_the_spiffe_ids_of_the_original(cluster: Declared) -> None:
     node_uid = await cluster.node()
     async with cluster.mode():

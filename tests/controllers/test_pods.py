@@ -10,6 +10,7 @@ from tests.support.setup import Setup, eventually, until
 LABEL = PodIdentity("label", "spiffe")
 
 
+@pytest.mark.story
 async def test_a_labelled_pod_gets_an_entry_by_uid_and_namespace(setup: Setup) -> None:
     async with setup.registrar(pods=LABEL):
         uid = await setup.create_pod("web-0", spiffe="web")
@@ -47,6 +48,7 @@ async def test_pods_that_ask_for_nothing_get_nothing(setup: Setup) -> None:
         assert [e.spiffe_id.path for e in setup.entries()] == ["/web"]
 
 
+@pytest.mark.story
 async def test_a_label_edit_follows(setup: Setup) -> None:
     async with setup.registrar(pods=LABEL):
         await setup.create_pod("web-0", spiffe="web")

@@ -38,6 +38,7 @@ async def cluster(setup: Setup) -> Reconciling:
     return cluster
 
 
+@pytest.mark.story
 async def test_a_node_and_its_pods_get_the_entries_of_the_original(cluster: Reconciling) -> None:
     async with cluster.mode():
         await cluster.pod("a")
@@ -155,6 +156,7 @@ async def test_a_namespace_that_is_disabled_later_loses_its_entries(cluster: Rec
         assert cluster.entry(DEFAULT) is not None
 
 
+@pytest.mark.story
 async def test_dns_names_follow_the_address_and_the_services(cluster: Reconciling) -> None:
     async with cluster.mode(dns_zone="cluster.local"):
         await cluster.pod("a")

@@ -57,20 +57,21 @@ async def running(
 
 
 def paths(setup: Setup) -> list[str]:
-    return sorted(found.spiffe_id.path for found in setup.spire.state.entries())
+    return sorted(found.spiffe_id.path for found in setup.all_entries())
 
 
-async def test_entries_follow_the_files(embedded: Setup, folder: Path) -> None:
+@pytest.mark.story
+async def test_entries_follow_the_files(setup: Setup, folder: Path) -> None:
     (folder / "a.yaml").write_text(entry("one") + "---\n" + entry("two"))
-    async with running(embedded, folder):
-        await until(lambda: paths(embedded) == ["/one", "/two"])
+    async with running(setup, folder):
+        await until(lambda: paths(setup) == ["/one", "/two"])
         (folder / "b.yml").write_text(entry("three", hint="h"))
-        await until(lambda: paths(embedded) == ["/one", "/three", "/two"])
+        await until(lambda: paths(setup) == ["/one", "/three", "/two"])
         (folder / "a.yaml").write_text(entry("one", hint="new"))
-        await until(lambda: paths(embedded) == ["/one", "/three"])
-        await until(lambda: {e.hint for e in embedded.spire.state.entries()} == {"h", "new"})
+        await until(lambda: paths(setup) == ["/one", "/three"])
+        await until(lambda: {e.hint for e in setup.all_entries()} == {"h", "new"})
         (folder / "b.yml").unlink()
-        await until(lambda: paths(embedded) == ["/one"])
+        await until(lambda: paths(setup) == ["/one"])
 
 
 async def test_only_the_own_class_is_handled(embedded: Setup, folder: Path) -> None:
@@ -113,7 +114,7 @@ async def test_a_wrong_object_keeps_its_entry(embedded: Setup, folder: Path) -> 
         await until(lambda: paths(embedded) == ["/one", "/two"])
         wrong = entry("one").replace('["unix:uid:0"]', '["nonsense"]')
         (folder / "a.yaml").write_text(wrong + "---\n" + entry("two", hint="x"))
-        await until(lambda: any(e.hint == "x" for e in embedded.spire.state.entries()))
+        await until(lambda: any(e.hint == "x" for e in embedded.all_entries()))
         assert paths(embedded) == ["/one", "/two"]
 
 
@@ -137,7 +138,7 @@ async def test_the_environment_is_expanded_when_asked(
     monkeypatch.setenv("WHO", "me")
     (folder / "a.yaml").write_text(entry("a", hint="${WHO}"))
     async with running(embedded, folder, expand=True):
-        await until(lambda: [e.hint for e in embedded.spire.state.entries()] == ["me"])
+        await until(lambda: [e.hint for e in embedded.all_entries()] == ["me"])
 
 
 async def test_nothing_is_written_at_a_restart_and_what_went_meanwhile_is_removed(
@@ -177,7 +178,7 @@ spec:
         await until(lambda: paths(embedded) == ["/one"])
         bundle = types_pb2.Bundle(trust_domain="partner.test")
         embedded.spire.endpoints.show("https://partner.test/bundle", bundle)
-        await until(lambda: [*embedded.spire.state.entries()[0].federates_with] == ["partner.test"])
+        await until(lambda: [*embedded.all_entries()[0].federates_with] == ["partner.test"])
         (folder / "f.yaml").unlink()
         await until(lambda: not embedded.spire.state.relationships)
 

@@ -30,7 +30,7 @@ async def test_the_registrar_works_over_mtls_while_its_svid_rotates(tmp_path: Pa
             )
         )
         address = TCPAddress("127.0.0.1", far.tcp_port, agent.socket_path)
-        setup.spire, setup.settings = far, replace(setup.settings, spire=address)
+        setup.spire_server, setup.settings = far, replace(setup.settings, spire=address)
         async with setup.registrar():
             for number in range(3):
                 await setup.apply(f"web-{number}")

@@ -19,6 +19,7 @@ async def manager(setup: Setup) -> Manager:
     return manager
 
 
+@pytest.mark.story
 async def test_every_selected_pod_gets_its_entry(manager: Manager) -> None:
     node_uid = await manager.node()
     async with manager.running():
@@ -34,6 +35,7 @@ async def test_every_selected_pod_gets_its_entry(manager: Manager) -> None:
         await manager.until_stats("web", pods_selected=0, entries_to_set=0)
 
 
+@pytest.mark.story
 async def test_an_edit_of_the_template_renders_its_own_pods_anew(manager: Manager) -> None:
     async with manager.running():
         await manager.template("web", podSelector=WEB)

@@ -31,6 +31,7 @@ async def blind(embedded: Setup) -> Asked:
     return Asked(embedded)
 
 
+@pytest.mark.story
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 async def test_a_created_pod_has_the_entry_of_the_original(
     cluster: Asked, tmp_path: Path, version: str
@@ -48,6 +49,7 @@ async def test_a_created_pod_has_the_entry_of_the_original(
         )
 
 
+@pytest.mark.story
 async def test_a_deleted_pod_that_was_never_stored_loses_its_entry(
     cluster: Asked, tmp_path: Path
 ) -> None:

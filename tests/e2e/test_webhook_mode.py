@@ -70,9 +70,16 @@ def plane(folder: Path, material: Material) -> Iterator[ControlPlane]:
         yield made
 
 
-@pytest.fixture
-async def cluster(tmp_path: Path, plane: ControlPlane) -> AsyncIterator[Workload]:
-    async with real_setup(tmp_path, plane) as setup:
+@pytest.fixture(
+    params=["embedded-spire", pytest.param("real-spire", marks=pytest.mark.real("spire"))]
+)
+async def cluster(
+    request: pytest.FixtureRequest, tmp_path: Path, plane: ControlPlane
+) -> AsyncIterator[Workload]:
+    spire = None
+    if request.param == "real-spire":
+        spire = request.getfixturevalue("real_spire_server")
+    async with real_setup(tmp_path, plane, spire) as setup:
         yield Workload(setup)
 
 

@@ -16,6 +16,7 @@ from api.proto.types_pb2 import Entry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDStats
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
+from devcluster.spire.server import SpireServer
 from manager.process import Process
 from registrar.settings.model import ControllerManager
 from tests.support.setup import Setup, eventually, until
@@ -33,7 +34,11 @@ class Manager:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.client = setup.client
-        self.spire = setup.spire
+
+    @property
+    def spire(self) -> SpireServer:
+        """The SPIRE server where it is embedded."""
+        return self.setup.spire
 
     @contextlib.asynccontextmanager
     async def running(self, **config: object) -> AsyncIterator[Process]:

@@ -161,37 +161,12 @@ class Node:
         """Mount something over whatever is there."""
         await asyncio.to_thread(_mount_tmpfs, path)
 
-    @contextlib.asynccontextmanager
-    async def driver(
+    def driver(
         self, *, first_svid: float = 25.0, agent_away: float = 600.0
-    ) -> AsyncIterator["Driver"]:
+    ) -> "contextlib.AbstractAsyncContextManager[Driver]":
         """Run the driver until the block ends."""
-        socket = self.folder / "csi.sock"
-        async with (
-            connect(self.agent.admin_socket) as delegated,
-            background() as tasks,
-        ):
-            volumes = Volumes(
-                agent=delegated,
-                mounts=LinuxMounts(below=self.kubelet_dir / "pods"),
-                records=Records(self.records, kubelet_dir=self.kubelet_dir),
-                node_name=NODE,
-                workload_api=self.workload_api,
-                secrets={"agent_admin_socket_path": self.agent.admin_socket},
-                limits=Limits(first_svid=first_svid, agent_away=agent_away),
-                observer=self.heard,
-                sayer=self.heard,
-            )
-            tasks.create_task(volumes.run())
-            await volumes.taken_up.wait()
-            node = NodeService(
-                volumes, node_name=NODE, kubelet_dir=self.kubelet_dir, observer=self.heard
-            )
-            async with (
-                serve_csi(socket, node=node, version="test"),
-                grpc.aio.insecure_channel(f"unix:{socket}") as channel,
-            ):
-                yield Driver(csi_pb2_grpc.NodeStub(channel), volumes, channel)
+        limits = Limits(first_svid=first_svid, agent_away=agent_away)
+        return run_driver(self.folder, self.agent.admin_socket, heard=self.heard, limits=limits)
 
 
 @dataclass
@@ -228,6 +203,34 @@ class Driver:
         )
         found = await self.stub.NodeGetVolumeStats(request, timeout=30.0)
         return found.volume_condition.abnormal, found.volume_condition.message
+
+
+@contextlib.asynccontextmanager
+async def run_driver(
+    folder: Path, admin_socket: Path, *, heard: Heard, limits: Limits
+) -> AsyncIterator[Driver]:
+    """The driver of a node whose folder that is, on an agent's admin socket."""
+    socket = folder / "csi.sock"
+    async with connect(admin_socket) as delegated, background() as tasks:
+        volumes = Volumes(
+            agent=delegated,
+            mounts=LinuxMounts(below=folder / "kubelet/pods"),
+            records=Records(folder / "volumes", kubelet_dir=folder / "kubelet"),
+            node_name=NODE,
+            workload_api=folder / "agent/public/api.sock",
+            secrets={"agent_admin_socket_path": admin_socket},
+            limits=limits,
+            observer=heard,
+            sayer=heard,
+        )
+        tasks.create_task(volumes.run())
+        await volumes.taken_up.wait()
+        node = NodeService(volumes, node_name=NODE, kubelet_dir=folder / "kubelet", observer=heard)
+        async with (
+            serve_csi(socket, node=node, version="test"),
+            grpc.aio.insecure_channel(f"unix:{socket}") as channel,
+        ):
+            yield Driver(csi_pb2_grpc.NodeStub(channel), volumes, channel)
 
 
 @contextlib.asynccontextmanager

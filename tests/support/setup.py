@@ -1,7 +1,7 @@
-"""A Kubernetes API, an embedded SPIRE server, and registrar processes between them.
+"""A Kubernetes API, a SPIRE server, and registrar processes between them.
 
-The same tests run on the embedded API server and on the real one; ``Setup``
-hides which it is. The registrar is the real process object on real sockets.
+The same tests run on the embedded API server and on the real one, some on a real SPIRE server
+too; ``Setup`` hides which it is. The registrar is the real process object on real sockets.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ from devcluster.client import Client, NotFound
 from devcluster.kubeapi.server import KubeAPI
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
+from hack.spire import RealServer
 from manager.process import Process
 from registrar.settings.model import Settings, UnixAddress
 from tests.support.waiting import eventually, until
@@ -50,6 +51,7 @@ __all__ = [
     "some_looks",
     "until",
 ]
+from tests.support.spire import SharedSpire
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -61,10 +63,22 @@ class Setup:
     """The servers, and a client that knows nothing of the product's own."""
 
     client: Client
-    spire: SpireServer
+    spire_server: SpireServer | SharedSpire
     settings: Settings
     embedded: KubeAPI | None = None
     processes: list[Process] = field(default_factory=list)
+
+    @property
+    def spire(self) -> SpireServer:
+        """The SPIRE server where it is embedded, with its state, its faults and its counters."""
+        assert isinstance(self.spire_server, SpireServer), "the SPIRE server is a real one here"
+        return self.spire_server
+
+    def all_entries(self) -> list[Entry]:
+        """All entries on the SPIRE server."""
+        if isinstance(self.spire_server, SpireServer):
+            return self.spire_server.state.entries()
+        return self.spire_server.entries()
 
     @contextlib.asynccontextmanager
     async def registrar(self, **changes: object) -> AsyncIterator[Process]:
@@ -158,7 +172,7 @@ class Setup:
         """Entries on the SPIRE server: those of a SPIFFE ID's path, or all but the alias."""
         return [
             entry
-            for entry in self.spire.state.entries()
+            for entry in self.all_entries()
             if (
                 entry.spiffe_id.path == path if path else not entry.spiffe_id.path.endswith("/node")
             )
@@ -263,8 +277,10 @@ async def embedded_setup(
 
 
 @contextlib.asynccontextmanager
-async def real_setup(folder: Path, plane: ControlPlane) -> AsyncIterator[Setup]:
-    """The real control plane with an embedded SPIRE server; cleaned afterwards."""
+async def real_setup(
+    folder: Path, plane: ControlPlane, spire: RealServer | None = None
+) -> AsyncIterator[Setup]:
+    """The real control plane with an embedded SPIRE server or a real one; cleaned afterwards."""
     await asyncio.to_thread(_install_kinds, plane)
     tls = ssl.create_default_context(cafile=str(plane.ca_file))
     async with (
@@ -273,7 +289,7 @@ async def real_setup(folder: Path, plane: ControlPlane) -> AsyncIterator[Setup]:
             headers={"Authorization": f"Bearer {plane.token}"},
             connector=aiohttp.TCPConnector(ssl=tls),
         ) as http,
-        _setup(folder, Client(http, plane.url), plane.kubeconfig) as setup,
+        _setup(folder, Client(http, plane.url), plane.kubeconfig, spire=spire) as setup,
     ):
         try:
             yield setup
@@ -302,16 +318,16 @@ async def _setup(
     client: Client,
     kubeconfig: Path,
     dropped_fields: frozenset[str] = frozenset(),
+    spire: RealServer | None = None,
 ) -> AsyncIterator[Setup]:
-    socket = folder / "spire.sock"
     for custom in CUSTOM_KINDS:
         await client.apply(crd(custom))
     for custom in CUSTOM_KINDS:
         await _served(client, custom.kind)
-    async with SpireServer.serve(socket_path=socket, dropped_fields=dropped_fields) as spire:
+    async with _spire(folder / "spire.sock", dropped_fields, spire) as (server, socket):
         yield Setup(
             client=client,
-            spire=spire,
+            spire_server=server,
             settings=Settings(
                 cluster="test",
                 trust_domain="example.org",
@@ -321,6 +337,18 @@ async def _setup(
                 kubeconfig=kubeconfig,
             ),
         )
+
+
+@contextlib.asynccontextmanager
+async def _spire(
+    socket: Path, dropped_fields: frozenset[str], real: RealServer | None
+) -> AsyncIterator[tuple[SpireServer | SharedSpire, Path]]:
+    if real is None:
+        async with SpireServer.serve(socket_path=socket, dropped_fields=dropped_fields) as server:
+            yield server, socket
+        return
+    with SharedSpire.use(real) as shared:
+        yield shared, real.socket_path
 
 
 async def _served(client: Client, kind: Kind[T]) -> None:

@@ -19,7 +19,7 @@ class Workload(Manager):
 
     def entry(self, path: str) -> Entry | None:
         """The entry of a SPIFFE ID's path, aliases included."""
-        found = [e for e in self.spire.state.entries() if e.spiffe_id.path == path]
+        found = [e for e in self.setup.all_entries() if e.spiffe_id.path == path]
         assert len(found) < 2, found
         return found[0] if found else None
 
@@ -36,7 +36,7 @@ class Workload(Manager):
         except TimeoutError:
             raise AssertionError(
                 f"{path}: {[_shape(e) for e in self.setup.entries(path)]}, not {shape}; "
-                f"entries: {[e.spiffe_id.path for e in self.spire.state.entries()]}"
+                f"entries: {[e.spiffe_id.path for e in self.setup.all_entries()]}"
             ) from None
         found = self.entry(path)
         assert found is not None

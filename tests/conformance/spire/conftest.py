@@ -1,9 +1,9 @@
-"""The servers that the suite runs against: the embedded one, and a real one if there is one.
+"""The servers that the suite runs against: the embedded one and a real one.
 
-``SPIRE_SERVER_SOCKET`` names the private API socket of a real server. Every
-test works below a path of its own and takes away what it made, so that the
-server may be shared; ``SPIRE_TRUST_DOMAIN`` says which trust domain it
-serves, else it is asked.
+The real one is built by ``make tools``, unless ``SPIRE_SERVER_SOCKET`` names the private API
+socket of another. Every test works below a path of its own and takes away what it made, so that
+the server may be shared; ``SPIRE_TRUST_DOMAIN`` says which trust domain it serves, else it is
+asked.
 """
 
 import os
@@ -159,21 +159,30 @@ def selector(text: str) -> types_pb2.Selector:
 
 
 @asynccontextmanager
-async def _socket(kind: str, folder: Path) -> AsyncIterator[Path]:
-    if kind == "embedded":
+async def _socket(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Path]:
+    if request.param == "embedded":
         async with SpireServer.serve(socket_path=folder / "spire.sock") as server:
             yield server.socket_path
         return
     named = os.environ.get("SPIRE_SERVER_SOCKET")
-    if not named:
-        pytest.skip("SPIRE_SERVER_SOCKET names no real SPIRE server")
-    yield Path(named)
+    if named:
+        yield Path(named)
+        return
+    server = request.getfixturevalue("real_spire_server")
+    yield server.socket_path
 
 
-@pytest.fixture(params=["embedded", "real"])
+REAL = pytest.param(
+    "real",
+    marks=() if os.environ.get("SPIRE_SERVER_SOCKET") else pytest.mark.real("spire"),
+)
+"""The parameter for a real server; one that is named need not be built."""
+
+
+@pytest.fixture(params=["embedded", REAL])
 async def target(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Target]:
     async with (
-        _socket(request.param, tmp_path) as path,
+        _socket(request, tmp_path) as path,
         grpc.aio.insecure_channel(
             f"unix:{path}", options=[("grpc.default_authority", "localhost")]
         ) as channel,

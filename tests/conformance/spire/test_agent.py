@@ -1,7 +1,8 @@
 """The Delegated Identity API of an agent: what a node driver may believe of it.
 
-``SPIRE_AGENT_ADMIN_SOCKET`` names that of a real agent, beside ``SPIRE_SERVER_SOCKET``; whoever
-runs the tests must be an authorised delegate. The agent is the parent of some entry already.
+The real agent is built by ``make tools``, unless ``SPIRE_AGENT_ADMIN_SOCKET`` names the admin
+socket of another, beside ``SPIRE_SERVER_SOCKET``; whoever runs the tests must be an authorised
+delegate of that one, and it is the parent of some entry already.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from api.proto import (
     delegatedidentity_pb2,
@@ -34,7 +36,7 @@ from api.proto import (
 )
 from devcluster.spire.agent import Agent
 from devcluster.spire.server import SpireServer
-from tests.conformance.spire.conftest import DEADLINE_SECONDS, Target, selector
+from tests.conformance.spire.conftest import DEADLINE_SECONDS, REAL, Target, selector
 
 SECONDS = 60.0
 """A real agent syncs every 5 s, and sometimes later."""
@@ -92,14 +94,20 @@ async def until_svids(updates: AsyncIterator[Update], number: int) -> Update:
 
 
 @asynccontextmanager
-async def _sockets(kind: str, folder: Path) -> AsyncIterator[tuple[Path, Path]]:
-    if kind == "real":
-        server, agent = (
+async def _sockets(
+    request: pytest.FixtureRequest, folder: Path
+) -> AsyncIterator[tuple[Path, Path]]:
+    if request.param == "real":
+        named, admin = (
             os.environ.get(name) for name in ("SPIRE_SERVER_SOCKET", "SPIRE_AGENT_ADMIN_SOCKET")
         )
-        if not server or not agent:
-            pytest.skip("SPIRE_SERVER_SOCKET and SPIRE_AGENT_ADMIN_SOCKET name no real ones")
-        yield Path(server), Path(agent)
+        if named and admin:
+            yield Path(named), Path(admin)
+            return
+        if named:
+            pytest.skip("SPIRE_AGENT_ADMIN_SOCKET names no agent of the server that is named")
+        built = request.getfixturevalue("real_spire_agent")
+        yield built.server.socket_path, built.admin_socket
         return
     async with (
         SpireServer.serve(socket_path=folder / "server.sock") as spire,
@@ -115,10 +123,10 @@ async def _sockets(kind: str, folder: Path) -> AsyncIterator[tuple[Path, Path]]:
         yield spire.socket_path, agent_.admin_socket
 
 
-@pytest.fixture(params=["embedded", "real"])
+@pytest.fixture(params=["embedded", REAL])
 async def node(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Node]:
     async with (
-        _sockets(request.param, tmp_path) as (server, admin),
+        _sockets(request, tmp_path) as (server, admin),
         grpc.aio.insecure_channel(f"unix:{server}", options=_OPTIONS) as to_server,
         grpc.aio.insecure_channel(f"unix:{admin}", options=_OPTIONS) as to_agent,
     ):
@@ -172,6 +180,37 @@ async def test_a_message_has_chain_and_key_that_belong_together(node: Node) -> N
     assert svid.x509_svid.expires_at == int(leaf.not_valid_after_utc.timestamp())
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["web.shop.svc"]
+
+
+def names_of(svid: delegatedidentity_pb2.X509SVIDWithKey) -> tuple[str, list[str]]:
+    """The common name of a certificate, and its DNS names."""
+    leaf = x509.load_der_x509_certificate(svid.x509_svid.cert_chain[0])
+    common = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return "".join(str(name.value) for name in common), names.get_values_for_type(x509.DNSName)
+
+
+async def test_the_first_dns_name_that_was_sent_is_the_common_name(node: Node) -> None:
+    sent = ["c.example", "a.example", "b.example"]
+    entry = await node.entry(dns_names=sent)
+    async with node.updates(node.selectors()) as updates, asyncio.timeout(SECONDS):
+        assert names_of((await until_svids(updates, 1)).x509_svids[0]) == (sent[0], sent)
+        other = types_pb2.Entry(id=entry.id, dns_names=sent[::-1])
+        await node.target.update(other, types_pb2.EntryMask(dns_names=True))
+        found: tuple[str, list[str]] = ("", [])
+        while found[0] != sent[-1]:
+            found = names_of((await until_svids(updates, 1)).x509_svids[0])
+    assert found == (sent[-1], sent[::-1])
+
+
+@pytest.mark.parametrize("name", ["not a name", "my_web", " web ", "a,b", "*.web.example"])
+async def test_odd_dns_names_that_a_server_took_stand_in_certificates(
+    node: Node, name: str
+) -> None:
+    await node.entry(dns_names=[name])
+    async with node.updates(node.selectors()) as updates:
+        (svid,) = (await until_svids(updates, 1)).x509_svids
+    assert names_of(svid) == (name, [name])
 
 
 async def test_a_workload_has_the_svids_of_all_entries_whose_selectors_it_has(node: Node) -> None:

@@ -168,11 +168,22 @@ async def test_entries_are_found_by_whom_they_federate_with(
 async def test_entries_are_found_by_hint_and_by_downstream(target: Target) -> None:
     hinted, downstream, plain = target.entry("/h"), target.entry("/d"), target.entry("/p")
     hinted.hint, downstream.downstream = "h", True
-    one, two, three = await target.created(hinted, downstream, plain)
+    one, two, _ = await target.created(hinted, downstream, plain)
     assert [e.id for e in await target.find(by_hint=StringValue(value="h"))] == [one.id]
     assert [e.id for e in await target.find(by_downstream=BoolValue(value=True))] == [two.id]
-    found = await target.find(by_downstream=BoolValue(value=False))
-    assert {e.id for e in found} == {one.id, three.id}
+
+
+async def test_entries_that_are_not_downstream_can_not_be_asked_for(target: Target) -> None:
+    downstream, plain = target.entry("/d"), target.entry("/p")
+    downstream.downstream = True
+    both = {entry.id for entry in await target.created(downstream, plain)}
+    no = BoolValue(value=False)
+    assert {entry.id for entry in await target.find(by_downstream=no)} == both
+    request = entry_pb2.CountEntriesRequest()
+    request.filter.by_parent_id.CopyFrom(target.parent)
+    request.filter.by_downstream.CopyFrom(no)
+    stub = entry_pb2_grpc.EntryStub(target.channel)
+    assert (await stub.CountEntries(request, timeout=DEADLINE_SECONDS)).count == 2
 
 
 async def test_all_parts_of_a_filter_must_hold(target: Target) -> None:

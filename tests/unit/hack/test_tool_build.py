@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hack import tool_build
+from hack import compilers, tool_build
 
 
 def go_that_says(folder: Path, version: str) -> None:
@@ -28,14 +28,14 @@ def test_takes_the_machines_go_if_it_is_new_enough(
 ) -> None:
     go_that_says(tmp_path, version)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert tool_build.find_go().from_wheel is from_wheel
+    assert compilers.find_go().from_wheel is from_wheel
 
 
 def test_takes_go_from_the_wheel_where_the_machine_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert tool_build.find_go().from_wheel
+    assert compilers.find_go().from_wheel
 
 
 def test_another_go_builds_into_another_folder(
@@ -43,9 +43,9 @@ def test_another_go_builds_into_another_folder(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     go_that_says(tmp_path, "go1.27.0")
-    first = tool_build.tools_folder(tool_build.find_go())
+    first = tool_build.tools_folder(compilers.find_go())
     go_that_says(tmp_path, "go1.27.1")
-    second = tool_build.tools_folder(tool_build.find_go())
+    second = tool_build.tools_folder(compilers.find_go())
     assert first.parent == second.parent
     assert first != second
 
@@ -62,15 +62,50 @@ def test_caches_where_the_user_wants_caches(
     monkeypatch: pytest.MonkeyPatch, xdg: str, expected: Path
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert tool_build.cache_folder({"XDG_CACHE_HOME": xdg}) == expected
+    assert compilers.cache_folder({"XDG_CACHE_HOME": xdg}) == expected
 
 
-def test_says_how_to_build_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tools", tool_build.TOOLSETS, ids=lambda tools: tools.title)
+def test_says_how_to_build_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: tool_build.Toolset
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert tool_build.installed() is None
-    with pytest.raises(tool_build.ToolError, match="make control-plane"):
-        tool_build.required()
+    assert tool_build.installed(tools) is None
+    with pytest.raises(compilers.ToolError, match=f"{tools.title} is not built: make tools"):
+        tool_build.required(tools)
 
 
-def test_knows_the_version_of_kubernetes_in_the_module() -> None:
-    assert tool_build.kubernetes_version() == "v1.36.3"
+def test_the_sets_lie_in_folders_of_their_own() -> None:
+    folders = {tool_build.tools_folder(compilers.find_go(), s) for s in tool_build.TOOLSETS}
+    assert len(folders) == len(tool_build.TOOLSETS)
+    assert len({folder.parent for folder in folders}) == 1
+
+
+def test_knows_the_versions_in_the_modules() -> None:
+    assert tool_build.CONTROL_PLANE.version() == "v1.36.3"
+    assert tool_build.SPIRE.version() == "v1.13.3"
+
+
+def test_takes_the_c_compiler_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, works = tmp_path / "gcc", tmp_path / "my-cc"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    works.write_text("#!/bin/sh\nexit 0\n")
+    for command in (broken, works):
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("CC", f"{works} -O2")
+    assert compilers.c_compiler(print) == f"{works} -O2"
+
+
+def test_takes_the_c_compiler_of_the_wheel_where_none_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    version = compilers.version_in(compilers.ZIG_LOCK, r"^ziglang==(\d+)\.(\d+)\.(\d+)")
+    zig = tmp_path / "spire-registrar/zig" / ".".join(map(str, version)) / "ziglang/zig"
+    zig.parent.mkdir(parents=True)
+    zig.write_text("#!/bin/sh\nexit 0\n")
+    zig.chmod(0o755)
+    assert compilers.c_compiler(print) == f"{zig} cc"

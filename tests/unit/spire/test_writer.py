@@ -85,7 +85,7 @@ async def test_what_comes_while_a_call_is_under_way_goes_together_in_the_next(
 
 
 async def test_one_bad_entry_fails_alone(writer: EntryWriter) -> None:
-    bad = make_entry("bad", Attributes(dns_names=("no name",)))
+    bad = make_entry("bad", Attributes(dns_names=("my--name",)))
     first, second, third = await create_all(writer, [make_entry("a"), bad, make_entry("b")])
     assert isinstance(first, Entry)
     assert isinstance(second, InvalidArgument)
