@@ -567,3 +567,23 @@ async def test_the_webhook_denies_a_deep_bundle_in_words(alone: Manager) -> None
         assert response["allowed"] is False
         assert "spec.trustDomainBundle" in response["status"]["message"]
         assert "nested too deeply" in response["status"]["message"]
+
+
+async def test_entries_that_are_there_are_recorded_once_the_right_to_it_is_given(
+    alone: Manager,
+) -> None:
+    assert alone.setup.embedded is not None
+    faults = alone.setup.embedded.faults
+    for verb in ("list", "watch", "create"):
+        faults.fail(None, 403, method=verb, resource=SPIRE_ENTRY.plural)
+    async with alone.running():
+        await alone.static_entry("one")
+        await alone.until_paths("/static/one")
+        faults.clear()
+
+        async def is_recorded() -> bool:
+            return [e.spec.spiffe_id for e in await alone.setup.spire_entries()] == [
+                "spiffe://example.org/static/one"
+            ]
+
+        await eventually(is_recorded)

@@ -61,9 +61,13 @@ async def test_a_pods_pattern_of_many_stars_holds_up_nobody(embedded: Setup, mod
             await words.template("all", spiffeIDTemplate="/pod/{{ .PodMeta.Name }}")
         await words.pod("evil", annotations={"spiffe.io/federatesWith": HOSTILE})
         await words.pod("good", namespace="kube-node-lease")
-        path = "/pod/good" if mode == "controller manager" else "/ns/kube-node-lease/sa/default"
+        evil, good = (
+            ("/pod/evil", "/pod/good")
+            if mode == "controller manager"
+            else ("/ns/default/sa/default", "/ns/kube-node-lease/sa/default")
+        )
         async with asyncio.timeout(15):
-            await until(lambda: bool(embedded.entries(path)))
+            await until(lambda: bool(embedded.entries(evil)) and bool(embedded.entries(good)))
             assert await asyncio.to_thread(answers, process)
 
 

@@ -1,11 +1,13 @@
 """The claim index."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.claims.claim import Claim, Origin
+from registrar.claims.claim import Claim, Origin, Source
 from registrar.claims.index import ClaimIndex
 from registrar.identity.entry import Attributes, EntryKey
+from registrar.identity.selectors import Selector
 from tests.support.builders import make_claim, make_key
 
 A, B = make_key("/a"), make_key("/b")
@@ -105,3 +107,37 @@ def test_lookups_agree_with_a_plain_model(
                 n for n in "xyz" if key in current.get(n, ()) or key in retiring.get(n, ())
             }
             assert key in index.keys_of(key.spiffe_id)
+
+
+def tenant(namespace: str, name: str, *, downstream: bool, created: str, path: str = "x") -> Claim:
+    """What somebody who may write in one namespace asks for."""
+    key = EntryKey.of(
+        f"spiffe://example.org/{path}", "spiffe://example.org/p", [Selector("k8s", namespace)]
+    )
+    return Claim(
+        source=Source("SpiffeID", namespace, name),
+        key=key,
+        attributes=Attributes(downstream=downstream),
+        origin=Origin.POD,
+        created=created,
+    )
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("ages", [("1", "2"), ("2", "1")])
+def test_a_tenants_privilege_yields_whatever_the_order_and_the_age(
+    first: int, ages: tuple[str, str]
+) -> None:
+    index = ClaimIndex()
+    privileged = tenant("evil", "a", downstream=True, created=ages[0])
+    plain = tenant("shop", "b", downstream=False, created=ages[1])
+    claims = [privileged, plain][:: -1 if first else 1]
+    touched = [index.replace(claim.source, [claim]) for claim in claims]
+    # Whoever comes second, the privileged one is looked at.
+    assert privileged.key in touched[1]
+    assert index.yields_to(privileged) == plain
+    assert index.yields_to(plain) is None
+    assert not index.is_privileged("spiffe://example.org/x")
+    assert index.yielding() == [privileged.key]
+    assert privileged.key in index.remove(plain.source)
+    assert index.yields_to(privileged) is None
