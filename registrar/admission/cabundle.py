@@ -21,6 +21,7 @@ from registrar.kube.errors import KubeError, NotFound
 from registrar.kube.session import Request, Session
 from registrar.spire.errors import SpireError
 from registrar.telemetry.logging import kv
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +59,16 @@ class TrustKeeper:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            try:
-                await self.look()
-            except KubeError as error:
-                self._say(error)
-            except SpireError as error:
-                log.warning("cannot read SPIRE's bundle", extra=kv(why=error.message))
+            await attempt("caBundle", self._round)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _round(self) -> None:
+        try:
+            await self.look()
+        except KubeError as error:
+            self._say(error)
+        except SpireError as error:
+            log.warning("cannot read SPIRE's bundle", extra=kv(why=error.message))
 
     async def look(self) -> None:
         """Put the bundle right. Raises KubeError or SpireError."""

@@ -78,12 +78,20 @@ class ServingCertificate:
             try:
                 seconds = await self._renew()
             except SpireError as error:
-                self.problem = f"no certificate from SPIRE: {error.message}"
-                log.warning("cannot renew the webhook's certificate", extra=kv(why=error.message))
+                self._failed(error.message)
+                await asyncio.sleep(backoff.next_seconds())
+            except Exception as error:
+                # Such as a full disk. Whatever it is, it must not end the process.
+                log.exception("unexpected error, going on", extra=kv(part="certificate"))
+                self._failed(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(backoff.next_seconds())
             else:
                 backoff.reset()
                 await asyncio.sleep(seconds)
+
+    def _failed(self, why: str) -> None:
+        self.problem = f"no certificate from SPIRE: {why}"
+        log.warning("cannot renew the webhook's certificate", extra=kv(why=why))
 
     async def _renew(self) -> float:
         """Mint one and use it; gives the seconds until the next. Raises SpireError."""

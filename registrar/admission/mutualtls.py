@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from registrar.admission.lending import LendingContext, identify
 from registrar.errors import InvalidField
 from registrar.telemetry.logging import kv
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +118,13 @@ class MutualTLS:
         """Use the files anew whenever they change, until cancelled."""
         while True:
             await asyncio.sleep(self._poll_seconds)
-            try:
-                await self.refresh()
-            except InvalidField as error:
-                self._say(str(error))
+            await attempt("the server's certificates", self._round)
+
+    async def _round(self) -> None:
+        try:
+            await self.refresh()
+        except InvalidField as error:
+            self._say(str(error))
 
     def _say(self, problem: str) -> None:
         """Say once what is wrong."""

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 from api.core import Event, EventSource, ObjectReference
@@ -24,6 +25,7 @@ from registrar.kube.errors import KubeError, NotFound
 from registrar.kube.ratelimit import TokenBucket
 from registrar.telemetry.logging import kv
 from registrar.telemetry.observers import EventObserver, Silent
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ class EventRecorder:
             while self._waiting:
                 if pace.take(self._clock()):
                     same, times = self._waiting.popitem(last=False)
-                    await self._send(same, times)
+                    await attempt("Events", partial(self._send, same, times))
                 else:
                     await asyncio.sleep(pace.seconds_until_next(self._clock()))
             self._wake.clear()

@@ -6,6 +6,7 @@ registrar is quick and a busy one efficient, without a timer to tune.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,9 +18,12 @@ from registrar.spire.calls import CallObserver, Unobserved
 from registrar.spire.convert import DROPPABLE
 from registrar.spire.droppedfields import DroppedFields
 from registrar.spire.entries import EntryClient, ItemResult
-from registrar.spire.errors import NotFound, NotLeading, SpireError
+from registrar.spire.errors import Internal, NotFound, NotLeading, SpireError
 from registrar.spire.lane import Kind, Queues, Result, Write
 from registrar.spire.mirror import EntryMirror
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
 """The most entries in one call."""
@@ -141,6 +145,12 @@ class EntryWriter:
             except SpireError as error:
                 for write in writes:
                     write.fail(error.again())
+                return
+            except Exception as error:
+                # What nobody foresaw, such as an answer that cannot be read, is those entries'.
+                log.exception("unexpected error, going on", extra=kv(part="SPIRE writes"))
+                for write in writes:
+                    write.fail(Internal(f"unexpected error: {type(error).__name__}: {error}"))
                 return
             self._written(writes, results)
 
