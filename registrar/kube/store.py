@@ -172,8 +172,11 @@ class Store(Generic[T]):
         version = version_of(obj.metadata)
         if version <= self._seen:
             return False
-        current = self._objects.get(obj.key)
+        current, broken = self._objects.get(obj.key), self._broken.get(obj.key)
         if current is not None and version_of(current.metadata) >= version:
+            return False
+        if broken is not None and version_of(broken.meta) >= version:
+            # A reply that comes late; somebody has written what does not decode since.
             return False
         if self._deleted.get(obj.key) == obj.metadata.uid:
             return False

@@ -214,3 +214,14 @@ def test_a_broken_object_that_vanishes_is_no_longer_broken() -> None:
     changes = listed(store, 9)
     assert [change.key for change in changes] == [KEY]
     assert not store.broken
+
+
+def test_a_late_reply_does_not_put_an_older_version_over_one_that_does_not_decode() -> None:
+    store: Store[Namespace] = Store()
+    ours = Namespace(metadata=ObjectMeta(name="a", uid="u", resource_version="2"))
+    listing = store.begin_list()
+    listing.begin(5)
+    listing.take_broken(ObjectMeta(name="a", uid="u", resource_version="4"), "unreadable")
+    assert not store.assume(ours)
+    listing.finish()
+    assert [key.name for key in store.broken] == ["a"]
