@@ -1,5 +1,7 @@
 """Static entries, federation, and moving over from the original."""
 
+import asyncio
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.codec import JSONObject
+from api.codec import JSONObject, encode
 from api.crd import CUSTOM_KINDS, crd
 from api.kinds import (
     CLUSTER_FEDERATED_TRUST_DOMAIN,
@@ -587,3 +589,57 @@ async def test_entries_that_are_there_are_recorded_once_the_right_to_it_is_given
             ]
 
         await eventually(is_recorded)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"spiffeIDTemplate": "/x", "dnsNameTemplates": ["{{ if . }}" * 2400] * 115},
+        {"spiffeIDTemplate": "{{ . " + "| print " * 350_000 + "}}"},
+        {"spiffeIDTemplate": "/x", "ttl": "1h" * 1_400_000},
+    ],
+    ids=["many long templates", "one pipeline", "a duration"],
+)
+async def test_a_hostile_review_without_credentials_holds_up_nobody(
+    alone: Manager, spec: JSONObject
+) -> None:
+    async with alone.running(webhooks=Webhooks("hooks", "127.0.0.1", 0)) as process:
+        await until(lambda: process.webhooks is not None and bool(process.webhooks.port))
+        assert process.webhooks is not None
+        obj: JSONObject = {
+            "apiVersion": CLUSTER_SPIFFEID.api_version,
+            "kind": CLUSTER_SPIFFEID.kind,
+            "metadata": {"name": "evil"},
+            "spec": spec,
+        }
+        review: JSONObject = {
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {"uid": "u", "operation": "CREATE", "object": obj},
+        }
+        url = (
+            f"https://127.0.0.1:{process.webhooks.port}/validate-spire-spiffe-io-v1alpha1-"
+            "clusterspiffeid"
+        )
+        body, headers = encode(review), {"Content-Type": "application/json"}
+        loop = asyncio.get_running_loop()
+        slowest = 0.0
+        async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
+
+            async def post() -> None:
+                async with http.post(
+                    url, data=io.BytesIO(body), headers=headers, ssl=False
+                ) as reply:
+                    assert reply.status in {200, 503}
+                    if reply.status == 200:
+                        response = (await reply.json())["response"]
+                        assert response["allowed"] is False
+
+            posts = [tasks.create_task(post()) for _ in range(4)]
+            while not all(each.done() for each in posts):
+                began = loop.time()
+                async with http.get(f"http://127.0.0.1:{process.port}/healthz") as reply:
+                    assert reply.status == 200
+                slowest = max(slowest, loop.time() - began)
+                await asyncio.sleep(0.01)
+        assert slowest < 5
