@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from controllers.book import Book
 from controllers.ports import Mirror, SpireWriter
-from registrar.claims.claim import Claim, Origin
+from registrar.claims.claim import Claim, Origin, Problem
 from registrar.claims.federation import resolve
 from registrar.claims.outcome import LATE, State
 from registrar.claims.outcome import Outcome as EntryOutcome
 from registrar.claims.ownership import entry_id, is_a_registrars, is_ours
-from registrar.claims.plan import Create, Keep, Release, Update, plan, refusal
+from registrar.claims.plan import ID_IN_USE, Create, Keep, Release, Update, plan, refusal
 from registrar.errors import Retry, Terminal
 from registrar.identity.entry import Attributes, Entry, EntryKey, differing
 from registrar.identity.selectors import Selector
@@ -150,14 +150,7 @@ class EntryReconciler:
             )
             match step:
                 case Release(problem=problem):
-                    if problem is not None:
-                        self._settled(
-                            key,
-                            EntryOutcome(
-                                State.REFUSED, reason=problem.reason, message=problem.message
-                            ),
-                        )
-                    self._book.wake.release(key)
+                    self._release(key, problem)
                     return
                 case Keep(entry_id=id_):
                     self._updated.pop(key, None)
@@ -178,6 +171,20 @@ class EntryReconciler:
                     await self._write(self._update(Entry(id_, key, attributes), fields))
                     self._note_update(key, attributes)
         raise Retry("Unsettled", f"the entry of {key.spiffe_id} changed at every attempt")
+
+    def _release(self, key: EntryKey, problem: Problem | None) -> None:
+        """Let an entry go that nobody claims, or nobody may."""
+        seen = self._mirror.entry_of(key)
+        is_edit = seen is not None and not seen.attributes.is_privileged
+        if seen is not None and is_edit and problem is not None and problem.reason == ID_IN_USE:
+            # Only the privilege is refused: what the workload had without it stays.
+            state = State.FAILED
+            self._settled(key, EntryOutcome(state, seen.id, problem.reason, problem.message))
+            return
+        if problem is not None:
+            state = State.REFUSED
+            self._settled(key, EntryOutcome(state, reason=problem.reason, message=problem.message))
+        self._book.wake.release(key)
 
     def _is_in_vain(self, key: EntryKey, attributes: Attributes) -> bool:
         """Whether just this was sent before, and the server's entry is the one that came of it.

@@ -7,6 +7,9 @@ from registrar.claims.claim import Claim, Origin, Problem
 from registrar.claims.index import ClaimIndex
 from registrar.identity.entry import Attributes, Entry, differing
 
+ID_IN_USE = "IDInUse"
+"""Reason for which a privilege is refused; an entry without it may stay."""
+
 
 @dataclass(frozen=True, slots=True)
 class Create:
@@ -99,7 +102,7 @@ def refusal(
         return None
     who = f"entry {used_elsewhere!r} on the SPIRE server" if other is None else str(other.source)
     return Problem(
-        "IDInUse",
+        ID_IN_USE,
         f"{who} has {spiffe_id} without downstream, and would get the privilege too: a SpiffeID "
         "of a namespace may not take it there, so choose another spec.spiffeId, or let an "
         "administrator write the SpiffeID in the registrar's own namespace",

@@ -161,6 +161,26 @@ async def test_a_privileged_claim_of_a_namespace_never_beats_anothers_plain_one(
         await words.until_ready("evil")
 
 
+async def test_a_refused_privilege_costs_a_workload_nothing_that_it_had(words: Declared) -> None:
+    setup = words.setup
+
+    def downstream() -> list[tuple[str, bool]]:
+        return sorted((e.id, e.downstream) for e in setup.entries(VICTIM))
+
+    async with words.mode():
+        await shop_pod(words, "web-0")
+        await words.spiffe_id("shared", spiffeId=f"spiffe://example.org{VICTIM}")
+        await until(lambda: len(entries_of_pods(setup)) == 2)
+        before = downstream()
+        await claim_downstream(words, "shared")
+        await words.until_ready("shared", "False", "IDInUse")
+        await some_looks(setup)
+        assert downstream() == before
+        await words.spiffe_id("shared", spiffeId=f"spiffe://example.org{VICTIM}", downstream=False)
+        await words.until_ready("shared")
+        assert downstream() == before
+
+
 async def test_a_namespaces_own_pods_may_share_its_privileged_id(words: Declared) -> None:
     async with words.mode():
         await claim_downstream(words, path="/ns/default/sa/default")
