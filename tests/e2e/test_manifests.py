@@ -211,7 +211,7 @@ def test_pods_of_the_restricted_profile_may_have_its_volumes(deployed: ControlPl
     applied = deployed.run_kubectl(
         "apply", "-n", "csi-restricted", "--dry-run=server", "-k", str(CONFIG / "samples/csi")
     )
-    assert applied.count("created") == 3
+    assert applied.count("created") == 4
 
 
 def test_the_configuration_of_the_node_driver_is_right() -> None:
