@@ -64,12 +64,9 @@ class Tokens:
         return None
 
     def missing(self) -> list[str]:
-        """The files for which there is not yet one for each SVID."""
-        return [
-            name
-            for name, tokens in self._files.items()
-            if not all(chosen_token(tokens.current, svid) for svid in self._svids())
-        ]
+        """The files that wait for a token. One that is broken is waited for only by itself."""
+        svids = self._svids()
+        return [name for name, tokens in self._files.items() if tokens.is_missing(svids)]
 
     def why_stale(self, now: float) -> str:
         """Which files' tokens are not renewed, and why; empty for none."""
@@ -116,6 +113,15 @@ class _FileTokens:
         self._due = asyncio.Event()
         self.current: tuple[JWTSVID, ...] = ()
         self.problem: Problem | None = None
+        self._broken: frozenset[str] = frozenset()
+        """SPIFFE IDs for which the last answer had a token that nobody can use, and no other."""
+
+    def is_missing(self, svids: Sequence[X509SVID]) -> bool:
+        """Whether an SVID has no token, but for broken ones where another SVID has one."""
+        lacking = [svid for svid in svids if chosen_token(self.current, svid) is None]
+        if len(lacking) == len(svids):
+            return bool(svids)
+        return any(svid.spiffe_id not in self._broken for svid in lacking)
 
     def why_stale(self, now: float) -> str:
         """Why they are not renewed; empty where they are."""
@@ -154,6 +160,7 @@ class _FileTokens:
         svids = self._svids()
         found = [chosen_token(usable, svid) for svid in svids]
         lacking = {svid.spiffe_id for svid, token in zip(svids, found, strict=True) if not token}
+        self._broken = frozenset(token.spiffe_id for token in wrong if token.spiffe_id in lacking)
         # A token that nobody can use is a trouble only where this volume needs it.
         words = "; ".join(why for token, why in wrong.items() if token.spiffe_id in lacking)
         self._take_problem(Problem(Trouble.FAILED, words) if words else None)

@@ -183,6 +183,22 @@ async def test_a_broken_token_of_one_svid_leaves_those_of_the_others(
         assert "is for spiffe://example.org/another" in (await driver.condition(pod))[1]
 
 
+async def test_a_broken_token_of_one_of_several_svids_does_not_hold_up_a_pod(
+    node: Node, authority: Faulty
+) -> None:
+    pod = node.pod()
+    node.entry(pod, "/broken")
+    node.entry(pod, "/good")
+    authority.wrong["spiffe://example.org/broken"] = ""
+    async with node.driver() as driver:
+        path = await driver.publish(pod, svids="all", jwtAudiences="db")
+        (found,) = path.glob("[01]/jwt_svid.token")
+        assert claims(found)["sub"] == "spiffe://example.org/good"
+        assert "of spiffe://example.org/broken is empty" in (await driver.condition(pod))[1]
+        authority.wrong.clear()
+        await until(lambda: len(list(path.glob("[01]/jwt_svid.token"))) == 2)
+
+
 async def test_a_broken_token_that_a_volume_does_not_need_is_nothing_to_it(
     node: Node, authority: Faulty
 ) -> None:
