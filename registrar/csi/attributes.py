@@ -5,83 +5,28 @@ the volume, nor take the names that its atomic swap needs.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
+from registrar.csi.names import PATH, check_names
+from registrar.csi.wish import JWT, PKCS12, Classic, Wish
 from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_spiffe_id
-
-Mode: TypeAlias = Literal["files", "workload-api"]
-LayoutName: TypeAlias = Literal["classic", "spiffe-files"]
-Profile: TypeAlias = Literal["2026-08", "2026-02"]
 
 KUBERNETES = "csi.storage.k8s.io/"
 """What the kubelet adds begins with this; nobody else may set it."""
 
-PATH = "spec.volumes[].csi.volumeAttributes"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|\.[A-Za-z0-9_-][A-Za-z0-9._-]{0,126}")
 _MAX_DEPTH = 4
 _MAX_ID = 2**32 - 2
 """The largest uid and gid: the one above stands for none."""
 _MOST_AUDIENCES = 16
+_LONGEST_SHOWN = 200
 _MAX_KEY_MODE = 0o440
+_MOST_TOKENS = 16
 _MAX_FILE_MODE = 0o444
 T = TypeVar("T", bound=str)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Classic:
-    """Names of the classic layout, relative to the volume."""
-
-    certificate: str = "svid.pem"
-    key: str = "svid_key.pem"
-    bundle: str = "bundle.pem"
-    federated: str = "federated"
-    """The folder with a bundle for each federated trust domain."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JWT:
-    """A token for these audiences, in this file."""
-
-    audiences: tuple[str, ...]
-    file: str = "jwt_svid.token"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PKCS12:
-    """The same as a PKCS#12 file. The password keeps nobody out: it stands in the Pod's spec."""
-
-    file: str
-    password: str = "changeit"  # noqa: S105 - what Java expects
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What a volume is to hold. ``gid`` None: the volume's mount group, else root's.
-
-    ``profile`` is the version of the draft that the layout ``spiffe-files`` follows.
-    ``all_svids``: a numbered folder for each; else the one of ``hint`` or ``spiffe_id``,
-    else the first.
-    """
-
-    mode: Mode = "files"
-    layout: LayoutName = "classic"
-    profile: Profile = "2026-08"
-    classic: Classic = Classic()
-    all_svids: bool = False
-    hint: str = ""
-    spiffe_id: str = ""
-    uid: int = 0
-    gid: int | None = None
-    key_mode: int | None = None
-    file_mode: int = _MAX_FILE_MODE
-    jwt: JWT | None = None
-    jwt_bundles: str = ""
-    """The file of the own trust domain's JWKS; empty for none."""
-    pkcs12: PKCS12 | None = None
 
 
 class _Attributes:
@@ -166,6 +111,8 @@ def wish_of(given: Mapping[str, str]) -> Wish:
     )
     attributes.check_all_known()
     _check_together(wish, given)
+    if wish.mode == "files":
+        check_names(wish, {name for name, value in given.items() if value})
     return wish
 
 
@@ -178,7 +125,7 @@ def check_file_name(value: str, *, path: str) -> str:
     if len(parts) > _MAX_DEPTH or not all(_NAME.fullmatch(part) for part in parts):
         raise InvalidField(
             path,
-            value,
+            _short(value),
             "write a name below the volume such as tls/cert.pem: at most "
             f"{_MAX_DEPTH} parts of letters, digits, '.', '-' and '_', none of which begins with "
             "two dots or a dash",
@@ -202,12 +149,61 @@ def _check_together(wish: Wish, given: Mapping[str, str]) -> None:
                 raise _wrong(name, value, "it means nothing in the mode workload-api: remove it")
 
 
-def _jwt(attributes: _Attributes) -> JWT | None:
+def _jwt(attributes: _Attributes) -> tuple[JWT, ...]:
+    """The token of jwtAudiences, if any, then those of jwtTokens. Raises InvalidField."""
     written, file = attributes.text("jwtAudiences"), attributes.file("jwtFile", "jwt_svid.token")
-    audiences = tuple(dict.fromkeys(part.strip() for part in written.split(",") if part.strip()))
+    audiences = _audiences(written, "jwtAudiences", [part for part in _parts(written) if part])
+    lines = [line.strip() for line in attributes.text("jwtTokens").split("\n") if line.strip()]
+    if len(lines) > _MOST_TOKENS:
+        raise _wrong("jwtTokens", f"{len(lines)} lines", f"write {_MOST_TOKENS} at most")
+    first = (JWT(audiences=audiences, file=file),) if audiences else ()
+    return (*first, *_tokens(lines))
+
+
+def _tokens(lines: Sequence[str]) -> list[JWT]:
+    """The tokens that lines ``file: audience, audience`` ask for. Raises InvalidField."""
+    found: dict[str, JWT] = {}
+    for line in lines:
+        # As YAML has it, a blank after the colon: those in a URI are none.
+        file, *rest = re.split(r"\s*:(?:\s+|$)", line, maxsplit=1)
+        parts = _parts(rest[0]) if rest else []
+        if not all(parts) or not parts:
+            raise _wrong(
+                "jwtTokens",
+                line,
+                "write 'file: audience, audience' on a line of its own for each file, a blank "
+                "after the colon, no audience empty",
+            )
+        for part in parts:
+            if not part.isprintable() or " " in part:
+                raise _wrong(
+                    "jwtTokens",
+                    line,
+                    f"the audience {_short(part)!r} has a blank in it: part audiences by "
+                    "commas, and give each file a line of its own (block text, 'jwtTokens: |')",
+                )
+        check_file_name(file, path=_path("jwtTokens"))
+        if file in found:
+            raise _wrong(
+                "jwtTokens", line, f"{file} is there twice: write all its audiences on one line"
+            )
+        audiences = _audiences(line, "jwtTokens", parts)
+        found[file] = JWT(audiences=audiences, file=file, attribute="jwtTokens")
+    return list(found.values())
+
+
+def _parts(written: str) -> list[str]:
+    return [part.strip() for part in written.split(",")]
+
+
+def _audiences(written: str, name: str, parts: Sequence[str]) -> tuple[str, ...]:
+    """The audiences, each once. Raises InvalidField for too many."""
+    audiences = tuple(dict.fromkeys(parts))
     if len(audiences) > _MOST_AUDIENCES:
-        raise _wrong("jwtAudiences", written, f"more than {_MOST_AUDIENCES}")
-    return JWT(audiences=audiences, file=file) if audiences else None
+        raise _wrong(
+            name, written, f"more than {_MOST_AUDIENCES} audiences: part them over several files"
+        )
+    return audiences
 
 
 def _jwt_bundles(attributes: _Attributes) -> str:
@@ -234,4 +230,9 @@ def _path(name: str) -> str:
 
 
 def _wrong(name: str, value: str, remedy: str) -> InvalidField:
-    return InvalidField(_path(name), value, remedy)
+    return InvalidField(_path(name), _short(value), remedy)
+
+
+def _short(value: str) -> str:
+    """What of a value goes into a message: one of gRPC is 8 KB at most, or is not told."""
+    return value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}…"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from registrar.csi.attributes import Wish
+from registrar.csi.wish import Wish
 from registrar.identity.spiffeid import trust_domain_of
 from registrar.spire.delegated import JWTSVID, X509SVID
 
@@ -26,12 +26,12 @@ class BrokenSVID(ValueError):  # noqa: N818 - named by what it is
 class Credentials:
     """Everything that goes into one volume; ``bundles`` are the own one and those federated with.
 
-    ``jwt_bundles`` are JWKS documents by trust domain.
+    ``tokens`` are by the file for which they are; ``jwt_bundles`` JWKS documents by trust domain.
     """
 
     svids: tuple[X509SVID, ...]
     bundles: Bundles
-    tokens: tuple[JWTSVID, ...] = ()
+    tokens: Mapping[str, Sequence[JWTSVID]] = field(default_factory=dict)
     jwt_bundles: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -56,12 +56,6 @@ def chosen(svids: Sequence[X509SVID], wish: Wish) -> tuple[X509SVID, ...]:
         and (not wish.spiffe_id or svid.spiffe_id == wish.spiffe_id)
     ]
     return tuple(found[:1])
-
-
-def chosen_token(tokens: Sequence[JWTSVID], svid: X509SVID) -> JWTSVID | None:
-    """The token of the same entry: by SPIFFE ID, and by hint where several have it."""
-    same = [token for token in tokens if token.spiffe_id == svid.spiffe_id]
-    return next((token for token in same if token.hint == svid.hint), same[0] if same else None)
 
 
 def check_svid(svid: X509SVID) -> None:

@@ -12,9 +12,10 @@ from cryptography import x509
 
 from registrar.backoff import Backoff
 from registrar.csi.bundles import SharedBundles
-from registrar.csi.credentials import BrokenSVID, Credentials, chosen, chosen_token, vetted
+from registrar.csi.credentials import BrokenSVID, Credentials, chosen, vetted
 from registrar.csi.folder import GRACE_SECONDS, AtomicFolder
-from registrar.csi.layout import carried_over, certificate_file, files_of, stores_of
+from registrar.csi.layout import carried_over, files_of, stores_of
+from registrar.csi.names import certificate_file
 from registrar.csi.threads import forgetful, in_thread
 from registrar.csi.tokens import Tokens
 from registrar.csi.volume import Volume
@@ -80,11 +81,9 @@ class Delivery:
         self._rotated = rotated
         self._dirty = asyncio.Event()
         self._silence: asyncio.Timeout | None = None
-        self._tokens: Tokens | None = None
-        if self._wish.jwt is not None:
-            self._tokens = Tokens(
-                agent, self._selectors, self._wish.jwt.audiences, changed=self._change
-            )
+        self._tokens = Tokens(
+            agent, self._selectors, self._wish.jwt, svids=self._svids, changed=self._change
+        )
         self._heard_at: float | None = None
         self._offered: Update | None = None
         self._accepted: Update | None = None
@@ -114,8 +113,8 @@ class Delivery:
                 f"the agent has no SVID for a workload with the selectors {selectors}: no entry "
                 "has only these, or the agent has not heard of it yet"
             )
-        if not self._has_tokens():
-            return "the agent has not given a JWT-SVID yet"
+        if missing := self._tokens.missing():
+            return f"the agent has not given a JWT-SVID yet for {', '.join(missing)}"
         return self.left_out() or "the agent has not sent the trust bundle yet"
 
     def abnormal(self, away_seconds: float) -> str:
@@ -133,11 +132,7 @@ class Delivery:
         away = 0.0 if self._away_since is None else now - self._away_since
         if self._trouble is not None and away > away_seconds:
             return f"for {away:.0f} s: {self._trouble.message}"
-        tokens = self._tokens
-        if tokens is not None and (
-            tokens.problem or any(token.expires_at <= now for token in tokens.current)
-        ):
-            why = tokens.problem.message if tokens.problem else "the agent gives no other"
+        if why := self._tokens.why_stale(now):
             return f"the JWT-SVID is not renewed: {why}"
         return self._missing or self.left_out()
 
@@ -162,8 +157,7 @@ class Delivery:
 
     def _problem(self) -> Problem | None:
         """What is wrong on the way to the agent: with SVIDs, bundles, tokens."""
-        tokens = None if self._tokens is None else self._tokens.problem
-        return self._trouble or self._bundles.problem or tokens
+        return self._trouble or self._bundles.problem or self._tokens.problem
 
     async def take_up(self) -> None:
         """After a restart: what is in the volume counts until there is something newer."""
@@ -188,14 +182,11 @@ class Delivery:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(forgetful(self._follow()))
                 tasks.create_task(forgetful(self._write_changes()))
-                if self._tokens is not None:
-                    tasks.create_task(forgetful(self._tokens.run()))
+                tasks.create_task(forgetful(self._tokens.run()))
         finally:
             self._bundles.forget(self._change)
             # Somebody may still hold this object; nobody needs its keys and tokens any more.
             self._silence = self._offered = self._accepted = None
-            if self._tokens is not None:
-                self._tokens.current = ()
 
     async def _follow(self) -> None:
         """Follow the agent; on a new stream when the old one should have said something."""
@@ -240,7 +231,7 @@ class Delivery:
         is_other = [s.spiffe_id for s in found] != [s.spiffe_id for s in self._svids()]
         self._offered = Update(found, update.federates_with)
         self._rearm()
-        if is_other and self._tokens is not None:
+        if is_other:
             self._tokens.wake()
         self._change()
 
@@ -277,21 +268,14 @@ class Delivery:
         jwt = (self._bundles.jwt or {}) if self._wish.jwt_bundles else {}
         if not known.get(own):
             return None
-        has_jwt = self._has_tokens() and (not self._wish.jwt_bundles or own in jwt)
+        has_jwt = not self._tokens.missing() and (not self._wish.jwt_bundles or own in jwt)
         if not has_jwt and not self.ready.is_set():
             return None
         return Credentials(
             svids=newest.svids,
             bundles={name: known[name] for name in domains if known.get(name)},
-            tokens=() if self._tokens is None else self._tokens.current,
+            tokens=self._tokens.current,
             jwt_bundles={name: jwt[name] for name in domains if name in jwt},
-        )
-
-    def _has_tokens(self) -> bool:
-        """Whether there is one for each SVID, if any are asked for."""
-        tokens = self._tokens
-        return tokens is None or all(
-            chosen_token(tokens.current, svid) is not None for svid in self._svids()
         )
 
     async def _write_changes(self) -> None:

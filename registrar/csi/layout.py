@@ -5,7 +5,6 @@ authority in it speak for every trust domain.
 """
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,21 +16,16 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from registrar.csi.attributes import PKCS12, Profile, Wish
-from registrar.csi.credentials import Credentials, chosen_token
+from registrar.csi.credentials import Credentials
+from registrar.csi.jwtsvid import chosen_token, subject_of
+from registrar.csi.names import PATH, credential_file, trust_file
+from registrar.csi.wish import PKCS12, Wish
 from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_trust_domain
 from registrar.spire.delegated import X509SVID
 
 _PEM_LINE = 64
 _LONGEST_NAME = 255
-_PROFILES: dict[Profile, tuple[str, str]] = {
-    # spiffe/spiffe pull request 376, its text of August 2026.
-    "2026-08": ("credential-bundle.private-key.pem", "{}.spiffe-trust-bundle.pem"),
-    # The same, as it was proposed in February 2026.
-    "2026-02": ("credential-bundle.pem", "{}.trust-bundle.pem"),
-}
-"""Names of the SPIFFE Filesystem Delivery draft by version: credentials, bundles."""
 
 
 class File(NamedTuple):
@@ -42,8 +36,9 @@ class File(NamedTuple):
 
 
 def files_of(credentials: Credentials, wish: Wish) -> dict[str, File]:
-    """The files of a volume by their path. Raises InvalidField when two have the same.
+    """The files of a volume by their path.
 
+    Raises InvalidField when two have the same, which the check of the attributes prevents.
     Another trust domain's bundle whose name is taken, or too long, is left out: who federates
     with whom must not cost a Pod its own identity.
     """
@@ -52,7 +47,7 @@ def files_of(credentials: Credentials, wish: Wish) -> dict[str, File]:
     for name, file in _files(credentials, wish):
         if _is_taken(name, files, folders):
             raise InvalidField(
-                "spec.volumes[].csi.volumeAttributes",
+                PATH,
                 name,
                 "another file has this name, or that of its folder: give one of the two another",
             )
@@ -75,13 +70,6 @@ def _folders_of(name: str) -> list[str]:
     return ["/".join(parts[:number]) for number in range(1, len(parts))]
 
 
-def certificate_file(wish: Wish) -> str:
-    """The file in which the first SVID's certificate comes first among certificates."""
-    folder = "0/" if wish.all_svids else ""
-    is_classic = wish.layout == "classic"
-    return folder + (wish.classic.certificate if is_classic else _PROFILES[wish.profile][0])
-
-
 def stores_of(credentials: Credentials, wish: Wish) -> set[str]:
     """The PKCS#12 files, which are encrypted otherwise each time they are made."""
     if wish.pkcs12 is None:
@@ -98,7 +86,7 @@ def _files(credentials: Credentials, wish: Wish) -> Iterator[tuple[str, File]]:
         folder = _folder(wish, number)
         yield from _of_svid(svid, credentials, wish, folder)
         if wish.layout == "spiffe-files":
-            yield folder + _trust_file(wish, credentials.trust_domain), File(own)
+            yield folder + trust_file(wish, credentials.trust_domain), File(own)
     if wish.layout == "classic":
         yield wish.classic.bundle, File(own)
     if wish.jwt_bundles and credentials.trust_domain in credentials.jwt_bundles:
@@ -115,7 +103,7 @@ def _foreign(credentials: Credentials, wish: Wish) -> Iterator[tuple[str, File]]
             yield f"{wish.classic.federated}/{domain}.pem", file
             continue
         for number in range(len(credentials.svids)):
-            yield _folder(wish, number) + _trust_file(wish, domain), file
+            yield _folder(wish, number) + trust_file(wish, domain), file
     for domain, document in sorted(credentials.jwt_bundles.items()) if wish.jwt_bundles else ():
         if domain != credentials.trust_domain and _is_safe(domain):
             yield f"{wish.classic.federated}/{domain}.json", File(document)
@@ -131,12 +119,12 @@ def _of_svid(
         yield f"{folder}{wish.classic.key}", File(key, is_secret=True)
     else:
         # The key first, as the draft wants it: one read gives a pair that fits.
-        name = _PROFILES[wish.profile][0]
+        name = credential_file(wish)
         yield f"{folder}{name}", File(key + certificates, is_secret=True)
-    if wish.jwt is not None:
-        token = chosen_token(credentials.tokens, svid)
+    for jwt in wish.jwt:
+        token = chosen_token(credentials.tokens.get(jwt.file, ()), svid)
         if token is not None:
-            yield f"{folder}{wish.jwt.file}", File(token.token.encode(), is_secret=True)
+            yield f"{folder}{jwt.file}", File(token.token.encode(), is_secret=True)
     if wish.pkcs12 is not None:
         store = _pkcs12(svid, credentials, wish.pkcs12)
         yield f"{folder}{wish.pkcs12.file}", File(store, is_secret=True)
@@ -153,9 +141,9 @@ def carried_over(
     A token or JWKS document that cannot be had must not hold up certificates.
     """
     kept = dict(files)
-    if wish.jwt is not None:
+    for jwt in wish.jwt:
         for number, svid in enumerate(credentials.svids):
-            name = _folder(wish, number) + wish.jwt.file
+            name = _folder(wish, number) + jwt.file
             old = None if name in files else shown(name)
             if old is not None and subject_of(old) == svid.spiffe_id:
                 kept[name] = File(old, is_secret=True)
@@ -169,22 +157,8 @@ def carried_over(
     return kept
 
 
-def subject_of(token: bytes) -> str:
-    """The SPIFFE ID that a token is for, unverified; empty for what is no token."""
-    parts = token.split(b".")
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)))
-    except (ValueError, IndexError, RecursionError):
-        return ""
-    return str(claims.get("sub", "")) if isinstance(claims, dict) else ""
-
-
 def _folder(wish: Wish, number: int) -> str:
     return f"{number}/" if wish.all_svids else ""
-
-
-def _trust_file(wish: Wish, domain: str) -> str:
-    return _PROFILES[wish.profile][1].format(domain)
 
 
 def _is_safe(domain: str) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from registrar.csi.attributes import KUBERNETES, Wish, is_id, wish_of
+from registrar.csi.attributes import KUBERNETES, is_id, wish_of
 from registrar.csi.folder import Rights
+from registrar.csi.wish import Wish
 from registrar.errors import InvalidField
 from registrar.identity.selectors import Selector
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol
 
 from registrar.csi import delivery
-from registrar.csi.attributes import Wish
 from registrar.csi.bundles import SharedBundles
 from registrar.csi.delivery import Delivery
 from registrar.csi.records import Records
@@ -21,6 +20,7 @@ from registrar.csi.refusals import Left, NotReady, OtherParameters
 from registrar.csi.threads import forgetful, in_thread, uninterrupted
 from registrar.csi.views import Sayer, Views
 from registrar.csi.volume import Volume
+from registrar.csi.wish import Wish
 from registrar.csi.workloadapi import Exposed, WorkloadAPIFolder
 from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity

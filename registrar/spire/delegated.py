@@ -178,8 +178,13 @@ class DelegatedIdentity:
         )
         try:
             reply = await self._stub.FetchJWTSVIDs(request, timeout=_FETCH_SECONDS)
+            found = _readable(reply).svids
         except grpc.aio.AioRpcError as error:
             raise DelegatedIdentityError(self._problem(error)) from error
+        except BrokenDER as error:
+            raise DelegatedIdentityError(
+                Problem(Trouble.FAILED, f"the agent sent {error}")
+            ) from error
         return tuple(
             JWTSVID(
                 spiffe_id=id_from_proto(svid.id),
@@ -188,7 +193,7 @@ class DelegatedIdentity:
                 issued_at=float(svid.issued_at),
                 expires_at=float(svid.expires_at),
             )
-            for svid in reply.svids
+            for svid in found
         )
 
     async def _follow(

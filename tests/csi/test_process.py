@@ -58,7 +58,9 @@ class Daemon:
 
     async def metrics(self) -> dict[str, float]:
         """The driver's own metrics."""
-        said = [json.loads(line) for line in self.log.read_text().splitlines()]
+        lines = self.log.read_text().splitlines()
+        # gRPC's C library writes lines of its own to the same stream when it feels like it.
+        said = [json.loads(line) for line in lines if line.startswith("{")]
         port = [line["port"] for line in said if "port" in line][-1]
         async with (
             aiohttp.ClientSession() as http,

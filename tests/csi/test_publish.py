@@ -227,10 +227,11 @@ async def test_what_no_kubelet_would_ask_for_is_refused(node: Node) -> None:
 
 async def test_two_files_of_one_name_are_refused_in_words(node: Node) -> None:
     pod = node.pod()
-    node.entry(pod)
-    async with node.driver(first_svid=IMPATIENT_SECONDS) as driver:
-        _, message = await driver.refused(pod.request(keyFile="bundle.pem"))
-        assert "another file has this name" in message
+    async with node.driver() as driver:
+        for attributes in ({"keyFile": "bundle.pem"}, {"jwtTokens": "bundle.pem: db"}):
+            code, message = await driver.refused(pod.request(**attributes))
+            assert code == "INVALID_ARGUMENT"
+            assert "another file has this name" in message
 
 
 async def test_the_workload_api_is_shown_read_only(node: Node) -> None:

@@ -1,12 +1,14 @@
 """The manifests of config/: a real API server takes them, and they give no right too many."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from api.codec import convert
 from api.documents import load_yaml_documents
@@ -146,6 +148,8 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
         "manager",
         "network-policy",
         "overlays/agent-socket-hostpath",
+        "overlays/csi/k0s",
+        "overlays/csi/microk8s",
         "overlays/controller-manager/rbac",
         "overlays/controller-manager/webhook",
         "overlays/controller-manager/apart",
@@ -298,7 +302,56 @@ def test_pods_of_the_restricted_profile_may_have_its_volumes(deployed: ControlPl
     applied = deployed.run_kubectl(
         "apply", "-n", "csi-restricted", "--dry-run=server", "-k", str(CONFIG / "samples/csi")
     )
-    assert applied.count("created") == 3
+    assert applied.count("created") == 4
+
+
+def rendered(plane: ControlPlane, folder: str) -> str:
+    """The manifests of a folder, without the hash in the name of the ConfigMap."""
+    text = plane.run_kubectl("kustomize", str(CONFIG / folder))
+    return re.sub(r"csi-spire-[0-9a-z]{10}", "csi-spire-hash", text)
+
+
+KUBELET_ROOTS = {
+    "k0s": "/var/lib/k0s/kubelet",
+    "microk8s": "/var/snap/microk8s/common/var/lib/kubelet",
+}
+
+
+@pytest.mark.parametrize("name", KUBELET_ROOTS)
+def test_the_node_driver_is_where_the_kubelet_works(deployed: ControlPlane, name: str) -> None:
+    root = Path(KUBELET_ROOTS[name])
+    text = rendered(deployed, f"overlays/csi/{name}")
+    (daemon_set,) = (each for each in yaml.safe_load_all(text) if each["kind"] == "DaemonSet")
+    pod = daemon_set["spec"]["template"]["spec"]
+    outside = {
+        volume["name"]: Path(volume["hostPath"]["path"])
+        for volume in pod["volumes"]
+        if "hostPath" in volume
+    }
+    inside = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    file = CONFIG / f"overlays/csi/{name}/csi.conf"
+    settings = load_csi(file, environment={"NODE_NAME": "node-1"})
+    assert settings.kubelet_dir == root
+    assert outside["pods"] == Path(inside["pods"]["mountPath"]) == root / "pods"
+    assert inside["pods"]["mountPropagation"] == "Bidirectional"
+    assert outside["registration"] == root / "plugins_registry"
+    assert settings.registration_dir == Path(inside["registration"]["mountPath"])
+    assert settings.endpoint == outside["plugin"] / settings.csi_socket.name
+    assert settings.csi_socket.parent == Path(inside["plugin"]["mountPath"])
+
+
+@pytest.mark.parametrize("name", KUBELET_ROOTS)
+def test_an_overlay_for_another_kubelet_root_changes_nothing_else(
+    deployed: ControlPlane, name: str
+) -> None:
+    """Lines may stand in another order."""
+    text = rendered(deployed, f"overlays/csi/{name}")
+    base = rendered(deployed, "csi")
+    assert "/var/lib/kubelet" in base
+    line = f'    kubelet_dir              = "{KUBELET_ROOTS[name]}"\n'
+    assert line in text
+    as_base = text.replace(line, "").replace(KUBELET_ROOTS[name], "/var/lib/kubelet")
+    assert sorted(as_base.splitlines()) == sorted(base.splitlines())
 
 
 def test_the_configuration_of_the_node_driver_is_right() -> None:

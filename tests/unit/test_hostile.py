@@ -21,7 +21,7 @@ from api.labels import LabelSelector, LabelSelectorRequirement, compile_selector
 from api.meta import Condition, KubeObject, ObjectMeta, set_condition
 from registrar.admission.review import read_review
 from registrar.csi.attributes import wish_of
-from registrar.csi.layout import subject_of
+from registrar.csi.jwtsvid import subject_of
 from registrar.identity.bundle import parse_bundle
 from registrar.identity.spiffeid import check_spiffe_id, check_trust_domain
 from registrar.kube.client import read_page

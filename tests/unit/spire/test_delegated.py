@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+import pytest
 
 from api.proto import delegatedidentity_pb2 as messages
 from registrar.identity.selectors import Selector
-from registrar.spire.delegated import Problem, Trouble, connect
+from registrar.spire.delegated import DelegatedIdentityError, Problem, Trouble, connect
 from tests.support.setup import until
 
 SERVICE = "spire.api.agent.delegatedidentity.v1.DelegatedIdentity"
@@ -61,3 +62,27 @@ async def test_nonsense_is_a_problem_and_the_next_stream_may_make_sense(tmp_path
     assert problems[0] is not None
     assert problems[0].trouble is Trouble.FAILED
     assert found[0] in ({}, {"example.org": (b"0\x01a", b"0\x02bc")})
+
+
+async def test_an_answer_about_tokens_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    async def tokens(_request: bytes, _context: object) -> bytes:
+        return b"\x0a\xff"
+
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                SERVICE, {"FetchJWTSVIDs": grpc.unary_unary_rpc_method_handler(tokens)}
+            ),
+        )
+    )
+    server.add_insecure_port(f"unix:{tmp_path}/admin.sock")
+    await server.start()
+    try:
+        async with connect(tmp_path / "admin.sock") as agent:
+            with pytest.raises(DelegatedIdentityError) as caught:
+                await agent.fetch_tokens([Selector("k8s", "ns:a")], ["db"])
+    finally:
+        await server.stop(None)
+    assert caught.value.problem.trouble is Trouble.FAILED
+    assert "cannot be read" in caught.value.problem.message
