@@ -59,12 +59,12 @@ class ClaimIndex:
     def claims(self, key: EntryKey) -> list[Claim]:
         """All claims on an entry, the one that decides its attributes first.
 
-        That is the oldest; one that yields comes after those, and a retiring claim after all
-        that are current.
+        That is the oldest; one that may not be served comes after those, or it would deny the
+        entry to who may have it, and a retiring claim after all that are current.
         """
 
         def rank(claim: Claim) -> tuple[bool, bool, tuple[str, str, Source]]:
-            return self.is_retiring(claim), self.yields_to(claim) is not None, claim.seniority
+            return self.is_retiring(claim), self._is_refused(claim), claim.seniority
 
         return sorted(self._by_key.get(key, ()), key=rank)
 
@@ -125,6 +125,12 @@ class ClaimIndex:
                 if not is_same and not other.attributes.is_privileged:
                     return other
         return None
+
+    def _is_refused(self, claim: Claim) -> bool:
+        """Whether another claim keeps who may write in a namespace from having this SPIFFE ID."""
+        if claim.origin is not Origin.POD:
+            return False
+        return self.is_privileged(claim.key.spiffe_id) or self.yields_to(claim) is not None
 
     def yielding(self) -> list[EntryKey]:
         """The keys of privileged claims that yield to others of the same SPIFFE ID."""
