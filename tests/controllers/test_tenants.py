@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from api.codec import JSONValue
 from api.kinds import SPIRE_ENTRY
 from api.meta import find_condition
 from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector
@@ -227,16 +228,27 @@ async def test_a_name_of_another_service_is_left_out_and_said(embedded: Setup) -
         await until(lambda: bool(names()) and not {"vault.prod.svc", "vault.prod"} & names())
         assert "prod.svc.svc" in names()
         await words.until_event("Pod", "thief", "NameOfAnotherService", "prod/vault")
+        # A slice that is given to another service takes the names along.
+        await apply_slice(words, "prod", "other", [], slice_="vault-1")
+        await until(lambda: {"vault.prod.svc", "vault.prod"} <= names())
+        await apply_slice(words, "prod", "vault", [], slice_="vault-1")
+        await until(lambda: bool(names()) and not {"vault.prod.svc", "vault.prod"} & names())
 
 
-async def apply_slice(words: Workload, namespace: str, service: str, endpoints: list) -> None:  # type: ignore[type-arg]
+async def apply_slice(
+    words: Workload,
+    namespace: str,
+    service: str,
+    endpoints: list[JSONValue],
+    slice_: str = "",
+) -> None:
     """Apply the EndpointSlice of a service."""
     await words.client.apply(
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {
-                "name": f"{service}-1",
+                "name": slice_ or f"{service}-1",
                 "namespace": namespace,
                 "labels": {"kubernetes.io/service-name": service},
             },
