@@ -233,3 +233,25 @@ async def test_a_hostile_file_is_said_and_stops_no_other(
         await until(lambda: paths(embedded) == ["/one"])
         (folder / "a.yaml").write_text(entry("two"))
         await until(lambda: paths(embedded) == ["/one", "/two"])
+
+
+async def test_an_error_that_nobody_foresaw_in_a_file_stops_no_other(
+    embedded: Setup, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one"])
+        with monkeypatch.context() as patch:
+            failed = asyncio.Event()
+
+            def fail(_: str) -> None:
+                failed.set()
+                raise OverflowError("a bug")
+
+            patch.setattr("registrar.manifests.folder.load_yaml_documents", fail)
+            (folder / "b.yaml").write_text(entry("two"))
+            await failed.wait()
+        (folder / "c.yaml").write_text(entry("three"))
+        await until(lambda: paths(embedded) == ["/one", "/three"])
+        (folder / "b.yaml").write_text(entry("two", hint="h"))
+        await until(lambda: paths(embedded) == ["/one", "/three", "/two"])
