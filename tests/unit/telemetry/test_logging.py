@@ -34,10 +34,7 @@ def test_a_long_value_is_cut(tmp_path: Path, log_format: str, value: str | Excep
     path = tmp_path / "log"
     with configure("info", "json" if log_format == "json" else "text", path):
         log.info("refused", extra=kv(object=value, why="it is wrong"))
-        try:
-            raise ValueError(value)
-        except ValueError:
-            log.exception("failed")
+        log.error("failed", exc_info=ValueError(value))
     text = path.read_text()
     assert "(3000000 characters)" in text
     assert "it is wrong" in text
