@@ -164,7 +164,7 @@ class PodEntryReconciler:
                 self._rules,
                 addresses=addresses or (),
                 namespace_uid=self._namespace_uid(pod.metadata.namespace),
-                without=[shared.name for shared in borrowed],
+                without=frozenset(shared.name for shared in borrowed),
             )
         except InvalidField as error:
             self._complaints.say(pod, INVALID_IDENTITY, str(error))

@@ -9,6 +9,7 @@ import msgspec
 from api.admission import AdmissionRequest
 from api.codec import DecodeError, decode
 from api.core import Pod
+from api.errors import shortened
 from api.meta import ObjectKey
 from registrar.admission.mutualtls import MutualTLS
 from registrar.admission.review import ALLOWED, Judgement, Verdict, settled
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _MOST_STRANGE = 100
 """Kinds that are spoken of: whoever may ask can make names up."""
+_MOST_SHOWN = 100
+"""Characters of such a name that are kept and shown."""
 
 
 class PodWebhook:
@@ -81,7 +84,7 @@ class PodWebhook:
         if request.dry_run or request.subresource:
             return settled(ALLOWED)
         if (request.kind.group, request.kind.kind) != ("", "Pod"):
-            return lambda: self._say_strange(request.kind.kind)
+            return lambda: self._say_strange(shortened(request.kind.kind, _MOST_SHOWN))
         try:
             match request.operation:
                 case "CREATE":

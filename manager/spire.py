@@ -22,6 +22,7 @@ from registrar.spire.waiting import until_done
 from registrar.spire.writer import EntryWriter
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -77,22 +78,26 @@ class SpireSide:
     async def watch(self) -> None:
         """Ask the server for one entry every few seconds, until cancelled."""
         while True:
-            try:
-                pages = self._connected_client().pages(mask=EntryMask(), page_size=1)
-                async with aclosing(pages):
-                    async for _ in pages:
-                        break
-            except SpireError as error:
-                if self._problem is None:
-                    log.warning("the SPIRE server went away", extra=kv(error=error.message))
-                self._problem = error.message
-            else:
-                if self._problem is not None:
-                    log.info("the SPIRE server answers")
-                    # Another version may have come back.
-                    self.dropped.forget()
-                self._problem = None
+            if not await attempt("probe of the SPIRE server", self._probe):
+                self._problem = "what the SPIRE server answers cannot be read: see the log"
             await asyncio.sleep(_PROBE_SECONDS if self._problem is None else 0.5)
+
+    async def _probe(self) -> None:
+        try:
+            pages = self._connected_client().pages(mask=EntryMask(), page_size=1)
+            async with aclosing(pages):
+                async for _ in pages:
+                    break
+        except SpireError as error:
+            if self._problem is None:
+                log.warning("the SPIRE server went away", extra=kv(error=error.message))
+            self._problem = error.message
+            return
+        if self._problem is not None:
+            log.info("the SPIRE server answers")
+            # Another version may have come back.
+            self.dropped.forget()
+        self._problem = None
 
     @asynccontextmanager
     async def term(self, is_ours: Callable[[str], bool]) -> AsyncIterator[TermSide]:

@@ -30,7 +30,7 @@ from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
-from registrar.claims.ownership import Ownership, check_prefix
+from registrar.claims.ownership import Ownership, Prefixes, static_prefixes
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.manifests.folder import Folder
@@ -250,7 +250,12 @@ class StaticProcess:
         config = settings.controller_manager
         if config is None:
             raise TypeError("the static mode is one of the controller manager's")
-        self._prefix = settings.entry_id_prefix or check_prefix(f"{settings.cluster}-static")
+        configured = settings.entry_id_prefix
+        self._prefixes = (
+            Prefixes(configured)
+            if configured
+            else static_prefixes(settings.cluster, settings.class_name)
+        )
         self._settings = settings
         self._cleanup = config.entry_id_prefix_cleanup
         self._metrics = Metrics()
@@ -301,7 +306,8 @@ class StaticProcess:
             self._mode.take(self._folder)
             tasks.create_task(self._folder.run(lambda: self._mode.take(self._folder)))
             is_configured = settings.entry_id_prefix is not None
-            ownership = Ownership(self._prefix, is_configured, self._cleanup)
+            prefix, former = self._prefixes
+            ownership = Ownership(prefix, is_configured, self._cleanup)
             async with spire.term(ownership) as side:
                 cluster = NoCluster()
                 world = World(
@@ -317,7 +323,7 @@ class StaticProcess:
                     dropped=side.dropped,
                     metrics=metrics,
                 )
-                self._term = Term(world, self._mode, prefix=self._prefix, former_prefix="")
+                self._term = Term(world, self._mode, prefix=prefix, former_prefix=former)
                 try:
                     await self._term.run()
                 finally:

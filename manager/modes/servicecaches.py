@@ -89,8 +89,11 @@ class ServiceCaches:
         def slice_changed(change: Change[EndpointSlice]) -> None:
             for pod in touched_by_slice(change):
                 wake(pod)
-            if change.new is None or change.old is None:
-                service_changed(_service_of(change.new or change.old))
+            # A label that is changed takes a slice from one service to another.
+            before, after = _service_of(change.old), _service_of(change.new)
+            for service in {before, after} if before != after else ():
+                if service.name:
+                    service_changed(service)
 
         def endpoints_changed(change: Change[Endpoints]) -> None:
             for pod in touched_by_endpoints(change):
@@ -208,7 +211,7 @@ def pods_of_endpoints(obj: Endpoints) -> Iterable[str]:
 
 
 def _service_of(obj: EndpointSlice | None) -> ObjectKey:
-    """The service of an EndpointSlice; the name is empty for one of none."""
+    """The service of an EndpointSlice; the name is empty for one of none, or without a slice."""
     if obj is None:
         return ObjectKey("", "")
     return ObjectKey(obj.metadata.namespace, obj.metadata.labels.get(_SERVICE_NAME, ""))

@@ -93,6 +93,8 @@ def _attributes_of(obj: ClusterSpiffeId, trust_domain: str) -> Attributes:
 
 def selectors_of(spec: SelectorSpec) -> Iterator[Selector]:
     """The SPIRE selectors of a selector; all of them must match. Raises InvalidField."""
+    for name, many in (("podLabel", spec.pod_label), ("arbitrary", spec.arbitrary)):
+        validation.check_number(len(many), validation.MAX_SELECTORS, path=f"spec.selector.{name}")
     single = (
         ("pod-name", spec.pod_name),
         ("pod-uid", spec.pod_uid),

@@ -37,6 +37,7 @@ def claim_of(obj: ClusterStaticEntry, *, trust_domain: str) -> Claim:
         path="spec.parentID",
         trust_domain=trust_domain,
     )
+    validation.check_number(len(spec.selectors), validation.MAX_SELECTORS, path="spec.selectors")
     selectors = [
         parse_selector(text, path=f"spec.selectors[{number}]")
         for number, text in enumerate(spec.selectors)

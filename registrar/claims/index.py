@@ -26,6 +26,8 @@ class ClaimIndex:
         self._by_spiffe_id: dict[str, set[EntryKey]] = {}
         self._privileged: dict[str, set[tuple[Source, EntryKey]]] = {}
         self._yielding: dict[str, set[tuple[Source, EntryKey]]] = {}
+        # By namespace, of the SPIFFE IDs of claims that may yield only: these are few.
+        self._plain: dict[str, dict[str, dict[tuple[Source, EntryKey], Claim]]] = {}
 
     def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
         """Replace what ``source`` claims; keys that it gives up begin to retire."""
@@ -59,12 +61,12 @@ class ClaimIndex:
     def claims(self, key: EntryKey) -> list[Claim]:
         """All claims on an entry, the one that decides its attributes first.
 
-        That is the oldest; one that yields comes after those, and a retiring claim after all
-        that are current.
+        That is the oldest; one that may not be served comes after those, or it would deny the
+        entry to who may have it, and a retiring claim after all that are current.
         """
 
         def rank(claim: Claim) -> tuple[bool, bool, tuple[str, str, Source]]:
-            return self.is_retiring(claim), self.yields_to(claim) is not None, claim.seniority
+            return self.is_retiring(claim), self._is_refused(claim), claim.seniority
 
         return sorted(self._by_key.get(key, ()), key=rank)
 
@@ -119,12 +121,16 @@ class ClaimIndex:
         """
         if not _may_yield(claim):
             return None
-        for key in self._by_spiffe_id.get(claim.key.spiffe_id, ()):
-            for other in self._by_key.get(key, ()):
-                is_same = other.source.namespace == claim.source.namespace
-                if not is_same and not other.attributes.is_privileged:
-                    return other
+        for namespace, others in self._plain.get(claim.key.spiffe_id, {}).items():
+            if namespace != claim.source.namespace:
+                return next(iter(others.values()))
         return None
+
+    def _is_refused(self, claim: Claim) -> bool:
+        """Whether another claim keeps who may write in a namespace from having this SPIFFE ID."""
+        if claim.origin is not Origin.POD:
+            return False
+        return self.is_privileged(claim.key.spiffe_id) or self.yields_to(claim) is not None
 
     def yielding(self) -> list[EntryKey]:
         """The keys of privileged claims that yield to others of the same SPIFFE ID."""
@@ -142,16 +148,24 @@ class ClaimIndex:
     def _linked(self, source: Source, keys: set[EntryKey]) -> set[EntryKey]:
         """Link those keys; gives them and those of the same SPIFFE ID that they may concern.
 
-        That are all when the ID became privileged, or is no more, and always those that yield.
+        That are all when the ID became privileged, or is no more, and those that may yield when
+        what they yield to came or went. One of them concerns the others not: who writes many
+        could else make all be looked at with each.
         """
         touched = set(keys)
         for key in keys:
-            was_privileged = self.is_privileged(key.spiffe_id)
+            spiffe_id = key.spiffe_id
+            was_privileged, before = self.is_privileged(spiffe_id), self._namespaces_of(spiffe_id)
             self._link(source, key)
-            if self.is_privileged(key.spiffe_id) != was_privileged:
-                touched |= self.keys_of(key.spiffe_id)
-            touched |= {other for _, other in self._yielding.get(key.spiffe_id, ())}
+            if self.is_privileged(spiffe_id) != was_privileged:
+                touched |= self.keys_of(spiffe_id)
+            if self._namespaces_of(spiffe_id) != before:
+                touched |= {other for _, other in self._yielding.get(spiffe_id, ())}
         return touched
+
+    def _namespaces_of(self, spiffe_id: str) -> tuple[str, ...]:
+        """In which namespaces the ID is claimed without a privilege, if a claim may yield to it."""
+        return tuple(sorted(self._plain.get(spiffe_id, ())))
 
     def _link(self, source: Source, key: EntryKey) -> None:
         """Bring the lookups in line with what the source claims or retires."""
@@ -169,6 +183,29 @@ class ClaimIndex:
         _mark(self._privileged, key.spiffe_id, (source, key), present=is_privileged)
         _mark(self._yielding, key.spiffe_id, (source, key), present=may_yield)
         _mark(self._by_spiffe_id, key.spiffe_id, key, present=bool(held))
+        self._link_plain(source, key, claim)
+
+    def _link_plain(self, source: Source, key: EntryKey, claim: Claim | None) -> None:
+        """Bring in line what claims of the SPIFFE ID that may yield yield to."""
+        if key.spiffe_id not in self._yielding:
+            self._plain.pop(key.spiffe_id, None)
+            return
+        if key.spiffe_id not in self._plain:
+            self._plain[key.spiffe_id] = {}
+            for other in self._by_spiffe_id.get(key.spiffe_id, ()):
+                for found in self._by_key.get(other, ()):
+                    self._note_plain(found.source, other, found)
+        self._note_plain(source, key, claim)
+
+    def _note_plain(self, source: Source, key: EntryKey, claim: Claim | None) -> None:
+        plain = self._plain[key.spiffe_id]
+        claims = plain.setdefault(source.namespace, {})
+        if claim is not None and not claim.attributes.is_privileged:
+            claims[source, key] = claim
+        else:
+            claims.pop((source, key), None)
+        if not claims:
+            del plain[source.namespace]
 
 
 def _may_yield(claim: Claim) -> bool:

@@ -55,6 +55,17 @@ def workload_prefixes(cluster: str, class_name: str) -> Prefixes:
     return _prefixes(cluster, "workload", class_name)
 
 
+def static_prefixes(cluster: str, class_name: str) -> Prefixes:
+    """``<cluster>-static[-<class name>-<hash>]``: the default without a Kubernetes cluster.
+
+    Raises InvalidField for a cluster's name that an entry ID may not hold.
+    """
+    plain = f"{cluster}-static"
+    if not class_name:
+        return Prefixes(check_prefix(plain))
+    return Prefixes(_prefixes(cluster, "static", class_name).current, plain)
+
+
 def _prefixes(cluster: str, middle: str, class_name: str) -> Prefixes:
     """The parts joined by dashes; a hash tells apart what would look the same then."""
     plain = "-".join(part for part in (cluster, middle, class_name) if part)

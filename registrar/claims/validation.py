@@ -5,7 +5,7 @@ sources without a schema, meet them here.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from api.durations import parse_duration
 from registrar.errors import InvalidField
@@ -21,6 +21,10 @@ MAX_DOMAINS = 256
 """Trust domains that one entry may federate with; the schemas of our kinds say the same."""
 MAX_PATTERNS = 8
 """How many of them may be patterns with ``*``: each is compared with every known domain."""
+MAX_DNS_NAMES = 1000
+MAX_SELECTORS = 1000
+"""An entry goes to the SPIRE server in one message, and to an agent with all its others. The
+schemas of our kinds allow less; those that a cluster had before may allow any number."""
 _MAX_TTL = 2**31 - 1
 _LABEL = re.compile(r"(?!..--)[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?")
 """SPIRE takes no two hyphens in the third and fourth place, where they could mean punycode."""
@@ -73,8 +77,15 @@ def check_dns_name(value: str, *, path: str) -> str:
     return value
 
 
-def check_dns_names(values: Iterable[str], *, path: str) -> tuple[str, ...]:
+def check_number(number: int, limit: int, *, path: str) -> None:
+    """How many things may stand in a field. Raises InvalidField."""
+    if number > limit:
+        raise InvalidField(path, f"{number} of them", f"at most {limit} may stand here")
+
+
+def check_dns_names(values: Collection[str], *, path: str) -> tuple[str, ...]:
     """DNS names for an SVID in their order, nothing twice. Raises InvalidField."""
+    check_number(len(values), MAX_DNS_NAMES, path=path)
     return tuple(
         dict.fromkeys(
             check_dns_name(name, path=f"{path}[{number}]") for number, name in enumerate(values)

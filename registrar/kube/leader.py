@@ -162,6 +162,11 @@ class LeaderElector:
                 log.warning("cannot write the lease", extra=kv(lease=str(self._key), error=text))
             self.last_error = text
             return False
+        except Exception as error:
+            # Such as a Lease that somebody filled with what nobody foresaw.
+            log.exception("unexpected error, going on", extra=kv(part=f"lease {self._key}"))
+            self.last_error = f"{type(error).__name__}: {error}"
+            return False
         self.last_error = ""
         if written:
             self._valid_until = started + self._timing.renew_deadline_seconds

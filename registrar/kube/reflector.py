@@ -156,6 +156,11 @@ class Reflector(Generic[T]):
                 await asyncio.sleep(backoff.next_seconds())
             except KubeError as error:
                 await self._recover(error, backoff)
+            except Exception as error:
+                # What nobody foresaw, such as an odd object, must not end the process.
+                log.exception("unexpected error, going on", extra=kv(part=self._kind.resource))
+                self._version = ""
+                await self._recover(KubeError(f"{type(error).__name__}: {error}"), backoff)
 
     async def _recover(self, error: KubeError, backoff: Backoff) -> None:
         self._refused = isinstance(error, Forbidden)

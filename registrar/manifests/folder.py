@@ -14,6 +14,7 @@ from pathlib import Path
 from api.codec import DecodeError, JSONObject
 from api.documents import load_yaml_documents
 from registrar.telemetry.logging import kv
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +79,14 @@ class Folder:
 
     async def run(self, on_change: Callable[[], None]) -> None:
         """Look until cancelled, and call back after each change."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
+
+        async def look() -> None:
             if await self.look():
                 on_change()
+
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await attempt("manifests", look)
 
     def _signatures(self) -> dict[str, Signature]:
         found = {}
@@ -109,6 +114,11 @@ class Folder:
                 "a manifest cannot be read; what it said before stays",
                 extra=kv(file=name, error=known.problem),
             )
+            return
+        except Exception as error:
+            # What nobody foresaw is this file's: the others are read, and told of.
+            known.problem = f"{type(error).__name__}: {error}"
+            log.exception("unexpected error, going on", extra=kv(part="manifests", file=name))
             return
         known.documents, known.problem = documents, ""
         log.info("manifest read", extra=kv(file=name, objects=len(documents)))

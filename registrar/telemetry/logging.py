@@ -22,6 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from api.errors import shortened
 from registrar.errors import InvalidField, printable
 
 LogValue = str | int | float | bool | BaseException | None
@@ -29,6 +30,11 @@ Format = Literal["text", "json"]
 
 QUEUE_LENGTH = 10_000
 """Lines that may wait for a slow disk or terminal; more are dropped, and counted."""
+
+_MOST_SHOWN = 4096
+"""Characters of a value in a line: whoever reaches a port, or writes an object, may have chosen
+it. What waits for the writing thread is in memory, and escaping takes its time."""
+_LONGEST_STACK = 64 * 1024
 
 log_context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 """Key-values that every line logged in this task carries."""
@@ -81,7 +87,7 @@ class TextFormatter(logging.Formatter):
         message = printable(record.getMessage())
         line = f"{_time(record)} {record.levelname:<7} {message}{pairs}"
         if record.exc_info:
-            stack = self.formatException(record.exc_info).splitlines()
+            stack = shortened(self.formatException(record.exc_info), _LONGEST_STACK).splitlines()
             line = "\n".join([line, *(printable(part) for part in stack)])
         return line
 
@@ -100,7 +106,7 @@ class JSONFormatter(logging.Formatter):
         for key, value in _pairs(record).items():
             document.setdefault(key, str(value) if isinstance(value, BaseException) else value)
         if record.exc_info:
-            document["stack"] = self.formatException(record.exc_info)
+            document["stack"] = shortened(self.formatException(record.exc_info), _LONGEST_STACK)
         return _json(document)
 
 
@@ -113,6 +119,8 @@ class _Handler(logging.handlers.QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record.log_context = log_context.get()
+        if hasattr(record, "kv"):
+            record.kv = {key: _bounded(value) for key, value in record.kv.items()}
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -157,6 +165,13 @@ def configure(level: str, log_format: Format = "text", path: Path | None = None)
         if handler.dropped:
             target.handle(_about_dropped(handler.dropped))
         target.close()
+
+
+def _bounded(value: LogValue) -> LogValue:
+    """The value, cut where it is a long text."""
+    if not isinstance(value, str | BaseException):
+        return value
+    return shortened(str(value), _MOST_SHOWN)
 
 
 def _about_dropped(number: int) -> logging.LogRecord:

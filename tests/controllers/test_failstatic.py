@@ -8,6 +8,7 @@ import pytest
 from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY
 from api.meta import find_condition
 from registrar.settings.model import DeletionBudget, PodIdentity
+from registrar.spire.entries import EntryClient
 from tests.support.setup import Setup, eventually, some_looks, until
 
 INVALID = {"spiffeId": "spiffe://other.test/web"}
@@ -252,3 +253,19 @@ async def test_pods_that_vanish_in_masses_keep_their_entries(
         await eventually(is_withheld)
         assert len(embedded.entries()) == 10
         assert len(await embedded.cluster_spiffe_ids()) == 10
+
+
+async def test_an_answer_of_spire_that_nobody_foresaw_does_not_end_the_process(
+    embedded: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with embedded.registrar() as process:
+        with monkeypatch.context() as patch:
+
+            def unreadable(*_: object, **__: object) -> None:
+                raise OverflowError("a bug")
+
+            patch.setattr(EntryClient, "pages", unreadable)
+            await until(lambda: "cannot be read" in (process.why_not_ready() or ""))
+        await until(lambda: process.why_not_ready() is None)
+        await embedded.apply("web")
+        await embedded.until_ready("web")

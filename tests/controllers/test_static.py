@@ -80,6 +80,35 @@ async def test_only_the_own_class_is_handled(embedded: Setup, folder: Path) -> N
         await until(lambda: paths(embedded) == ["/two"])
 
 
+async def test_classes_on_one_server_leave_each_others_entries_alone(
+    embedded: Setup, folder: Path
+) -> None:
+    (folder / "a.yaml").write_text(entry("one") + "---\n" + entry("two", className="mine"))
+    async with (
+        running(embedded, folder) as first,
+        running(embedded, folder, class_name="mine"),
+    ):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+        held = {e.id for e in embedded.all_entries()}
+        assert len({name.split(".")[0] for name in held}) == 2
+        await some_looks(embedded)
+        assert {e.id for e in embedded.all_entries()} == held
+        assert first.first_pass_is_over
+
+
+async def test_what_a_class_had_under_the_prefix_of_all_is_taken_over(
+    embedded: Setup, folder: Path
+) -> None:
+    (folder / "a.yaml").write_text(entry("two"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/two"])
+    (held,) = embedded.all_entries()
+    (folder / "a.yaml").write_text(entry("two", className="mine", hint="h"))
+    async with running(embedded, folder, class_name="mine"):
+        await until(lambda: [e.hint for e in embedded.all_entries()] == ["h"])
+        assert [e.id for e in embedded.all_entries()] == [held.id]
+
+
 async def test_probes_are_served_at_their_own_address(embedded: Setup, folder: Path) -> None:
     (folder / "a.yaml").write_text(entry("one"))
     async with (
@@ -204,3 +233,25 @@ async def test_a_hostile_file_is_said_and_stops_no_other(
         await until(lambda: paths(embedded) == ["/one"])
         (folder / "a.yaml").write_text(entry("two"))
         await until(lambda: paths(embedded) == ["/one", "/two"])
+
+
+async def test_an_error_that_nobody_foresaw_in_a_file_stops_no_other(
+    embedded: Setup, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one"])
+        with monkeypatch.context() as patch:
+            failed = asyncio.Event()
+
+            def fail(_: str) -> None:
+                failed.set()
+                raise OverflowError("a bug")
+
+            patch.setattr("registrar.manifests.folder.load_yaml_documents", fail)
+            (folder / "b.yaml").write_text(entry("two"))
+            await failed.wait()
+        (folder / "c.yaml").write_text(entry("three"))
+        await until(lambda: paths(embedded) == ["/one", "/three"])
+        (folder / "b.yaml").write_text(entry("two", hint="h"))
+        await until(lambda: paths(embedded) == ["/one", "/three", "/two"])

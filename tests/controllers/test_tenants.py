@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from api.codec import JSONValue
 from api.kinds import SPIRE_ENTRY
 from api.meta import find_condition
 from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector
 from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION
 from manager.process import Process
+from manager.wiring import timestamp
 from registrar.settings.model import (
     ControllerManager,
     CRDMode,
@@ -246,16 +248,27 @@ async def test_a_name_of_another_service_is_left_out_and_said(embedded: Setup) -
         await until(lambda: bool(names()) and not {"vault.prod.svc", "vault.prod"} & names())
         assert "prod.svc.svc" in names()
         await words.until_event("Pod", "thief", "NameOfAnotherService", "prod/vault")
+        # A slice that is given to another service takes the names along.
+        await apply_slice(words, "prod", "other", [], slice_="vault-1")
+        await until(lambda: {"vault.prod.svc", "vault.prod"} <= names())
+        await apply_slice(words, "prod", "vault", [], slice_="vault-1")
+        await until(lambda: bool(names()) and not {"vault.prod.svc", "vault.prod"} & names())
 
 
-async def apply_slice(words: Workload, namespace: str, service: str, endpoints: list) -> None:  # type: ignore[type-arg]
+async def apply_slice(
+    words: Workload,
+    namespace: str,
+    service: str,
+    endpoints: list[JSONValue],
+    slice_: str = "",
+) -> None:
     """Apply the EndpointSlice of a service."""
     await words.client.apply(
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {
-                "name": f"{service}-1",
+                "name": slice_ or f"{service}-1",
                 "namespace": namespace,
                 "labels": {"kubernetes.io/service-name": service},
             },
@@ -312,3 +325,28 @@ async def test_what_the_first_version_made_is_taken_over_under_the_new_prefix(
         assert [e.id for e in embedded.entries("/ns/default/sa/default")] == [entry.id]
         await words.delete_pod("web-0")
         await embedded.until_entries("/ns/default/sa/default", 0)
+
+
+async def test_a_refused_claim_of_a_namespace_masks_no_administrators(words: Declared) -> None:
+    setup = words.setup
+    async with words.mode():
+        await words.spiffe_id("evil", spiffeId="spiffe://example.org/nested")
+        await until(lambda: len(setup.entries("/nested")) == 1)
+        created = (await words.get_spiffe_id("evil")).metadata.creation_timestamp or ""
+        # Ages are told apart by the second.
+        await until(lambda: timestamp() > created)
+        # The very same entry, asked for by an administrator later, with the privilege.
+        await words.namespace(OWN)
+        await words.spiffe_id(
+            "nested",
+            OWN,
+            spiffeId="spiffe://example.org/nested",
+            selector={"namespace": "default", "podLabel": {"app": "evil"}},
+            downstream=True,
+        )
+        await until(lambda: [e.downstream for e in setup.entries("/nested")] == [True])
+        await some_looks(setup)
+        assert [e.downstream for e in setup.entries("/nested")] == [True]
+        await words.until_ready("nested", namespace=OWN)
+        await words.delete_spiffe_id("nested", OWN)
+        await until(lambda: [e.downstream for e in setup.entries("/nested")] == [False])

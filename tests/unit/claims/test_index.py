@@ -1,5 +1,7 @@
 """The claim index."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,70 @@ def test_a_tenants_privilege_yields_whatever_the_order_and_the_age(
     assert index.yielding() == [privileged.key]
     assert privileged.key in index.remove(plain.source)
     assert index.yields_to(privileged) is None
+
+
+def test_one_privileged_claim_concerns_no_other() -> None:
+    """Who may write many could else make all be looked at with each."""
+    index = ClaimIndex()
+    victim = tenant("shop", "b", downstream=False, created="9", path="x")
+    index.replace(victim.source, [victim])
+    claims = [
+        replace(
+            tenant("evil", f"a{n}", downstream=True, created="1"),
+            key=EntryKey.of(
+                "spiffe://example.org/x", "spiffe://example.org/p", [Selector("k8s", f"evil:{n}")]
+            ),
+        )
+        for n in range(50)
+    ]
+    for claim in claims:
+        assert index.replace(claim.source, [claim]) == {claim.key}
+        assert index.yields_to(claim) == victim
+    # A second one of the same namespace to yield to changes nothing, the last one does.
+    another = replace(
+        victim,
+        source=Source("SpiffeID", "shop", "c"),
+        key=EntryKey.of(
+            "spiffe://example.org/x", "spiffe://example.org/p", [Selector("k8s", "shop:c")]
+        ),
+    )
+    assert index.replace(another.source, [another]) == {another.key}
+    assert index.remove(victim.source) == {victim.key}
+    assert index.yields_to(claims[0]) == another
+    assert index.remove(another.source) == {another.key, *(claim.key for claim in claims)}
+    assert index.yields_to(claims[0]) is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["evil", "shop", "other"]),
+            st.sampled_from(["a", "b"]),
+            st.sampled_from(["x", "y"]),
+            st.sampled_from([True, False, None]),
+        ),
+        max_size=25,
+    )
+)
+def test_what_a_claim_yields_to_is_what_others_claim_without_the_privilege(
+    steps: list[tuple[str, str, str, bool | None]],
+) -> None:
+    index = ClaimIndex()
+    for namespace, name, path, downstream in steps:
+        made = tenant(namespace, name, downstream=bool(downstream), created="1", path=path)
+        if downstream is None:
+            index.remove(made.source)
+        else:
+            index.replace(made.source, [made])
+        claims = [claim for key in index.keys() for claim in index.claims(key)]  # noqa: SIM118
+        for claim in claims:
+            plain = [
+                other
+                for other in claims
+                if other.key.spiffe_id == claim.key.spiffe_id
+                and other.source.namespace != claim.source.namespace
+                and not other.attributes.is_privileged
+            ]
+            expected = bool(plain) and claim.attributes.is_privileged
+            assert (index.yields_to(claim) is not None) == expected
+            assert index.yields_to(claim) in [*plain, None]

@@ -137,3 +137,32 @@ def test_whatever_is_selected_the_namespace_is_among_it(
 
 def test_its_key_is_that_of_its_namespace() -> None:
     assert spiffe_id().key == ObjectKey("shop", "web")
+
+
+@pytest.mark.parametrize(
+    ("field", "obj"),
+    [
+        ("spec.dnsNames", spiffe_id(dns_names=tuple(f"a{n}.shop" for n in range(100_000)))),
+        (
+            "spec.selector.podLabel",
+            spiffe_id(
+                selector=Selector(
+                    namespace="shop", pod_label={f"k{n}": "v" for n in range(100_000)}
+                )
+            ),
+        ),
+        (
+            "spec.selector.arbitrary",
+            spiffe_id(
+                selector=Selector(
+                    namespace="shop", arbitrary=tuple(f"pod-image:{n}" for n in range(100_000))
+                )
+            ),
+        ),
+    ],
+)
+def test_more_than_an_entry_should_hold_is_refused_by_its_number(field: str, obj: SpiffeID) -> None:
+    # The schema of the original's definition bounds none of them.
+    with pytest.raises(InvalidField, match="100000 of them") as error:
+        claim(obj)
+    assert error.value.path == field

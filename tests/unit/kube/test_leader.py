@@ -238,3 +238,13 @@ async def test_timings_that_would_overlap_are_refused(
                 renew_deadline_seconds=renew,
                 retry_seconds=retry,
             )
+
+
+async def test_a_lease_that_nobody_foresaw_does_not_end_the_process(tmp_path: Path) -> None:
+    lease = OneLease()
+    lease.spec = {"holderIdentity": "other", "leaseDurationSeconds": 10**400}
+    async with scripted_api(lease) as api, replica(api.kubeconfig(tmp_path), "a") as one:
+        await until(lambda: bool(one.elector.last_error))
+        assert one.leads == 0
+        lease.spec = {"holderIdentity": "", "leaseDurationSeconds": 1}
+        await until(lambda: one.leads == 1)

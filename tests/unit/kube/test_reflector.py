@@ -270,6 +270,27 @@ async def test_a_handler_that_fails_does_not_end_the_watch(tmp_path: Path, scrip
         task.cancel()
 
 
+async def test_an_error_that_nobody_foresaw_does_not_end_the_process(
+    tmp_path: Path, script: Script
+) -> None:
+    odd = True
+
+    def transform(obj: Namespace) -> Namespace:
+        if odd and obj.metadata.name == "odd":
+            raise OverflowError("a bug")
+        return obj
+
+    async with reflecting(tmp_path, script, transform) as running:
+        await until(lambda: script.watches == ["10"])
+        script.send("ADDED", script.has("odd", 11))
+        await until(lambda: running.reflector.state == "broken")
+        assert "OverflowError: a bug" in running.reflector.last_error
+        # What was known stays, and the object is taken up as soon as it can be.
+        assert running.names() == {"a", "b"}
+        odd = False
+        await until(lambda: running.names() == {"a", "b", "odd"})
+
+
 async def test_the_selectors_are_part_of_list_and_watch(tmp_path: Path, script: Script) -> None:
     store: Store[Namespace] = Store()
     async with (

@@ -28,6 +28,19 @@ def test_a_value_cannot_forge_a_line(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize("value", ["\x7f" * 3_000_000, ValueError("\x7f" * 3_000_000)])
+def test_a_long_value_is_cut(tmp_path: Path, log_format: str, value: str | Exception) -> None:
+    path = tmp_path / "log"
+    with configure("info", "json" if log_format == "json" else "text", path):
+        log.info("refused", extra=kv(object=value, why="it is wrong"))
+        log.error("failed", exc_info=ValueError(value))
+    text = path.read_text()
+    assert "(3000000 characters)" in text
+    assert "it is wrong" in text
+    assert len(text) < 500_000
+
+
 def test_a_json_line_is_one_object(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with configure("info", "json", path):
