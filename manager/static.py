@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NoReturn, TypeVar
 
-from api.codec import DecodeError, JSONObject, convert
+from api.codec import DecodeError, JSONObject, convert, without_nulls
 from api.core import ObjectReference
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CLUSTER_STATIC_ENTRY, Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
@@ -145,7 +145,8 @@ def _objects_of(
 def _take(kind: Kind[T], document: JSONObject, where: str, found: dict[ObjectKey, T]) -> None:
     """Decode one object; the name of one without a name is its place."""
     try:
-        obj = convert({k: v for k, v in document.items() if k != "status"}, kind.type)
+        given = {k: without_nulls(v) for k, v in document.items() if k != "status"}
+        obj = convert(given, kind.type)
     except DecodeError as error:
         log.warning("an object does not decode", extra=kv(place=where, error=str(error)))
         return

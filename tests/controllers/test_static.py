@@ -118,6 +118,14 @@ async def test_a_wrong_object_keeps_its_entry(embedded: Setup, folder: Path) -> 
         assert paths(embedded) == ["/one", "/two"]
 
 
+async def test_zero_values_are_those_that_nobody_gave(embedded: Setup, folder: Path) -> None:
+    nothing = dict.fromkeys(("federatesWith", "dnsNames", "hint", "className", "admin"), "null")
+    (folder / "a.yaml").write_text(entry("one", **nothing) + "status: null\n")
+    (folder / "b.yaml").write_text(entry("two", hint='""', dnsNames="[]", x509SVIDTTL="0s"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+
+
 async def test_the_swap_of_a_mounted_configmap_is_seen(embedded: Setup, folder: Path) -> None:
     for number, name in enumerate(("one", "two", "three")):
         version = folder / f"..version{number}"
