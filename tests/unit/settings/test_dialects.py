@@ -190,3 +190,9 @@ def test_the_name_of_the_file_alone_asks_too_and_zero_values_do_not_point() -> N
     assert "pod_controller" in found
     read_ = interpret(REQUIRED + 'controller_name = ""\nidentity_template = ""', path=path)
     assert isinstance(read_.workload_registrar, WebhookMode)
+
+
+def test_the_node_drivers_file_is_known_and_its_own_check_is_named() -> None:
+    (found,) = problems('# nodes\nagent_admin_socket_path = "/a"\nkubelet_dir = "/k"\n')
+    assert found.startswith("f:2: agent_admin_socket_path: a key of the node driver's file")
+    assert "spire-registrar csi --check" in found
