@@ -22,6 +22,7 @@ from controllers.clusterstaticentry import static_entry_claims
 from controllers.confirmation import BySetting, Confirmation
 from controllers.drift import SeesAll
 from manager.latency import PodLatency
+from manager.names import HEALTH_KEY, metrics_key
 from manager.spire import SpireSide
 from manager.stores import Caches, spire_entry_cache
 from manager.term import NO_ENTRIES, Term
@@ -285,10 +286,18 @@ class StaticProcess:
         checks.add("first-pass", lambda: None if self.first_pass_is_over else "looking at all once")
         async with (
             serve(
-                settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
+                settings.metrics_addr,
+                metrics=metrics,
+                checks=checks,
+                heartbeat=heartbeat,
+                field=metrics_key(settings),
             ) as health,
             serve(
-                settings.health_addr or "0", metrics=metrics, checks=checks, heartbeat=heartbeat
+                settings.health_addr or "0",
+                metrics=metrics,
+                checks=checks,
+                heartbeat=heartbeat,
+                field=HEALTH_KEY,
             ) as probes,
             spire.connected(),
             asyncio.TaskGroup() as tasks,

@@ -73,7 +73,7 @@ def workload_registrars(root: Table, path: Path) -> str:
         key = "mode"
     if key:
         return f"it has {key}"
-    return "its name" if path.name == _WORKLOAD_REGISTRAR_FILE else ""
+    return f"it is named {path.name}" if path.name == _WORKLOAD_REGISTRAR_FILE else ""
 
 
 def node_drivers(root: Table) -> Position | None:

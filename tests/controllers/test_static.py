@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from api.proto import types_pb2
 from manager.static import StaticProcess
+from registrar.errors import InvalidField
 from registrar.settings.model import ControllerManager, StaticManifests
 from tests.support.setup import Setup, eventually, some_looks, until
 
@@ -93,6 +95,24 @@ async def test_probes_are_served_at_their_own_address(embedded: Setup, folder: P
                 return response.status == 200
 
         await eventually(is_ready)
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [("metrics_addr", "metrics.bindAddress"), ("health_addr", "health.healthProbeBindAddress")],
+)
+async def test_an_address_that_is_taken_is_refused_by_the_files_own_key(
+    embedded: Setup, folder: Path, settings: str, key: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(InvalidField, match=f"^{key}: "), flatten_subgroups=True
+        ):
+            async with running(embedded, folder, **{settings: address}):  # type: ignore[arg-type]
+                pass
 
 
 async def test_a_broken_file_keeps_what_it_said_and_stops_no_other(

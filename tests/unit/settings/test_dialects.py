@@ -187,6 +187,7 @@ def test_keys_of_another_mode_ask_for_the_mode(keys: str, modes: str) -> None:
 def test_the_name_of_the_file_alone_asks_too_and_zero_values_do_not_point() -> None:
     path = Path("k8s-workload-registrar.conf")
     (found,) = problems(REQUIRED + "pod_controller = true", path)
+    assert "missing: it is named k8s-workload-registrar.conf, so the file is" in found
     assert "pod_controller" in found
     read_ = interpret(REQUIRED + 'controller_name = ""\nidentity_template = ""', path=path)
     assert isinstance(read_.workload_registrar, WebhookMode)
