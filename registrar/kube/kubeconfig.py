@@ -93,7 +93,9 @@ def _merged(paths: Sequence[Path]) -> ConfigNode:
             # The library loads it without any bound.
             check_yaml(text)
         except YAMLError as error:
-            raise ConfigException(f"{path}: {error}") from error
+            # Which one it is, unless there is one alone.
+            where = f"{path}: " if len(paths) > 1 else ""
+            raise ConfigException(f"{where}{error}") from error
         document = yaml.safe_load(text) or {}
         for part, found in parts.items():
             names = {node["name"] for node in found}
