@@ -106,6 +106,18 @@ def convert(document: JSONValue, as_type: type[T]) -> T:
         raise _broken(error) from error
 
 
+def without_nulls(value: JSONValue) -> JSONValue:
+    """The value without the fields that are null, as an API server stores an object.
+
+    It calls itself, so it is for what is known not to be nested deeply.
+    """
+    if isinstance(value, dict):
+        return {name: without_nulls(v) for name, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
 def merge_diff(old: JSONValue, new: JSONValue) -> JSONObject:
     """The JSON merge patch (RFC 7386) that makes the object ``new`` out of the object ``old``.
 

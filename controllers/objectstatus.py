@@ -41,7 +41,8 @@ class Stating(Generic[T, S]):
     """What the step needs to know of a kind.
 
     ``wanted`` gives None while there is nothing to say; ``is_quiet`` tells of
-    which objects a success is no news; ``words`` what of a status makes news.
+    which objects a success is no news; ``words`` what of a status makes news;
+    ``told`` what an Event says, which stays as it is when the condition's numbers change.
     """
 
     kind: Kind[T]
@@ -50,6 +51,7 @@ class Stating(Generic[T, S]):
     wanted: Callable[[T], S | None]
     is_quiet: Callable[[T], bool] = lambda _: False
     words: Callable[[S], object] = _ready_words
+    told: Callable[[Condition], str] = lambda ready: ready.message
 
 
 class ObjectStatusReconciler(Generic[T, S]):
@@ -104,7 +106,7 @@ class ObjectStatusReconciler(Generic[T, S]):
         is_ready = ready.status == "True"
         is_news = self._stating.words(before) != self._stating.words(after)
         if is_news and not (is_ready and self._stating.is_quiet(obj)):
-            self._emit(obj, ready.reason, ready.message, is_good=is_ready)
+            self._emit(obj, ready.reason, self._stating.told(ready), is_good=is_ready)
 
     def _emit(self, obj: T, reason: str, message: str, *, is_good: bool) -> None:
         self._events.emit(

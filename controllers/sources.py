@@ -14,7 +14,7 @@ from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.outcome import PENDING
 from registrar.claims.record import belongs_to, key_of
-from registrar.errors import Retry
+from registrar.errors import Waiting
 from registrar.identity.entry import EntryKey, differing
 
 OWNER_INDEX = "owner"
@@ -130,10 +130,10 @@ class Claims:
 def addresses_of(services: Services | None, pod: ObjectKey) -> tuple[ServiceAddress, ...] | None:
     """A Pod's addresses in services, if anybody asks for them; None when they cannot be read.
 
-    Raises Retry while services are being read.
+    Raises Waiting while services are being read.
     """
     if services is None:
         return ()
     if not services.need():
-        raise Retry("ServicesUnknown", "services are being read")
+        raise Waiting("ServicesUnknown", "services are being read")
     return None if services.problem() else services.addresses(pod)

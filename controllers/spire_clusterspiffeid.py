@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from api.kinds import CLUSTER_SPIFFEID
-from api.meta import ObjectKey, find_condition
+from api.meta import Condition, ObjectKey, find_condition
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDStatus
 from controllers.book import Book
 from controllers.objectstatus import ObjectStatusReconciler, Stating
@@ -12,7 +12,7 @@ from controllers.ports import Events, Kubernetes
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Problem
 from registrar.claims.podtemplate import PodTemplate, compile_template, source_of
-from registrar.claims.templatestatus import READY, Namespaces, status_of
+from registrar.claims.templatestatus import ALL_SET, READY, Namespaces, status_of
 from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
@@ -128,6 +128,7 @@ def template_statuses(  # noqa: PLR0913 - collaborators, all by keyword
         status_of=lambda obj: obj.status,
         wanted=wanted,
         words=_words,
+        told=_told,
     )
     return ObjectStatusReconciler(stating, objects=objects, kube=kube, events=events, clock=clock)
 
@@ -136,6 +137,11 @@ def _words(status: ClusterSPIFFEIDStatus) -> object:
     """What makes news; the message has numbers that change with every Pod."""
     ready = find_condition(status.conditions, READY)
     return None if ready is None else (ready.status, ready.reason)
+
+
+def _told(ready: Condition) -> str:
+    """An Event stays while the numbers go on: one of a new object would say 0 Pods for ever."""
+    return ALL_SET if ready.status == "True" else ready.message
 
 
 def _namespaces(name: str, templates: Templates, cluster: Cluster) -> Namespaces:

@@ -23,7 +23,7 @@ from registrar.claims.ownership import name_in
 from registrar.claims.podtemplate import KIND, PodTemplate, source_of
 from registrar.claims.rendering import Owner, PodView, render, view_of
 from registrar.claims.tally import Part
-from registrar.errors import InvalidField, Retry
+from registrar.errors import InvalidField, Retry, Waiting
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Done, Outcome
 
@@ -167,7 +167,7 @@ class TemplatedPodReconciler:
     ) -> list[Claim]:
         """What the templates make of the Pod; what is wrong is noted.
 
-        Raises Retry while services or owners are being read.
+        Raises Waiting while services or owners are being read.
         """
         node = self._cluster.nodes.get(ObjectKey("", pod.node_name))
         if node is None:
@@ -207,17 +207,17 @@ class TemplatedPodReconciler:
         if not any(template.needs_owner for template in templates):
             return None
         if not self._cluster.owners.need():
-            raise Retry("OwnersUnknown", "ReplicaSets and Jobs are being read")
+            raise Waiting("OwnersUnknown", "ReplicaSets and Jobs are being read")
         return self._cluster.owners.of(pod)
 
     def _view(
         self, pod: WholePod, node: WholeNode, templates: list[PodTemplate], owner: Owner
     ) -> PodView:
-        """What the templates see. Raises Retry while services are being read."""
+        """What the templates see. Raises Waiting while services are being read."""
         services: tuple[str, ...] = ()
         if any(template.needs_services for template in templates):
             if not self._cluster.services.need():
-                raise Retry("ServicesUnknown", "EndpointSlices are being read")
+                raise Waiting("ServicesUnknown", "EndpointSlices are being read")
             services = self._cluster.services.naming(pod.key)
         return PodView(
             key=pod.key,

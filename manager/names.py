@@ -1,4 +1,23 @@
-"""What the programs call themselves."""
+"""What the programs call themselves, and what a file calls what only a start can find wrong."""
+
+from registrar.settings.model import CRDMode, Settings
 
 USER_AGENT = "spire-registrar"
 """To the Kubernetes API, and as the source of Events."""
+
+HEALTH_KEY = "health.healthProbeBindAddress"
+"""The key of the address of probes; only the controller manager's file has one."""
+
+
+def metrics_key(settings: Settings) -> str:
+    """The key of the address of metrics, in the words of the file that was read."""
+    if settings.controller_manager is not None:
+        return "metrics.bindAddress"
+    is_crd = isinstance(settings.workload_registrar, CRDMode)
+    return "metrics_bind_addr" if is_crd else "metrics_addr"
+
+
+def lease_namespace_key(settings: Settings) -> str:
+    """The key of the Lease's namespace, in the words of the file that was read."""
+    is_manager = settings.controller_manager is not None
+    return "leaderElection.resourceNamespace" if is_manager else "leader_election_namespace"

@@ -10,7 +10,7 @@ from api.kinds import NAMESPACE
 from api.meta import ObjectKey
 from manager.modes.choice import mode_of, own_namespace
 from manager.modes.mode import Webhook
-from manager.names import USER_AGENT
+from manager.names import HEALTH_KEY, USER_AGENT, lease_namespace_key, metrics_key
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from manager.wiring import World
@@ -77,11 +77,19 @@ class Process:
         checks.add("first-pass", self._why_not_passed)
         async with (
             serve(
-                settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
+                settings.metrics_addr,
+                metrics=metrics,
+                checks=checks,
+                heartbeat=heartbeat,
+                field=metrics_key(settings),
             ) as health,
             # The controller manager has an address of its own for probes.
             serve(
-                settings.health_addr or "0", metrics=metrics, checks=checks, heartbeat=heartbeat
+                settings.health_addr or "0",
+                metrics=metrics,
+                checks=checks,
+                heartbeat=heartbeat,
+                field=HEALTH_KEY,
             ) as probes,
             self._connect(USER_AGENT) as session,
             self._connect(f"{USER_AGENT}-lease") as own,
@@ -174,7 +182,7 @@ class Process:
         """The elector, on a connection of its own."""
         namespace = election.namespace
         if namespace is None:
-            namespace = await asyncio.to_thread(own_namespace)
+            namespace = await asyncio.to_thread(own_namespace, lease_namespace_key(self._settings))
         return LeaderElector(
             KubeClient(session),
             namespace=namespace,

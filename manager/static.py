@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NoReturn, TypeVar
 
-from api.codec import DecodeError, JSONObject, convert
+from api.codec import DecodeError, JSONObject, convert, without_nulls
 from api.core import ObjectReference
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CLUSTER_STATIC_ENTRY, Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
@@ -22,6 +22,7 @@ from controllers.clusterstaticentry import static_entry_claims
 from controllers.confirmation import BySetting, Confirmation
 from controllers.drift import SeesAll
 from manager.latency import PodLatency
+from manager.names import HEALTH_KEY, metrics_key
 from manager.spire import SpireSide
 from manager.stores import Caches, spire_entry_cache
 from manager.term import NO_ENTRIES, Term
@@ -145,7 +146,8 @@ def _objects_of(
 def _take(kind: Kind[T], document: JSONObject, where: str, found: dict[ObjectKey, T]) -> None:
     """Decode one object; the name of one without a name is its place."""
     try:
-        obj = convert({k: v for k, v in document.items() if k != "status"}, kind.type)
+        given = {k: without_nulls(v) for k, v in document.items() if k != "status"}
+        obj = convert(given, kind.type)
     except DecodeError as error:
         log.warning("an object does not decode", extra=kv(place=where, error=str(error)))
         return
@@ -289,10 +291,18 @@ class StaticProcess:
         checks.add("first-pass", lambda: None if self.first_pass_is_over else "looking at all once")
         async with (
             serve(
-                settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat
+                settings.metrics_addr,
+                metrics=metrics,
+                checks=checks,
+                heartbeat=heartbeat,
+                field=metrics_key(settings),
             ) as health,
             serve(
-                settings.health_addr or "0", metrics=metrics, checks=checks, heartbeat=heartbeat
+                settings.health_addr or "0",
+                metrics=metrics,
+                checks=checks,
+                heartbeat=heartbeat,
+                field=HEALTH_KEY,
             ) as probes,
             spire.connected(),
             asyncio.TaskGroup() as tasks,

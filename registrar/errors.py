@@ -22,6 +22,10 @@ class Retry(Exception):  # noqa: N818 - named by what the caller does
         self.reason = reason
 
 
+class Waiting(Retry):
+    """Nothing failed: what the work needs is being read, as at every start."""
+
+
 class Terminal(Exception):  # noqa: N818 - named by what the caller does
     """The same work will fail again until its input changes: report it and wait."""
 

@@ -35,8 +35,8 @@ def mode_of(settings: Settings, *, namespace: str | None = None) -> Mode:
     return Layered(settings)
 
 
-def own_namespace() -> str:
-    """The namespace that this Pod runs in. Raises InvalidField outside a cluster."""
+def own_namespace(field: str = "leader_election_namespace") -> str:
+    """The namespace that this Pod runs in. Raises InvalidField of a key outside a cluster."""
     named = os.environ.get("MY_POD_NAMESPACE", "")
     if named:
         return named
@@ -44,7 +44,7 @@ def own_namespace() -> str:
         return _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
     except OSError:
         raise InvalidField(
-            "leader_election_namespace",
+            field,
             "",
             "not in a cluster, so name the namespace of the Lease, or set MY_POD_NAMESPACE",
         ) from None

@@ -21,6 +21,7 @@ from registrar.identity.entry import EntryKey
 READY = "Ready"
 MASKED = "Masked"
 DNS_NAMES_OMITTED = "DNSNamesOmitted"
+ALL_SET = "every Pod that it selects renders, and no entry fails"
 _OWN = frozenset({READY, MASKED, DNS_NAMES_OMITTED, FEDERATION_PENDING})
 _MOST_NAMED = 3
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from registrar.errors import Retry, Terminal
+from registrar.errors import Retry, Terminal, Waiting
 from registrar.kube.errors import KubeError, NotLeading, TooManyRequests
 from registrar.kube.workqueue import ShutDown, WorkQueue
 from registrar.telemetry.logging import Throttle, kv, log_context
@@ -121,8 +121,9 @@ class Controller(Generic[K]):
         except TimeoutError as error:
             self._fail(key, error, "Timeout")
             return "timeout" if deadline.expired() else "error"
-        except NotLeading as error:
-            # Not our turn to write; the next leader starts from its own caches.
+        except (NotLeading, Waiting) as error:
+            # Not our turn to write, for the next leader starts from its own caches; or what it
+            # needs is on its way, and whoever reads it says when that fails.
             self._fail(key, error, error.reason, level=logging.DEBUG)
             return "error"
         except Retry as error:

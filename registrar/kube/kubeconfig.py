@@ -15,7 +15,7 @@ from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException
 from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader
 
-from api.documents import check_yaml
+from api.documents import YAMLError, check_yaml
 from registrar.errors import InvalidField
 from registrar.kube.login import Login, environment_proxy
 
@@ -41,7 +41,8 @@ class KubeConfig:
         """Read the files; ``force`` renews a plugin's token. Raises InvalidField."""
         there = [path for path in self._paths if path.is_file()]
         if not there:
-            raise self._invalid("no such file")
+            is_there = any(path.exists() for path in self._paths)
+            raise self._invalid("a folder, no file" if is_there else "no such file")
         configuration = Configuration()
         try:
             loader = self._loader or self._load(there)
@@ -88,8 +89,13 @@ def _merged(paths: Sequence[Path]) -> ConfigNode:
     current = ""
     for path in paths:
         text = path.read_text(encoding="utf-8")
-        # The library loads it without any bound.
-        check_yaml(text)
+        try:
+            # The library loads it without any bound.
+            check_yaml(text)
+        except YAMLError as error:
+            # Which one it is, unless there is one alone.
+            where = f"{path}: " if len(paths) > 1 else ""
+            raise ConfigException(f"{where}{error}") from error
         document = yaml.safe_load(text) or {}
         for part, found in parts.items():
             names = {node["name"] for node in found}

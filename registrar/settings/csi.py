@@ -73,7 +73,7 @@ NODE: Key[str] = Key(
     meaning="The node's name, for the selector `k8s:node-name`.",
 )
 ADMIN_SOCKET: Key[Path] = Key(
-    name="agent_admin_socket_path",
+    name=keys.NODE_DRIVER_KEY,
     kind="path",
     read=values.socket_path,
     default=Path(),

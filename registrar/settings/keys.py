@@ -279,6 +279,9 @@ LOG_PATH: Key[Path | None] = Key(
     inherited=True,
     meaning="The file to write the log to.",
 )
+NODE_DRIVER_KEY = "agent_admin_socket_path"
+"""The required key of the node driver's file, which the registrars' files lack."""
+
 KUBECONFIG: Key[Path | None] = Key(
     name="kubeconfig",
     kind="path",

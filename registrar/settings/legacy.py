@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registrar.settings.hcl import Document, Scalar, Table
+from registrar.settings.hcltokens import Position
+from registrar.settings.keys import NODE_DRIVER_KEY
 from registrar.settings.values import is_zero
 from registrar.settings.workloadkeys import OWN_KEYS
 from registrar.settings.yamltree import YAMLError, parse_yaml
@@ -71,7 +73,13 @@ def workload_registrars(root: Table, path: Path) -> str:
         key = "mode"
     if key:
         return f"it has {key}"
-    return "its name" if path.name == _WORKLOAD_REGISTRAR_FILE else ""
+    return f"it is named {path.name}" if path.name == _WORKLOAD_REGISTRAR_FILE else ""
+
+
+def node_drivers(root: Table) -> Position | None:
+    """Where the key stands that only the node driver's file has, and always; None without it."""
+    entry = root.entries.get(NODE_DRIVER_KEY)
+    return None if entry is None else entry.at
 
 
 def _kind(document: Document) -> str:

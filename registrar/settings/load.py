@@ -12,6 +12,7 @@ from pathlib import Path
 
 from registrar.settings import legacy
 from registrar.settings.files import read_hcl, read_text
+from registrar.settings.keys import NODE_DRIVER_KEY
 from registrar.settings.layered import interpret_layered
 from registrar.settings.manager import expand_environment, interpret_manager
 from registrar.settings.model import Origin, Settings
@@ -19,6 +20,9 @@ from registrar.settings.problems import ConfigError, ConfigProblem
 from registrar.settings.workload import interpret_workload
 from registrar.settings.yamltree import YAMLError
 
+_NODE_DRIVER = (
+    "a key of the node driver's file: check that by spire-registrar csi --check --config FILE"
+)
 RESOLVER = Path("/etc/resolv.conf")
 
 
@@ -66,6 +70,8 @@ def interpret(
     if manager is not None:
         return _managers(manager, path, overrides or {}, fallbacks or {}, environment or {})
     reader = read_hcl(text, path, overrides or {}, fallbacks)
+    if (driver := legacy.node_drivers(reader.root)) is not None:
+        raise ConfigError([ConfigProblem(path, driver.line, NODE_DRIVER_KEY, _NODE_DRIVER)])
     why = legacy.workload_registrars(reader.root, path)
     settings = interpret_workload(reader, why) if why else interpret_layered(reader)
     if reader.problems:

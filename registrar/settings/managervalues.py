@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 from registrar.settings import values
-from registrar.settings.hcl import Entry, Scalar, Table, Value
+from registrar.settings.hcl import Entry, Items, Scalar, Table, Value
 from registrar.settings.model import CachedNamespace, LogFormat
 from registrar.settings.patterns import compile_search
 from registrar.settings.values import Wrong, described, is_zero
@@ -89,8 +89,14 @@ def namespaces(value: Value) -> tuple[CachedNamespace, ...]:
     """
     if isinstance(value, Table):
         found = tuple(_cached(name, entry) for name, entry in value.entries.items())
-    else:
+    elif isinstance(value, Items):
         found = tuple(CachedNamespace(name) for name in values.texts(value))
+    else:
+        raise Wrong(
+            f"must be a mapping such as {{shop: {{}}}} with a namespace as each key, "
+            f"not {described(value)}",
+            value.at,
+        )
     for cached in found:
         if cached.name and not _PLAIN.fullmatch(cached.name):
             raise Wrong(f"{cached.name!r} is no namespace", value.at)
@@ -129,7 +135,7 @@ def _cached(name: str, entry: Entry) -> CachedNamespace:
 
 def _label(where: str, name: str, entry: Entry) -> str:
     """One pair of a label selector. Raises Wrong for what no label can be."""
-    value = _text_or_word(entry.value)
+    value = _selected(where, name, entry)
     try:
         values.metadata_key(Scalar(name, entry.at))
     except Wrong as wrong:
@@ -143,8 +149,19 @@ def _field(where: str, name: str, entry: Entry) -> str:
     """One pair of a field selector, escaped as the API server wants it."""
     if not _FIELD.fullmatch(name):
         raise Wrong(f"{where}: {name!r} is no field: write one such as spec.nodeName", entry.at)
-    value = _text_or_word(entry.value)
+    value = _selected(where, name, entry)
     return f"{name}=" + re.sub(r"[\\,=]", lambda found: "\\" + found[0], value)
+
+
+def _selected(where: str, name: str, entry: Entry) -> str:
+    """What a label or field must be equal to. Raises Wrong."""
+    try:
+        return _text_or_word(entry.value)
+    except Wrong as wrong:
+        raise Wrong(
+            f"{where}.{name}: must be the one value that is wanted, not {described(entry.value)}",
+            entry.at,
+        ) from wrong
 
 
 def _text_or_word(value: Value) -> str:

@@ -76,7 +76,7 @@ class Reader:
         groups = {name.partition(".")[0] for name in known if "." in name}
         for name, entry in self._entries(groups, idle):
             if name in idle:
-                if not is_zero(entry.value):
+                if not _is_off(entry.value):
                     self.warnings.append(
                         f"line {entry.at.line}: {name} does nothing here: {idle[name]}"
                     )
@@ -157,6 +157,11 @@ class Reader:
 
     def _flag(self, name: str) -> str:
         return "--" + self._flags.get(name, name).replace("_", "-")
+
+
+def _is_off(value: Value) -> bool:
+    """Whether a key that does nothing is not in use: left empty, or turned off."""
+    return is_zero(value) or (isinstance(value, Scalar) and value.value is False)
 
 
 def _is_nothing(key: Key[object], value: Value) -> bool:

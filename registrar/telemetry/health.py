@@ -128,15 +128,21 @@ class HealthServer:
 
 @asynccontextmanager
 async def serve(
-    address: str, *, metrics: Metrics, checks: Checks, heartbeat: Heartbeat
+    address: str,
+    *,
+    metrics: Metrics,
+    checks: Checks,
+    heartbeat: Heartbeat,
+    field: str = "metrics_addr",
 ) -> AsyncIterator[HealthServer]:
     """Listen on ``address`` (see ``parse_address``) for the time of the block.
 
-    Raises InvalidField for an address that is malformed or cannot be had.
+    Raises InvalidField, with the key's name ``field``, for an address that is malformed or
+    cannot be had.
     ``heartbeat.run`` is the caller's to run.
     """
     server = HealthServer(metrics, checks, heartbeat)
-    where = parse_address(address)
+    where = parse_address(address, field)
     if where is None:
         yield server
         return
@@ -153,6 +159,6 @@ async def serve(
         except (OSError, OverflowError) as error:
             why = error.strerror if isinstance(error, OSError) else None
             remedy = f"cannot listen there: {why or error}"
-            raise InvalidField("metrics_addr", address, remedy) from error
+            raise InvalidField(field, address, remedy) from error
         log.info("serving metrics and probes", extra=kv(address=address, port=server.port))
         yield server

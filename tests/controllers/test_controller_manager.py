@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -297,6 +298,17 @@ def _pruning(document: JSONObject) -> JSONObject:
             assert isinstance(properties, dict)
             properties.pop(name, None)
     return document
+
+
+async def test_a_start_with_services_to_read_warns_of_nothing(
+    alone: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
+    await alone.node()
+    await alone.template("all", autoPopulateDNSNames=True)
+    await alone.pod("a")
+    async with alone.running():
+        await alone.until_paths(DEFAULT)
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.story

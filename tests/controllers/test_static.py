@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from api.proto import types_pb2
 from manager.static import StaticProcess
+from registrar.errors import InvalidField
 from registrar.settings.model import ControllerManager, StaticManifests
 from tests.support.setup import Setup, eventually, some_looks, until
 
@@ -124,6 +126,24 @@ async def test_probes_are_served_at_their_own_address(embedded: Setup, folder: P
         await eventually(is_ready)
 
 
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [("metrics_addr", "metrics.bindAddress"), ("health_addr", "health.healthProbeBindAddress")],
+)
+async def test_an_address_that_is_taken_is_refused_by_the_files_own_key(
+    embedded: Setup, folder: Path, settings: str, key: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(InvalidField, match=f"^{key}: "), flatten_subgroups=True
+        ):
+            async with running(embedded, folder, **{settings: address}):  # type: ignore[arg-type]
+                pass
+
+
 async def test_a_broken_file_keeps_what_it_said_and_stops_no_other(
     embedded: Setup, folder: Path
 ) -> None:
@@ -145,6 +165,14 @@ async def test_a_wrong_object_keeps_its_entry(embedded: Setup, folder: Path) -> 
         (folder / "a.yaml").write_text(wrong + "---\n" + entry("two", hint="x"))
         await until(lambda: any(e.hint == "x" for e in embedded.all_entries()))
         assert paths(embedded) == ["/one", "/two"]
+
+
+async def test_zero_values_are_those_that_nobody_gave(embedded: Setup, folder: Path) -> None:
+    nothing = dict.fromkeys(("federatesWith", "dnsNames", "hint", "className", "admin"), "null")
+    (folder / "a.yaml").write_text(entry("one", **nothing) + "status: null\n")
+    (folder / "b.yaml").write_text(entry("two", hint='""', dnsNames="[]", x509SVIDTTL="0s"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
 
 
 async def test_the_swap_of_a_mounted_configmap_is_seen(embedded: Setup, folder: Path) -> None:

@@ -35,6 +35,22 @@ async def test_every_selected_pod_gets_its_entry(manager: Manager) -> None:
         await manager.until_stats("web", pods_selected=0, entries_to_set=0)
 
 
+async def test_events_hold_no_numbers_for_these_change_with_every_pod(manager: Manager) -> None:
+    await manager.pod("a")
+    async with manager.running():
+        await manager.template("web")
+        await manager.until_stats("web", pods_selected=1, entries_to_set=1)
+        found: list[str] = []
+
+        async def is_told() -> bool:
+            events = await manager.setup.events(CLUSTER_SPIFFEID.kind, "web")
+            found[:] = [event.message for event in events]
+            return bool(found)
+
+        await eventually(is_told)
+        assert found == ["every Pod that it selects renders, and no entry fails"]
+
+
 @pytest.mark.story
 async def test_an_edit_of_the_template_renders_its_own_pods_anew(manager: Manager) -> None:
     async with manager.running():

@@ -83,6 +83,23 @@ async def test_a_pod_without_a_service_account_is_told_so(
             pass
 
 
+async def test_of_several_kubeconfigs_the_broken_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "good").write_text("current-context: x")
+    (tmp_path / "bad").write_text("a: [")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'good'}:{tmp_path / 'bad'}")
+    with pytest.raises(InvalidField, match="/bad: line 2"):
+        async with connect(None, user_agent="test"):
+            pass
+
+
+async def test_a_folder_in_the_place_of_a_kubeconfig_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(InvalidField, match="a folder"):
+        async with connect(tmp_path, user_agent="test"):
+            pass
+
+
 async def test_a_missing_kubeconfig_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidField, match="no such file"):
         async with connect(tmp_path / "nowhere", user_agent="test"):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from registrar.errors import Retry, Terminal
+from registrar.errors import Retry, Terminal, Waiting
 from registrar.kube.controller import Again, Controller, Done, Outcome
 from registrar.telemetry.logging import log_context
 from registrar.telemetry.metrics import Metrics
@@ -188,6 +188,24 @@ async def test_one_key_that_fails_holds_up_no_other() -> None:
         controller.queue.add("bad")
         controller.queue.add("good")
         await until(lambda: seen == ["good"])
+
+
+async def test_to_wait_for_what_is_being_read_is_no_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    attempts = 0
+
+    async def reconcile(_: str) -> Outcome:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise Waiting("ServicesUnknown", "services are being read")
+        return Done()
+
+    async with running(reconcile) as controller:
+        controller.queue.add("a")
+        await until(lambda: attempts == 3)
+    assert [r for r in caplog.records if r.levelno >= logging.INFO] == []
 
 
 async def test_a_storm_of_equal_failures_is_one_line(caplog: pytest.LogCaptureFixture) -> None:

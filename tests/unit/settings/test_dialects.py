@@ -187,6 +187,13 @@ def test_keys_of_another_mode_ask_for_the_mode(keys: str, modes: str) -> None:
 def test_the_name_of_the_file_alone_asks_too_and_zero_values_do_not_point() -> None:
     path = Path("k8s-workload-registrar.conf")
     (found,) = problems(REQUIRED + "pod_controller = true", path)
+    assert "missing: it is named k8s-workload-registrar.conf, so the file is" in found
     assert "pod_controller" in found
     read_ = interpret(REQUIRED + 'controller_name = ""\nidentity_template = ""', path=path)
     assert isinstance(read_.workload_registrar, WebhookMode)
+
+
+def test_the_node_drivers_file_is_known_and_its_own_check_is_named() -> None:
+    (found,) = problems('# nodes\nagent_admin_socket_path = "/a"\nkubelet_dir = "/k"\n')
+    assert found.startswith("f:2: agent_admin_socket_path: a key of the node driver's file")
+    assert "spire-registrar csi --check" in found

@@ -134,6 +134,15 @@ def test_a_duration_that_is_none_or_has_no_unit_is_refused(text: str) -> None:
         ("filterByClassName: true\n", "needs className"),
         ("webhook: {port: 70000}\n", "from 1 to 65535"),
         ("cacheNamespaces: {a: {labelSelector: x}}\n", "there are labelSelectors and"),
+        ("cacheNamespaces: a\n", "cacheNamespaces: must be a mapping such as {shop: {}}"),
+        (
+            "cacheNamespaces: {a: {labelSelectors: {matchLabels: {b: c}}}}\n",
+            "a.labelSelectors.matchLabels: must be the one value that is wanted, not a block",
+        ),
+        (
+            "cacheNamespaces: {a: {fieldSelectors: {status.phase: [b]}}}\n",
+            "a.fieldSelectors.status.phase: must be the one value that is wanted, not a list",
+        ),
         ("clusterName: again\n", "stands twice, first in line 3"),
         ("leaderElection: {leaseDuration: 5s}\n", "not less than the lease's 5 s"),
         ("a: [\n", "did not find expected"),

@@ -158,3 +158,9 @@ def test_null_in_json_is_nothing() -> None:
 def test_a_wrong_value_is_still_an_error(line: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         manager(line + "\n")
+
+
+def test_a_key_that_does_nothing_is_no_news_while_it_is_turned_off() -> None:
+    assert manager("enableEntryRenderCache: false\ngrpc: {}\n").warnings == ()
+    (warning,) = manager("enableEntryRenderCache: true\n").warnings
+    assert "enableEntryRenderCache does nothing here" in warning
