@@ -102,7 +102,8 @@ async def test_it_waits_for_an_entry_that_comes_later(node: Node) -> None:
 
 async def test_without_an_entry_the_call_says_which_selectors_matched_nothing(node: Node) -> None:
     pod = node.pod()
-    async with node.driver(first_svid=IMPATIENT_SECONDS) as driver:
+    # Long enough for all that the agent has to say: the first refusal is looked at.
+    async with node.driver(first_svid=3 * IMPATIENT_SECONDS) as driver:
         code, message = await driver.refused(pod.request())
         assert code == "DEADLINE_EXCEEDED"
         assert f"k8s:ns:shop, k8s:sa:web, k8s:pod-name:web-1, k8s:pod-uid:{pod.uid}" in message
@@ -122,10 +123,9 @@ async def test_a_driver_that_is_no_delegate_says_so(node: Node) -> None:
     node.entry(pod)
     node.agent.is_delegate = False
     async with node.driver(first_svid=IMPATIENT_SECONDS) as driver:
-        code, message = await driver.refused(pod.request())
+        code, _ = await driver.refused_saying(pod.request(), "authorized_delegates")
         assert code == "DEADLINE_EXCEEDED"
-        assert "authorized_delegates" in message
-        assert node.heard.events[0][1] == "NotAuthorizedDelegate"
+        assert "NotAuthorizedDelegate" in [reason for _, reason, _ in node.heard.events]
 
 
 async def test_an_agent_that_is_away_is_waited_for(node: Node) -> None:
@@ -133,10 +133,9 @@ async def test_an_agent_that_is_away_is_waited_for(node: Node) -> None:
     node.entry(pod)
     await node.agent.stop()
     async with node.driver(first_svid=IMPATIENT_SECONDS) as driver:
-        code, message = await driver.refused(pod.request())
+        code, _ = await driver.refused_saying(pod.request(), "cannot be reached")
         assert code == "DEADLINE_EXCEEDED"
-        assert "cannot be reached" in message
-        assert node.heard.events[0][1] == "AgentUnreachable"
+        assert "AgentUnreachable" in [reason for _, reason, _ in node.heard.events]
     async with node.driver() as driver, asyncio.TaskGroup() as tasks:
         tasks.create_task(driver.publish(pod))
         await asyncio.sleep(0)
@@ -334,8 +333,7 @@ async def test_an_svid_whose_key_is_anothers_is_never_written(node: Node) -> Non
     node.entry(other, "/other")
     node.agent.mix_up(mine.id)
     async with node.driver(first_svid=IMPATIENT_SECONDS) as driver:
-        _, message = await driver.refused(pod.request())
-        assert "is not that of its certificate" in message
+        await driver.refused_saying(pod.request(), "is not that of its certificate")
         await driver.publish(other)
 
 

@@ -118,7 +118,7 @@ async def test_a_pod_waits_for_all_tokens_that_it_asks_for_and_is_told_which_one
     node.entry(pod)
     authority.without.add("cache")
     async with node.driver(first_svid=1.0) as driver:
-        _, message = await driver.refused(pod.request(jwtTokens=TWO))
+        _, message = await driver.refused_saying(pod.request(jwtTokens=TWO), "tokens/cache: ")
         assert message.startswith("tokens/cache: ")
         authority.without.clear()
         assert (await driver.publish(pod, jwtTokens=TWO) / "tokens/cache").exists()

@@ -26,6 +26,7 @@ from registrar.csi.volume import PodInfo
 from registrar.csi.volumes import Limits, Volumes
 from registrar.spire.background import background
 from registrar.spire.delegated import connect
+from tests.support.waiting import eventually
 
 NODE = "node-1"
 IMPATIENT_SECONDS = 2.0
@@ -188,6 +189,25 @@ class Driver:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await self.stub.NodePublishVolume(request, timeout=30.0)
         return caught.value.code().name, caught.value.details() or ""
+
+    async def refused_saying(
+        self, request: csi_pb2.NodePublishVolumeRequest, text: str
+    ) -> tuple[str, str]:
+        """Code and message of a refusal that says the text, asked for as often as a kubelet would.
+
+        On a busy machine the first may come before the agent has said all that it has to say.
+        """
+        found: list[tuple[str, str]] = []
+
+        async def is_said() -> bool:
+            found[:] = [await self.refused(request)]
+            return text in found[0][1]
+
+        try:
+            await eventually(is_said)
+        except TimeoutError:
+            raise AssertionError(f"{found}, not {text!r}") from None
+        return found[0]
 
     async def unpublish(self, pod: Pod) -> None:
         """Unpublish a Pod's volume."""
