@@ -29,7 +29,8 @@ from registrar.claims.podentry import (
     pod_of_key,
     pod_source,
 )
-from registrar.claims.servicenames import NameWatch, Shared
+from registrar.claims.relation import Relation
+from registrar.claims.servicenames import Shared
 from registrar.errors import InvalidField, Retry
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Done, Outcome
@@ -88,7 +89,8 @@ class PodEntryReconciler:
         self._claims = Claims(book, mirror)
         self._on_pod = on_pod
         self._held = _held_by_pod(mirror.own.values(), rules)
-        self._names = NameWatch()
+        # Which Pods have, or would have, a name of which service.
+        self._names: Relation[ObjectKey, ObjectKey] = Relation()
 
     def held(self) -> list[ObjectKey]:
         """The Pods for which the SPIRE server holds entries that nothing was said of yet."""
@@ -136,7 +138,7 @@ class PodEntryReconciler:
             touched = self._keep_held(source, key)
         elif pod is None:
             self._complaints.forget(key, *ALL)
-            self._names.note(key, ())
+            self._names.set(key, ())
             self._held.pop(key, None)
             for claim in self._book.index.of_source(source):
                 for entry in self._mirror.entries_of(claim.key):
@@ -192,12 +194,12 @@ class PodEntryReconciler:
         if self._services is None:
             return []
         shared = names_of_other_services(pod, self._rules, addresses)
-        self._names.note(pod.key, {name.service for name in shared})
+        self._names.set(pod.key, {name.service for name in shared})
         return [name for name in shared if self._services.exists(name.service)]
 
     def wake_sharing(self, service: ObjectKey) -> None:
         """A service came or went: look at the Pods that have, or would have, its name."""
-        for pod in self._names.pods_of(service):
+        for pod in list(self._names.keys_of(service)):
             self._book.wake.pod(pod)
 
     def _keep_last_good(self, source: Source, pod: Pod, problem: Problem) -> set[EntryKey]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from api.meta import Condition
+from registrar.claims.relation import Relation
 from registrar.identity.entry import EntryKey
 
 FEDERATION_PENDING = "FederationPending"
@@ -103,31 +104,17 @@ class Federating:
     """Which keys ask for which trust domains, so that a new bundle wakes just those."""
 
     def __init__(self) -> None:
-        self._wanted: dict[EntryKey, tuple[str, ...]] = {}
-        self._keys: dict[str, set[EntryKey]] = {}
+        self._wanted: Relation[EntryKey, str] = Relation()
 
-    def note(self, key: EntryKey, wanted: tuple[str, ...]) -> None:
+    def note(self, key: EntryKey, wanted: Iterable[str]) -> None:
         """Remember what the key asks for; nothing forgets it."""
-        before = self._wanted.get(key, ())
-        if before == wanted:
-            return
-        for name in before:
-            keys = self._keys[name]
-            keys.discard(key)
-            if not keys:
-                del self._keys[name]
-        if not wanted:
-            del self._wanted[key]
-            return
-        self._wanted[key] = wanted
-        for name in wanted:
-            self._keys.setdefault(name, set()).add(key)
+        self._wanted.set(key, wanted)
 
     def touched(self, domains: Iterable[str]) -> set[EntryKey]:
         """The keys that ask for one of the domains, by name or by a pattern."""
         found: set[EntryKey] = set()
         for domain in domains:
-            for wanted, keys in self._keys.items():
+            for wanted in self._wanted.values():
                 if wanted == domain or (is_pattern(wanted) and matches(wanted, domain)):
-                    found |= keys
+                    found.update(self._wanted.keys_of(wanted))
         return found

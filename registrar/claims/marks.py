@@ -5,36 +5,22 @@ how many of them fail, without looking at all of them.
 """
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from registrar.claims.claim import Source
+from registrar.claims.relation import Relation
 from registrar.identity.entry import EntryKey
-
-_NONE: frozenset[EntryKey] = frozenset()
 
 
 class Marks:
     """One kind of mark on keys, by the objects that it concerns."""
 
     def __init__(self) -> None:
-        self._subjects: dict[EntryKey, frozenset[Source]] = {}
-        self._keys: dict[Source, set[EntryKey]] = {}
+        self._subjects: Relation[EntryKey, Source] = Relation()
 
     def mark(self, key: EntryKey, subjects: Iterable[Source]) -> frozenset[Source]:
         """Mark the key for just these objects, none takes the mark off; gives who is concerned."""
-        before = self._subjects.get(key, frozenset())
-        after = frozenset(subjects)
-        for gone in before - after:
-            keys = self._keys[gone]
-            keys.discard(key)
-            if not keys:
-                del self._keys[gone]
-        for new in after - before:
-            self._keys.setdefault(new, set()).add(key)
-        if after:
-            self._subjects[key] = after
-        else:
-            self._subjects.pop(key, None)
-        return before ^ after
+        return self._subjects.set(key, subjects)
 
     def has(self, key: EntryKey) -> bool:
         """Whether the key is marked."""
@@ -44,6 +30,6 @@ class Marks:
         """Whether any key is marked."""
         return bool(self._subjects)
 
-    def of(self, subject: Source) -> frozenset[EntryKey] | set[EntryKey]:
+    def of(self, subject: Source) -> AbstractSet[EntryKey]:
         """The marked keys of one object; not to be changed."""
-        return self._keys.get(subject, _NONE)
+        return self._subjects.keys_of(subject)

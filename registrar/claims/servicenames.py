@@ -39,30 +39,3 @@ def shared_names(
             if service and dot and other and "." not in other and key not in own:
                 found.append(Shared(name, key))
     return found
-
-
-class NameWatch:
-    """Which Pods have, or would have, a name of which service: a new service wakes just those."""
-
-    def __init__(self) -> None:
-        self._services: dict[ObjectKey, frozenset[ObjectKey]] = {}
-        self._pods: dict[ObjectKey, set[ObjectKey]] = {}
-
-    def note(self, pod: ObjectKey, services: Iterable[ObjectKey]) -> None:
-        """Remember the services of a Pod; none forgets it."""
-        before, after = self._services.get(pod, frozenset()), frozenset(services)
-        for gone in before - after:
-            pods = self._pods[gone]
-            pods.discard(pod)
-            if not pods:
-                del self._pods[gone]
-        for new in after - before:
-            self._pods.setdefault(new, set()).add(pod)
-        if after:
-            self._services[pod] = after
-        else:
-            self._services.pop(pod, None)
-
-    def pods_of(self, service: ObjectKey) -> tuple[ObjectKey, ...]:
-        """The Pods to look at when the service comes or goes."""
-        return tuple(self._pods.get(service, ()))

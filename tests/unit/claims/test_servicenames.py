@@ -3,7 +3,7 @@
 import pytest
 
 from api.meta import ObjectKey
-from registrar.claims.servicenames import NameWatch, Shared, shared_names
+from registrar.claims.servicenames import Shared, shared_names
 
 VAULT = ObjectKey("prod", "vault")
 ZONE = "cluster.local"
@@ -22,11 +22,3 @@ def test_other_names_of_a_pod_are_not_anothers(name: str) -> None:
     found = shared_names([name], namespace="svc", services=["prod"], zone=ZONE)
     assert VAULT not in {shared.service for shared in found}
     assert ObjectKey("svc", "prod") not in {shared.service for shared in found}
-
-
-def test_a_service_wakes_just_the_pods_that_have_its_name() -> None:
-    watch, pod = NameWatch(), ObjectKey("svc", "thief")
-    watch.note(pod, [VAULT])
-    assert watch.pods_of(VAULT) == (pod,)
-    watch.note(pod, ())
-    assert watch.pods_of(VAULT) == ()
