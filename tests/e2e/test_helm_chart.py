@@ -24,7 +24,7 @@ from api.documents import dump_yaml, load_yaml_documents
 from hack.control_plane import ControlPlane
 from hack.processes import ServerError, free_port
 from tests.support.controllermanager import Manager
-from tests.support.setup import eventually, real_setup
+from tests.support.setup import eventually, real_setup, until
 
 pytestmark = [
     pytest.mark.real,
@@ -111,12 +111,18 @@ class Node:
             },
             stderr=asyncio.subprocess.PIPE,
         )
+        failure: BaseException | None = None
         try:
             yield process
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             _, said = await process.communicate()
+            if failure is not None:
+                failure.add_note(f"exit code {process.returncode}: {said.decode()[-8000:]}")
         assert process.returncode == 0, said.decode()
 
     async def is_live(self) -> bool:
@@ -206,6 +212,9 @@ async def test_a_rendering_runs_as_it_stands(
             async with node.running(kubeconfig):
                 for pod in rendering.pods:
                     await _create(manager, pod)
+                # Rights count when the API server has heard of them, and what it refused is
+                # asked for again ever more slowly.
+                await until(lambda: manager.paths() == sorted(rendering.paths), 120)
                 entries = await manager.until_paths(*rendering.paths)
                 assert all(entry.id.startswith(rendering.prefix) for entry in entries)
                 await eventually(node.is_live)
