@@ -111,7 +111,7 @@ class EntryReconciler:
 
         An entry for workloads of the claim's own namespace is none. Raises SpireError.
         """
-        if claim is None or claim.origin is not Origin.POD or not claim.attributes.is_privileged:
+        if claim is None or not claim.may_yield:
             return ""
         own = Selector("k8s", f"ns:{claim.source.namespace}")
         for entry in await self._mirror.others(claim.key.spiffe_id):
@@ -128,7 +128,7 @@ class EntryReconciler:
                 "PrivilegeLeaving",
                 f"an admin or downstream entry of {claim.key.spiffe_id} is being deleted",
             )
-        if claim.attributes.is_privileged and not self._book.has_seen_all:
+        if claim.may_yield and not self._book.has_seen_all:
             raise Retry("FirstPass", "waits until every object was looked at")
 
     async def _apply(self, key: EntryKey) -> None:
@@ -174,6 +174,7 @@ class EntryReconciler:
 
     def _release(self, key: EntryKey, problem: Problem | None) -> None:
         """Let an entry go that nobody claims, or nobody may."""
+        self._updated.pop(key, None)
         seen = self._mirror.entry_of(key)
         is_edit = seen is not None and not seen.attributes.is_privileged
         if seen is not None and is_edit and problem is not None and problem.reason == ID_IN_USE:

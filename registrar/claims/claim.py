@@ -76,6 +76,11 @@ class Claim:
         return self.source.kind == REGISTRAR
 
     @property
+    def may_yield(self) -> bool:
+        """Whether somebody who may write in one namespace asks for a privilege."""
+        return self.origin is Origin.POD and self.attributes.is_privileged
+
+    @property
     def seniority(self) -> tuple[str, str, Source]:
         """Sorts claims from the oldest to the youngest."""
         return (self.created or "~", self.uid, self.source)

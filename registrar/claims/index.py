@@ -119,7 +119,7 @@ class ClaimIndex:
         whole cluster, has the same SPIFFE ID without. Age does not count: a workload that is
         restarted would else become the younger one.
         """
-        if not _may_yield(claim):
+        if not claim.may_yield:
             return None
         for namespace, others in self._plain.get(claim.key.spiffe_id, {}).items():
             if namespace != claim.source.namespace:
@@ -178,7 +178,7 @@ class ClaimIndex:
             self._by_key[key] = held
         else:
             self._by_key.pop(key, None)
-        may_yield = claim is not None and _may_yield(claim)
+        may_yield = claim is not None and claim.may_yield
         is_privileged = claim is not None and claim.attributes.is_privileged and not may_yield
         _mark(self._privileged, key.spiffe_id, (source, key), present=is_privileged)
         _mark(self._yielding, key.spiffe_id, (source, key), present=may_yield)
@@ -206,11 +206,6 @@ class ClaimIndex:
             claims.pop((source, key), None)
         if not claims:
             del plain[source.namespace]
-
-
-def _may_yield(claim: Claim) -> bool:
-    """Whether somebody who may write in one namespace asks for a privilege."""
-    return claim.origin is Origin.POD and claim.attributes.is_privileged
 
 
 def _of_key(claims: tuple[Claim, ...], key: EntryKey) -> Claim | None:
