@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
+from controllers.lastgood import LastGood
 from registrar.claims.claim import Claim, Problem, Source
 from registrar.claims.federation import Federating, resolve
 from registrar.claims.index import ClaimIndex
@@ -64,6 +65,8 @@ class Book:
     """The entry with that ID among ours on the SPIRE server."""
     former_prefix: str = ""
     """What an earlier version would have them begin with; empty where that is the same."""
+    last_good: LastGood = field(default_factory=LastGood)
+    """What the SPIRE server held at the start, and which objects are in doubt."""
     index: ClaimIndex = field(default_factory=ClaimIndex)
     outcomes: Outcomes = field(default_factory=Outcomes)
     problems: dict[Source, Problem] = field(default_factory=dict)
@@ -124,6 +127,11 @@ class Book:
         return replace(
             claim.attributes, federates_with=resolve(wanted, self.known_domains()).domains
         )
+
+    def settle(self, source: Source) -> set[EntryKey]:
+        """Let go what a source asked for before, if all that it asks for now is set."""
+        self.last_good.settle(source, self.outcomes.is_set)
+        return self.index.settle(source, self.outcomes.is_set)
 
     def note(self, key: EntryKey) -> None:
         """Let the marks on a key follow its outcome and its claims."""

@@ -93,6 +93,9 @@ class DriftCheck:
         """Look once. Raises SpireError when the server cannot be read."""
         privileged = frozenset(self._mirror.privileged_ids)
         drift, sources = await self._mirror.refresh(), self._sources()
+        for entry in drift.appeared:
+            if entry.key not in self._book.index:
+                self._book.last_good.inherit(entry)
         for kind, entries in (("changed", drift.changed), ("vanished", drift.vanished)):
             for entry in entries:
                 if kind == "vanished" and sources.gives_up(entry):
@@ -109,17 +112,30 @@ class DriftCheck:
 
     def sweep(self) -> int:
         """Hand what nobody claims, and second entries of one key, to the release pass."""
-        found, sources = 0, self._sources()
+        found = 0
         doubled: set[EntryKey] = set()
         seen: set[EntryKey] = set()
         for entry in self._mirror.own.values():
             if entry.key in seen:
                 doubled.add(entry.key)
             seen.add(entry.key)
-            if entry.key in self._book.index or is_join_token(entry.key) or sources.takes_up(entry):
+            if not self._is_nobodys(entry):
                 continue
             self._book.wake.release(entry.key)
             found += 1
         for key in doubled:
             self._book.wake.release(key)
         return found + len(doubled)
+
+    def look_at_held(self) -> None:
+        """Hand to the release pass what was held for an object in doubt and is no more."""
+        for key in self._book.last_good.released():
+            if any(self._is_nobodys(entry) for entry in self._mirror.entries_of(key)):
+                self._book.wake.release(key)
+        self._book.last_good.report()
+
+    def _is_nobodys(self, entry: Entry) -> bool:
+        """Whether an entry of ours may go: nobody claims it, nor may do so."""
+        if entry.key in self._book.index or is_join_token(entry.key):
+            return False
+        return not self._book.last_good.holds(entry.key) and not self._sources().takes_up(entry)

@@ -58,6 +58,7 @@ class ObjectClaimReconciler(Generic[T]):
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Bring the claims of one object up to date."""
         source = self._claiming.source_of(key)
+        self._claims.begin(source)
         obj, broken = self._effective(key), self._objects.broken.get(key)
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=str(key), error=broken.error))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from api.core import Node, Pod
+from api.kinds import POD
 from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.complaints import (
@@ -31,7 +32,7 @@ from registrar.claims.podentry import (
 )
 from registrar.claims.relation import Relation
 from registrar.claims.servicenames import Shared
-from registrar.errors import InvalidField, Retry
+from registrar.errors import InvalidField
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
@@ -88,13 +89,20 @@ class PodEntryReconciler:
         self._mirror = mirror
         self._claims = Claims(book, mirror)
         self._on_pod = on_pod
-        self._held = _held_by_pod(mirror.own.values(), rules)
+        # Those whose claims are only what the SPIRE server held.
+        self._kept: set[ObjectKey] = set()
         # Which Pods have, or would have, a name of which service.
         self._names: Relation[ObjectKey, ObjectKey] = Relation()
 
     def held(self) -> list[ObjectKey]:
         """The Pods for which the SPIRE server holds entries that nothing was said of yet."""
-        return list(self._held)
+        signs = self._book.last_good.signs()
+        pods = {
+            ObjectKey(sign.namespace, sign.name)
+            for sign in signs
+            if isinstance(sign, Source) and sign.kind == POD.kind
+        }
+        return list(pods | self._kept)
 
     def hold(self, entry: Entry) -> ObjectKey | None:
         """Take an entry that nobody claims for that of a Pod of which nothing can be said.
@@ -106,8 +114,7 @@ class PodEntryReconciler:
             return None
         if not self._pods.may_have(pod, entry.created_at):
             return None
-        if entry not in self._held.setdefault(pod, []):
-            self._held[pod].append(entry)
+        self._book.last_good.inherit(entry)
         return pod
 
     def let_go(self, entry: Entry) -> bool:
@@ -116,11 +123,17 @@ class PodEntryReconciler:
         if pod is None:
             return False
         source = pod_source(pod)
-        is_claimed = any(c.key == entry.key for c in self._book.index.of_source(source))
+        claims = self._book.index.of_source(source)
+        is_claimed = any(claim.key == entry.key for claim in claims)
         if not is_claimed or not self._pods.drop(pod):
             return False
-        self._held[pod] = [held for held in self._held.pop(pod, ()) if held.key != entry.key]
-        self._claims.announce(source, self._claims.remove(source) | self._keep_held(source, pod))
+        others = [claim for claim in claims if claim.key != entry.key] if pod in self._kept else []
+        touched = self._claims.remove(source)
+        if others:
+            touched |= self._claims.put(source, others, tuple)
+        else:
+            self._kept.discard(pod)
+        self._claims.announce(source, touched)
         return True
 
     def doubt(self, key: ObjectKey) -> None:
@@ -133,31 +146,27 @@ class PodEntryReconciler:
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Bring the claims of one Pod up to date. Raises Retry while services are being read."""
         source = pod_source(key)
+        self._claims.begin(source, source)
         pod = self._pods.get(key)
         if pod is None and self._pods.is_unknown(key):
             touched = self._keep_held(source, key)
         elif pod is None:
             self._complaints.forget(key, *ALL)
             self._names.set(key, ())
-            self._held.pop(key, None)
+            self._kept.discard(key)
             for claim in self._book.index.of_source(source):
                 for entry in self._mirror.entries_of(claim.key):
                     self._pods.leaves(key, entry.created_at)
             touched = self._claims.remove(source)
         else:
-            try:
-                touched = self._claim(source, pod)
-            except Retry:
-                # What is released at the end of the first pass must not be what waits for a cache.
-                self._claims.announce(source, self._keep_held(source, key))
-                raise
+            touched = self._claim(source, pod)
         self._claims.announce(source, touched)
         if self._claims.is_known(source):
             self._book.wake.status(source)
         return Done()
 
     def _claim(self, source: Source, pod: Pod) -> set[EntryKey]:
-        held = self._held_claims(source, pod.key)
+        held = self._held_claims(source)
         addresses = addresses_of(self._services, pod.key)
         borrowed = self._borrowed(pod, addresses or ())
         try:
@@ -177,7 +186,7 @@ class PodEntryReconciler:
         self._complaints.say(
             pod, NAME_OF_ANOTHER_SERVICE, _borrowing(borrowed if claim is not None else ())
         )
-        self._held.pop(pod.key, None)
+        self._kept.discard(pod.key)
         if claim is None:
             return self._claims.remove(source)
         problem = self._services.problem() if self._services and addresses is None else ""
@@ -209,7 +218,7 @@ class PodEntryReconciler:
             touched = self._claims.remove(source)
 
         def held() -> list[Claim]:
-            claims = self._held_claims(source, pod.key)
+            claims = self._held_claims(source)
             return [claim for claim in claims if self._claims.holders(claim.key) <= {uid}]
 
         return touched | self._claims.keep_last_good(source, problem, held)
@@ -218,14 +227,18 @@ class PodEntryReconciler:
         """Fail static: what SPIRE holds for a Pod of which nothing can be said is kept."""
         if any(claim.uid for claim in self._book.index.of_source(source)):
             return set()  # it was known once
-        held = self._held_claims(source, key)
-        return self._claims.put(source, held, tuple) if held else set()
+        # Those that are kept already stay so; more may have come from another replica.
+        held = [*self._book.index.of_source(source), *self._held_claims(source)]
+        if not held:
+            return set()
+        self._kept.add(key)
+        return self._claims.put(source, held, tuple)
 
-    def _held_claims(self, source: Source, key: ObjectKey) -> list[Claim]:
+    def _held_claims(self, source: Source) -> list[Claim]:
         """The claims that the entries found on the SPIRE server for a Pod stand for."""
         return [
             Claim(source=source, key=entry.key, attributes=entry.attributes, origin=Origin.POD)
-            for entry in self._held.get(key, ())
+            for entry in self._book.last_good.signed(source)
         ]
 
 
@@ -242,6 +255,7 @@ class NodeEntryReconciler:
     async def reconcile(self, name: str) -> Outcome:
         """Bring the claim of one Node up to date."""
         source, key = node_source(name), ObjectKey("", name)
+        self._claims.begin(source, source)
         node = self._nodes.get(key)
         if key in self._nodes.broken:
             return Done()
@@ -273,13 +287,3 @@ def _with_names_of(claim: Claim, before: Iterable[Claim]) -> Claim:
             attributes = replace(claim.attributes, dns_names=known.attributes.dns_names)
             return replace(claim, attributes=attributes)
     return claim
-
-
-def _held_by_pod(entries: Iterable[Entry], rules: PodEntries) -> dict[ObjectKey, list[Entry]]:
-    """Entries by the Pod that they are for, as the SPIRE server held them at first."""
-    found: dict[ObjectKey, list[Entry]] = {}
-    for entry in entries:
-        pod = pod_of_key(entry.key, rules)
-        if pod is not None:
-            found.setdefault(pod, []).append(entry)
-    return found

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.confirmation import Confirmation
+from controllers.lastgood import ENTRY_ID_INDEX
 from controllers.ports import Mirror, SpireWriter
-from controllers.sources import ENTRY_ID_INDEX
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.outcome import State
 from registrar.identity.entry import Entry, EntryKey
@@ -27,9 +27,12 @@ _RETRY_SECONDS = 5.0
 
 
 class ReleasePass:
-    """Gathers keys that may be free and deletes their entries. One pass at a time."""
+    """Gathers keys that may be free and deletes their entries. One pass at a time.
 
-    def __init__(
+    ``look_at_held`` adds what was held for an object in doubt and is no more.
+    """
+
+    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
         book: Book,
         *,
@@ -39,6 +42,7 @@ class ReleasePass:
         confirmation: Confirmation,
         mirror: Mirror,
         clock: Callable[[], float],
+        look_at_held: Callable[[], None],
     ) -> None:
         self._book = book
         self._objects = objects
@@ -47,10 +51,13 @@ class ReleasePass:
         self._confirmation = confirmation
         self._mirror = mirror
         self._clock = clock
+        self._look_at_held = look_at_held
         self._pending: set[EntryKey] = set()
         self._dirty = asyncio.Event()
         self._opened = asyncio.Event()
         self._busy = False
+        self._is_held_changed = True
+        book.last_good.on_change = self._held_changed
 
     def add(self, key: EntryKey) -> None:
         """Look at a key in the next pass."""
@@ -63,8 +70,14 @@ class ReleasePass:
             self._dirty.set()
 
     def open(self) -> None:
-        """Allow passes: every source has been seen, so what is unclaimed is known to be."""
+        """Allow passes: every source was looked at; those that failed hold what may be theirs."""
         self._opened.set()
+        self._dirty.set()
+
+    def _held_changed(self) -> None:
+        """What may be for an object in doubt must be judged anew."""
+        self._is_held_changed = True
+        self._dirty.set()
 
     @property
     def is_idle(self) -> bool:
@@ -87,6 +100,9 @@ class ReleasePass:
                 self._busy = False
 
     async def _pass(self) -> None:
+        if self._is_held_changed:
+            self._is_held_changed = False
+            self._look_at_held()
         doomed, urgent = self._doomed()
         # What a Pod must not have goes at once, and so does a privilege that nobody asks for any
         # more: no budget keeps an administrator.
@@ -134,7 +150,7 @@ class ReleasePass:
 
     def _is_free(self, key: EntryKey) -> bool:
         if key not in self._book.index:
-            return True
+            return not self._book.last_good.holds(key)
         return self._book.outcomes.get(key).state is State.REFUSED
 
     async def _delete(self, entry: Entry, *, is_counted: bool) -> None:
@@ -143,7 +159,8 @@ class ReleasePass:
         ``is_counted``: it counts against the budget.
         """
         key = entry.key
-        if not self._is_free(key) and self._book.outcomes.get(key).entry_id == entry.id:
+        if not self._is_free(key) and self._book.outcomes.get(key).entry_id in {"", entry.id}:
+            # Claimed meanwhile; which of several entries stays is known once SPIRE was asked.
             self._pending.discard(key)
             return
         was_privileged = key.spiffe_id in self._mirror.privileged_ids

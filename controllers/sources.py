@@ -9,19 +9,14 @@ from dataclasses import replace
 
 from api.meta import ObjectKey, ObjectMeta
 from controllers.book import Book
+from controllers.lastgood import ENTRY_ID_INDEX
 from controllers.ports import Mirror, Services
+from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.outcome import PENDING
-from registrar.claims.record import belongs_to, key_of
 from registrar.errors import Waiting
 from registrar.identity.entry import EntryKey, differing
-
-OWNER_INDEX = "owner"
-"""Index of the SpireEntry store: uids of ownerReferences and holders."""
-
-ENTRY_ID_INDEX = "entry-id"
-"""Index of the SpireEntry store: ``status.entryId``."""
 
 Recorded = Callable[[], Iterable[Claim]]
 """Tells what an object asked for before this term, as far as the SPIRE server holds it."""
@@ -34,6 +29,13 @@ class Claims:
         self._book = book
         self._mirror = mirror
 
+    def begin(self, source: Source, sign: Sign | None = None) -> None:
+        """The source is about to be looked at; ``sign`` is what its entries say of themselves.
+
+        Until ``put`` or ``remove``, what the SPIRE server may hold for it stays.
+        """
+        self._book.last_good.begin(source, sign)
+
     def put(self, source: Source, claims: Iterable[Claim], recorded: Recorded) -> set[EntryKey]:
         """The source is right and claims this; gives the keys that it touched."""
         book = self._book
@@ -45,7 +47,9 @@ class Claims:
             # Seen for the first time in this term: what is recorded for it goes on until the
             # entry that it asks for now exists.
             touched = book.index.replace(source, recorded())
-        return touched | book.index.replace(source, claims)
+        touched |= book.index.replace(source, claims)
+        book.last_good.claimed(source, (claim.key for claim in claims), self._is_held)
+        return touched
 
     def keep_last_good(self, source: Source, problem: Problem, recorded: Recorded) -> set[EntryKey]:
         """Fail static: what worked goes on working while the object is wrong.
@@ -54,6 +58,7 @@ class Claims:
         this object and the SPIRE server holds; nothing new comes of it.
         """
         self._book.problems[source] = problem
+        self._book.last_good.kept(source)
         if self._book.index.has(source):
             return set()
         return self._book.index.replace(source, recorded())
@@ -61,12 +66,13 @@ class Claims:
     def remove(self, source: Source) -> set[EntryKey]:
         """The source is gone, or not ours."""
         self._book.problems.pop(source, None)
+        self._book.last_good.seen(source)
         return self._book.index.remove(source)
 
     def announce(self, source: Source, touched: set[EntryKey]) -> None:
         """Wake the keys that changed and whoever else claims them."""
         book = self._book
-        touched = touched | book.index.settle(source, book.outcomes.is_set)
+        touched = touched | book.settle(source)
         for key in touched:
             self._mark_pending(key)
             book.wake.entry(key)
@@ -83,12 +89,8 @@ class Claims:
         self, source: Source, meta: ObjectMeta, *, api_version: str, origin: Origin
     ) -> list[Claim]:
         """What SpireEntries record for an object and the SPIRE server holds."""
-        book, claims = self._book, []
-        for entry_key in book.spire_entries.by_index(OWNER_INDEX, meta.uid):
-            entry = book.spire_entries.get(entry_key)
-            key = None if entry is None else key_of(entry)
-            if entry is None or key is None or not belongs_to(entry, book.instance):
-                continue
+        claims = []
+        for key in self._book.last_good.recorded_for(meta.uid):
             held = self._mirror.entry_of(key)
             if held is None:
                 continue
@@ -116,6 +118,9 @@ class Claims:
     def _with_shared_key(self, claim: Claim) -> Claim:
         entry = self._mirror.entry_of(claim.key)
         return claim if entry is None else replace(claim, key=entry.key)
+
+    def _is_held(self, key: EntryKey) -> bool:
+        return self._mirror.entry_of(key) is not None
 
     def _mark_pending(self, key: EntryKey) -> None:
         """Call no entry set whose attributes have just changed."""

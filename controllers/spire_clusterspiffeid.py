@@ -42,6 +42,7 @@ class TemplateReconciler:
     async def reconcile(self, name: str) -> Outcome:
         """Take in one object and wake every Pod that it selected or selects now."""
         book, source, templates = self._book, source_of(name), self._templates.set
+        book.last_good.begin(source)
         obj = self._objects.get(ObjectKey("", name))
         broken = self._objects.broken.get(ObjectKey("", name))
         concerned = set(self._templates.tally.pods(name))
@@ -73,6 +74,8 @@ class TemplateReconciler:
                     concerned = set()
         for pod in concerned:
             book.wake.pod(pod)
+        # Of one that is wrong every Pod knows that it may concern it.
+        book.last_good.seen(source)
         book.wake.status(source)
         return Done()
 

@@ -92,7 +92,11 @@ class EntryReconciler:
             if entry is None:
                 return True
             winner = self._book.index.winner(entry.key)
-            if winner is not None and winner.origin is not Origin.POD:
+            if winner is None:
+                is_kept = self._book.last_good.holds(entry.key)
+            else:
+                is_kept = winner.origin is not Origin.POD
+            if is_kept:
                 return True
         return False
 
@@ -104,7 +108,10 @@ class EntryReconciler:
         """
         ids = self._mirror.privileged_ids.get(spiffe_id, ())
         own = (entry for id_ in ids if (entry := self._mirror.own.get(id_)) is not None)
-        return any(entry.key not in self._book.index for entry in own)
+        return any(
+            entry.key not in self._book.index and not self._book.last_good.holds(entry.key)
+            for entry in own
+        )
 
     async def _used_elsewhere(self, claim: Claim | None) -> str:
         """The ID of an entry, not ours, that has the SPIFFE ID of a claim that may yield to it.
@@ -287,7 +294,7 @@ class EntryReconciler:
         if not outcome.is_set:
             return
         for claim in book.index.claims(key):
-            for dropped in book.index.settle(claim.source, book.outcomes.is_set):
+            for dropped in book.settle(claim.source):
                 book.wake.entry(dropped)
 
     def _failed(self, key: EntryKey, reason: str, message: str) -> None:

@@ -6,7 +6,7 @@ services renders that Pod only, and a template's edit wakes its own Pods.
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -68,10 +68,8 @@ class TemplatedPodReconciler:
         self._book = book
         self._templates = templates
         self._cluster = cluster
-        self._mirror = mirror
         self._claims = Claims(book, mirror)
         self._on_pod = on_pod
-        self._held = _held_by_pod(mirror.own.values())
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Bring the claims of one Pod up to date.
@@ -81,20 +79,17 @@ class TemplatedPodReconciler:
         source = Source("Pod", key.namespace, key.name)
         broken_uid = self._cluster.pods.broken_uid(key)
         if broken_uid:
-            self._keep_held(source, broken_uid)
+            # What SPIRE holds for it stays until it can be read.
+            self._claims.begin(source, broken_uid)
             return Done()
         pod = self._cluster.pods.get(key)
         if pod is None:
             self._forget(key, source)
             return Done()
+        self._claims.begin(source, pod.metadata.uid)
         self._templates.index.put(key, pod.metadata.labels, pod.node_name)
         came = _Came()
-        try:
-            claims = await self._claimed(pod, came)
-        except Retry:
-            # What is released at the end of the first pass must not be what waits for a cache.
-            self._keep_held(source, pod.metadata.uid)
-            raise
+        claims = await self._claimed(pod, came)
         if self._cluster.pods.get(key) is None:
             # It went while it was rendered.
             self._forget(key, source)
@@ -105,7 +100,6 @@ class TemplatedPodReconciler:
         if wanted and not self._book.index.has(source):
             self._on_pod(source)
         held = self._held_claims(source, pod.metadata.uid)
-        self._held.pop(pod.metadata.uid, None)
         touched = self._claims.put(source, [*wanted, *kept], lambda: held)
         self._claims.announce(source, touched)
         self._mask(wanted, came)
@@ -133,17 +127,10 @@ class TemplatedPodReconciler:
                 came.parts.update((name, Part.FAILED) for name in came.failures)
                 return claims
 
-    def _keep_held(self, source: Source, uid: str) -> None:
-        """Fail static in the first look of a term: what SPIRE holds for the Pod is kept."""
-        if self._book.index.has(source):
-            return
-        held = self._held_claims(source, uid)
-        if held:
-            self._claims.announce(source, self._claims.put(source, held, lambda: ()))
-
     def _held_claims(self, source: Source, uid: str) -> list[Claim]:
         """The claims that the entries found on the SPIRE server for a Pod stand for."""
-        return [self._held_claim(source, uid, entry) for entry in self._held.get(uid, ())]
+        held = self._book.last_good.signed(uid)
+        return [self._held_claim(source, uid, entry) for entry in held]
 
     def _forget(self, key: ObjectKey, source: Source) -> None:
         """The Pod is gone."""
@@ -303,16 +290,6 @@ def _applying(selecting: list[PodTemplate]) -> list[PodTemplate]:
     """Fallbacks apply only where nothing else does."""
     others = [template for template in selecting if not template.is_fallback]
     return others or selecting
-
-
-def _held_by_pod(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Entries by the uid of the Pod that they are for, as the SPIRE server held them at first."""
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        for kind, value in entry.key.selectors:
-            if kind == "k8s" and value.startswith("pod-uid:"):
-                found.setdefault(value.removeprefix("pod-uid:"), []).append(entry)
-    return found
 
 
 def _document(value: JSONValue) -> JSONObject:

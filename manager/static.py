@@ -32,6 +32,7 @@ from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
 from registrar.claims.ownership import Ownership, Prefixes, static_prefixes
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.manifests.folder import Folder
@@ -80,6 +81,7 @@ class StaticMode:
 
     def __init__(self, config: ControllerManager, class_name: str) -> None:
         self.reconciled = config.reconciled
+        self.own_namespace = ""
         self.is_handled = by_class(class_name, watch_classless=config.watch_classless)
         self.caches = Caches([])
         self.spire_entries = spire_entry_cache(optional=True)
@@ -88,6 +90,9 @@ class StaticMode:
             {TRUST_DOMAIN_INDEX: trust_domains_of}
         )
         self.sources_of_term: StaticSources | None = None
+
+    def sign_of(self, key: EntryKey) -> None:  # noqa: ARG002 - the protocol's
+        """Nothing: whoever writes a file may ask for anything."""
 
     def alias(self) -> Claim | None:
         """None: entries have their parents written out."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
+from controllers.lastgood import LastGood
 from controllers.vanished import Vanished
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
@@ -50,6 +51,13 @@ class Term:
             spire_entries=world.spire_entries.store,
             own_entry=world.mirror.own.get,
             known_domains=lambda: world.trust_domains.known,
+            last_good=LastGood(
+                world.mirror.own.values(),
+                records=world.spire_entries.store,
+                instance=settings.class_name,
+                sign_of=mode.sign_of,
+                own_namespace=mode.own_namespace,
+            ),
         )
         self._alias = mode.alias()
         self._vanished: Vanished[str] = Vanished(asyncio.get_running_loop().time)

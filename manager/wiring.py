@@ -108,6 +108,7 @@ def wire_core(
         confirmation=confirmation,
         mirror=world.mirror,
         clock=asyncio.get_running_loop().time,
+        look_at_held=lambda: core.drift.look_at_held(),
     )
     entry_reconciler = EntryReconciler(
         book,

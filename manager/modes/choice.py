@@ -29,7 +29,7 @@ def mode_of(settings: Settings, *, namespace: str | None = None) -> Mode:
         case ReconcileMode():
             return Reconcile(settings, workload, own_namespace=namespace)
         case WebhookMode():
-            return PodAdmission(settings, workload)
+            return PodAdmission(settings, workload, own_namespace=namespace)
         case CRDMode():
             return CRD(settings, workload, own_namespace=namespace)
     return Layered(settings)

@@ -43,11 +43,13 @@ from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
 from manager.webhooks import controller_manager_webhooks
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
+from registrar.claims.attribution import Sign, pod_uid_of
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import ControllerManager as ControllerManagerSettings
@@ -67,7 +69,7 @@ class ControllerManager:
     ) -> None:
         self._settings = settings
         self._config = config
-        self._own_namespace = own_namespace
+        self.own_namespace = own_namespace
         self.is_handled = by_class(settings.class_name, watch_classless=config.watch_classless)
         self.ignored = IgnoredNamespaces(config.ignore_namespaces)
         self.surroundings = Surroundings(
@@ -124,6 +126,10 @@ class ControllerManager:
             caches.append(self.trust_domains)
         return caches
 
+    def sign_of(self, key: EntryKey) -> Sign | None:
+        """The uid of the Pod that it selects."""
+        return pod_uid_of(key)
+
     def alias(self) -> Claim | None:
         """None: entries hang on the agents themselves."""
         return None
@@ -132,7 +138,7 @@ class ControllerManager:
         """The Namespace that the registrar runs in."""
         return by_own_namespace(
             book,
-            name=self._own_namespace,
+            name=self.own_namespace,
             namespaces=self.namespaces.store,
             events=world.events,
         )

@@ -90,6 +90,9 @@ class CRD:
             # Known before the first look: what is released after it must be known to be unwanted.
             self.caches.require(self.services.settled)
 
+    def sign_of(self, key: EntryKey) -> None:  # noqa: ARG002 - the protocol's
+        """Nothing: all entries are those of SpiffeIDs."""
+
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""
         return None

@@ -26,6 +26,7 @@ from registrar.claims.claim import Claim, Source
 from registrar.claims.clusterspiffeid import alias_claim
 from registrar.claims.pods import owned_by, pod_of
 from registrar.errors import Retry
+from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Controller
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
@@ -37,6 +38,7 @@ class Layered:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.own_namespace = ""
         self.cluster_spiffe_ids: Cache[ClusterSpiffeId] = Cache(
             CLUSTER_SPIFFE_ID, Store({MADE_FOR_INDEX: MADE_FOR_PODS.index})
         )
@@ -48,6 +50,9 @@ class Layered:
             self.caches = Caches(
                 [self.cluster_spiffe_ids, self.spire_entries, self.namespaces, self.pods]
             )
+
+    def sign_of(self, key: EntryKey) -> None:  # noqa: ARG002 - the protocol's
+        """Nothing: all entries are those of ClusterSpiffeIds."""
 
     def alias(self) -> Claim:
         """The alias of the cluster's agents, parent of every entry by default."""

@@ -14,7 +14,9 @@ from manager.latency import PodLatency
 from manager.stores import Caches, SpireEntryCache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
+from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 
 
@@ -60,6 +62,15 @@ class Mode(Protocol):
     @property
     def spire_entries(self) -> SpireEntryCache:
         """The records, one of the caches."""
+        ...
+
+    @property
+    def own_namespace(self) -> str:
+        """The namespace that it runs in; empty outside of a cluster."""
+        ...
+
+    def sign_of(self, key: EntryKey) -> Sign | None:
+        """What an entry of the mode says of whose it is; None for nothing."""
         ...
 
     def alias(self) -> Claim | None:

@@ -127,7 +127,8 @@ class PodEntrySources(SeesAll):
     async def look_at_all(self) -> None:
         """Look at every Node, then at every Pod and at those that only SPIRE knows of."""
         if self._nodes is not None and self._mode.nodes is not None:
-            for node in list(self._mode.nodes.store.keys()):
+            store = self._mode.nodes.store
+            for node in [*store.keys(), *store.broken]:
                 self._nodes.queue.add(node.name)
             await self._nodes.settled()
         self._wake_pods()

@@ -14,8 +14,10 @@ from manager.modes.servicecaches import ServiceCaches
 from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
+from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim
-from registrar.claims.podentry import PodEntries, root_path
+from registrar.claims.podentry import PodEntries, root_path, source_of_key
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity, ReconcileMode, Settings
@@ -51,7 +53,7 @@ class Reconcile:
     """The mode. ``own_namespace`` is the one that it runs in, empty outside of a cluster."""
 
     def __init__(self, settings: Settings, config: ReconcileMode, *, own_namespace: str) -> None:
-        self._own_namespace = own_namespace
+        self.own_namespace = own_namespace
         self.rules = PodEntries(
             trust_domain=settings.trust_domain,
             cluster=settings.cluster,
@@ -71,6 +73,10 @@ class Reconcile:
             # Known before the first look: what is released after it must be known to be unwanted.
             self.caches.require(self.services.settled)
 
+    def sign_of(self, key: EntryKey) -> Sign | None:
+        """The Pod or Node that it is for."""
+        return source_of_key(key, self.rules)
+
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""
         return None
@@ -79,7 +85,7 @@ class Reconcile:
         """The Namespace that the registrar runs in."""
         return by_own_namespace(
             book,
-            name=self._own_namespace,
+            name=self.own_namespace,
             namespaces=self.namespaces.store,
             events=world.events,
         )

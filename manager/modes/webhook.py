@@ -21,13 +21,16 @@ from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.announced import AnnouncedPods
+from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
     PodEntries,
     cluster_claim,
     root_path,
+    source_of_key,
 )
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.settings.model import PodIdentity, Settings, WebhookMode
 
@@ -87,10 +90,11 @@ class AnnouncedOrStored:
 
 
 class PodAdmission:
-    """The mode."""
+    """The mode. ``own_namespace`` is the one that it runs in, empty outside of a cluster."""
 
-    def __init__(self, settings: Settings, config: WebhookMode) -> None:
+    def __init__(self, settings: Settings, config: WebhookMode, *, own_namespace: str) -> None:
         self._config = config
+        self.own_namespace = own_namespace
         self.rules = PodEntries(
             trust_domain=settings.trust_domain,
             cluster=settings.cluster,
@@ -108,6 +112,10 @@ class PodAdmission:
         self.known_pods = AnnouncedOrStored(self.pods, self._announced)
         self._wake: Callable[[ObjectKey], None] = lambda _: None
         self._doubt: Callable[[ObjectKey], None] = lambda _: None
+
+    def sign_of(self, key: EntryKey) -> Sign | None:
+        """The Pod that it is for."""
+        return source_of_key(key, self.rules)
 
     def alias(self) -> Claim:
         """The alias of the cluster's agents, parent of every entry."""

@@ -25,6 +25,7 @@ WORKLOAD_REGISTRAR = "k8s-workload-registrar"
 
 _NAMESPACE = "ns:"
 _POD_NAME = "pod-name:"
+_AGENT_NODE = "agent_node_name:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def node_claim(node: Node, rules: PodEntries) -> Claim:
             rules.parent(meta.name),
             f"spiffe://{rules.trust_domain}/spire/server",
             [
-                Selector("k8s_psat", f"agent_node_name:{meta.name}"),
+                Selector("k8s_psat", f"{_AGENT_NODE}{meta.name}"),
                 Selector("k8s_psat", f"cluster:{rules.cluster}"),
             ],
         ),
@@ -186,3 +187,17 @@ def pod_of_key(key: EntryKey, rules: PodEntries) -> ObjectKey | None:
     if not namespace.startswith(_NAMESPACE) or not name.startswith(_POD_NAME):
         return None
     return ObjectKey(namespace.removeprefix(_NAMESPACE), name.removeprefix(_POD_NAME))
+
+
+def source_of_key(key: EntryKey, rules: PodEntries) -> Source | None:
+    """The Pod or Node that an entry of this mode is for, or None for any other entry."""
+    pod = pod_of_key(key, rules)
+    if pod is not None:
+        return pod_source(pod)
+    if not rules.per_node:
+        return None
+    for kind, value in key.selectors:
+        if kind == "k8s_psat" and value.startswith(_AGENT_NODE):
+            name = value.removeprefix(_AGENT_NODE)
+            return node_source(name) if key.spiffe_id == rules.parent(name) else None
+    return None

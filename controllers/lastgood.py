@@ -1,0 +1,242 @@
+"""Last good: what the SPIRE server held at the start of a term, until its owner is known.
+
+Whoever is about to let an entry go that nobody claims asks here first. An entry
+goes only when every object that it may be for was looked at without an error,
+or is known not to be there: an object that is unavailable, forbidden, broken or
+failing is not absent. SpireEntries tell which objects those are; without them
+every object that is in doubt counts.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from api.kinds import NAMESPACE
+from api.spiffeid.v1beta1.spireentry import SpireEntry
+from registrar.claims.attribution import Sign, may_be_of
+from registrar.claims.claim import REGISTRAR, Source
+from registrar.claims.ownership import is_join_token
+from registrar.claims.record import belongs_to, key_of
+from registrar.identity.entry import Entry, EntryKey
+from registrar.kube.store import Store
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+OWNER_INDEX = "owner"
+"""Index of the SpireEntry store: uids of ownerReferences and holders."""
+
+ENTRY_ID_INDEX = "entry-id"
+"""Index of the SpireEntry store: ``status.entryId``."""
+
+SignOf: TypeAlias = Callable[[EntryKey], Sign | None]
+
+
+def _no_sign(_: EntryKey) -> None:
+    """In most modes an entry does not say whose it is."""
+
+
+def _nothing() -> None:
+    """Stand in until the wiring connects the release pass."""
+
+
+class LastGood:
+    """The entries of the start that nobody has claimed yet, and the objects that are in doubt.
+
+    ``sign_of`` reads in an entry's key whose it is, where the mode's keys tell;
+    ``own_namespace`` is where a SpiffeID may select anything.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Entry] = (),
+        *,
+        records: Store[SpireEntry] | None = None,
+        instance: str = "",
+        sign_of: SignOf = _no_sign,
+        own_namespace: str = "",
+    ) -> None:
+        self._records: Store[SpireEntry] = Store() if records is None else records
+        self._instance = instance
+        self._sign_of = sign_of
+        self._own_namespace = own_namespace
+        self._left: dict[EntryKey, Entry] = {}
+        self._by_sign: dict[Sign, set[EntryKey]] = {}
+        self._unseen: dict[Source, Sign | None] = {}
+        self._unseen_signs: dict[Sign, int] = {}
+        self._settling: dict[Source, tuple[EntryKey, ...]] = {}
+        self._unavailable: dict[str, str] = {}
+        self._said = ""
+        self.on_change: Callable[[], None] = _nothing
+        """Called when entries that were held may be let go."""
+        for entry in entries:
+            self.inherit(entry)
+
+    def inherit(self, entry: Entry) -> None:
+        """The SPIRE server holds this entry of ours, and nobody has claimed it yet."""
+        if is_join_token(entry.key):
+            return
+        self._left.setdefault(entry.key, entry)
+        sign = self._sign_of(entry.key)
+        if sign is not None:
+            self._by_sign.setdefault(sign, set()).add(entry.key)
+
+    # What an object had.
+
+    def recorded_for(self, uid: str) -> list[EntryKey]:
+        """The keys that SpireEntries record for an object."""
+        found = (self._records.get(name) for name in self._records.by_index(OWNER_INDEX, uid))
+        ours = (obj for obj in found if obj is not None and belongs_to(obj, self._instance))
+        return [key for obj in ours if (key := key_of(obj)) is not None]
+
+    def signed(self, sign: Sign) -> list[Entry]:
+        """The entries that say of themselves whose they are, and that nobody has claimed yet."""
+        return [self._left[key] for key in self._by_sign.get(sign, ())]
+
+    def signs(self) -> Iterator[Sign]:
+        """Whose entries nobody has claimed yet, as far as these tell."""
+        return iter(list(self._by_sign))
+
+    # Which objects are in doubt.
+
+    def begin(self, source: Source, sign: Sign | None = None) -> None:
+        """An object is about to be looked at: in doubt until that ends without an error."""
+        if not self._left:
+            return
+        self._settling.pop(source, None)
+        if source in self._unseen:
+            self._forget(source)
+        self._unseen[source] = sign
+        if sign is not None:
+            self._unseen_signs[sign] = self._unseen_signs.get(sign, 0) + 1
+
+    def seen(self, source: Source) -> None:
+        """An object was looked at without an error, or is known to be gone."""
+        if source in self._unseen:
+            self._forget(source)
+            self._changed()
+
+    def kept(self, source: Source) -> None:
+        """An object is wrong. Where the entries tell, those that it had are known, as if seen."""
+        if self._unseen.get(source) is not None:
+            self.seen(source)
+
+    def claimed(
+        self, source: Source, keys: Iterable[EntryKey], is_held: Callable[[EntryKey], bool]
+    ) -> None:
+        """An object was looked at and claims these keys.
+
+        One that asks for what the SPIRE server does not hold yet may have had another entry,
+        which must stay until the new one is set; where the entry itself tells, the index does
+        that.
+        """
+        keys = tuple(keys)
+        for key in keys:
+            self._drop(key)
+        if self._unseen.get(source) is None and not all(map(is_held, keys)) and self._left:
+            self._unseen[source] = None
+            self._settling[source] = keys
+            return
+        self.seen(source)
+
+    def settle(self, source: Source, is_set: Callable[[EntryKey], bool]) -> None:
+        """An entry was set: whether all are now that the object asked for."""
+        waiting = self._settling.get(source)
+        if waiting is not None and all(map(is_set, waiting)):
+            self.seen(source)
+
+    def unavailable(self, kind: str, why: str) -> None:
+        """The objects of a kind cannot be read, so none of them is known to be absent."""
+        self._unavailable[kind] = why
+
+    def available(self, kind: str) -> None:
+        """The objects of a kind were all read and looked at."""
+        if self._unavailable.pop(kind, None) is not None:
+            self._changed()
+
+    # What is held.
+
+    def holds(self, key: EntryKey) -> bool:
+        """Whether an entry that nobody claims may be for an object that is in doubt."""
+        return key in self._left and self._doubt(key) is not None
+
+    def released(self) -> Iterator[EntryKey]:
+        """The keys that nothing holds (any more) and nobody has claimed."""
+        for key in list(self._left):
+            if self._doubt(key) is None:
+                self._drop(key)
+                yield key
+
+    def report(self) -> None:
+        """Say in the log, once for each reason, what is held and for which object."""
+        doubts = [doubt for key in self._left if (doubt := self._doubt(key)) is not None]
+        why = doubts[0] if doubts else ""
+        if why and why != self._said:
+            log.warning(
+                "entries that nobody claims are kept, for they may be for what cannot be read",
+                extra=kv(entries=len(doubts), first=why),
+            )
+        self._said = why
+
+    def _doubt(self, key: EntryKey) -> str | None:
+        """What keeps an entry, in words; None for nothing."""
+        if not self._unseen and not self._unavailable:
+            return None
+        sign = self._sign_of(key)
+        if sign is not None and sign in self._unseen_signs:
+            return str(sign)
+        owners = self._owners(key)
+        for owner in owners:
+            if owner.kind in self._unavailable:
+                return f"{owner}: {self._unavailable[owner.kind]}"
+            if owner in self._unseen:
+                return str(owner)
+        if owners:
+            return None
+        for kind, why in self._unavailable.items():
+            return f"{kind}: {why}"
+        for source, signed in self._unseen.items():
+            if signed is None and may_be_of(source, key, own_namespace=self._own_namespace):
+                return str(source)
+        return None
+
+    def _owners(self, key: EntryKey) -> list[Source]:
+        """The objects for which the entry is recorded; none without a record."""
+        owners = []
+        for name in self._records.by_index(ENTRY_ID_INDEX, self._left[key].id):
+            record = self._records.get(name)
+            if record is None or not belongs_to(record, self._instance) or key_of(record) != key:
+                continue
+            owners += [
+                Source(owner.kind, "", owner.name)
+                for owner in record.metadata.owner_references
+                if owner.kind != NAMESPACE.kind
+            ]
+            owners += [
+                Source(holder.kind, holder.namespace, holder.name)
+                for holder in record.spec.holders
+                if holder.kind != REGISTRAR
+            ]
+        return owners
+
+    def _forget(self, source: Source) -> None:
+        self._settling.pop(source, None)
+        sign = self._unseen.pop(source)
+        if sign is not None:
+            left = self._unseen_signs.pop(sign) - 1
+            if left:
+                self._unseen_signs[sign] = left
+
+    def _drop(self, key: EntryKey) -> None:
+        if self._left.pop(key, None) is None:
+            return
+        sign = self._sign_of(key)
+        if sign is not None:
+            keys = self._by_sign[sign]
+            keys.discard(key)
+            if not keys:
+                del self._by_sign[sign]
+
+    def _changed(self) -> None:
+        if self._left:
+            self.on_change()
