@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NoReturn, TypeVar
 
-from api.codec import DecodeError, JSONObject, convert, without_nulls
+from api.codec import JSONObject
 from api.core import ObjectReference
-from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CLUSTER_STATIC_ENTRY, Kind
-from api.meta import KubeObject, ObjectKey, ObjectMeta
+from api.kinds import Kind
+from api.meta import KubeObject, ObjectKey
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
 from controllers.book import Book
@@ -22,6 +22,7 @@ from controllers.clusterstaticentry import static_entry_claims
 from controllers.confirmation import BySetting, Confirmation
 from controllers.drift import SeesAll
 from manager.latency import PodLatency
+from manager.manifests import Found, read_manifests
 from manager.names import HEALTH_KEY, metrics_key
 from manager.spire import SpireSide
 from manager.stores import Caches, spire_entry_cache
@@ -90,8 +91,11 @@ class StaticMode:
             {TRUST_DOMAIN_INDEX: trust_domains_of}
         )
         self.sources_of_term: StaticSources | None = None
+        self._said: Mapping[str, str] = {}
+        self.is_whole = asyncio.Event()
+        """Set once every file was read and decoded, so that what is in none of them is gone."""
 
-    def sign_of(self, key: EntryKey) -> None:  # noqa: ARG002 - the protocol's
+    def sign_of(self, key: EntryKey) -> None:
         """Nothing: whoever writes a file may ask for anything."""
 
     def alias(self) -> Claim | None:
@@ -112,70 +116,44 @@ class StaticMode:
 
     def take(self, folder: Folder) -> None:
         """Bring the stores in line with what the files say, and wake what changed."""
-        entries, domains = _objects_of(folder)
-        sources = self.sources_of_term
+        manifests, sources = read_manifests(folder), self.sources_of_term
+        manifests.say_news(self._said)
+        self._said = manifests.problems
+        # What stands in no file is gone only where every file says what it holds.
+        is_whole = folder.is_whole and manifests.is_complete
         if self.reconciled.cluster_static_entries:
-            for key in _replace(self.static_entries, entries):
+            for key in _replace(self.static_entries, manifests.static_entries, is_whole=is_whole):
                 if sources is not None:
                     sources.entries.queue.add(key)
         if self.reconciled.cluster_federated_trust_domains:
             before = {obj.spec.trust_domain for obj in self.trust_domains.values()}
-            _replace(self.trust_domains, domains)
+            _replace(self.trust_domains, manifests.trust_domains, is_whole=is_whole)
             after = {obj.spec.trust_domain for obj in self.trust_domains.values()}
             for domain in before | after:
                 if sources is not None:
                     sources.federating.queue.add(bare(domain))
+        if is_whole:
+            self.is_whole.set()
 
 
-def _objects_of(
-    folder: Folder,
-) -> tuple[dict[ObjectKey, ClusterStaticEntry], dict[ObjectKey, ClusterFederatedTrustDomain]]:
-    """The objects of the files, by name."""
-    entries: dict[ObjectKey, ClusterStaticEntry] = {}
-    domains: dict[ObjectKey, ClusterFederatedTrustDomain] = {}
-    for name, documents in folder.documents.items():
-        for number, document in enumerate(documents, start=1):
-            where, kind = f"{name}#{number}", str(document.get("kind"))
-            if kind == CLUSTER_STATIC_ENTRY.kind:
-                _take(CLUSTER_STATIC_ENTRY, document, where, entries)
-            elif kind == CLUSTER_FEDERATED_TRUST_DOMAIN.kind:
-                _take(CLUSTER_FEDERATED_TRUST_DOMAIN, document, where, domains)
-            else:
-                log.warning(
-                    "a kind that static manifests do not have is left out",
-                    extra=kv(kind=kind, place=where),
-                )
-    return entries, domains
+def _replace(store: Store[T], found: Found[T], *, is_whole: bool) -> set[ObjectKey]:
+    """Make the store hold what was found; gives the keys that changed.
 
-
-def _take(kind: Kind[T], document: JSONObject, where: str, found: dict[ObjectKey, T]) -> None:
-    """Decode one object; the name of one without a name is its place."""
-    try:
-        given = {k: without_nulls(v) for k, v in document.items() if k != "status"}
-        obj = convert(given, kind.type)
-    except DecodeError as error:
-        log.warning("an object does not decode", extra=kv(place=where, error=str(error)))
-        return
-    key = ObjectKey("", obj.metadata.name or where)
-    if key in found:
-        log.warning("two objects have one name; the first counts", extra=kv(name=key.name))
-        return
-    # Nothing of a cluster's bookkeeping means anything in a file.
-    meta = ObjectMeta(name=key.name)
-    fields = {name: getattr(obj, name) for name in obj.__struct_fields__}
-    found[key] = kind.type(**{**fields, "metadata": meta})
-
-
-def _replace(store: Store[T], found: dict[ObjectKey, T]) -> set[ObjectKey]:
-    """Make the store hold just these; gives the keys that changed."""
-    changed = {key for key, obj in found.items() if store.get(key) != obj}
-    changed |= set(store.keys()) - found.keys()
-    for key in changed:
-        obj = found.get(key)
-        if obj is None:
-            store.remove(key)
-        else:
+    What was not found goes only if ``is_whole``; of what does not decode the last good stays.
+    """
+    changed = set[ObjectKey]()
+    for key, obj in found.objects.items():
+        if store.get(key) != obj or key in store.broken:
             store.put(obj)
+            changed.add(key)
+    for key, broken in found.broken.items():
+        if store.broken.get(key) != broken:
+            store.observe_broken(broken.meta, broken.error)
+            changed.add(key)
+    if is_whole:
+        for key in {*store.keys(), *store.broken} - found.objects.keys() - found.broken.keys():
+            store.remove(key)
+            changed.add(key)
     return changed
 
 
@@ -210,13 +188,24 @@ class StaticSources(SeesAll):
         """The loops to run."""
         yield self.entries.run
         yield self.federating.run
+        yield self._until_whole
 
     def listen(self) -> None:
         """Changes come by ``StaticMode.take``."""
+        self._book.last_good.unavailable(
+            "manifests", "not every file could be read yet, see the log"
+        )
+
+    async def _until_whole(self) -> None:
+        """What is in no file may be let go once the folder was read whole."""
+        await self._mode.is_whole.wait()
+        await self.entries.settled()
+        self._book.last_good.available("manifests")
 
     async def look_at_all(self) -> None:
         """Look at every object once."""
-        for key in list(self._mode.static_entries.keys()):
+        store = self._mode.static_entries
+        for key in [*store.keys(), *store.broken]:
             self.entries.queue.add(key)
         for obj in list(self._mode.trust_domains.values()):
             self.federating.queue.add(bare(obj.spec.trust_domain))

@@ -96,6 +96,15 @@ class Cache(Generic[T]):
             return False
         return self.reflector.is_missing or (self.may_be_forbidden and self.reflector.is_forbidden)
 
+    @property
+    def kind_name(self) -> str:
+        """The kind, as owners are recorded with it."""
+        return self.kind.kind
+
+    async def available(self) -> None:
+        """Wait until the store is full and its changes were announced."""
+        await self.store.synced.wait()
+
     async def settled(self) -> None:
         """Wait until the store is full, or known to stay empty because the kind is optional."""
         if self.optional and self.reflector is not None:

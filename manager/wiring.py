@@ -95,6 +95,10 @@ def wire_core(
     ``sources`` gives those of the mode, which are made after these.
     """
     settings, records = world.settings, world.spire_entries
+
+    def look_at_held() -> None:
+        core.drift.look_at_held()
+
     release = ReleasePass(
         book,
         objects=records.store,
@@ -108,7 +112,7 @@ def wire_core(
         confirmation=confirmation,
         mirror=world.mirror,
         clock=asyncio.get_running_loop().time,
-        look_at_held=lambda: core.drift.look_at_held(),
+        look_at_held=look_at_held,
     )
     entry_reconciler = EntryReconciler(
         book,

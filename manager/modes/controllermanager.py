@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from controllers.drift import SeesAll
 from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
+from manager.latekinds import Late, LateKinds, Settled
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
 from manager.modes.podcaches import (
@@ -69,6 +70,7 @@ class ControllerManager:
     ) -> None:
         self._settings = settings
         self._config = config
+        self.reconciled = config.reconciled
         self.own_namespace = own_namespace
         self.is_handled = by_class(settings.class_name, watch_classless=config.watch_classless)
         self.ignored = IgnoredNamespaces(config.ignore_namespaces)
@@ -86,7 +88,7 @@ class ControllerManager:
         self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
         self.nodes = node_cache(packing)
         self.pods = PodCaches(packing, config.cache_namespaces)
-        # A kind that is not installed is one without objects.
+        # A kind that is not installed stops no other; what may be for its objects is kept.
         self.templates: Cache[ClusterSPIFFEID] = Cache(
             CLUSTER_SPIFFEID,
             Store(),
@@ -116,7 +118,7 @@ class ControllerManager:
 
     def _read(self) -> list[AnyCache]:
         """The kinds to read; Pods and what they are rendered from only for templates."""
-        handled = self._config.reconciled
+        handled = self.reconciled
         caches: list[AnyCache] = [self.spire_entries, self.namespaces]
         if handled.cluster_spiffe_ids:
             caches += [self.nodes, self.templates, *self.pods.caches]
@@ -238,6 +240,14 @@ class ControllerManagerSources(SeesAll):
                 world, "clusterstaticentry-status", static_statuses.reconcile, RECORDERS // 2
             ),
         }
+        handled = mode.reconciled
+        late: list[tuple[Late, Sequence[Settled]]] = []
+        if handled.cluster_spiffe_ids:
+            settled = (self._compiling.settled, self._rendering.settled)
+            late.append((mode.templates, settled))
+        if handled.cluster_static_entries:
+            late.append((mode.static_entries, (self._static.settled,)))
+        self._late = LateKinds(book.last_good, late)
         book.wake.pod = self._rendering.queue.add
         book.wake.status = self._wake_status
 
@@ -247,6 +257,7 @@ class ControllerManagerSources(SeesAll):
         yield self._rendering.run
         yield self._static.run
         yield self._federating.run
+        yield from self._late.runs()
         for controller in self._statuses.values():
             yield controller.run
 

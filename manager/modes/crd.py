@@ -90,7 +90,7 @@ class CRD:
             # Known before the first look: what is released after it must be known to be unwanted.
             self.caches.require(self.services.settled)
 
-    def sign_of(self, key: EntryKey) -> None:  # noqa: ARG002 - the protocol's
+    def sign_of(self, key: EntryKey) -> None:
         """Nothing: all entries are those of SpiffeIDs."""
 
     def alias(self) -> Claim | None:

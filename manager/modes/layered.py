@@ -51,7 +51,7 @@ class Layered:
                 [self.cluster_spiffe_ids, self.spire_entries, self.namespaces, self.pods]
             )
 
-    def sign_of(self, key: EntryKey) -> None:  # noqa: ARG002 - the protocol's
+    def sign_of(self, key: EntryKey) -> None:
         """Nothing: all entries are those of ClusterSpiffeIds."""
 
     def alias(self) -> Claim:

@@ -3,10 +3,13 @@
 The folder is looked at, not the files: a mounted ConfigMap changes by a swap
 of the link ``..data``, which no watch on a file would see. A file that cannot
 be read keeps what it last said; a file that is gone takes its objects along.
+What is not there counts as absent only once the folder ``is_whole``: an editor
+that writes, or a file that moves, must not look like a deletion.
 """
 
 import asyncio
 import logging
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +26,7 @@ _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 Expand = Callable[[str], str]
 Signature = tuple[int, int, int]
+_NOWHERE: Signature = (0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -32,6 +36,8 @@ class _File:
     signature: Signature
     documents: list[JSONObject] = field(default_factory=list)
     problem: str = ""
+    is_unread: bool = False
+    """Whether the system refused to read it, which may end without a change of the file."""
 
 
 class Folder:
@@ -41,6 +47,7 @@ class Folder:
         self._path = path
         self._expand = expand
         self._files: dict[str, _File] = {}
+        self._changed = False
         self.problem: str | None = "not read yet"
         """Why the folder as a whole cannot be read; None when it can."""
 
@@ -54,8 +61,24 @@ class Folder:
         """What is wrong with files, by name."""
         return {name: found.problem for name, found in self._files.items() if found.problem}
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file was read well, and nothing has changed between two looks.
+
+        Only then what is in none of the files is known to be gone.
+        """
+        return self.problem is None and not self._changed and not self.problems
+
     async def look(self) -> bool:
-        """Read what changed; tells whether anything did."""
+        """Read what changed; tells whether anything did, now or in the look before.
+
+        So there is always one look more after a change, in which the folder may be whole.
+        """
+        before = self._changed
+        self._changed = await self._look()
+        return self._changed or (before and self.problem is None)
+
+    async def _look(self) -> bool:
         try:
             found = await asyncio.to_thread(self._signatures)
         except OSError as error:
@@ -72,9 +95,8 @@ class Folder:
             changed = True
         for name, signature in found.items():
             known = self._files.get(name)
-            if known is None or known.signature != signature:
-                await asyncio.to_thread(self._read, name, signature)
-                changed = True
+            if known is None or known.signature != signature or known.is_unread:
+                changed |= await asyncio.to_thread(self._read, name, signature)
         return changed
 
     async def run(self, on_change: Callable[[], None]) -> None:
@@ -97,35 +119,46 @@ class Folder:
             try:
                 status = path.stat()
             except FileNotFoundError:
-                continue  # a link in the middle of a swap
-            if path.is_file():
+                if path.is_symlink():
+                    # In the middle of a swap, or for longer: what it stands for is not gone.
+                    found[path.name] = _NOWHERE
+                continue
+            if stat.S_ISREG(status.st_mode):
                 found[path.name] = (status.st_ino, status.st_mtime_ns, status.st_size)
         return found
 
-    def _read(self, name: str, signature: Signature) -> None:
-        known = self._files.setdefault(name, _File(signature))
-        known.signature = signature
+    def _read(self, name: str, signature: Signature) -> bool:
+        """Read one file; tells whether that was news."""
+        known = self._files.setdefault(name, _File(_NOWHERE))
+        is_changed, before = known.signature != signature, known.problem
+        known.signature, known.is_unread = signature, False
         try:
             text = (self._path / name).read_text(encoding="utf-8")
             documents = _objects(self._expand(text))
         except (OSError, UnicodeDecodeError, DecodeError) as error:
-            known.problem = str(error)
-            log.warning(
-                "a manifest cannot be read; what it said before stays",
-                extra=kv(file=name, error=known.problem),
-            )
-            return
+            known.problem, known.is_unread = str(error), isinstance(error, OSError)
+            if is_changed or known.problem != before:
+                log.warning(
+                    "a manifest cannot be read; what it said before stays",
+                    extra=kv(file=name, error=known.problem),
+                )
+            return is_changed or known.problem != before
         except Exception as error:
             # What nobody foresaw is this file's: the others are read, and told of.
             known.problem = f"{type(error).__name__}: {error}"
             log.exception("unexpected error, going on", extra=kv(part="manifests", file=name))
-            return
+            return True
         known.documents, known.problem = documents, ""
         log.info("manifest read", extra=kv(file=name, objects=len(documents)))
+        return True
 
 
 def _objects(text: str) -> list[JSONObject]:
     """The objects of a file. Raises DecodeError."""
+    if not text.strip():
+        raise DecodeError(
+            "the file is empty: delete it, or write a comment (#) into it, if it is to say nothing"
+        )
     found = []
     for number, document in enumerate(load_yaml_documents(text), start=1):
         if not isinstance(document, dict) or not isinstance(document.get("kind"), str):

@@ -1,0 +1,65 @@
+"""Kinds that cannot be read when a term begins: nothing of them is known to be absent.
+
+The sources of a mode say of each optional kind which controllers must have
+looked at its objects before what may have been theirs is let go.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import Protocol
+
+from controllers.lastgood import LastGood
+from manager.wiring import Run
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+Settled = Callable[[], Awaitable[None]]
+
+
+class Late(Protocol):
+    """A Cache of whatever kind."""
+
+    @property
+    def kind_name(self) -> str:
+        """The kind, as owners are recorded with it."""
+        ...
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it is installed and may be read."""
+        ...
+
+    async def available(self) -> None:
+        """Wait until the store is full."""
+        ...
+
+
+class LateKinds:
+    """The optional kinds of one term."""
+
+    def __init__(
+        self, last_good: LastGood, kinds: Sequence[tuple[Late, Sequence[Settled]]]
+    ) -> None:
+        self._last_good = last_good
+        self._late = [(cache, settled) for cache, settled in kinds if not cache.is_available]
+        for cache, _ in self._late:
+            self._last_good.unavailable(cache.kind_name, "it is not installed or may not be read")
+            log.warning(
+                "a kind cannot be read, so entries that may be for its objects are kept: install "
+                "its CustomResourceDefinition and serve its version, or let the configuration "
+                "leave the kind out",
+                extra=kv(kind=cache.kind_name),
+            )
+
+    def runs(self) -> Iterator[Run]:
+        """The loops to run: each ends when its kind was taken up."""
+        for cache, settled in self._late:
+            yield partial(self._take_up, cache, settled)
+
+    async def _take_up(self, cache: Late, settled: Sequence[Settled]) -> None:
+        await cache.available()
+        for each in settled:
+            await each()
+        self._last_good.available(cache.kind_name)
