@@ -283,3 +283,89 @@ async def test_an_error_that_nobody_foresaw_in_a_file_stops_no_other(
         await until(lambda: paths(embedded) == ["/one", "/three"])
         (folder / "b.yaml").write_text(entry("two", hint="h"))
         await until(lambda: paths(embedded) == ["/one", "/three", "/two"])
+
+
+WRONG = {
+    "a string for a list": entry("one").replace('["unix:uid:0"]', '"unix:uid:0"'),
+    "a selector that is none": entry("one").replace('["unix:uid:0"]', '["nonsense"]'),
+    "no YAML": "kind: [",
+    "nothing, half-way through": "",
+    "a kind that is misspelt": entry("one").replace("StaticEntry", "StaticEntri"),
+    "a name that is none": entry("one", hint="[]").replace("name: one", "name: [one]"),
+    "no object": "- one",
+}
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG.keys())
+async def test_what_is_wrong_in_a_file_keeps_its_entry_over_a_restart(
+    embedded: Setup, folder: Path, text: str
+) -> None:
+    (folder / "a.yaml").write_text(entry("one", admin="true"))
+    (folder / "b.yaml").write_text(entry("two"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+        (folder / "a.yaml").write_text(text)
+        (folder / "b.yaml").write_text(entry("two", hint="x"))
+        await until(lambda: any(e.hint == "x" for e in embedded.all_entries()))
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
+    async with running(embedded, folder):
+        (folder / "b.yaml").write_text(entry("two", hint="y"))
+        await until(lambda: any(e.hint == "y" for e in embedded.all_entries()))
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
+        (folder / "a.yaml").write_text(entry("one", admin="true"))
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
+        assert embedded.spire.calls["BatchDeleteEntry"] == 0
+        (folder / "a.yaml").unlink()
+        await until(lambda: paths(embedded) == ["/two"])
+
+
+@pytest.mark.story
+async def test_a_typing_error_and_a_broken_file_keep_what_works(setup: Setup, folder: Path) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    (folder / "b.yaml").write_text(entry("two"))
+    async with running(setup, folder):
+        await until(lambda: paths(setup) == ["/one", "/two"])
+        (folder / "a.yaml").write_text(WRONG["a string for a list"])
+        (folder / "b.yaml").write_text("kind: [")
+        (folder / "c.yaml").write_text(entry("three"))
+        await until(lambda: paths(setup) == ["/one", "/three", "/two"])
+    async with running(setup, folder):
+        (folder / "d.yaml").write_text(entry("four"))
+        await until(lambda: paths(setup) == ["/four", "/one", "/three", "/two"])
+        (folder / "c.yaml").unlink()
+        (folder / "a.yaml").write_text(entry("one"))
+        (folder / "b.yaml").write_text(entry("two"))
+        await until(lambda: paths(setup) == ["/four", "/one", "/two"])
+
+
+async def test_a_file_that_moves_and_one_that_cannot_be_read_for_a_moment_lose_nothing(
+    embedded: Setup, folder: Path
+) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    (folder / "b.yaml").write_text(entry("two"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+        (folder / "a.yaml").rename(folder / "z.yaml")
+        await some_looks(embedded)
+        (folder / "b.yaml").rename(folder.parent / "aside.yaml")
+        (folder / "b.yaml").symlink_to("..data/b.yaml")
+        await some_looks(embedded)
+        os.rename(folder, folder.parent / "away")  # noqa: PTH104 - like the files
+        await some_looks(embedded)
+        os.rename(folder.parent / "away", folder)  # noqa: PTH104
+        (folder / "b.yaml").unlink()
+        (folder.parent / "aside.yaml").rename(folder / "b.yaml")
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
+        assert embedded.spire.calls["BatchDeleteEntry"] == 0
+        assert embedded.spire.writes["created"] == 2
+    (folder / "b.yaml").rename(folder.parent / "aside.yaml")
+    (folder / "b.yaml").symlink_to("..data/b.yaml")
+    async with running(embedded, folder):
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
+        (folder / "b.yaml").unlink()
+        await until(lambda: paths(embedded) == ["/one"])
