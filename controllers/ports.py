@@ -81,6 +81,10 @@ class Mirror(Protocol):
         """The entries with that SPIFFE ID that are not ours, asked of the server."""
         ...
 
+    def adoptable(self, key: EntryKey) -> Entry | None:
+        """What others made with that key, as far as it is known without asking the server."""
+        ...
+
     def doubt(self, key: EntryKey) -> None:
         """Forget our entries with that key: the next plan asks the server."""
         ...

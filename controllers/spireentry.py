@@ -248,6 +248,11 @@ class EntryReconciler:
 
     async def _create(self, entry: Entry) -> None:
         """Create, or take over what the server holds under the same key already."""
+        known = self._mirror.adoptable(entry.key)
+        if known is not None and self._may_adopt(known.id):
+            # It was adopted before, or will be: a creation would only be refused.
+            self._mirror.adopt(known)
+            return
         try:
             await self._writer.create(entry)
         except AlreadyExists as error:

@@ -27,6 +27,9 @@ THOROUGH_EVERY = 20
 """Every so many looks ours are read whole: versions miss what is deleted and made anew under
 its ID within the second that its first making took place in."""
 
+MOST_FOREIGN = 20_000
+"""Entries of others that are held whole until the first look after the filling, to be adopted."""
+
 RELIST_ABOVE = 200
 """With more changed entries than this, listing them all again is cheaper than one by one."""
 
@@ -90,6 +93,7 @@ class EntryMirror:
         self._own: dict[str, Entry] = {}
         self._by_key: dict[EntryKey, tuple[str, ...]] = {}
         self._foreign: dict[str, Version] = {}
+        self._adoptable: dict[EntryKey, Entry] = {}
         self._adopted: set[str] = set()
         self._disowned: set[str] = set()
         self._privileged = PrivilegedIDs()
@@ -135,6 +139,14 @@ class EntryMirror:
             if not self._is_own(message.id)
         ]
 
+    def adoptable(self, key: EntryKey) -> Entry | None:
+        """The entry of others with that key that was there when the mirror was filled.
+
+        For the first claims only: it spares the server creations that it would refuse, and is
+        forgotten with the first look.
+        """
+        return self._adoptable.get(key)
+
     def doubt(self, key: EntryKey) -> None:
         """Forget our entries with that key: others may have deleted them.
 
@@ -145,6 +157,7 @@ class EntryMirror:
 
     def adopt(self, entry: Entry) -> None:
         """Count an entry that the server holds among ours, whatever its ID."""
+        self._adoptable.pop(entry.key, None)
         self._adopted.add(entry.id)
         self._disowned.discard(entry.id)
         self._put(entry)
@@ -196,6 +209,7 @@ class EntryMirror:
                             own.append(from_proto(message))
                         else:
                             foreign.append(_Foreign.of(message))
+                            self._note_adoptable(message)
                 for entry_id in {*self._own, *self._foreign} - touched:
                     self._forget(entry_id)
                 for other in foreign:
@@ -227,6 +241,7 @@ class EntryMirror:
                     wanted |= self._own.keys() & seen.keys()
                 fetched = await self._fetch(wanted, by_page=is_thorough)
                 self._looks += 1
+                self._adoptable.clear()
                 # Also those that went between the look and the fetching.
                 left = (seen.keys() - wanted) | fetched.keys()
                 gone = {*self._own, *self._foreign} - left
@@ -292,6 +307,11 @@ class EntryMirror:
             # All fail for the same reason, more or less: the caller wants one.
             raise group.exceptions[0] from group
         return found
+
+    def _note_adoptable(self, message: types_pb2.Entry) -> None:
+        if len(self._adoptable) < MOST_FOREIGN:
+            entry = from_proto(message)
+            self._adoptable.setdefault(entry.key, entry)
 
     @contextlib.contextmanager
     def _watching_writes(self) -> Iterator[set[str]]:

@@ -81,6 +81,24 @@ async def test_an_equal_entry_of_somebody_else_is_adopted_and_corrected(embedded
         await embedded.until_entries("/web", 0)
 
 
+async def test_what_was_adopted_is_not_created_anew_at_a_restart(embedded: Setup) -> None:
+    embedded.spire.state.put(foreign("made-before", "/web", "pod-label:app:web"))
+    async with embedded.registrar():
+        await embedded.apply("web")
+        await embedded.until_ready("web")
+    calls = embedded.spire.calls["BatchCreateEntry"]
+    async with embedded.registrar():
+        await some_looks(embedded)
+        assert embedded.spire.calls["BatchCreateEntry"] == calls
+        # It is ours still: what is asked for is set, and it goes with the claim.
+        await embedded.apply("web", ttl=60)
+        await until(lambda: [e.x509_svid_ttl for e in embedded.entries("/web")] == [60])
+        assert [e.id for e in embedded.entries("/web")] == ["made-before"]
+        await embedded.client.delete("/apis/spiffeid.spiffe.io/v1beta1/clusterspiffeids/web")
+        await embedded.until_entries("/web", 0)
+    assert embedded.spire.calls["BatchCreateEntry"] == calls
+
+
 async def test_adoption_can_be_refused(embedded: Setup) -> None:
     embedded.spire.state.put(foreign("made-before", "/web", "pod-label:app:web"))
     async with embedded.registrar(adoption_policy="refuse"):
