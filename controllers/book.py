@@ -11,6 +11,7 @@ from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.lastgood import LastGood
 from registrar.claims.claim import Claim, Problem, Source
+from registrar.claims.departed import Departed
 from registrar.claims.federation import Federating, resolve
 from registrar.claims.index import ClaimIndex
 from registrar.claims.marks import Marks
@@ -68,6 +69,8 @@ class Book:
     last_good: LastGood = field(default_factory=LastGood)
     """What the SPIRE server held at the start, and which objects are in doubt."""
     index: ClaimIndex = field(default_factory=ClaimIndex)
+    departed: Departed = field(default_factory=Departed)
+    """Pods and Nodes that were seen to go, and the keys that they left."""
     outcomes: Outcomes = field(default_factory=Outcomes)
     problems: dict[Source, Problem] = field(default_factory=dict)
     known_domains: Callable[[], Collection[str] | None] = _none

@@ -4,7 +4,7 @@ In the layered mode that is the registrar's own SpireEntry; where the registrar
 has none, it is the Namespace that it runs in.
 """
 
-import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from api.core import Namespace
@@ -18,7 +18,7 @@ from registrar.identity.entry import EntryKey
 from registrar.kube.errors import KubeError
 from registrar.kube.store import Store
 
-log = logging.getLogger(__name__)
+_BY_SETTING = "set allow_mass_deletion for one start, if that is meant"
 
 
 class Confirmation(Protocol):
@@ -26,6 +26,10 @@ class Confirmation(Protocol):
 
     def confirmed(self) -> int:
         """How many deletions a person agreed to."""
+        ...
+
+    def how(self, count: int) -> str:
+        """What a person has to do who agrees to that many deletions."""
         ...
 
     async def used(self) -> None:
@@ -59,6 +63,11 @@ class ByRecord:
         """The number in the annotation."""
         alias = self._alias_object()
         return 0 if alias is None else confirmed_deletions(alias.metadata)
+
+    def how(self, count: int) -> str:
+        """Annotate the SpireEntry."""
+        name = self._book.name_of(self._alias_key)
+        return f"annotate SpireEntry {name}: {CONFIRM_DELETIONS_ANNOTATION}={count}"
 
     async def used(self) -> None:
         """Take the annotation away."""
@@ -114,6 +123,15 @@ class ByNamespace:
             return 0
         return confirmed_deletions(namespace.metadata)
 
+    def how(self, count: int) -> str:
+        """Annotate the Namespace, if it may be read."""
+        if self._namespaces.get(self._key) is None:
+            return (
+                f"Namespace {self._key.name} cannot be read, so nobody can agree there: give the "
+                f"registrar's role get, list and watch on namespaces, or {_BY_SETTING}"
+            )
+        return f"annotate Namespace {self._key.name}: {CONFIRM_DELETIONS_ANNOTATION}={count}"
+
     async def used(self) -> None:
         """Remember that this word was acted on."""
         self._old = self._annotation()
@@ -137,6 +155,36 @@ class ByNamespace:
         return namespace.metadata.annotations.get(CONFIRM_DELETIONS_ANNOTATION, "")
 
 
+class WhereRecorded:
+    """On the registrar's own SpireEntry while it is recorded, else in another place."""
+
+    def __init__(
+        self, record: Confirmation, other: Confirmation, *, is_recorded: Callable[[], bool]
+    ) -> None:
+        self._record = record
+        self._other = other
+        self._is_recorded = is_recorded
+
+    def confirmed(self) -> int:
+        """How many deletions a person agreed to there."""
+        return self._place().confirmed()
+
+    def how(self, count: int) -> str:
+        """What to do there."""
+        return self._place().how(count)
+
+    async def used(self) -> None:
+        """Let the word count once."""
+        await self._place().used()
+
+    def show(self, why: str, *, is_new: bool) -> None:
+        """Bring that place in line."""
+        self._place().show(why, is_new=is_new)
+
+    def _place(self) -> Confirmation:
+        return self._record if self._is_recorded() else self._other
+
+
 def by_own_namespace(
     book: Book, *, name: str, namespaces: Store[Namespace], events: Events
 ) -> Confirmation:
@@ -152,6 +200,10 @@ class BySetting:
     def confirmed(self) -> int:
         """Nothing."""
         return 0
+
+    def how(self, count: int) -> str:  # noqa: ARG002 - the protocol's
+        """The setting."""
+        return _BY_SETTING
 
     async def used(self) -> None:
         """Nothing to take away."""

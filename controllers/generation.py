@@ -115,6 +115,7 @@ class Generation(Generic[T]):
     def drop(self, owner: Source, key: ObjectKey) -> None:
         """The owner should not have it: stop claiming; it goes once its entry is released."""
         book = self._book
+        book.departed.pass_on(owner, self.making.source_of(key))
         if key in self.unwanted:
             book.wake.generated(key)
             return
@@ -126,6 +127,13 @@ class Generation(Generic[T]):
         self.no_longer_assumed(owner, key)
         book.wake.claims(key)
         book.wake.generated(key)
+
+    def drop_all_but(self, owner: Source, kept: ObjectKey | None) -> None:
+        """The owner should have this object alone, or none."""
+        for made in self.existing(owner):
+            if made != kept:
+                self.drop(owner, made)
+        self._book.departed.forget(owner)
 
     def deleted(self, obj: T) -> None:
         """Somebody else deleted it: its name may be waited for, and it may be wanted still."""

@@ -45,7 +45,7 @@ class PodReconciler:
         if key in self._pods.broken:
             return Done()
         wanted: ClusterSpiffeId | None = None
-        kept = ""
+        kept: ObjectKey | None = None
         if pod is not None:
             try:
                 wanted = cluster_spiffe_id_for(
@@ -55,16 +55,16 @@ class PodReconciler:
                     class_name=self._book.instance,
                 )
             except InvalidField as error:
-                kept = generated_name(key.namespace, key.name, pod.metadata.uid)
+                name = generated_name(key.namespace, key.name, pod.metadata.uid)
+                kept = ObjectKey("", name)
                 # Its last good identity stays.
                 self._complaints.say(pod, INVALID_IDENTITY, str(error))
             else:
                 self._complaints.say(pod, INVALID_IDENTITY, "")
+                kept = None if wanted is None else wanted.key
         else:
             self._complaints.forget(key, INVALID_IDENTITY)
-        for made in self._generation.existing(owner):
-            if made.name != kept and (wanted is None or made != wanted.key):
-                self._generation.drop(owner, made)
+        self._generation.drop_all_but(owner, kept)
         if wanted is not None and self._generation.want(owner, wanted):
             self._on_pod(source_of(wanted.metadata.name))
         return Done()

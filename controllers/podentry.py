@@ -53,6 +53,10 @@ class Pods(Protocol):
         """Whether it may have the entry that was made then (Unix seconds), for all one can tell."""
         ...
 
+    def is_said_to_go(self, key: ObjectKey) -> bool:
+        """Whether the API server asked about its deletion, and of no new one of its name."""
+        ...
+
     def leaves(self, key: ObjectKey, created: int) -> None:
         """One that is gone leaves the entry that was made then."""
         ...
@@ -154,6 +158,8 @@ class PodEntryReconciler:
             self._complaints.forget(key, *ALL)
             self._names.set(key, ())
             self._kept.discard(key)
+            if self._pods.is_said_to_go(key):
+                self._book.departed.saw(source)
             for claim in self._book.index.of_source(source):
                 for entry in self._mirror.entries_of(claim.key):
                     self._pods.leaves(key, entry.created_at)

@@ -71,7 +71,7 @@ class PodSpiffeIDReconciler:
             return Done()
         if pod is None:
             self._complaints.forget(key, *ALL, _NAME_TAKEN)
-            self._keep_only(owner, None)
+            self._generation.drop_all_but(owner, None)
             return Done()
         addresses = addresses_of(self._services, key)
         known = self._known(pod)
@@ -84,7 +84,7 @@ class PodSpiffeIDReconciler:
         except InvalidField as error:
             # Its last good identity stays.
             self._complaints.say(pod, INVALID_IDENTITY, str(error))
-            self._keep_only(owner, None if known is None else key)
+            self._generation.drop_all_but(owner, None if known is None else key)
             return Done()
         self._complaints.say(pod, INVALID_IDENTITY, "")
         self._complaints.say(pod, INVALID_DNS_NAME, problem)
@@ -101,7 +101,7 @@ class PodSpiffeIDReconciler:
             )
             return Done()
         self._complaints.say(pod, _NAME_TAKEN, "")
-        self._keep_only(owner, None if wanted is None else wanted.key)
+        self._generation.drop_all_but(owner, None if wanted is None else wanted.key)
         if wanted is not None and self._generation.want(owner, wanted):
             self._on_pod(source_of(wanted.key))
         return Done()
@@ -110,11 +110,6 @@ class PodSpiffeIDReconciler:
         """The SpiffeID that was made for that very Pod."""
         made = self._generation.effective(pod.key)
         return made if made is not None and made_for_uid(made) == pod.metadata.uid else None
-
-    def _keep_only(self, owner: Source, kept: ObjectKey | None) -> None:
-        for made in self._generation.existing(owner):
-            if made != kept:
-                self._generation.drop(owner, made)
 
 
 def _services_in(obj: SpiffeID | None) -> set[str]:
@@ -142,8 +137,7 @@ class NodeSpiffeIDReconciler:
         if key in self._nodes.broken:
             return Done()
         if node is None:
-            for made in self._generation.existing(owner):
-                self._generation.drop(owner, made)
+            self._generation.drop_all_but(owner, None)
             return Done()
         wanted = spiffe_id_for_node(node, self._rules)
         if self._generation.is_somebody_elses(wanted.key, owner):

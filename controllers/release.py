@@ -105,7 +105,7 @@ class ReleasePass:
             self._look_at_held()
         doomed, urgent = self._doomed()
         # What a Pod must not have goes at once, and so does a privilege that nobody asks for any
-        # more: no budget keeps an administrator.
+        # more: no budget keeps an administrator. Nor does one protect a Pod that is gone.
         await self._delete_all(urgent, is_counted=False)
         ruling = self._budget.rule(
             wanted=len(doomed),
@@ -127,7 +127,9 @@ class ReleasePass:
                 tasks.create_task(self._delete(entry, is_counted=is_counted))
 
     def _doomed(self) -> tuple[list[Entry], list[Entry]]:
-        """The entries to delete, and apart those that are refused or privileged.
+        """The entries to delete, and apart those that no budget may keep.
+
+        Those are refused or privileged, or those of Pods and Nodes that were seen to go.
 
         Keys that are claimed (again) leave the pending set.
         """
@@ -137,11 +139,13 @@ class ReleasePass:
             entries = list(self._mirror.entries_of(key))
             if not self._is_free(key):
                 self._pending.discard(key)
+                self._book.departed.done(key)
                 kept = self._book.outcomes.get(key).entry_id
                 entries = [entry for entry in entries if kept and entry.id != kept]
             for entry in entries:
                 is_refused = key in self._book.index and self._is_free(key)
-                is_urgent = is_refused or entry.attributes.is_privileged
+                is_gone = self._book.departed.has_left(key)
+                is_urgent = is_refused or is_gone or entry.attributes.is_privileged
                 (urgent if is_urgent else doomed).append(entry)
             if not entries:
                 self._pending.discard(key)
@@ -181,6 +185,7 @@ class ReleasePass:
     def _done(self, key: EntryKey, entry_id: str) -> None:
         """Let the records follow, and put the entry back if it was claimed meanwhile."""
         book = self._book
+        book.departed.done(key)
         waiting = book.waiting.pop(key, None)
         if waiting is not None:
             book.wake.generated(waiting)
@@ -206,6 +211,7 @@ class ReleasePass:
             return
         is_new = bool(why) and not book.withheld
         if is_new:
-            log.warning("deletions are withheld", extra=kv(why=why))
+            how = self._confirmation.how(count)
+            log.warning("deletions are withheld", extra=kv(why=why, remedy=how))
         book.withheld, book.withheld_count = why, count
         self._confirmation.show(why, is_new=is_new)

@@ -47,8 +47,13 @@ class Claims:
             # Seen for the first time in this term: what is recorded for it goes on until the
             # entry that it asks for now exists.
             touched = book.index.replace(source, recorded())
+        new = {claim.key for claim in claims}
+        had = (claim.key for claim in book.index.of_source(source))
+        book.departed.left(source, (key for key in had if key not in new))
+        for key in new:
+            book.departed.done(key)
         touched |= book.index.replace(source, claims)
-        book.last_good.claimed(source, (claim.key for claim in claims), self._is_held)
+        book.last_good.claimed(source, new, self._is_held)
         return touched
 
     def keep_last_good(self, source: Source, problem: Problem, recorded: Recorded) -> set[EntryKey]:
@@ -67,7 +72,9 @@ class Claims:
         """The source is gone, or not ours."""
         self._book.problems.pop(source, None)
         self._book.last_good.seen(source)
-        return self._book.index.remove(source)
+        touched = self._book.index.remove(source)
+        self._book.departed.left(source, (key for key in touched if key not in self._book.index))
+        return touched
 
     def announce(self, source: Source, touched: set[EntryKey]) -> None:
         """Wake the keys that changed and whoever else claims them."""

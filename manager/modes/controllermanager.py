@@ -33,12 +33,7 @@ from controllers.templates import Cluster, Templates
 from manager.latekinds import Late, LateKinds, Settled
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
-from manager.modes.podcaches import (
-    OwnerCaches,
-    Packing,
-    PodCaches,
-    node_cache,
-)
+from manager.modes.podcaches import OwnerCaches, Packing, PodCaches, node_cache
 from manager.modes.servicecaches import ServiceCaches, pods_of_endpoints, pods_of_slice
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
 from manager.webhooks import controller_manager_webhooks
@@ -48,6 +43,7 @@ from registrar.claims.attribution import Sign, pod_uid_of
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.namespaces import IgnoredNamespaces
+from registrar.claims.podentry import pod_source
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
 from registrar.identity.entry import EntryKey
@@ -313,6 +309,8 @@ class ControllerManagerSources(SeesAll):
             self._wake_trust_domain(obj)
 
     def _pod_changed(self, change: Change[WholePod]) -> None:
+        if change.is_seen_to_go:
+            self._book.departed.saw(pod_source(change.key))
         self._rendering.queue.add(change.key)
 
     def _node_changed(self, change: Change[WholeNode]) -> None:

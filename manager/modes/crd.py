@@ -31,8 +31,9 @@ from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.naming import canonical_bytes, xxh3_128
+from registrar.claims.podentry import node_source, pod_source
 from registrar.claims.podspiffeid import SpiffeIDRules, compile_rules, made_for
-from registrar.claims.spiffeid import claim_of
+from registrar.claims.spiffeid import claim_of, source_of
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
@@ -232,7 +233,7 @@ class CRDSources(SeesAll):
         )
         mode.spiffe_ids.listener = self._spiffe_id_changed
         mode.namespaces.listener = self._namespace_changed
-        mode.pods.listener = lambda change: self._pods.queue.add(change.key)
+        mode.pods.listener = self._pod_changed
         mode.nodes.listener = self._node_changed
         if mode.services is not None:
             mode.services.listen(self._pods.queue.add)
@@ -256,6 +257,21 @@ class CRDSources(SeesAll):
         await self._nodes.settled()
         await self._pods.settled()
         await self._claims.settled()
+
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        if change.is_seen_to_go:
+            self._saw_going(pod_source(change.key), change.key)
+        self._pods.queue.add(change.key)
+
+    def _saw_going(self, owner: Source, made: ObjectKey) -> None:
+        """A Pod or Node was seen to go, and what was made for it goes with it.
+
+        The garbage collector deletes that too, and its watch may be the faster one.
+        """
+        departed, source = self._book.departed, source_of(made)
+        departed.saw(owner)
+        if self._book.index.has(source) and not self._generation.is_somebody_elses(made, owner):
+            departed.saw(source)
 
     def _wake_pods(self) -> None:
         for pod in list(self._mode.pods.store.keys()):
@@ -306,6 +322,9 @@ class CRDSources(SeesAll):
                 self._claims.queue.add(key)
 
     def _node_changed(self, change: Change[Node]) -> None:
+        if change.is_seen_to_go:
+            made = ObjectKey(self._mode.own_namespace, change.key.name)
+            self._saw_going(node_source(change.key.name), made)
         if change.is_another:
             self._nodes.queue.add(change.key.name)
 

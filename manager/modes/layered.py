@@ -24,6 +24,7 @@ from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.clusterspiffeid import alias_claim
+from registrar.claims.podentry import pod_source
 from registrar.claims.pods import owned_by, pod_of
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
@@ -156,6 +157,8 @@ class LayeredSources(SeesAll):
             self._book.wake.pod(pod)
 
     def _pod_changed(self, change: Change[Pod]) -> None:
+        if change.is_seen_to_go:
+            self._book.departed.saw(pod_source(change.key))
         self._book.wake.pod(change.key)
 
     def _namespace_changed(self, change: Change[Namespace]) -> None:

@@ -17,7 +17,7 @@ from manager.modes.servicecaches import ServiceCaches
 from manager.stores import Cache
 from manager.wiring import Run, World, computing
 from registrar.claims.claim import Source
-from registrar.claims.podentry import PodEntries
+from registrar.claims.podentry import PodEntries, node_source, pod_source
 from registrar.identity.entry import Entry
 from registrar.kube.store import Change, Store
 
@@ -116,7 +116,7 @@ class PodEntrySources(SeesAll):
     def listen(self) -> None:
         """Hear of changes from now on."""
         mode, wake = self._mode, self._pods.queue.add
-        mode.pods.listener = lambda change: wake(change.key)
+        mode.pods.listener = self._pod_changed
         mode.namespaces.listener = self._namespace_changed
         mode.listen(wake, self._reconciler.doubt)
         if mode.nodes is not None:
@@ -153,6 +153,11 @@ class PodEntrySources(SeesAll):
         if source.kind == POD.kind:
             self._events.queue.add(ObjectKey(source.namespace, source.name))
 
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        if change.is_seen_to_go:
+            self._book.departed.saw(pod_source(change.key))
+        self._pods.queue.add(change.key)
+
     def _namespace_uid(self, name: str) -> str:
         namespace = self._mode.namespaces.store.get(ObjectKey("", name))
         return "" if namespace is None else namespace.metadata.uid
@@ -165,5 +170,7 @@ class PodEntrySources(SeesAll):
                 self._pods.queue.add(pod)
 
     def _node_changed(self, change: Change[Node]) -> None:
+        if change.is_seen_to_go:
+            self._book.departed.saw(node_source(change.key.name))
         if self._nodes is not None and change.is_another:
             self._nodes.queue.add(change.key.name)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from api.core import Namespace, Node, Pod
 from api.meta import ObjectKey
 from controllers.book import Book
-from controllers.confirmation import ByRecord, Confirmation
+from controllers.confirmation import ByRecord, Confirmation, WhereRecorded, by_own_namespace
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
@@ -73,6 +73,10 @@ class AnnouncedOrStored:
             return key in self._cache.store.broken
         return not self._announced.is_left(key, created)
 
+    def is_said_to_go(self, key: ObjectKey) -> bool:
+        """Whether its deletion was announced, and no new Pod of its name."""
+        return self._announced.is_withdrawn(key)
+
     def leaves(self, key: ObjectKey, created: int) -> None:
         """One that is gone leaves the entry that was made then."""
         self._announced.leaves(key, created)
@@ -122,14 +126,21 @@ class PodAdmission:
         return cluster_claim(self.rules)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
-        """The registrar's own SpireEntry."""
-        return ByRecord(
+        """The registrar's own SpireEntry; the Namespace that it runs in where that is none."""
+        record = ByRecord(
             book,
             alias_key=self.alias().key,
             objects=self.spire_entries.store,
             kube=world.kube,
             events=world.events,
         )
+        namespace = by_own_namespace(
+            book,
+            name=self.own_namespace,
+            namespaces=self.namespaces.store,
+            events=world.events,
+        )
+        return WhereRecorded(record, namespace, is_recorded=lambda: self.spire_entries.is_available)
 
     def sources(self, world: World, book: Book, latency: PodLatency) -> PodEntrySources:
         """The controllers of Pods, for one term."""

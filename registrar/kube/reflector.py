@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -329,7 +330,7 @@ class Reflector(Generic[T]):
             return
         self._observer.received(event.type)
         if event.type == "DELETED":
-            self._announce(self._store.observe_deleted(event.object.metadata))
+            self._announce(self._deleted(event.object.metadata))
         else:
             try:
                 change = self._store.observe(self._kept(event.object))
@@ -354,10 +355,17 @@ class Reflector(Generic[T]):
         if event.type == "BOOKMARK":
             self._store.advance(version_of(meta))
         elif event.type == "DELETED":
-            self._announce(self._store.observe_deleted(meta))
+            self._announce(self._deleted(meta))
         elif event.type in _OBJECT_EVENTS:
             self._announce(self._store.observe_broken(meta, self._why_broken(event.object)))
         self._version = meta.resource_version or self._version
+
+    def _deleted(self, meta: ObjectMeta) -> Change[T] | None:
+        change = self._store.observe_deleted(meta)
+        if change is not None and (self._label or self._field):
+            # It may only have left what the selectors cover.
+            return replace(change, is_seen_to_go=False)
+        return change
 
     def _why_broken(self, item: msgspec.Raw) -> str:
         try:

@@ -37,13 +37,15 @@ class Change(Generic[T]):
     """What happened to one key: ``old`` and ``new`` are None where there was or is no object.
 
     With ``error`` the object in the cluster does not decode; ``new`` is then
-    the last good one, which the store keeps.
+    the last good one, which the store keeps. ``is_seen_to_go``: the server told of the
+    deletion; a list shows only that an object is not there.
     """
 
     key: ObjectKey
     old: T | None
     new: T | None
     error: str = ""
+    is_seen_to_go: bool = False
 
     @property
     def is_echo(self) -> bool:
@@ -233,7 +235,7 @@ class Store(Generic[T]):
         ):
             # Somebody (we) has made a new object of that name meanwhile.
             return None
-        return Change(key, self.remove(key), None)
+        return Change(key, self.remove(key), None, is_seen_to_go=True)
 
     def observe_broken(self, meta: ObjectMeta, error: str) -> Change[T] | None:
         """The list or watch reports an object that does not decode; the last good one stays."""
