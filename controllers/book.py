@@ -83,6 +83,8 @@ class Book:
     wake: Wakeups = field(default_factory=Wakeups)
     waiting: dict[EntryKey, ObjectKey] = field(default_factory=dict)
     """The object made for a Pod or Node that is to be deleted when the key is released."""
+    released: set[str] = field(default_factory=set)
+    """SpireEntries whose entry was deleted in this term and that are to follow it."""
     has_seen_all: bool = False
     """Whether every source was looked at, so that what is claimed is known."""
     withheld: str = ""

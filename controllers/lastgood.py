@@ -29,6 +29,20 @@ OWNER_INDEX = "owner"
 ENTRY_ID_INDEX = "entry-id"
 """Index of the SpireEntry store: ``status.entryId``."""
 
+
+
+def _owner_uids(obj: SpireEntry) -> Iterator[str]:
+    yield from (owner.uid for owner in obj.metadata.owner_references)
+    yield from (holder.uid for holder in obj.spec.holders if holder.uid)
+
+
+def _entry_ids(obj: SpireEntry) -> Iterable[str]:
+    return (obj.status.entry_id,) if obj.status.entry_id else ()
+
+
+RECORD_INDEXES = {OWNER_INDEX: _owner_uids, ENTRY_ID_INDEX: _entry_ids}
+"""The indexes of the SpireEntry store."""
+
 SignOf: TypeAlias = Callable[[EntryKey], Sign | None]
 
 
@@ -56,7 +70,7 @@ class LastGood:
         sign_of: SignOf = _no_sign,
         own_namespace: str = "",
     ) -> None:
-        self._records: Store[SpireEntry] = Store() if records is None else records
+        self._records = Store(RECORD_INDEXES) if records is None else records
         self._instance = instance
         self._sign_of = sign_of
         self._own_namespace = own_namespace

@@ -80,6 +80,7 @@ class RecordReconciler:
 
     def _forget_released(self, name: str) -> None:
         """Forget a key that nobody claims, that is not recorded and that SPIRE does not hold."""
+        self._book.released.discard(name)
         key = self._book.holder(name)
         if key is not None and key not in self._book.index and self._mirror.entry_of(key) is None:
             self._book.forget(key)
@@ -135,8 +136,11 @@ class RecordReconciler:
         if key is not None and is_held and key not in self._book.index:
             self._book.wake.release(key)
             return
+        name = stored.metadata.name
+        # What goes after its own entry was claimed once, if not in this term.
+        was_claimed = name in self._book.released or self._book.holder(name) is not None
         is_marked = stored.metadata.deletion_timestamp is not None
-        if key is not None and not is_marked and self._book.holder(stored.metadata.name) is None:
+        if key is not None and not is_marked and not was_claimed:
             self._events.emit(
                 reference(SPIRE_ENTRY, stored),
                 type="Warning",
@@ -145,10 +149,11 @@ class RecordReconciler:
                 "write a ClusterSpiffeId instead",
             )
         await delete_stored(self._kube, SPIRE_ENTRY, self._objects, stored)
-        if key is None or self._book.known_name_of(key) != stored.metadata.name:
+        self._book.released.discard(name)
+        if key is None or self._book.known_name_of(key) != name:
             return
         if key in self._book.index:
             # Claimed again while the request was under way.
-            self._book.wake.record(stored.metadata.name)
+            self._book.wake.record(name)
         else:
             self._book.forget(key)

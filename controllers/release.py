@@ -198,6 +198,7 @@ class ReleasePass:
         names = {name for name in (book.known_name_of(key),) if name}
         if entry_id:
             names |= {k.name for k in self._objects.by_index(ENTRY_ID_INDEX, entry_id)}
+        book.released |= names
         for name in names:
             book.wake.record(name)
 

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.lastgood import ENTRY_ID_INDEX, OWNER_INDEX
+from controllers.lastgood import RECORD_INDEXES
 from registrar.kube.reflector import Reflector
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
@@ -150,21 +150,12 @@ class AnyCache(Protocol):
         ...
 
 
-def _owners(obj: SpireEntry) -> Iterable[str]:
-    yield from (owner.uid for owner in obj.metadata.owner_references)
-    yield from (holder.uid for holder in obj.spec.holders if holder.uid)
-
-
-def _entry_ids(obj: SpireEntry) -> Iterable[str]:
-    return (obj.status.entry_id,) if obj.status.entry_id else ()
-
-
 SpireEntryCache = Cache[SpireEntry]
 
 
 def spire_entry_cache(*, optional: bool = False) -> SpireEntryCache:
     """The cache of SpireEntries, which every mode has."""
-    store = Store({OWNER_INDEX: _owners, ENTRY_ID_INDEX: _entry_ids})
+    store = Store(RECORD_INDEXES)
     return Cache(SPIRE_ENTRY, store, optional=optional, may_be_forbidden=optional)
 
 

@@ -304,6 +304,33 @@ async def test_what_changed_while_the_registrar_was_down_is_put_right(manager: M
         await manager.until_paths("/two/a")
 
 
+async def test_pods_that_went_while_nobody_looked_are_no_forgery(manager: Manager) -> None:
+    async with manager.running():
+        await manager.template("all", spiffeIDTemplate="/one/{{ .PodMeta.Name }}")
+        for name in "abcdef":
+            await manager.pod(name)
+        await manager.until_paths(*(f"/one/{name}" for name in "abcdef"))
+
+        async def are_recorded() -> bool:
+            records = await manager.setup.spire_entries()
+            return [bool(record.status.entry_id) for record in records] == [True] * 6
+
+        await eventually(are_recorded)
+    names = [record.metadata.name for record in await manager.setup.spire_entries()]
+    for name in "abcde":
+        await manager.delete_pod(name)
+    async with manager.running():
+        await manager.until_paths("/one/f")
+
+        async def are_gone() -> bool:
+            return len(await manager.setup.spire_entries()) == 1
+
+        await eventually(are_gone)
+        await some_looks(manager.setup)
+        for name in names:
+            assert await manager.setup.events("SpireEntry", name) == []
+
+
 async def test_the_annotation_of_a_pod_adds_trust_domains(manager: Manager) -> None:
     async with manager.running():
         await manager.template("all")
