@@ -24,6 +24,7 @@ from registrar.telemetry.rounds import attempt
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+_HELD_SECONDS = 0.2
 
 
 class ReleasePass:
@@ -75,9 +76,10 @@ class ReleasePass:
         self._dirty.set()
 
     def _held_changed(self) -> None:
-        """What may be for an object in doubt must be judged anew."""
-        self._is_held_changed = True
-        self._dirty.set()
+        """What may be for an object in doubt must be judged anew, once for many changes."""
+        if not self._is_held_changed:
+            self._is_held_changed = True
+            asyncio.get_running_loop().call_later(_HELD_SECONDS, self._dirty.set)
 
     @property
     def is_idle(self) -> bool:

@@ -224,3 +224,28 @@ async def test_an_invalid_spiffe_id_keeps_its_entry_over_a_restart_and_others_go
         assert manager.paths() == ["/one"]
         await write("one", "default", "spiffe://example.org/right")
         await manager.until_paths("/right")
+
+
+@pytest.mark.story
+async def test_what_a_missing_kind_asked_for_outlives_a_restart(setup: Setup) -> None:
+    manager = Manager(setup)
+    await manager.node()
+    async with manager.running():
+        await manager.template("all", spiffeIDTemplate="/p/{{ .PodMeta.Name }}")
+        await manager.pod("a")
+        await manager.static_entry("one")
+        await manager.static_entry("boss", admin=True)
+        await manager.until_paths("/p/a", "/static/boss", "/static/one")
+    try:
+        await serve(manager, CLUSTER_STATIC_ENTRY, served=False)
+        async with manager.running():
+            await manager.pod("b")
+            await manager.until_paths("/p/a", "/p/b", "/static/boss", "/static/one")
+            await manager.delete_pod("a")
+            # What is known to be gone is released meanwhile.
+            await manager.until_paths("/p/b", "/static/boss", "/static/one")
+            await serve(manager, CLUSTER_STATIC_ENTRY, served=True)
+            await manager.delete(CLUSTER_STATIC_ENTRY, "one")
+            await manager.until_paths("/p/b", "/static/boss")
+    finally:
+        await serve(manager, CLUSTER_STATIC_ENTRY, served=True)
