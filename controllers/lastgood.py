@@ -30,7 +30,6 @@ ENTRY_ID_INDEX = "entry-id"
 """Index of the SpireEntry store: ``status.entryId``."""
 
 
-
 def _owner_uids(obj: SpireEntry) -> Iterator[str]:
     yield from (owner.uid for owner in obj.metadata.owner_references)
     yield from (holder.uid for holder in obj.spec.holders if holder.uid)
