@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from api.kinds import NAMESPACE
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from registrar.claims.attribution import Sign, may_be_of
+from registrar.claims.attribution import Sign, scope_of, scopes_of
 from registrar.claims.claim import REGISTRAR, Source
 from registrar.claims.ownership import is_join_token
 from registrar.claims.record import belongs_to, key_of
@@ -77,6 +77,7 @@ class LastGood:
         self._by_sign: dict[Sign, set[EntryKey]] = {}
         self._unseen: dict[Source, Sign | None] = {}
         self._unseen_signs: dict[Sign, int] = {}
+        self._unseen_scopes: dict[str, dict[Source, None]] = {}
         self._settling: dict[Source, tuple[EntryKey, ...]] = {}
         self._unavailable: dict[str, str] = {}
         self._said = ""
@@ -119,9 +120,7 @@ class LastGood:
         self._settling.pop(source, None)
         if source in self._unseen:
             self._forget(source)
-        self._unseen[source] = sign
-        if sign is not None:
-            self._unseen_signs[sign] = self._unseen_signs.get(sign, 0) + 1
+        self._doubt(source, sign)
 
     def seen(self, source: Source) -> None:
         """An object was looked at without an error, or is known to be gone."""
@@ -147,7 +146,8 @@ class LastGood:
         for key in keys:
             self._drop(key)
         if self._unseen.get(source) is None and not all(map(is_held, keys)) and self._left:
-            self._unseen[source] = None
+            if source not in self._unseen:
+                self._doubt(source, None)
             self._settling[source] = keys
             return
         self.seen(source)
@@ -171,18 +171,18 @@ class LastGood:
 
     def holds(self, key: EntryKey) -> bool:
         """Whether an entry that nobody claims may be for an object that is in doubt."""
-        return key in self._left and self._doubt(key) is not None
+        return key in self._left and self._doubt_of(key) is not None
 
     def released(self) -> Iterator[EntryKey]:
         """The keys that nothing holds (any more) and nobody has claimed."""
         for key in list(self._left):
-            if self._doubt(key) is None:
+            if self._doubt_of(key) is None:
                 self._drop(key)
                 yield key
 
     def report(self) -> None:
         """Say in the log, once for each reason, what is held and for which object."""
-        doubts = [doubt for key in self._left if (doubt := self._doubt(key)) is not None]
+        doubts = [doubt for key in self._left if (doubt := self._doubt_of(key)) is not None]
         why = doubts[0] if doubts else ""
         if why and why != self._said:
             log.warning(
@@ -191,7 +191,7 @@ class LastGood:
             )
         self._said = why
 
-    def _doubt(self, key: EntryKey) -> str | None:
+    def _doubt_of(self, key: EntryKey) -> str | None:
         """What keeps an entry, in words; None for nothing."""
         if not self._unseen and not self._unavailable:
             return None
@@ -208,8 +208,8 @@ class LastGood:
             return None
         for kind, why in self._unavailable.items():
             return f"{kind}: {why}"
-        for source, signed in self._unseen.items():
-            if signed is None and may_be_of(source, key, own_namespace=self._own_namespace):
+        for scope in scopes_of(key):
+            for source in self._unseen_scopes.get(scope, ()):
                 return str(source)
         return None
 
@@ -232,6 +232,15 @@ class LastGood:
             ]
         return owners
 
+    def _doubt(self, source: Source, sign: Sign | None) -> None:
+        self._unseen[source] = sign
+        if sign is not None:
+            self._unseen_signs[sign] = self._unseen_signs.get(sign, 0) + 1
+            return
+        scope = scope_of(source, own_namespace=self._own_namespace)
+        if scope is not None:
+            self._unseen_scopes.setdefault(scope, {})[source] = None
+
     def _forget(self, source: Source) -> None:
         self._settling.pop(source, None)
         sign = self._unseen.pop(source)
@@ -239,6 +248,13 @@ class LastGood:
             left = self._unseen_signs.pop(sign) - 1
             if left:
                 self._unseen_signs[sign] = left
+            return
+        scope = scope_of(source, own_namespace=self._own_namespace)
+        if scope is not None:
+            sources = self._unseen_scopes[scope]
+            sources.pop(source, None)
+            if not sources:
+                del self._unseen_scopes[scope]
 
     def _drop(self, key: EntryKey) -> None:
         if self._left.pop(key, None) is None:

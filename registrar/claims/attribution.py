@@ -1,16 +1,17 @@
 """Which object an entry on the SPIRE server may be for, as far as the entry itself tells. Pure."""
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from api.kinds import NODE, POD, SPIFFE_ID
 from registrar.claims.claim import Source
 from registrar.identity.entry import EntryKey
-from registrar.identity.selectors import Selector
 
 Sign: TypeAlias = Source | str
 """What an entry says of whose it is: the Pod or Node itself, or a Pod's uid."""
 
 _POD_UID = "pod-uid:"
+_NAMESPACE = "ns:"
 
 
 def pod_uid_of(key: EntryKey) -> str | None:
@@ -21,15 +22,27 @@ def pod_uid_of(key: EntryKey) -> str | None:
     return None
 
 
-def may_be_of(source: Source, key: EntryKey, *, own_namespace: str) -> bool:
-    """Whether an object whose spec cannot be read may have asked for an entry.
+ANYTHING = ""
+"""The scope of an object that may have asked for any entry."""
 
-    A SpiffeID selects workloads of its own namespace, but for those in the registrar's
-    (``own_namespace``). An entry for a Pod or Node says so itself. All other kinds may ask for
-    anything.
+
+def scope_of(source: Source, *, own_namespace: str) -> str | None:
+    """What an object whose spec cannot be read may have asked for.
+
+    A SpiffeID selects workloads of its own namespace, which is its scope, but for those in the
+    registrar's (``own_namespace``). None: an entry for a Pod or Node says so itself. All other
+    kinds may ask for ANYTHING.
     """
     if source.kind in {POD.kind, NODE.kind}:
-        return False
+        return None
     if source.kind == SPIFFE_ID.kind and source.namespace != own_namespace:
-        return Selector("k8s", f"ns:{source.namespace}") in key.selectors
-    return True
+        return source.namespace
+    return ANYTHING
+
+
+def scopes_of(key: EntryKey) -> Iterator[str]:
+    """The scopes of the objects that may have asked for an entry."""
+    yield ANYTHING
+    for kind, value in key.selectors:
+        if kind == "k8s" and value.startswith(_NAMESPACE):
+            yield value.removeprefix(_NAMESPACE)

@@ -1,5 +1,6 @@
 """No error removes an identity: what is wrong or cannot be read at a start is not absent."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 
 import pytest
@@ -15,9 +16,9 @@ from api.kinds import (
 )
 from api.meta import KubeObject
 from manager.process import Process
-from registrar.settings.model import CRDMode
+from registrar.settings.model import ControllerManager, CRDMode
 from tests.support.controllermanager import Manager
-from tests.support.setup import Setup, eventually, some_looks
+from tests.support.setup import Setup, eventually, some_looks, until
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -80,6 +81,23 @@ async def until_recorded(manager: Manager, records: str, number: int) -> None:
         return [bool(entry.status.entry_id) for entry in found] == [True] * number
 
     await eventually(are_there)
+
+
+async def write_spiffe_id(manager: Manager, name: str, namespace: str, spiffe_id: str) -> None:
+    spec: JSONObject = {
+        "spiffeId": spiffe_id,
+        "parentId": "spiffe://example.org/spire/server",
+        "selector": {"namespace": namespace},
+    }
+    metadata: JSONObject = {"name": name, "namespace": namespace}
+    await manager.client.apply(
+        {
+            "apiVersion": SPIFFE_ID.api_version,
+            "kind": SPIFFE_ID.kind,
+            "metadata": metadata,
+            "spec": spec,
+        }
+    )
 
 
 @RECORDS
@@ -194,36 +212,59 @@ async def test_an_invalid_spiffe_id_keeps_its_entry_over_a_restart_and_others_go
     def running() -> AbstractAsyncContextManager[Process]:
         return manager.setup.registrar(workload_registrar=CRDMode(), pods=None)
 
-    async def write(name: str, namespace: str, spiffe_id: str) -> None:
-        spec: JSONObject = {
-            "spiffeId": spiffe_id,
-            "parentId": "spiffe://example.org/spire/server",
-            "selector": {"namespace": namespace},
-        }
-        metadata: JSONObject = {"name": name, "namespace": namespace}
-        await manager.client.apply(
-            {
-                "apiVersion": SPIFFE_ID.api_version,
-                "kind": SPIFFE_ID.kind,
-                "metadata": metadata,
-                "spec": spec,
-            }
-        )
-
     async with running():
-        await write("one", "default", "spiffe://example.org/one")
-        await write("two", "shop", "spiffe://example.org/two")
+        await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
+        await write_spiffe_id(manager, "two", "shop", "spiffe://example.org/two")
         await manager.until_paths("/one", "/two")
         await until_recorded(manager, records, 2)
-    await write("one", "default", "spiffe://other.test/x")
+    await write_spiffe_id(manager, "one", "default", "spiffe://other.test/x")
     await manager.client.delete(SPIFFE_ID.path("shop", "two"))
     async with running():
         # What is wrong in one namespace holds nothing in another.
         await manager.until_paths("/one")
         await some_looks(manager.setup)
         assert manager.paths() == ["/one"]
-        await write("one", "default", "spiffe://example.org/right")
+        await write_spiffe_id(manager, "one", "default", "spiffe://example.org/right")
         await manager.until_paths("/right")
+
+
+@pytest.mark.parametrize("fault", ["missing", "forbidden"])
+@pytest.mark.parametrize("mode", ["crd", "controller manager"])
+async def test_the_kind_of_a_mode_that_cannot_be_read_is_said_and_removes_nothing(
+    manager: Manager, mode: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
+    settings: dict[str, object] = {"controller_manager": ControllerManager()}
+    kind: Kind[KubeObject] = CLUSTER_STATIC_ENTRY
+    if mode == "crd":
+        kind, settings = SPIFFE_ID, {"workload_registrar": CRDMode()}
+    setup = manager.setup
+    async with setup.registrar(**settings):
+        if mode == "crd":
+            await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
+            await manager.until_paths("/one")
+        else:
+            await manager.static_entry("one", spiffeID="/one")
+            await manager.until_paths("/one")
+    assert setup.embedded is not None
+    if fault == "missing":
+        await serve(manager, kind, served=False)
+    else:
+        plural = kind.resource.partition(".")[0]
+        setup.embedded.faults.fail(None, 403, method="list", resource=plural)
+    async with setup.starting(**settings) as process:
+        if (mode, fault) == ("controller manager", "missing"):
+            await until(lambda: process.first_pass_is_over)
+        else:
+            await until(lambda: kind.resource in (process.why_not_ready() or ""))
+        await asyncio.sleep(0)
+        assert manager.paths() == ["/one"]
+        setup.embedded.faults.clear()
+        await serve(manager, kind, served=True)
+        await until(lambda: process.why_not_ready() is None)
+        assert manager.paths() == ["/one"]
+        await manager.client.delete(kind.path("default" if mode == "crd" else "", "one"))
+        await manager.until_paths()
 
 
 @pytest.mark.story

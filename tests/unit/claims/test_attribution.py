@@ -2,7 +2,7 @@
 
 import pytest
 
-from registrar.claims.attribution import may_be_of, pod_uid_of
+from registrar.claims.attribution import pod_uid_of, scope_of, scopes_of
 from registrar.claims.claim import Source
 from tests.support.builders import make_key
 
@@ -23,7 +23,8 @@ from tests.support.builders import make_key
 def test_a_spiffe_id_selects_its_own_namespace_and_others_anything(
     source: Source, expected: bool
 ) -> None:
-    assert may_be_of(source, make_key("/web", "ns:shop"), own_namespace="spire") is expected
+    scopes = set(scopes_of(make_key("/web", "ns:shop")))
+    assert (scope_of(source, own_namespace="spire") in scopes) is expected
 
 
 def test_an_entry_may_name_its_pod() -> None:
