@@ -13,7 +13,8 @@ STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-csi test test-real lint types generate verify bench tools lock image clean
+.PHONY: help setup demo demo-csi test test-real lint types generate verify bench cluster tools lock \
+  image clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +73,9 @@ verify: $(STAMP) ## fail if a generated file is stale, and name it
 
 bench: tools ## measure the figures of docs/performance.md on a real API server
 	$(BIN)/python hack/bench.py $(ARGS)
+
+cluster: $(STAMP) ## start a real node (as root): kubelet, containerd, our image; ARGS=stop ends it
+	$(BIN)/python -m hack.node $(ARGS)
 
 tools: $(STAMP) ## build kube-apiserver, etcd, SPIRE, … once, about 10 to 15 minutes
 	$(BIN)/python hack/tool_build.py

@@ -69,10 +69,7 @@ class Authority:
         alternatives = x509.SubjectAlternativeName(
             [
                 *(x509.DNSName(each) for each in ("localhost", *names)),
-                *(
-                    x509.IPAddress(ipaddress.ip_address(each))
-                    for each in ("127.0.0.1", *addresses)
-                ),
+                *(x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", *addresses)),
             ]
         )
         return self._issue(name, (), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)

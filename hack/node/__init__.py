@@ -1,1 +1,1 @@
-"""A real Kubernetes node on this machine, in namespaces of its own: kubelet, containerd, our image."""
+"""A real Kubernetes node in namespaces of its own: kubelet, containerd, and our image."""

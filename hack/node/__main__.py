@@ -8,10 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hack import tool_build
 from hack.compilers import ToolError, cache_folder
-from hack.node import debian, images, machine
 from hack.node.cluster import Cluster
+from hack.node.preparation import prepare
 from hack.node.sandbox import clean_environment
 from hack.processes import ServerError
 
@@ -35,22 +34,6 @@ def may_install() -> bool:
     return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
-def prepare(*, install: bool) -> tuple[Path, ...]:
-    """Return the images, after building and installing all that a node needs.
-
-    Raises:
-        ToolError: the machine lacks something, or a build failed.
-
-    """
-    reason = machine.lacks()
-    if reason:
-        raise ToolError(reason)
-    debian.ensure(_say, install=install)
-    for tools in tool_build.TOOLSETS:
-        tool_build.build(_say, tools)
-    return images.build(_say)
-
-
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -59,7 +42,7 @@ def _start(cluster: Cluster, *, install: bool) -> None:
     if cluster.is_running:
         _say("the node runs already")
     else:
-        archives = prepare(install=install)
+        archives = prepare(_say, install=install)
         begun = time.monotonic()
         cluster.start(archives, _say, outlive_us=True)
         _say(f"the node is Ready, with its images, after {time.monotonic() - begun:.0f} s")
@@ -112,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 cluster.reboot()
                 _say("the node is Ready again")
             case "prepare":
-                prepare(install=install)
+                prepare(_say, install=install)
             case "kubectl":
                 return _kubectl(cluster, chosen.arguments)
     except (ToolError, ServerError) as error:

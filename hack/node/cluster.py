@@ -7,9 +7,7 @@ The control plane, containerd, the kubelet, kube-proxy and CoreDNS run in namesp
 import json
 import shutil
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,7 +91,9 @@ class Cluster:
         self.sandbox.start_server(name, *self._command(name))
         ready = {
             "containerd": lambda: self._answers(str(self._tools / "ctr"), "version"),
-            "kube-apiserver": lambda: self._answers(*self._inner_kubectl("get", "--raw", "/readyz")),
+            "kube-apiserver": lambda: self._answers(
+                *self._inner_kubectl("get", "--raw", "/readyz")
+            ),
             "kubelet": self.kubelet_is_healthy,
         }.get(name)
         if ready is not None:
@@ -143,6 +143,15 @@ class Cluster:
             timeout_seconds=timeout_seconds,
             environment=clean_environment(),
         )
+
+    def apply(self, kustomization: Path) -> None:
+        """Apply the manifests of a folder as they are, as a person does.
+
+        Raises:
+            ServerError: kubectl failed; the message is what it wrote to its standard error.
+
+        """
+        self.run_kubectl("apply", "--kustomize", str(kustomization), timeout_seconds=120)
 
     def wait_until_ready(self) -> None:
         """Return once the kubelet has said that its node is ready, after it was started."""
@@ -213,18 +222,10 @@ class Cluster:
                 str(number),
                 ADDRESS,
                 str(settings.API_PORT),
-                # Its files are the machine's: Python may lie where the node has a folder of its own.
+                # Its files are the machine's: Python may lie where the node has its own folder.
                 namespaces=("net", "pid"),
             )
-            with (self.sandbox.logs / "forward.log").open("ab") as log:
-                subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    pass_fds=(number,),
-                )
+            self.sandbox.spawn("forward", command, pass_fds=(number,))
             self._state.write_text(json.dumps({"port": listener.getsockname()[1]}))
 
     def _mounted_below(self, *folders: str) -> list[str]:
@@ -248,6 +249,5 @@ class Cluster:
         try:
             self.sandbox.run(*command, timeout_seconds=10)
         except ServerError:
-            time.sleep(0.05)
             return False
         return True

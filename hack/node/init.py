@@ -23,6 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -32,6 +33,7 @@ SOCKET = "control.sock"
 PID_FILE = "init.pid"
 
 _PAUSE_SECONDS = 0.02
+_pause = threading.Event().wait
 # Of the machine's folders the node gets ones of its own, empty at first.
 _OWN_FOLDERS = ("/var/lib", "/var/log")
 
@@ -47,7 +49,7 @@ class Init:
         """Answer requests, one after the other, for ever."""
         # A child that ends wakes us up: it must be reaped, whoever started it.
         reader, writer = socket.socketpair()
-        writer.setblocking(False)
+        writer.settimeout(0)
         signal.set_wakeup_fd(writer.fileno())
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         # As the first process of a namespace we would get no signal that we do not ask for; a
@@ -108,7 +110,7 @@ class Init:
         while name in self._pids:
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
-            time.sleep(_PAUSE_SECONDS)
+            _pause(_PAUSE_SECONDS)
             self._reap()
 
     def _kill_others(self, kept: set[str]) -> None:
@@ -118,7 +120,7 @@ class Init:
             for pid in victims:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            time.sleep(_PAUSE_SECONDS)
+            _pause(_PAUSE_SECONDS)
             self._reap()
 
     def _reap(self) -> None:
@@ -161,7 +163,7 @@ def set_up(folder: Path) -> None:
     Path("/run/lock").mkdir()
     kubelet = Path("/var/lib/kubelet")
     kubelet.mkdir(exist_ok=True)
-    # Mounts that a container makes below it must reach the others (mountPropagation: Bidirectional).
+    # Mounts that a container makes below it must reach the others (Bidirectional).
     _run("mount", "--bind", str(kubelet), str(kubelet))
     _run("mount", "--make-rshared", str(kubelet))
     _run("ip", "link", "set", "lo", "up")
@@ -180,7 +182,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     os.chdir(folder)  # the path of a socket must be short
     # The machine's /proc, which is still mounted, knows us by the machine's number.
-    own_pid = os.readlink("/proc/self")
+    own_pid = str(Path("/proc/self").readlink())
     socket.sethostname(sys.argv[2])
     set_up(folder)
     Path(SOCKET).unlink(missing_ok=True)

@@ -33,9 +33,7 @@ def lacks() -> str:
 
 def _fails(command: list[str]) -> str:
     try:
-        finished = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, check=False
-        )
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     if finished.returncode == 0:

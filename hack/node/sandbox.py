@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ HOSTNAME = "node1"
 START_SECONDS = 30
 _POLL_SECONDS = 0.05
 _CGROUPS = Path("/sys/fs/cgroup")
+# A wait for what can only be looked at; nobody sets the event.
+_pause = threading.Event().wait
 
 
 class Sandbox:
@@ -30,7 +33,8 @@ class Sandbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.logs = folder / "logs"
-        self.cgroup = f"spire-registrar-{os.stat(folder).st_ino:x}" if folder.exists() else ""
+        self.cgroup = _cgroup_of(folder) if folder.exists() else ""
+        self._children: list[subprocess.Popen[bytes]] = []
 
     @property
     def pid(self) -> int | None:
@@ -54,23 +58,17 @@ class Sandbox:
             raise ServerError(f"a node runs already in {self.folder}")
         self.logs.mkdir(parents=True, exist_ok=True)
         (self.folder / init.PID_FILE).unlink(missing_ok=True)
-        self.cgroup = f"spire-registrar-{os.stat(self.folder).st_ino:x}"
+        self.cgroup = _cgroup_of(self.folder)
         self.remove_cgroups()
         self._make_cgroups()
         # util-linux, since Python has these calls from 3.12 on only.
         command = ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork"]
         command += ["--kill-child=SIGKILL", "--", sys.executable, "-I", "-S"]
         command += [init.__file__, str(self.folder), HOSTNAME]
+        if not outlive_us:
+            command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
+        process = self.spawn("init", command)
         log = self.logs / "init.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command if outlive_us else ["setpriv", "--pdeathsig", "KILL", "--", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env=clean_environment(),
-            )
         deadline = time.monotonic() + START_SECONDS
         while self.pid is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -88,8 +86,27 @@ class Sandbox:
                 os.kill(pid, signal.SIGKILL)
             # The kernel ends the others first, so that they hold no mount when this is over.
             while self.pid is not None:
-                time.sleep(_POLL_SECONDS)
+                self._wait_for_children()
+                _pause(_POLL_SECONDS)
+        self._wait_for_children()
         self.remove_cgroups()
+
+    def spawn(
+        self, name: str, command: Sequence[str], pass_fds: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a program of the machine that ends with the sandbox; it writes to `logs/NAME.log`."""
+        with (self.logs / f"{name}.log").open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=clean_environment(),
+                pass_fds=pass_fds,
+            )
+        self._children.append(process)
+        return process
 
     def inside(self, *command: str, namespaces: Sequence[str] = ()) -> list[str]:
         """Return the command line that runs a command in the namespaces.
@@ -173,7 +190,7 @@ class Sandbox:
                 raise ServerError(
                     f"{name} is not ready after {timeout_seconds:.0f} s:\n{self.tail(name)}"
                 )
-            time.sleep(_POLL_SECONDS)
+            _pause(_POLL_SECONDS)
 
     def tail(self, name: str, lines: int = 15) -> str:
         """Return the last lines that a server wrote."""
@@ -189,6 +206,12 @@ class Sandbox:
             for folder, _, _ in os.walk(top, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
+
+    def _wait_for_children(self) -> None:
+        # Ours to reap if we started them; else whoever did has done it.
+        for process in self._children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
 
     def _make_cgroups(self) -> None:
         # The kubelet puts all Pods below this one, and demands that it is there.
@@ -219,6 +242,11 @@ class Sandbox:
         if "error" in answer:
             raise ServerError(f"the node refuses {request}: {answer['error']}")
         return answer
+
+
+def _cgroup_of(folder: Path) -> str:
+    """Return the name of the control group of the node of this folder: no other node has it."""
+    return f"spire-registrar-{folder.stat().st_ino:x}"
 
 
 def clean_environment() -> dict[str, str]:
