@@ -94,7 +94,7 @@ class Sandbox:
     def spawn(
         self, name: str, command: Sequence[str], pass_fds: Sequence[int] = ()
     ) -> subprocess.Popen[bytes]:
-        """Start a program of the machine that ends with the sandbox; it writes to `logs/NAME.log`."""
+        """Start a program of the machine that ends with the sandbox; its log is `logs/NAME.log`."""
         with (self.logs / f"{name}.log").open("ab") as output:
             process = subprocess.Popen(
                 command,
