@@ -89,15 +89,9 @@ class Cluster:
     def start_server(self, name: str) -> None:
         """Start one of the servers, again too; it answers when this returns."""
         self.sandbox.start_server(name, *self._command(name))
-        ready = {
-            "containerd": lambda: self._answers(str(self._tools / "ctr"), "version"),
-            "kube-apiserver": lambda: self._answers(
-                *self._inner_kubectl("get", "--raw", "/readyz")
-            ),
-            "kubelet": self.kubelet_is_healthy,
-        }.get(name)
-        if ready is not None:
-            self.sandbox.wait_until(name, ready, START_SECONDS)
+        look = self._look_at(name)
+        if look:
+            self.sandbox.wait_until(name, lambda: self._answers(*look), START_SECONDS)
 
     def stop_server(self, name: str, *, abruptly: bool = False) -> None:
         """End one of the servers."""
@@ -161,11 +155,6 @@ class Cluster:
             self.run_kubectl(*ready, f"--timeout={START_SECONDS}s", timeout_seconds=START_SECONDS)
         except ServerError as error:
             raise ServerError(f"{error}\n{self.sandbox.tail('kubelet')}") from error
-
-    def kubelet_is_healthy(self) -> bool:
-        """Tell whether the kubelet answers."""
-        look = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:10248/healthz')"
-        return self._answers(sys.executable, "-I", "-S", "-c", look)
 
     @property
     def _tools(self) -> Path:
@@ -235,8 +224,17 @@ class Cluster:
         found = [p for p in points if any(p.startswith(f"{folder}/") for folder in folders)]
         return sorted(found, reverse=True)
 
-    def _inner_kubectl(self, *arguments: str) -> list[str]:
-        return [str(self.kubectl), f"--kubeconfig={self._pki / 'admin.kubeconfig'}", *arguments]
+    def _look_at(self, name: str) -> list[str]:
+        """Return the command that succeeds once the server is ready, if there is one."""
+        if name == "containerd":
+            return [str(self._tools / "ctr"), "version"]
+        if name == "kube-apiserver":
+            kubeconfig = self._pki / "admin.kubeconfig"
+            return [str(self.kubectl), f"--kubeconfig={kubeconfig}", "get", "--raw", "/readyz"]
+        if name in settings.HEALTH:
+            look = f"import urllib.request; urllib.request.urlopen({settings.HEALTH[name]!r})"
+            return [sys.executable, "-I", "-S", "-c", look]
+        return []
 
     def _node_is_there(self) -> bool:
         try:

@@ -16,6 +16,13 @@ SANDBOX_IMAGE = "docker.io/library/pause:node"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 IMAGE_NAMESPACE = "k8s.io"
 
+# Where a server says that it is ready, as seen from the node.
+HEALTH = {
+    "kubelet": "http://127.0.0.1:10248/healthz",
+    "kube-proxy": "http://127.0.0.1:10256/healthz",
+    "coredns": "http://127.0.0.1:8181/ready",
+}
+
 _ETCD = "http://127.0.0.1:2379"
 _ETCD_PEER = "http://127.0.0.1:2380"
 _PODS = "10.244.0.0/24"
@@ -219,6 +226,7 @@ def dns(folder: Path, pki: Path) -> list[str]:
         f""".:53 {{
   bind {ADDRESS}
   errors
+  ready 127.0.0.1:8181
   kubernetes {DOMAIN} in-addr.arpa {{
     kubeconfig {pki / "admin.kubeconfig"}
   }}
