@@ -1,1 +1,1 @@
-"""A real Kubernetes node in namespaces of its own: kubelet, containerd, and our image."""
+"""A real one-node Kubernetes for tests and demonstrations, from binaries and images built here."""
