@@ -1,7 +1,6 @@
 """The command line of the real node: `make cluster`, `make cluster ARGS=stop`."""
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from hack.compilers import ToolError, cache_folder
 from hack.node.cluster import Cluster
-from hack.node.preparation import prepare
+from hack.node.preparation import may_install, prepare
 from hack.node.sandbox import clean_environment
 from hack.processes import ServerError
 
@@ -27,11 +26,6 @@ _COMMANDS = {
 def default_folder() -> Path:
     """Return where `make cluster` has its one node."""
     return cache_folder() / "cluster"
-
-
-def may_install() -> bool:
-    """Tell whether Debian's packages may be installed unasked: on a machine of a CI."""
-    return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def _say(line: str) -> None:
