@@ -20,6 +20,7 @@ class Buildah:
     def __init__(self, storage: Path) -> None:
         storage.mkdir(parents=True, exist_ok=True)
         self.log = storage / "buildah.log"
+        self._storage = storage
         self._policy = storage / "policy.json"
         self._policy.write_text(_POLICY)
         self._command = self._of(storage, "overlay")
@@ -79,7 +80,10 @@ class Buildah:
     def _names(self) -> list[str]:
         finished = self._ask("images", "--format", "{{.Name}}:{{.Tag}}")
         if finished.returncode != 0:
-            raise ToolError(f"buildah does not work here: {finished.stderr.strip()}")
+            raise ToolError(
+                f"buildah can't use its storage: {finished.stderr.strip()}\n"
+                f"if it could before, delete {self._storage} and repeat"
+            )
         return finished.stdout.split()
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
