@@ -51,7 +51,8 @@ def _tell(cluster: Cluster) -> None:
     _say(f"export KUBECONFIG={cluster.kubeconfig}")
     _say(f"kubectl: {cluster.kubectl}")
     _say(f"logs: {cluster.sandbox.logs}")
-    _say("make cluster ARGS=stop ends it")
+    own = "" if cluster.folder == default_folder() else f" --dir {cluster.folder}"
+    _say(f'make cluster ARGS="stop{own}" ends it')
 
 
 def _kubectl(cluster: Cluster, arguments: Sequence[str]) -> int:
