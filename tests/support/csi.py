@@ -59,6 +59,7 @@ class Heard:
     first: list[float] = field(default_factory=list)
     rotations: list[float] = field(default_factory=list)
     events: list[tuple[str, str, str]] = field(default_factory=list)
+    ends: list[tuple[str, str, str]] = field(default_factory=list)
 
     def published(self, result: str) -> None:
         self.published_.append(result)
@@ -71,6 +72,9 @@ class Heard:
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
         self.events.append((pod.name, reason, message))
+
+    def inform(self, pod: PodInfo, reason: str, message: str) -> None:
+        self.ends.append((pod.name, reason, message))
 
 
 @dataclass(frozen=True)
