@@ -162,6 +162,10 @@ class Node:
         """Take all mounts off a folder, as a reboot does."""
         await asyncio.to_thread(unmount_below, path.parent)
 
+    async def unmount_top(self, path: Path) -> None:
+        """Take away what was mounted there last."""
+        await asyncio.to_thread(_unmount, path)
+
     async def mount_over(self, path: Path) -> None:
         """Mount something over whatever is there."""
         await asyncio.to_thread(_mount_tmpfs, path)
@@ -281,3 +285,8 @@ async def serve_node(folder: Path, *, ttl_seconds: float = 3600.0) -> AsyncItera
 def _mount_tmpfs(path: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     assert not libc.mount(b"tmpfs", os.fsencode(path), b"tmpfs", ctypes.c_ulong(0), None)
+
+
+def _unmount(path: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert not libc.umount2(os.fsencode(path), 2)
