@@ -83,9 +83,7 @@ class VolumeFiles:
         if not self._is_mounted:
             self._mounts.ensure_tmpfs(self._path)
             self._is_mounted = True
-        elif (
-            self._path.stat().st_dev == self._device and self._folder.shows_what_was_written()
-        ):
+        elif self._path.stat().st_dev == self._device and self._folder.shows_what_was_written():
             # The kernel's list of mounts is long on a full node: no look at it for each rotation.
             return
         elif not self._mounts.is_ours(self._path):

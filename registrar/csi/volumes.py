@@ -294,9 +294,7 @@ class Volumes:
         live.task = self._tasks.create_task(forgetful(_kept_up(made, live.volume)))
         self._live[live.volume.id] = live
 
-    async def _until_ready(
-        self, live: _Live, turn: Turn, remaining_seconds: float | None
-    ) -> None:
+    async def _until_ready(self, live: _Live, turn: Turn, remaining_seconds: float | None) -> None:
         """Wait for the first files; says why it waits. Raises NotReady, Left."""
         made, volume = live.delivery, live.volume
         if made is None or made.ready.is_set():

@@ -192,7 +192,7 @@ class EventRecorder:
         """What tells Events of one object apart in their names."""
         if not self._node:
             return uuid.uuid4().hex[:16]
-        said = "\0".join((same.regarding.uid, same.type, same.reason, same.message))
+        said = f"{same.regarding.uid}\x00{same.type}\x00{same.reason}\x00{same.message}"
         return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def _budget(self, regarding: ObjectReference) -> TokenBucket:

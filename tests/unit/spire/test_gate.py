@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 
@@ -26,7 +27,7 @@ async def asked_within(gate: Gate, seconds: float, problem: Problem) -> list[flo
 
 async def test_an_agent_that_refuses_is_asked_less_and_less_often() -> None:
     times = await asked_within(Gate(), 600.0, DENIED)
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert waits[0] <= 0.5
     assert all(5.0 <= wait <= 10.0 for wait in waits[6:])
     # One that comes is found after about as long again as it took to come.
@@ -35,7 +36,7 @@ async def test_an_agent_that_refuses_is_asked_less_and_less_often() -> None:
 
 async def test_an_agent_that_is_away_costs_nobody_anything_and_is_asked_often() -> None:
     times = await asked_within(Gate(), 60.0, AWAY)
-    assert max(later - earlier for earlier, later in zip(times, times[1:], strict=False)) <= 2.0
+    assert max(later - earlier for earlier, later in itertools.pairwise(times)) <= 2.0
 
 
 async def test_whoever_comes_new_has_it_asked_soon_but_many_do_not_have_it_asked_often() -> None:
