@@ -299,8 +299,7 @@ class Volumes:
         made, volume = live.delivery, live.volume
         if made is None or made.ready.is_set():
             return
-        now = asyncio.get_running_loop().time()
-        wait = self._patience.called(volume.id, now, remaining_seconds)
+        wait = self._patience.called(volume.id, remaining_seconds)
         first = min(wait.said_in_seconds, wait.seconds)
         is_late = await _first_of(made.ready, turn.left, seconds=first)
         if is_late and first < wait.seconds:
