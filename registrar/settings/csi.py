@@ -140,14 +140,14 @@ FIRST_SVID: Key[float] = Key(
     read=values.seconds,
     default=30.0,
     meaning="How long a Pod's start waits for its first SVID before the kubelet is told why there "
-    "is none. The kubelet tries again.",
+    "is none. The kubelet tries again, and each further call waits longer, up to 100 s.",
 )
 AGENT_AWAY: Key[float] = Key(
     name="agent_away",
     kind="duration",
     read=values.seconds,
     default=600.0,
-    meaning="How long the agent may be away before volumes are reported as abnormal.",
+    meaning="How long the agent may be away before Pods are told, and volumes count as abnormal.",
 )
 EVENTS: Key[bool] = Key(
     name="events",
@@ -155,7 +155,8 @@ EVENTS: Key[bool] = Key(
     read=values.boolean,
     bare=True,
     default=True,
-    meaning="Say in an Event on the Pod why it waits. `false`: the API server is never called.",
+    meaning="Say in Events on Pods why they wait, and what is wrong with their volumes. `false`: in "
+    "the log alone; the API server is never called.",
 )
 METRICS = replace(keys.METRICS, default=":8090")
 
