@@ -155,8 +155,8 @@ EVENTS: Key[bool] = Key(
     read=values.boolean,
     bare=True,
     default=True,
-    meaning="Say in Events on Pods why they wait, and what is wrong with their volumes. `false`: in "
-    "the log alone; the API server is never called.",
+    meaning="Say in Events on Pods why they wait, and what is wrong with their volumes. `false`: "
+    "in the log alone; the API server is never called.",
 )
 METRICS = replace(keys.METRICS, default=":8090")
 
