@@ -202,8 +202,9 @@ class Delivery:
                     self._rearm()
                     await self._agent.follow_svids(self._selectors, self._take, self._take_problem)
             except TimeoutError:
-                # A Pod without an entry may wait for days: that is no news.
-                level = logging.INFO if self._svids() else logging.DEBUG
+                # A Pod without an entry may wait for days, and what has expired is told elsewhere.
+                is_news = self._trouble is None and self._left_seconds() > 0
+                level = logging.INFO if is_news else logging.DEBUG
                 words = self._kv("it has been silent for long")
                 log.log(level, "asking the agent anew", extra=words)
 
@@ -212,11 +213,14 @@ class Delivery:
         if self._silence is None or self._silence.expired():
             return
         least, most = _SILENT_SECONDS
-        ends = min((svid.expires_at for svid in self._svids()), default=0.0)
-        left, seconds = ends - time.time(), _WAITING_SECONDS
+        left, seconds = self._left_seconds(), _WAITING_SECONDS
         if left > 0:
             seconds = min(max(least, left * _SILENT_SHARE), most)
         self._silence.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def _left_seconds(self) -> float:
+        """What is left of the newest SVIDs' life; not positive without any."""
+        return min((svid.expires_at for svid in self._svids()), default=0.0) - time.time()
 
     # What is heard.
 
