@@ -29,9 +29,16 @@ from registrar.identity.spiffeid import trust_domain_of
 from registrar.spire.delegated import X509SVID, DelegatedIdentity, Update
 from registrar.spire.gate import Problem, Trouble
 from registrar.telemetry.logging import kv
-from registrar.telemetry.troubles import Troubles
+from registrar.telemetry.troubles import Troubles, Words
 
 log = logging.getLogger(__name__)
+
+_NEWS = Words(
+    begun="no news from the agent", over="no trouble with the agent any more", counted="volumes"
+)
+_TOKEN_NEWS = Words(
+    begun="no JWT-SVIDs from the agent", over="all JWT-SVIDs are there again", counted="files"
+)
 
 _SILENT_SHARE = 0.75
 """An SVID that is so old, as a share of what was left of its life, should have been renewed."""
@@ -58,6 +65,22 @@ class Supplies:
     rotated: Callable[[float], None]
     news: Troubles
     token_news: Troubles
+
+
+def supplies_of(
+    agent: DelegatedIdentity, mounts: Mounts, node_name: str, rotated: Callable[[float], None]
+) -> Supplies:
+    """Those of a node; its ``bundles.run`` is the caller's to run."""
+    news = Troubles(_NEWS, log)
+    return Supplies(
+        agent=agent,
+        bundles=SharedBundles(agent, news=news),
+        mounts=mounts,
+        node_name=node_name,
+        rotated=rotated,
+        news=news,
+        token_news=Troubles(_TOKEN_NEWS, log),
+    )
 
 
 class Delivery:
