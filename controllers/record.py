@@ -14,13 +14,15 @@ from controllers.deletion import delete_stored
 from controllers.ports import Events, Kubernetes, Mirror, reference
 from controllers.vanished import Vanished
 from registrar.claims.federation import pending_condition
-from registrar.claims.record import belongs_to, is_same, key_of, record
+from registrar.claims.record import is_same, key_of, record
 from registrar.claims.release import withheld_condition
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Again, Done, Outcome
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 from registrar.kube.store import Store
+
+_LOOK_AGAIN_SECONDS = 2.0
 
 
 class RecordReconciler:
@@ -61,8 +63,8 @@ class RecordReconciler:
             self._forget_released(name)
             return Done()
         stored = self._objects.get(ObjectKey("", name))
-        if stored is not None and not belongs_to(stored, self._book.instance):
-            return Done()
+        if stored is not None and not self._book.records.is_current(stored):
+            return await self._tidy_up(stored)
         key = self._book.holder(name) or self._claimed_key(stored)
         try:
             if key is not None and key in self._book.index:
@@ -76,6 +78,23 @@ class RecordReconciler:
                 self._forget_released(name)
         except (AlreadyExists, Conflict) as error:
             raise Retry("Conflict", f"SpireEntry {name} was changed by somebody else") from error
+        return Done()
+
+    async def _tidy_up(self, stored: SpireEntry) -> Outcome:
+        """Take away what an earlier version recorded, once our own record says the same.
+
+        So does what somebody wrote by hand. Other registrars' records are left alone.
+        """
+        records, key = self._book.records, key_of(stored)
+        if records.is_anothers(stored) or not self._book.has_seen_all:
+            return Done()
+        if key is None or key not in self._book.index:
+            await self._remove(stored)
+            return Done()
+        written = self._objects.get(ObjectKey("", self._book.name_of(key)))
+        if written is None or not records.is_current(written):
+            return Again(_LOOK_AGAIN_SECONDS, "its successor is not written yet")
+        await delete_stored(self._kube, SPIRE_ENTRY, self._objects, stored)
         return Done()
 
     def _forget_released(self, name: str) -> None:
@@ -107,7 +126,7 @@ class RecordReconciler:
         outcome = self._book.outcomes.get(key)
         wanted = record(
             name=name,
-            instance=self._book.instance,
+            instance=self._book.records.label,
             claims=claims,
             outcome=outcome,
             old=stored,

@@ -262,12 +262,18 @@ class EntryReconciler:
     def _may_adopt(self, entry_id: str) -> bool:
         """Whether to take over an entry; never one of another registrar, which manages it.
 
-        One under the prefix that an earlier version would give is ours.
+        One under a prefix that an earlier version gave is ours, for it has the very key that
+        is claimed here; unless another registrar, which had that prefix too, was faster.
         """
-        prefixes = (self._book.prefix, self._book.former_prefix)
-        if any(prefix and is_ours(prefix, entry_id) for prefix in prefixes):
+        if is_ours(self._book.prefix, entry_id):
             return True
+        if self._is_former(entry_id):
+            return not self._book.is_recorded_by_another(entry_id)
         return self._adoption_allowed and not is_a_registrars(entry_id)
+
+    def _is_former(self, entry_id: str) -> bool:
+        """Whether an earlier version gave that ID, of this registrar or another."""
+        return any(is_ours(prefix, entry_id) for prefix in self._book.former_prefixes)
 
     async def _update(self, entry: Entry, fields: frozenset[str]) -> None:
         """Change in place; an entry that vanished meanwhile is created by the next plan."""

@@ -19,7 +19,6 @@ from controllers.ports import Mirror
 from controllers.sources import Claims
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Claim, Origin, Source
-from registrar.claims.ownership import name_in
 from registrar.claims.podtemplate import KIND, PodTemplate, source_of
 from registrar.claims.rendering import Owner, PodView, render, view_of
 from registrar.claims.tally import Part
@@ -278,8 +277,7 @@ class TemplatedPodReconciler:
 
     def _held_claim(self, source: Source, uid: str, entry: Entry) -> Claim:
         """The claim that an entry found on the SPIRE server stands for."""
-        name = name_in(self._book.prefix, entry.id)
-        record = self._book.spire_entries.get(ObjectKey("", name))
+        record = self._book.record_of(entry.id)
         owners = () if record is None else record.metadata.owner_references
         claim = Claim(
             source=source,

@@ -10,6 +10,7 @@ from api.codec import DecodeError, JSONObject, convert, without_nulls
 from api.core import ObjectReference
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CLUSTER_STATIC_ENTRY, Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
 from controllers.book import Book
@@ -31,6 +32,7 @@ from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
+from registrar.claims.instance import Instance, Records
 from registrar.claims.ownership import Ownership, Prefixes, static_prefixes
 from registrar.kube.session import Session
 from registrar.kube.store import Store
@@ -92,6 +94,10 @@ class StaticMode:
     def alias(self) -> Claim | None:
         """None: entries have their parents written out."""
         return None
+
+    def made(self, record: SpireEntry) -> bool:  # noqa: ARG002 - the protocol's
+        """Never: nothing is recorded without a cluster."""
+        return False
 
     def confirmation(self, _world: World, _book: Book) -> Confirmation:
         """Only the configuration can agree to a mass deletion."""
@@ -316,8 +322,7 @@ class StaticProcess:
             self._mode.take(self._folder)
             tasks.create_task(self._folder.run(lambda: self._mode.take(self._folder)))
             is_configured = settings.entry_id_prefix is not None
-            prefix, former = self._prefixes
-            ownership = Ownership(prefix, is_configured, self._cleanup)
+            ownership = Ownership(self._prefixes.current, is_configured, self._cleanup)
             async with spire.term(ownership) as side:
                 cluster = NoCluster()
                 world = World(
@@ -333,7 +338,9 @@ class StaticProcess:
                     dropped=side.dropped,
                     metrics=metrics,
                 )
-                self._term = Term(world, self._mode, prefix=prefix, former_prefix=former)
+                # Nothing is recorded, so nobody is told which of several this is.
+                records = Records(Instance("static").label, "", self._mode.made)
+                self._term = Term(world, self._mode, prefixes=self._prefixes, records=records)
                 try:
                     await self._term.run()
                 finally:

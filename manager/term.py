@@ -15,8 +15,10 @@ from controllers.vanished import Vanished
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
 from manager.wiring import World, wire_core
+from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import State
+from registrar.claims.ownership import Prefixes
 from registrar.claims.record import key_of
 from registrar.identity.entry import Attributes, differing
 from registrar.kube.store import Change
@@ -35,7 +37,7 @@ class Term:
     every source was looked at; before that nothing is released.
     """
 
-    def __init__(self, world: World, mode: Mode, *, prefix: str, former_prefix: str) -> None:
+    def __init__(self, world: World, mode: Mode, *, prefixes: Prefixes, records: Records) -> None:
         settings = world.settings
         self._world = world
         self._mode = mode
@@ -43,10 +45,11 @@ class Term:
         self.book = Book(
             trust_domain=settings.trust_domain,
             cluster=settings.cluster,
-            instance=settings.class_name,
-            prefix=prefix,
-            former_prefix=former_prefix,
-            naming=Naming(settings.class_name),
+            class_name=settings.class_name,
+            prefix=prefixes.current,
+            former_prefixes=prefixes.former,
+            records=records,
+            naming=Naming(records.label),
             spire_entries=world.spire_entries.store,
             own_entry=world.mirror.own.get,
             known_domains=lambda: world.trust_domains.known,

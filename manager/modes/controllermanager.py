@@ -14,6 +14,7 @@ from api.kinds import (
     NAMESPACE,
 )
 from api.meta import KubeObject, ObjectKey
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
@@ -45,6 +46,7 @@ from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
+from registrar.claims.instance import made_for_templates
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
@@ -127,6 +129,10 @@ class ControllerManager:
     def alias(self) -> Claim | None:
         """None: entries hang on the agents themselves."""
         return None
+
+    def made(self, record: SpireEntry) -> bool:
+        """Whether this mode made a record of an earlier version, which named no mode."""
+        return made_for_templates(record)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

@@ -8,6 +8,7 @@ from api.core import Namespace, Node, Pod
 from api.kinds import NODE, SPIFFE_ID
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.complaints import Complaints
 from controllers.confirmation import Confirmation, by_own_namespace
@@ -30,6 +31,7 @@ from manager.webhooks import spiffe_id_webhook
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
+from registrar.claims.instance import made_for_spiffe_ids
 from registrar.claims.naming import canonical_bytes, xxh3_128
 from registrar.claims.podspiffeid import SpiffeIDRules, compile_rules, made_for
 from registrar.claims.spiffeid import claim_of
@@ -93,6 +95,10 @@ class CRD:
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""
         return None
+
+    def made(self, record: SpireEntry) -> bool:
+        """Whether this mode made a record of an earlier version, which named no mode."""
+        return made_for_spiffe_ids(record)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

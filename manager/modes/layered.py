@@ -7,6 +7,7 @@ from api.core import Namespace, Pod
 from api.kinds import CLUSTER_SPIFFE_ID, NAMESPACE, POD
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.clusterspiffeid import (
     MADE_FOR_PODS,
@@ -24,6 +25,7 @@ from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.clusterspiffeid import alias_claim
+from registrar.claims.instance import made_for_cluster_spiffe_ids
 from registrar.claims.pods import owned_by, pod_of
 from registrar.errors import Retry
 from registrar.kube.controller import Controller
@@ -53,6 +55,10 @@ class Layered:
         """The alias of the cluster's agents, parent of every entry by default."""
         settings = self._settings
         return alias_claim(settings.trust_domain, settings.cluster, settings.class_name)
+
+    def made(self, record: SpireEntry) -> bool:
+        """Whether this mode made a record of an earlier version, which named no mode."""
+        return made_for_cluster_spiffe_ids(self.alias().key)(record)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The registrar's own SpireEntry."""

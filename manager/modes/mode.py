@@ -7,6 +7,7 @@ manager, the three of the workload registrar. From the claim on they are one.
 from collections.abc import Iterator
 from typing import Protocol
 
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.confirmation import Confirmation
 from controllers.drift import Drifting
@@ -64,6 +65,10 @@ class Mode(Protocol):
 
     def alias(self) -> Claim | None:
         """The registrar's own claim, if it needs one."""
+        ...
+
+    def made(self, record: SpireEntry) -> bool:
+        """Whether this mode made a record of an earlier version, which named no mode."""
         ...
 
     def confirmation(self, world: World, book: Book) -> Confirmation:

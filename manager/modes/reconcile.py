@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from api.core import Namespace, Node, Pod
 from api.kinds import NODE
 from api.meta import ObjectKey
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.podentry import Pods as KnownPods
@@ -15,6 +16,7 @@ from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
+from registrar.claims.instance import made_for_pods
 from registrar.claims.podentry import PodEntries, root_path
 from registrar.kube.session import Session
 from registrar.kube.store import Store
@@ -74,6 +76,10 @@ class Reconcile:
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""
         return None
+
+    def made(self, record: SpireEntry) -> bool:
+        """Whether this mode made a record of an earlier version, which named no mode."""
+        return made_for_pods(self.rules, None)(record)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

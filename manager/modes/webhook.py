@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from api.core import Namespace, Node, Pod
 from api.meta import ObjectKey
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.confirmation import ByRecord, Confirmation
 from manager.latency import PodLatency
@@ -22,6 +23,7 @@ from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.announced import AnnouncedPods
 from registrar.claims.claim import Claim
+from registrar.claims.instance import made_for_pods
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
     PodEntries,
@@ -112,6 +114,10 @@ class PodAdmission:
     def alias(self) -> Claim:
         """The alias of the cluster's agents, parent of every entry."""
         return cluster_claim(self.rules)
+
+    def made(self, record: SpireEntry) -> bool:
+        """Whether this mode made a record of an earlier version, which named no mode."""
+        return made_for_pods(self.rules, self.alias().key)(record)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The registrar's own SpireEntry."""

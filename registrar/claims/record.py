@@ -46,11 +46,6 @@ def attributes_of(obj: SpireEntry) -> Attributes:
     )
 
 
-def belongs_to(obj: SpireEntry, instance: str) -> bool:
-    """Whether a SpireEntry is that of the registrar ``instance`` (its class name)."""
-    return obj.metadata.labels.get(INSTANCE_LABEL, "") == instance
-
-
 def record(
     *,
     name: str,
@@ -63,8 +58,9 @@ def record(
 ) -> SpireEntry:
     """The SpireEntry as it should be: the winner's spec, all owners, the outcome.
 
-    ``claims`` has the winner first. ``now`` is an RFC 3339 time, used for
-    conditions that change. Metadata that others added to ``old`` stays.
+    ``instance`` is the label of the registrar, see Instance. ``claims`` has the winner first.
+    ``now`` is an RFC 3339 time, used for conditions that change. Metadata that others added to
+    ``old`` stays.
     """
     winner = claims[0]
     key, attributes = winner.key, winner.attributes
@@ -84,9 +80,7 @@ def record(
     for condition in wanted:
         conditions = set_condition(conditions, condition)
     meta = old.metadata if old is not None else ObjectMeta(name=name)
-    labels = dict(meta.labels)
-    if instance:
-        labels[INSTANCE_LABEL] = instance
+    labels = {**meta.labels, INSTANCE_LABEL: instance}
     return SpireEntry(
         api_version=SPIRE_ENTRY.api_version,
         kind=SPIRE_ENTRY.kind,
