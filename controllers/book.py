@@ -16,7 +16,7 @@ from registrar.claims.instance import Records
 from registrar.claims.marks import Marks
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import Outcomes, State
-from registrar.claims.ownership import entry_id
+from registrar.claims.ownership import entry_id, is_ours
 from registrar.claims.record import key_of
 from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
@@ -134,7 +134,7 @@ class Book:
     def note(self, key: EntryKey) -> None:
         """Let the marks on a key follow its outcome and its claims."""
         outcome = self.outcomes.get(key)
-        is_failing = outcome.state in {State.FAILED, State.REFUSED}
+        is_failing = outcome.state in {State.FAILED, State.REFUSED, State.LATE}
         for marks, is_marked in ((self.failing, is_failing), (self.unfederated, outcome.pending)):
             if is_marked or marks.has(key):
                 claims = self.index.claims(key) if is_marked else ()
@@ -166,6 +166,16 @@ class Book:
     def is_recorded_by_another(self, entry_id: str) -> bool:
         """Whether a record of another registrar names the entry."""
         return any(map(self.records.is_anothers, self._records_of(entry_id)))
+
+    def is_former_id(self, entry_id: str) -> bool:
+        """Whether an earlier version gave that ID, of this registrar or another."""
+        return any(is_ours(prefix, entry_id) for prefix in self.former_prefixes)
+
+    def is_former_id_of(self, key: EntryKey, entry_id: str) -> bool:
+        """Whether an earlier version gave that ID to this very key."""
+        name = Naming(self.class_name).candidate(key)
+        is_same = entry_id.rpartition(".")[2] == name.rpartition(".")[2]
+        return is_same and self.is_former_id(entry_id)
 
     def _records_of(self, entry_id: str) -> Iterator[SpireEntry]:
         for key in self.spire_entries.by_index(ENTRY_ID_INDEX, entry_id):

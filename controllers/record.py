@@ -132,6 +132,7 @@ class RecordReconciler:
             old=stored,
             now=self._timestamp(),
             extra=(*extra, *pending_condition(outcome.pending, self._timestamp())),
+            outlives_owners=self._book.is_former_id(outcome.entry_id),
         )
         if stored is None:
             self._objects.assume(await self._kube.create(SPIRE_ENTRY, wanted))

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from api.codec import JSONObject, JSONValue, decode_object, to_json
+from api.kinds import CLUSTER_SPIFFEID
 from api.meta import ObjectKey
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.whole import WholeNode, WholePod
 from controllers.book import Book
 from controllers.ports import Mirror
@@ -278,7 +280,7 @@ class TemplatedPodReconciler:
     def _held_claim(self, source: Source, uid: str, entry: Entry) -> Claim:
         """The claim that an entry found on the SPIRE server stands for."""
         record = self._book.record_of(entry.id)
-        owners = () if record is None else record.metadata.owner_references
+        templates = () if record is None else _templates_of(record)
         claim = Claim(
             source=source,
             key=entry.key,
@@ -286,14 +288,13 @@ class TemplatedPodReconciler:
             origin=Origin.WRITTEN,
             source_uid=uid,
         )
-        for owner in owners:
-            if owner.kind == KIND:
-                return replace(
-                    claim,
-                    template=source_of(owner.name),
-                    api_version=owner.api_version,
-                    uid=owner.uid,
-                )
+        for name, template_uid in templates:
+            return replace(
+                claim,
+                template=source_of(name),
+                api_version=CLUSTER_SPIFFEID.api_version,
+                uid=template_uid,
+            )
         return claim
 
 
@@ -311,6 +312,12 @@ def _held_by_pod(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
             if kind == "k8s" and value.startswith("pod-uid:"):
                 found.setdefault(value.removeprefix("pod-uid:"), []).append(entry)
     return found
+
+
+def _templates_of(record: SpireEntry) -> list[tuple[str, str]]:
+    """Name and uid of the templates that a record was made for: owners, or holders."""
+    named = (*record.metadata.owner_references, *record.spec.holders)
+    return [(each.name, each.uid) for each in named if each.kind == KIND]
 
 
 def _document(value: JSONValue) -> JSONObject:

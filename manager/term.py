@@ -26,6 +26,9 @@ from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
+_LEFT_SECONDS = 60.0
+_MOST_NAMED = 10
+
 NO_ENTRIES = dict.fromkeys(("desired", "present", "failed", "withheld", "foreign"), 0)
 """The counts of a process that does not lead."""
 
@@ -82,6 +85,7 @@ class Term:
                 for run in (*self._core.runs(), *self._sources.runs()):
                     tasks.create_task(run())
                 await self._first_pass()
+                tasks.create_task(self._say_what_is_left())
                 await self._record_when_possible()
         finally:
             self._mode.caches.silence()
@@ -107,6 +111,25 @@ class Term:
             "first pass is over",
             extra=kv(claims=len(book.index), own_entries=len(self._world.mirror.own)),
         )
+
+    async def _say_what_is_left(self) -> None:
+        """Name entries of earlier versions that may be another registrar's, so they stay."""
+        book = self.book
+        if not book.former_prefixes:
+            return
+        # What is claimed is taken over by then.
+        await asyncio.sleep(min(self._world.settings.drift_interval_seconds, _LEFT_SECONDS))
+        left = sorted(
+            id_
+            for id_ in self._world.mirror.foreign_ids
+            if book.is_former_id(id_) and not book.is_recorded_by_another(id_)
+        )
+        if left:
+            log.warning(
+                "entries that an earlier version made are claimed by nobody here and recorded by "
+                "nobody, so they stay: delete those that no other registrar needs",
+                extra=kv(number=len(left), some=" ".join(left[:_MOST_NAMED])),
+            )
 
     async def _record_when_possible(self) -> None:
         """Record everything once SpireEntries are installed and may be read, if they were not."""

@@ -222,7 +222,9 @@ class LeaderElector:
                 written = await self._write_if_free(started)
         except (KubeError, TimeoutError) as error:
             text = str(error) or "no answer in time"
-            self._may_not_write = isinstance(error, Forbidden | Invalid | NotFound)
+            # By the server's word: a Lease that cannot be read says nothing of rights.
+            is_refused = isinstance(error, Forbidden | Invalid | NotFound)
+            self._may_not_write = is_refused and error.status > 0
             is_told = self._beside.goes_on and self._may_not_write
             if text != self.last_error and not isinstance(error, Conflict) and not is_told:
                 log.warning("cannot write the lease", extra=kv(lease=str(self._key), error=text))

@@ -8,7 +8,7 @@ looks at the server the mirror knows what our own writes left there;
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -112,6 +112,11 @@ class EntryMirror:
     def foreign_count(self) -> int:
         """How many entries are not ours."""
         return len(self._foreign)
+
+    @property
+    def foreign_ids(self) -> KeysView[str]:
+        """The IDs of the entries that are not ours; copy it before waiting."""
+        return self._foreign.keys()
 
     def entry_of(self, key: EntryKey) -> Entry | None:
         """Our entry with that key: the oldest where there are several."""
