@@ -316,8 +316,9 @@ def _held_by_pod(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 def _templates_of(record: SpireEntry) -> list[tuple[str, str]]:
     """Name and uid of the templates that a record was made for: owners, or holders."""
-    named = (*record.metadata.owner_references, *record.spec.holders)
-    return [(each.name, each.uid) for each in named if each.kind == KIND]
+    owners = [(owner.kind, owner.name, owner.uid) for owner in record.metadata.owner_references]
+    holders = [(holder.kind, holder.name, holder.uid) for holder in record.spec.holders]
+    return [(name, uid) for kind, name, uid in (*owners, *holders) if kind == KIND]
 
 
 def _document(value: JSONValue) -> JSONObject:

@@ -223,8 +223,8 @@ class LeaderElector:
         except (KubeError, TimeoutError) as error:
             text = str(error) or "no answer in time"
             # By the server's word: a Lease that cannot be read says nothing of rights.
-            is_refused = isinstance(error, Forbidden | Invalid | NotFound)
-            self._may_not_write = is_refused and error.status > 0
+            refused = isinstance(error, Forbidden | Invalid | NotFound) and error.status > 0
+            self._may_not_write = refused
             is_told = self._beside.goes_on and self._may_not_write
             if text != self.last_error and not isinstance(error, Conflict) and not is_told:
                 log.warning("cannot write the lease", extra=kv(lease=str(self._key), error=text))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 from aiohttp import web
@@ -64,6 +65,13 @@ class OneLease:
         return self._reply()
 
 
+class _Times(TypedDict):
+    """Timings of a replica."""
+
+    lease_seconds: float
+    renew_deadline_seconds: float
+
+
 class Replica:
     """One process that wants to lead."""
 
@@ -80,6 +88,9 @@ class Replica:
             self.stopped += 1
 
 
+_ALONE = Beside()
+
+
 @asynccontextmanager
 async def replica(
     kubeconfig: Path,
@@ -87,7 +98,7 @@ async def replica(
     *,
     lease_seconds: float = 60.0,
     renew_deadline_seconds: float = 40.0,
-    beside: Beside | None = None,
+    beside: Beside = _ALONE,
 ) -> AsyncIterator[Replica]:
     one = Replica()
     async with connect(kubeconfig, user_agent=identity) as session, asyncio.TaskGroup() as group:
@@ -144,7 +155,7 @@ async def test_one_that_cannot_renew_stops_before_the_other_begins(
     tmp_path: Path, lease: OneLease
 ) -> None:
     # Long enough that a busy machine does not let one pass by itself.
-    short = {"lease_seconds": 5.0, "renew_deadline_seconds": 2.0}
+    short = _Times(lease_seconds=5.0, renew_deadline_seconds=2.0)
     async with scripted_api(lease) as api:
         kubeconfig = api.kubeconfig(tmp_path)
         async with replica(kubeconfig, "first", **short) as first:

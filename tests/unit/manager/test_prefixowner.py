@@ -1,5 +1,7 @@
 """Who holds a prefix, in words, and whose Pod takes the place of whose."""
 
+from pathlib import Path
+
 import pytest
 
 from api.meta import ObjectKey
@@ -17,7 +19,7 @@ def settings(**changes: object) -> Settings:
     plain: dict[str, object] = {
         "cluster": "west",
         "trust_domain": "example.org",
-        "spire": UnixAddress(path=None),  # type: ignore[arg-type]
+        "spire": UnixAddress(Path()),
     }
     return Settings(**{**plain, **changes})  # type: ignore[arg-type]
 
@@ -26,9 +28,8 @@ def test_replicas_of_one_registrar_are_described_alike_and_no_others() -> None:
     lease, other = ObjectKey("spire", "one"), ObjectKey("spire", "two")
     election = LeaderElection("spire", "one")
     manager = settings(controller_manager=ControllerManager())
-    webhook = settings(
-        workload_registrar=WebhookMode(certificate=None, key=None, client_authority=None)
-    )  # type: ignore[arg-type]
+    mode = WebhookMode(certificate=Path(), key=Path(), client_authority=None)
+    webhook = settings(workload_registrar=mode)
     found = [
         described(settings(), lease=lease, namespace="spire"),
         described(settings(), lease=other, namespace="spire"),
