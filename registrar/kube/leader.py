@@ -28,8 +28,8 @@ from registrar.telemetry.observers import LeaderObserver, Silent
 
 log = logging.getLogger(__name__)
 
-_UNRECORDED_PAUSES = 15
-"""Times the usual pause between attempts where the Lease may not be written."""
+_MOST_PAUSES = 16
+"""Times the usual pause, at most, between attempts where the Lease may not be written."""
 
 RELEASE_SECONDS = 3.0
 """How long giving the Lease back may take at shutdown."""
@@ -97,6 +97,7 @@ class LeaderElector:
         self._beside = beside or Beside()
         self._valid_until: float | None = None
         self._may_not_write = False
+        self._pauses = 1
         self.is_unrecorded = False
         """Whether it leads without the Lease, because this may not be written."""
         self._record: Lease | None = None
@@ -159,13 +160,14 @@ class LeaderElector:
                 "may not write the lease, going on without: nobody sees who holds it",
                 extra=kv(lease=str(self._key), error=self.last_error),
             )
+        # Rights are often given a moment later; then ever more rarely is enough.
+        self._pauses = min(2 * self._pauses, _MOST_PAUSES)
         self._valid_until, self.is_unrecorded = None, True
         return True
 
     def _pause_seconds(self) -> float:
         spread = random.uniform(1.0, 1.2)  # noqa: S311 - keeps replicas out of step
-        times = _UNRECORDED_PAUSES if self.is_unrecorded else 1
-        return self._timing.retry_seconds * spread * times
+        return self._timing.retry_seconds * spread * self._pauses
 
     async def _hold(self, lead: Callable[[], Awaitable[None]]) -> bool:
         """Run ``lead`` and keep the Lease; whether ``lead`` came to its end by itself."""
@@ -236,7 +238,7 @@ class LeaderElector:
             self._may_not_write = False
             self.last_error = f"{type(error).__name__}: {error}"
             return False
-        self.last_error, self._may_not_write = "", False
+        self.last_error, self._may_not_write, self._pauses = "", False, 1
         if written:
             self._valid_until = started + self._timing.renew_deadline_seconds
         return written
