@@ -16,7 +16,7 @@ from api.kinds import LEASE
 from api.meta import ObjectKey
 from controllers.ports import Events, reference
 from manager.names import OWNERS_NAMESPACE
-from registrar.claims.ownership import owner_lease
+from registrar.claims.ownership import PREFIX_HELD, owner_lease
 from registrar.kube.client import KubeClient
 from registrar.kube.leader import Beside, LeaderElector
 from registrar.settings.model import LeaderElection, Settings
@@ -174,7 +174,7 @@ class PrefixOwner:
         self._events.emit(
             reference(LEASE, lease),
             type="Warning",
-            reason="PrefixHeld",
+            reason=PREFIX_HELD,
             message=f"{self._me}: {_refusal(self._prefix, holder)}",
         )
 

@@ -14,6 +14,9 @@ from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
 from registrar.settings.model import MODES, ModeName
 
+PREFIX_HELD = "PrefixHeld"
+"""Reason of the Event of a registrar whose prefix another one holds."""
+
 _ENTRY_ID_LENGTH = 255
 MAX_PREFIX_LENGTH = _ENTRY_ID_LENGTH - MAX_NAME_LENGTH - 1
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
