@@ -18,11 +18,9 @@ from registrar.claims.record import is_same, key_of, record
 from registrar.claims.release import withheld_condition
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Again, Done, Outcome
+from registrar.kube.controller import Done, Outcome
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 from registrar.kube.store import Store
-
-_LOOK_AGAIN_SECONDS = 2.0
 
 
 class RecordReconciler:
@@ -56,6 +54,8 @@ class RecordReconciler:
         self._alias_key = alias_key
         self._vanished = vanished
         self._timestamp = timestamp
+        # What an earlier version recorded, until our own record of the key is written.
+        self._superseded: dict[EntryKey, str] = {}
 
     async def reconcile(self, name: str) -> Outcome:
         """Bring one SpireEntry in line. Raises Retry on a conflict with somebody else's write."""
@@ -93,7 +93,8 @@ class RecordReconciler:
             return Done()
         written = self._objects.get(ObjectKey("", self._book.name_of(key)))
         if written is None or not records.is_current(written):
-            return Again(_LOOK_AGAIN_SECONDS, "its successor is not written yet")
+            self._superseded[key] = stored.metadata.name
+            return Done()
         await delete_stored(self._kube, SPIRE_ENTRY, self._objects, stored)
         return Done()
 
@@ -136,6 +137,9 @@ class RecordReconciler:
         )
         if stored is None:
             self._objects.assume(await self._kube.create(SPIRE_ENTRY, wanted))
+            superseded = self._superseded.pop(key, None)
+            if superseded is not None:
+                self._book.wake.record(superseded)
             return
         if is_same(wanted, stored):
             return

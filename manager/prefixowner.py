@@ -83,8 +83,8 @@ class PrefixOwner:
         self._events = events
         self._other: Lease | None = None
         self._key = ObjectKey(OWNERS_NAMESPACE, owner_lease(prefix))
-        self.has_waited = False
-        """Whether another had to be waited for, so that what is cached may be old."""
+        self.is_late = False
+        """Whether another may have worked since the caches were filled: they may be old."""
         timing = election or LeaderElection(None, "")
         self._elector = LeaderElector(
             client,
@@ -159,7 +159,7 @@ class PrefixOwner:
 
     def _wait(self, lease: Lease) -> None:
         """Say once of each holder that it is another."""
-        self.has_waited = True
+        self.is_late = True
         known, self._other = self._other, lease
         if known is not None and known.spec.holder_identity == lease.spec.holder_identity:
             return

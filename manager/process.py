@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
@@ -121,8 +122,9 @@ class Process:
             tasks.create_task(prefix_events.run())
 
             async def work(owner: PrefixOwner, prefixes: Prefixes) -> None:
-                if owner.has_waited:
+                if owner.is_late:
                     self._mode.caches.restart(session, tasks, metrics)
+                owner.is_late = True
                 await self._work(prefixes, kube, recorder, spire)
 
             async def lead() -> None:
@@ -203,12 +205,17 @@ class Process:
         """Which entries are ours; a configured prefix was the controller manager's before."""
         stored = self._mode.spire_entries.store.values()
         recorded = recorded_ids(stored, records, prefixes.former)
+        owns = Ownership(
+            prefixes.current, recorded=recorded, former=prefixes.former, form=self._mode.form
+        )
         config = self._settings.controller_manager
         if config is None:
-            return Ownership(prefixes.current, recorded=recorded)
-        is_configured = self._settings.entry_id_prefix is not None
-        cleanup = config.entry_id_prefix_cleanup
-        return Ownership(prefixes.current, is_configured, cleanup, recorded)
+            return owns
+        return replace(
+            owns,
+            with_uuids=self._settings.entry_id_prefix is not None,
+            cleanup=config.entry_id_prefix_cleanup,
+        )
 
     async def _default_prefixes(self, kube: KubeClient) -> Prefixes:
         """The default prefix; the uid of kube-system stands for the cluster."""

@@ -32,8 +32,9 @@ from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
-from registrar.claims.instance import Instance, Records
+from registrar.claims.instance import Instance, Records, no_form
 from registrar.claims.ownership import Ownership, Prefixes, static_prefixes
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.manifests.folder import Folder
@@ -98,6 +99,10 @@ class StaticMode:
     def made(self, record: SpireEntry) -> bool:  # noqa: ARG002 - the protocol's
         """Never: nothing is recorded without a cluster."""
         return False
+
+    def form(self, key: EntryKey) -> bool:
+        """Whether only this mode makes entries of that form."""
+        return no_form(key)
 
     def confirmation(self, _world: World, _book: Book) -> Confirmation:
         """Only the configuration can agree to a mass deletion."""

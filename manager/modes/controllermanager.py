@@ -46,10 +46,11 @@ from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
-from registrar.claims.instance import made_for_templates
+from registrar.claims.instance import made_for_templates, no_form
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import ControllerManager as ControllerManagerSettings
@@ -133,6 +134,10 @@ class ControllerManager:
     def made(self, record: SpireEntry) -> bool:
         """Whether this mode made a record of an earlier version, which named no mode."""
         return made_for_templates(record)
+
+    def form(self, key: EntryKey) -> bool:
+        """Whether only this mode makes entries of that form."""
+        return no_form(key)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

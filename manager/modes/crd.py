@@ -31,7 +31,7 @@ from manager.webhooks import spiffe_id_webhook
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
-from registrar.claims.instance import made_for_spiffe_ids
+from registrar.claims.instance import made_for_spiffe_ids, no_form
 from registrar.claims.naming import canonical_bytes, xxh3_128
 from registrar.claims.podspiffeid import SpiffeIDRules, compile_rules, made_for
 from registrar.claims.spiffeid import claim_of
@@ -99,6 +99,10 @@ class CRD:
     def made(self, record: SpireEntry) -> bool:
         """Whether this mode made a record of an earlier version, which named no mode."""
         return made_for_spiffe_ids(record)
+
+    def form(self, key: EntryKey) -> bool:
+        """Whether only this mode makes entries of that form."""
+        return no_form(key)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

@@ -25,9 +25,10 @@ from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.clusterspiffeid import alias_claim
-from registrar.claims.instance import made_for_cluster_spiffe_ids
+from registrar.claims.instance import made_for_cluster_spiffe_ids, no_form
 from registrar.claims.pods import owned_by, pod_of
 from registrar.errors import Retry
+from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Controller
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
@@ -59,6 +60,10 @@ class Layered:
     def made(self, record: SpireEntry) -> bool:
         """Whether this mode made a record of an earlier version, which named no mode."""
         return made_for_cluster_spiffe_ids(self.alias().key)(record)
+
+    def form(self, key: EntryKey) -> bool:
+        """Whether only this mode makes entries of that form."""
+        return no_form(key)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The registrar's own SpireEntry."""

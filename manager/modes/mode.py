@@ -16,6 +16,7 @@ from manager.stores import Caches, SpireEntryCache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 
 
@@ -69,6 +70,10 @@ class Mode(Protocol):
 
     def made(self, record: SpireEntry) -> bool:
         """Whether this mode made a record of an earlier version, which named no mode."""
+        ...
+
+    def form(self, key: EntryKey) -> bool:
+        """Whether only this mode makes entries of that form."""
         ...
 
     def confirmation(self, world: World, book: Book) -> Confirmation:

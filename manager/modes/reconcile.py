@@ -16,8 +16,9 @@ from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
-from registrar.claims.instance import made_for_pods
+from registrar.claims.instance import form_of_pods, made_for_pods
 from registrar.claims.podentry import PodEntries, root_path
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity, ReconcileMode, Settings
@@ -79,7 +80,11 @@ class Reconcile:
 
     def made(self, record: SpireEntry) -> bool:
         """Whether this mode made a record of an earlier version, which named no mode."""
-        return made_for_pods(self.rules, None)(record)
+        return made_for_pods(self.form)(record)
+
+    def form(self, key: EntryKey) -> bool:
+        """Whether only this mode makes entries of that form."""
+        return form_of_pods(self.rules, None)(key)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

@@ -23,13 +23,14 @@ from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.announced import AnnouncedPods
 from registrar.claims.claim import Claim
-from registrar.claims.instance import made_for_pods
+from registrar.claims.instance import form_of_pods, made_for_pods
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
     PodEntries,
     cluster_claim,
     root_path,
 )
+from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.settings.model import PodIdentity, Settings, WebhookMode
 
@@ -117,7 +118,11 @@ class PodAdmission:
 
     def made(self, record: SpireEntry) -> bool:
         """Whether this mode made a record of an earlier version, which named no mode."""
-        return made_for_pods(self.rules, self.alias().key)(record)
+        return made_for_pods(self.form)(record)
+
+    def form(self, key: EntryKey) -> bool:
+        """Whether only this mode makes entries of that form."""
+        return form_of_pods(self.rules, self.alias().key)(key)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The registrar's own SpireEntry."""

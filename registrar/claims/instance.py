@@ -39,6 +39,9 @@ _ALL = _LAYERED | _TEMPLATES | _SPIFFE_IDS | _OWN | {POD.kind, NODE.kind}
 Made = Callable[[SpireEntry], bool]
 """Whether a record that names no mode was made by a certain mode."""
 
+Form = Callable[[EntryKey], bool]
+"""Whether only a certain mode makes entries of that form."""
+
 
 class Instance(NamedTuple):
     """``prefix`` is the configured one, empty where it is derived."""
@@ -135,22 +138,35 @@ def made_for_spiffe_ids(obj: SpireEntry) -> bool:
     return kinds_of(obj) == _SPIFFE_IDS
 
 
-def made_for_pods(rules: PodEntries, alias: EntryKey | None) -> Made:
-    """The reconcile or webhook mode, which differ in the shape of their entries.
+def made_for_pods(form: Form) -> Made:
+    """The reconcile or webhook mode, whose entries have the form."""
+
+    def made(obj: SpireEntry) -> bool:
+        key, kinds = key_of(obj), kinds_of(obj)
+        is_of_kind = bool(kinds) and kinds <= {POD.kind, NODE.kind} | _OWN
+        return is_of_kind and key is not None and form(key)
+
+    return made
+
+
+def form_of_pods(rules: PodEntries, alias: EntryKey | None) -> Form:
+    """The form of the reconcile or webhook mode, which no other mode gives its entries.
 
     ``alias`` is the key of the registrar's own entry, None where it has none.
     """
     root = f"spiffe://{rules.trust_domain}{rules.root}"
 
-    def made(obj: SpireEntry) -> bool:
-        kinds, key = kinds_of(obj), key_of(obj)
-        if key is None:
-            return False
-        if kinds == _OWN:
-            return key == alias
-        if kinds == {NODE.kind}:
-            return rules.per_node and key.spiffe_id.startswith(f"{root}/")
-        is_a_pods = pod_of_key(key, rules) is not None
-        return kinds == {POD.kind} and is_a_pods and (key.parent_id != root) == rules.per_node
+    def has_form(key: EntryKey) -> bool:
+        if key == alias:
+            return True
+        if pod_of_key(key, rules) is not None:
+            return (key.parent_id != root) == rules.per_node
+        is_a_nodes = rules.per_node and key.spiffe_id.startswith(f"{root}/")
+        return is_a_nodes and key.parent_id == f"spiffe://{rules.trust_domain}/spire/server"
 
-    return made
+    return has_form
+
+
+def no_form(_: EntryKey) -> bool:
+    """Whoever writes an object of the mode may choose any parent and selectors."""
+    return False

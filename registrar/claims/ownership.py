@@ -6,6 +6,7 @@ its very key. Nothing else is ever changed or deleted.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,14 +152,17 @@ class Ownership:
     ``with_uuids``: under our prefix the controller manager made entries
     before us, named by a UUID. ``cleanup``: another prefix whose entries go
     unless somebody claims them; the empty text means IDs without a prefix.
-    ``recorded`` are IDs under our former prefixes that records of ours name. All
-    others under these are another's until somebody here claims their key.
+    ``recorded`` are IDs under our ``former`` prefixes that records of ours name, and
+    ``form`` tells of keys that only we make. All others under these prefixes are
+    another's until somebody here claims their key.
     """
 
     prefix: str
     with_uuids: bool = False
     cleanup: str | None = None
     recorded: frozenset[str] = frozenset()
+    former: tuple[str, ...] = ()
+    form: Callable[[EntryKey], bool] = lambda _: False
 
     def __call__(self, id_: str) -> bool:
         """Whether the entry is ours to change."""
@@ -173,6 +177,10 @@ class Ownership:
         # What another prefix that only begins with this one marks is not its own.
         own = id_.startswith(self.cleanup + ".") and "." not in id_[len(self.cleanup) + 1 :]
         return own and not is_a_registrars(id_)
+
+    def is_former(self, id_: str) -> bool:
+        """Whether an earlier version gave that ID, of this registrar or another."""
+        return any(is_ours(prefix, id_) for prefix in self.former)
 
 
 def is_join_token(key: EntryKey) -> bool:

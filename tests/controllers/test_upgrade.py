@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from registrar.settings.model import CRDMode, PodIdentity, ReconcileMode
 from tests.controllers.test_crd_mode import OWN, Declared
 from tests.support.controllermanager import Manager
 from tests.support.earlier import all_records, make_earlier, none_missing, until_recorded
+from tests.support.podwebhook import Asked, review
 from tests.support.setup import Setup, eventually, some_looks, until
 from tests.support.workload import Workload
 
@@ -179,6 +181,35 @@ async def test_a_privileged_entry_of_a_namespace_is_taken_over_without_its_recor
         await some_looks(embedded)
         await words.until_ready("db")
         await until_recorded(embedded, lambda: ids(embedded))
+
+
+async def test_webhook_mode_without_any_right_goes_on_with_what_it_made(
+    embedded: Setup, tmp_path: Path
+) -> None:
+    assert embedded.embedded is not None
+    faults = embedded.embedded.faults
+
+    def forbid_all() -> None:
+        for resource in ("pods", "namespaces", "spireentries"):
+            faults.fail(None, status=403, method="list", resource=resource)
+
+    forbid_all()
+    cluster, folders = Asked(embedded), (tmp_path / "1", tmp_path / "2")
+    for folder in folders:
+        folder.mkdir()
+    async with cluster.mode(folders[0]):
+        for name in ("a", "b"):
+            await cluster.ask(review("CREATE", name))
+        await until(lambda: len(embedded.all_entries()) == 3)
+    faults.clear()
+    await make_earlier(embedded, workload=True, with_records=False)
+    forbid_all()
+    async with cluster.mode(folders[1]):
+        async with none_missing(embedded):
+            await cluster.ready()
+            await some_looks(embedded)
+        await cluster.ask(review("DELETE", "a"))
+        await until(lambda: len(embedded.all_entries()) == 2)
 
 
 async def test_a_template_that_breaks_during_the_upgrade_keeps_what_it_made(

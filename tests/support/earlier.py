@@ -12,6 +12,7 @@ from devcluster.spire.server import SpireServer
 from registrar.claims.naming import Naming
 from registrar.claims.ownership import default_prefixes, workload_prefixes
 from registrar.claims.record import key_of
+from registrar.spire.convert import from_proto
 from tests.support.setup import Setup, eventually
 
 
@@ -27,10 +28,8 @@ async def make_earlier(
     records = await all_records(setup)
     renamed = {}
     for entry in setup.all_entries():
-        (record,) = [r for r in records if r.status.entry_id == entry.id]
-        key = key_of(record)
-        assert key is not None
-        renamed[entry.id] = _rename(setup, entry, f"{former}.{names.candidate(key)}")
+        name = names.candidate(from_proto(entry).key)
+        renamed[entry.id] = _rename(setup, entry, f"{former}.{name}")
     for record in records:
         await setup.client.delete(SPIRE_ENTRY.path("", record.metadata.name))
         if with_records:

@@ -19,6 +19,7 @@ from registrar.claims.instance import (
     Instance,
     Made,
     Records,
+    form_of_pods,
     made_for_cluster_spiffe_ids,
     made_for_pods,
     made_for_spiffe_ids,
@@ -46,8 +47,8 @@ MADE: dict[str, Made] = {
     "layered": made_for_cluster_spiffe_ids(ALIAS),
     "controller-manager": made_for_templates,
     "crd": made_for_spiffe_ids,
-    "reconcile": made_for_pods(RECONCILE, None),
-    "webhook": made_for_pods(WEBHOOK, WEBHOOK_ALIAS),
+    "reconcile": made_for_pods(form_of_pods(RECONCILE, None)),
+    "webhook": made_for_pods(form_of_pods(WEBHOOK, WEBHOOK_ALIAS)),
 }
 
 
