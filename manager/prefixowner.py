@@ -126,6 +126,16 @@ class PrefixOwner:
         identity = self._other.spec.holder_identity
         return f"{identity} ({_words(self._other) or 'of an unknown mode'})"
 
+    def refusal(self) -> str:
+        """Why nothing is done for our objects; empty where the holder may handle them too.
+
+        That is one of our own mode, and one that does not say what it is.
+        """
+        holder = "" if self._other is None or self.may_write() else _words(self._other)
+        if not holder or _mode(holder) == _mode(self._me):
+            return ""
+        return _refusal(self._prefix, self.holder())
+
     def problem(self) -> str | None:
         """None when it is ours, or this is a replica that takes over, else why not."""
         if self._elector.is_leader():
@@ -181,6 +191,11 @@ class PrefixOwner:
 
 def _words(lease: Lease) -> str:
     return lease.metadata.annotations.get(HELD_BY_ANNOTATION, "")
+
+
+def _mode(words: str) -> str:
+    """The mode, of what ``described`` says."""
+    return words.partition(", ")[0]
 
 
 def _refusal(prefix: str, holder: str) -> str:

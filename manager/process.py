@@ -8,15 +8,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from api.kinds import NAMESPACE
+from api.kinds import NAMESPACE, SPIRE_ENTRY
 from api.meta import ObjectKey
+from controllers.refusal import Objects
 from manager.modes.choice import mode_of, own_namespace, own_namespace_or_none
 from manager.modes.mode import Webhook
 from manager.names import HEALTH_KEY, USER_AGENT, lease_namespace_key, metrics_key
 from manager.prefixowner import PrefixOwner, all_work, described
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
-from manager.wiring import World
+from manager.wiring import World, timestamp
 from registrar.backoff import Backoff
 from registrar.claims.instance import Instance, Records, recorded_ids
 from registrar.claims.ownership import (
@@ -37,6 +38,8 @@ from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+_REFUSAL_SECONDS = 10.0
 
 
 class Process:
@@ -120,6 +123,7 @@ class Process:
 
             prefix_events = EventRecorder(KubeClient(own), USER_AGENT, socket.gethostname())
             tasks.create_task(prefix_events.run())
+            tasks.create_task(self._show_refusal(KubeClient(own)))
 
             async def work(owner: PrefixOwner, prefixes: Prefixes) -> None:
                 if owner.is_late:
@@ -172,14 +176,35 @@ class Process:
         finally:
             self._owner = None
 
+    async def _show_refusal(self, kube: KubeClient) -> None:
+        """While another holds the prefix, let our objects say so; until cancelled."""
+        while True:
+            await asyncio.sleep(min(self._settings.drift_interval_seconds, _REFUSAL_SECONDS))
+            why = "" if self._owner is None else self._owner.refusal()
+            if not why:
+                continue
+            records = Objects(
+                kind=SPIRE_ENTRY,
+                stored=self._mode.spire_entries.store,
+                is_ours=self._records().is_current,
+                conditions=lambda obj: obj.status.conditions,
+                subresource="",
+            )
+            for objects in (*self._mode.refusable(), records):
+                await objects.refuse(kube, why=why, now=timestamp())
+
+    def _records(self) -> Records:
+        """Tells whose a SpireEntry is."""
+        settings = self._settings
+        instance = Instance(settings.mode, settings.class_name, settings.entry_id_prefix or "")
+        return Records(instance.label, settings.class_name, self._mode.made)
+
     async def _work(
         self, prefixes: Prefixes, kube: KubeClient, recorder: EventRecorder, spire: SpireSide
     ) -> None:
         """One term: wait for both sides, then run the controllers until cancelled."""
-        settings = self._settings
         await self._mode.caches.synced()
-        instance = Instance(settings.mode, settings.class_name, settings.entry_id_prefix or "")
-        records = Records(instance.label, settings.class_name, self._mode.made)
+        records = self._records()
         async with spire.term(self._ownership(prefixes, records)) as side:
             world = World(
                 settings=self._settings,

@@ -10,7 +10,6 @@ from api.codec import DecodeError, JSONObject, convert, without_nulls
 from api.core import ObjectReference
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CLUSTER_STATIC_ENTRY, Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
-from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
 from controllers.book import Book
@@ -22,6 +21,7 @@ from controllers.clusterfederatedtrustdomain import (
 from controllers.clusterstaticentry import static_entry_claims
 from controllers.confirmation import BySetting, Confirmation
 from controllers.drift import SeesAll
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.names import HEALTH_KEY, metrics_key
 from manager.spire import SpireSide
@@ -32,9 +32,8 @@ from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
-from registrar.claims.instance import Instance, Records, no_form
+from registrar.claims.instance import Form, Instance, Made, Records, no_form
 from registrar.claims.ownership import Ownership, Prefixes, static_prefixes
-from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.manifests.folder import Folder
@@ -83,6 +82,9 @@ class StaticMode:
 
     def __init__(self, config: ControllerManager, class_name: str) -> None:
         self.reconciled = config.reconciled
+        # Nothing is recorded without a cluster.
+        self.made: Made = lambda _: False
+        self.form: Form = no_form
         self.is_handled = by_class(class_name, watch_classless=config.watch_classless)
         self.caches = Caches([])
         self.spire_entries = spire_entry_cache(optional=True)
@@ -96,13 +98,9 @@ class StaticMode:
         """None: entries have their parents written out."""
         return None
 
-    def made(self, record: SpireEntry) -> bool:  # noqa: ARG002 - the protocol's
-        """Never: nothing is recorded without a cluster."""
-        return False
-
-    def form(self, key: EntryKey) -> bool:
-        """Whether only this mode makes entries of that form."""
-        return no_form(key)
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        return iter(())
 
     def confirmation(self, _world: World, _book: Book) -> Confirmation:
         """Only the configuration can agree to a mass deletion."""

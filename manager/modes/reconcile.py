@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from api.core import Namespace, Node, Pod
 from api.kinds import NODE
 from api.meta import ObjectKey
-from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.podentry import Pods as KnownPods
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
 from manager.modes.servicecaches import ServiceCaches
@@ -16,9 +16,8 @@ from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
-from registrar.claims.instance import form_of_pods, made_for_pods
+from registrar.claims.instance import Form, Made, form_of_pods, made_for_pods
 from registrar.claims.podentry import PodEntries, root_path
-from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity, ReconcileMode, Settings
@@ -63,6 +62,8 @@ class Reconcile:
             per_node=True,
             dns_zone=config.dns_zone,
         )
+        self.form: Form = form_of_pods(self.rules, None)
+        self.made: Made = made_for_pods(self.form)
         self.pods: Cache[Pod] = pod_cache()
         self.known_pods: KnownPods = StoredPods(self.pods)
         self.nodes: Cache[Node] | None = Cache(NODE, Store())
@@ -78,13 +79,9 @@ class Reconcile:
         """None: each Node has an alias of its own."""
         return None
 
-    def made(self, record: SpireEntry) -> bool:
-        """Whether this mode made a record of an earlier version, which named no mode."""
-        return made_for_pods(self.form)(record)
-
-    def form(self, key: EntryKey) -> bool:
-        """Whether only this mode makes entries of that form."""
-        return form_of_pods(self.rules, None)(key)
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        return iter(())
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

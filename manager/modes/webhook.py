@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from api.core import Namespace, Node, Pod
 from api.meta import ObjectKey
-from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.confirmation import ByRecord, Confirmation
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
@@ -23,14 +23,13 @@ from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.announced import AnnouncedPods
 from registrar.claims.claim import Claim
-from registrar.claims.instance import form_of_pods, made_for_pods
+from registrar.claims.instance import Form, Made, form_of_pods, made_for_pods
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
     PodEntries,
     cluster_claim,
     root_path,
 )
-from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.settings.model import PodIdentity, Settings, WebhookMode
 
@@ -101,6 +100,8 @@ class PodAdmission:
             root=root_path(WORKLOAD_REGISTRAR, settings.cluster),
             per_node=False,
         )
+        self.form: Form = form_of_pods(self.rules, self.alias().key)
+        self.made: Made = made_for_pods(self.form)
         self.pods: Cache[Pod] = pod_cache(optional=True)
         self.namespaces: Cache[Namespace] = namespace_cache()
         self.nodes: Cache[Node] | None = None
@@ -116,13 +117,9 @@ class PodAdmission:
         """The alias of the cluster's agents, parent of every entry."""
         return cluster_claim(self.rules)
 
-    def made(self, record: SpireEntry) -> bool:
-        """Whether this mode made a record of an earlier version, which named no mode."""
-        return made_for_pods(self.form)(record)
-
-    def form(self, key: EntryKey) -> bool:
-        """Whether only this mode makes entries of that form."""
-        return form_of_pods(self.rules, self.alias().key)(key)
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        return iter(())
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The registrar's own SpireEntry."""

@@ -8,6 +8,7 @@ import pytest
 
 from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID, LEASE
+from api.meta import find_condition
 from api.spiffeid.v1beta1.spireentry import INSTANCE_LABEL
 from devcluster.client import NotFound
 from manager.names import OWNERS_NAMESPACE
@@ -177,18 +178,49 @@ async def test_without_leader_election_there_is_one_owner_too(setup: Setup) -> N
             await until(lambda: two.first_pass_is_over)
 
 
-async def test_a_configured_prefix_has_one_owner_whatever_its_mode(embedded: Setup) -> None:
-    manager = Manager(embedded)
-    async with embedded.registrar(entry_id_prefix="Mine_1"):
-        await embedded.apply("web")
-        await embedded.until_ready("web")
-        async with embedded.starting(
-            entry_id_prefix="Mine_1", controller_manager=ControllerManager()
-        ) as other:
-            await until_refused(other)
-            await manager.static_entry("build")
-            await some_looks(embedded)
-            assert manager.paths() == ["/web"]
+async def test_a_configured_prefix_has_one_owner_whatever_its_mode(setup: Setup) -> None:
+    manager, mine = Manager(setup), {"entry_id_prefix": "Mine_1"}
+    await manager.node()
+    async with manager.running(settings_entry_id_prefix="Mine_1"):
+        await manager.static_entry("build")
+        await manager.template("all")
+        await manager.pod("app")
+        await manager.until_paths("/static/build", "/ns/default/sa/default")
+        await manager.until_condition("all", "Ready", "1 entries for 1 Pods")
+
+        async def said() -> set[str]:
+            template = (await manager.get_template("all")).status.conditions
+            static = (await manager.get_static_entry("build")).status.conditions
+            records = [record.status.conditions for record in await all_records(setup)]
+            found = [find_condition(each, "Ready") for each in (template, static, *records)]
+            return {"" if each is None else each.reason for each in found}
+
+        async def is_set() -> bool:
+            return await said() == {"EntrySet", "EntriesSet"}
+
+        await eventually(is_set)
+    async with contextlib.AsyncExitStack() as first:
+        # The other one had the prefix in the meantime.
+        one = await first.enter_async_context(setup.starting(**mine))
+        await until(one.is_leading)
+        await setup.apply("web")
+        await setup.until_ready("web")
+        async with setup.starting(**mine, controller_manager=ControllerManager()) as two:
+            await until_refused(two)
+
+            async def says_why() -> bool:
+                return await said() == {"PrefixHeld", "EntrySet"}
+
+            # What the registrar that works says of its own is its own business.
+            await eventually(says_why)
+            await setup.until_ready("web")
+            ready = find_condition((await manager.get_template("all")).status.conditions, "Ready")
+            assert ready is not None
+            assert "layered mode" in ready.message
+            await first.aclose()
+            await until(lambda: two.first_pass_is_over)
+            await manager.until_paths("/static/build", "/ns/default/sa/default")
+            await manager.until_condition("all", "Ready", "1 entries for 1 Pods")
 
 
 async def test_configured_prefixes_that_differ_do_not_share_records(embedded: Setup) -> None:
