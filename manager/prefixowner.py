@@ -123,8 +123,8 @@ class PrefixOwner:
         """Who else holds the prefix, in words; empty for nobody, or for whom this one replaces."""
         if self._other is None or self._is_replaced(self._other):
             return ""
-        identity = self._other.spec.holder_identity
-        return f"{identity} ({_words(self._other) or 'of an unknown mode'})"
+        identity, words = self._other.spec.holder_identity, _words(self._other)
+        return words if identity == words else f"{identity} ({words or 'of an unknown mode'})"
 
     def refusal(self) -> str:
         """Why nothing is done for our objects; empty where the holder may handle them too.
@@ -134,7 +134,8 @@ class PrefixOwner:
         holder = "" if self._other is None or self.may_write() else _words(self._other)
         if not holder or _mode(holder) == _mode(self._me):
             return ""
-        return _refusal(self._prefix, self.holder())
+        # Not which Pod it is: that changes more often than objects need to be written.
+        return _refusal(self._prefix, holder)
 
     def problem(self) -> str | None:
         """None when it is ours, or this is a replica that takes over, else why not."""
@@ -156,7 +157,7 @@ class PrefixOwner:
         """The prefix is ours, or no more."""
         if leads and self._other is not None:
             log.info("the prefix is ours now", extra=kv(prefix=self._prefix))
-        self._other = None
+            self._other = None
 
     def _succeeds(self, lease: Lease) -> bool:
         return self._has_replicas and _words(lease) == self._me and self._leads()

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 
 from api.kinds import NAMESPACE, SPIRE_ENTRY
 from api.meta import ObjectKey
@@ -36,6 +37,7 @@ from registrar.settings.model import LeaderElection, Settings
 from registrar.telemetry.health import Checks, Heartbeat, serve
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +193,8 @@ class Process:
                 subresource="",
             )
             for objects in (*self._mode.refusable(), records):
-                await objects.refuse(kube, why=why, now=timestamp())
+                refuse = partial(objects.refuse, kube, why=why, now=timestamp())
+                await attempt("conditions while another holds the prefix", refuse)
 
     def _records(self) -> Records:
         """Tells whose a SpireEntry is."""

@@ -131,6 +131,7 @@ async def test_two_modes_with_one_cluster_name_leave_each_other_alone(setup: Set
             assert not await setup.events("SpireEntry", record.metadata.name)
 
 
+@pytest.mark.story
 async def test_a_second_one_of_the_same_prefix_writes_nothing_and_says_who_holds_it(
     setup: Setup,
 ) -> None:
@@ -237,47 +238,47 @@ async def test_configured_prefixes_that_differ_do_not_share_records(embedded: Se
                 assert after[record.metadata.name].status.entry_id == record.status.entry_id
 
 
-async def test_a_holder_that_died_is_waited_for_until_its_lease_is_over(embedded: Setup) -> None:
-    async with embedded.registrar(leader_election=election("one")):
-        await embedded.apply("web")
-        await embedded.until_ready("web")
-    prefix = prefix_of(embedded)
-    await hold(embedded, prefix, "dead_1", 1, "layered mode, in another place")
-    async with embedded.starting(leader_election=election("two", SHORT)) as two:
+async def test_a_holder_that_died_is_waited_for_until_its_lease_is_over(setup: Setup) -> None:
+    async with setup.registrar(leader_election=election("one")):
+        await setup.apply("web")
+        await setup.until_ready("web")
+    prefix = prefix_of(setup)
+    await hold(setup, prefix, "dead_1", 1, "layered mode, in another place")
+    async with setup.starting(leader_election=election("two", SHORT)) as two:
         await until_refused(two, "dead_1 (layered mode, in another place)")
         await until(lambda: two.first_pass_is_over)
 
 
 async def test_the_next_leader_by_the_same_lease_does_not_wait_for_the_prefix(
-    embedded: Setup,
+    setup: Setup,
 ) -> None:
-    async with embedded.registrar(leader_election=election("one")):
-        await embedded.apply("web")
-        await embedded.until_ready("web")
+    async with setup.registrar(leader_election=election("one")):
+        await setup.apply("web")
+        await setup.until_ready("web")
     words = "layered mode, leader by the Lease default/one"
-    await hold(embedded, prefix_of(embedded), "dead_1", 3600, words)
-    async with embedded.registrar(leader_election=election("one")):
-        await embedded.apply("later")
-        await embedded.until_ready("later")
+    await hold(setup, prefix_of(setup), "dead_1", 3600, words)
+    async with setup.registrar(leader_election=election("one")):
+        await setup.apply("later")
+        await setup.until_ready("later")
 
 
-async def test_who_loses_the_prefix_stops_writing_until_it_is_free_again(embedded: Setup) -> None:
+async def test_who_loses_the_prefix_stops_writing_until_it_is_free_again(setup: Setup) -> None:
     times = (30.0, 20.0, 0.1)
-    async with embedded.registrar(leader_election=election("one", times)) as one:
-        await embedded.apply("web")
-        await embedded.until_ready("web")
-        async with held(embedded, prefix_of(embedded), "thief_1"):
+    async with setup.registrar(leader_election=election("one", times)) as one:
+        await setup.apply("web")
+        await setup.until_ready("web")
+        async with held(setup, prefix_of(setup), "thief_1"):
             await until_refused(one, "thief_1")
             assert not one.is_leading()
-            await embedded.apply("later")
-            await embedded.client.delete(CLUSTER_SPIFFE_ID.path("", "web"))
-            writes = embedded.spire.writes.total()
+            await setup.apply("later")
+            await setup.client.delete(CLUSTER_SPIFFE_ID.path("", "web"))
+            writes = setup.spire.writes.total()
             # The Lease is looked at every 0.1 s.
-            gets = embedded.spire.calls["ListEntries"]
-            await until(lambda: embedded.spire.calls["ListEntries"] > gets)
-            assert embedded.spire.writes.total() == writes
-        await embedded.until_entries("/later", 1)
-        await embedded.until_entries("/web", 0)
+            gets = setup.spire.calls["ListEntries"]
+            await until(lambda: setup.spire.calls["ListEntries"] > gets)
+            assert setup.spire.writes.total() == writes
+        await setup.until_entries("/later", 1)
+        await setup.until_entries("/web", 0)
 
 
 async def test_without_the_right_to_the_lease_it_works_and_says_so(
