@@ -136,6 +136,24 @@ async def test_a_class_takes_over_what_it_had(embedded: Setup, class_name: str) 
         await embedded.until_entries("/web", 0)
 
 
+async def test_a_configured_prefix_stays_and_its_records_are_renewed(embedded: Setup) -> None:
+    mine = {"entry_id_prefix": "mine"}
+    async with embedded.registrar(**mine):
+        await embedded.apply("web")
+        await embedded.until_ready("web")
+        await until_recorded(embedded, lambda: ids(embedded))
+    await make_earlier(embedded, prefix="mine")
+    before = ids(embedded)
+    writes = embedded.spire.writes.total()
+    async with none_missing(embedded), embedded.registrar(**mine):
+        await until_recorded(embedded, lambda: before)
+        await some_looks(embedded)
+        assert embedded.spire.writes.total() == writes
+    await embedded.client.delete(CLUSTER_SPIFFE_ID.path("", "web"))
+    async with embedded.registrar(**mine):
+        await embedded.until_entries("/web", 0)
+
+
 @contextlib.asynccontextmanager
 async def workload_mode(words: Workload, mode: object) -> AsyncIterator[None]:
     """Run a mode of the workload registrar."""

@@ -17,13 +17,18 @@ from tests.support.setup import Setup, eventually
 
 
 async def make_earlier(
-    setup: Setup, *, workload: bool = False, class_name: str = "", with_records: bool = True
-) -> dict[str, str]:
+    setup: Setup,
+    *,
+    workload: bool = False,
+    class_name: str = "",
+    prefix: str = "",
+    with_records: bool = True,
+) -> None:
     """Give all entries and records the IDs and names that the version before gave them.
 
-    No registrar may run. Gives the IDs now by those of before.
+    No registrar may run. ``prefix`` is a configured one.
     """
-    former = await _former(setup, workload=workload, class_name=class_name)
+    former = prefix or await _former(setup, workload=workload, class_name=class_name)
     names = Naming(class_name)
     records = await all_records(setup)
     renamed = {}
@@ -40,7 +45,6 @@ async def make_earlier(
                 SPIRE_ENTRY.path(),
                 _former_record(record, name, renamed[record.status.entry_id], class_name),
             )
-    return {now: before for before, now in renamed.items()}
 
 
 async def all_records(setup: Setup) -> list[SpireEntry]:
