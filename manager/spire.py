@@ -53,6 +53,7 @@ class SpireSide:
         self._is_leading = is_leading
         self._client: EntryClient | None = None
         self._problem: str | None = "not reached yet"
+        self._answers = asyncio.Event()
         self.bundles: BundleClient | None = None
         self.federation: FederationClient | None = None
         self.minter: Minter | None = None
@@ -93,12 +94,14 @@ class SpireSide:
             if self._problem is None:
                 log.warning("the SPIRE server went away", extra=kv(error=error.message))
             self._problem = error.message
+            self._answers.clear()
             return
         if self._problem is not None:
             log.info("the SPIRE server answers")
             # Another version may have come back.
             self.dropped.forget()
         self._problem = None
+        self._answers.set()
 
     @asynccontextmanager
     async def term(self, owns: Ownership) -> AsyncIterator[TermSide]:
@@ -108,7 +111,7 @@ class SpireSide:
         mirror = EntryMirror(
             client, is_ours=owns, may_be_ours=owns.is_former, has_our_form=owns.form
         )
-        await until_done(mirror.load, what="reading its entries")
+        await until_done(mirror.load, what="reading its entries", answers=self._answers)
         writer = EntryWriter(
             client,
             mirror,
@@ -121,7 +124,8 @@ class SpireSide:
             raise RuntimeError("not connected")
         known = KnownDomains(bundles, interval_seconds=self._settings.drift_interval_seconds)
         # Before any entry is planned: what federates with a missing bundle would else fail first.
-        await until_done(known.refresh, what="listing the bundles that it holds")
+        what = "listing the bundles that it holds"
+        await until_done(known.refresh, what=what, answers=self._answers)
         async with writer.running(), background() as tasks:
             tasks.create_task(known.run(), name="known-trust-domains")
             yield TermSide(mirror, writer, known, federation, bundles, self.dropped)
