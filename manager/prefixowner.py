@@ -8,7 +8,6 @@ holds it; it takes over when that one stops, or has not renewed the Lease in tim
 
 import logging
 import re
-import socket
 from collections.abc import Awaitable, Callable
 
 from api.core import Lease
@@ -78,6 +77,7 @@ class PrefixOwner:
     ) -> None:
         self._prefix = prefix
         self._me = me
+        self._host = _host(identity)
         self._has_replicas = election is not None
         self._leads = leads
         self._events = events
@@ -164,9 +164,8 @@ class PrefixOwner:
 
     def _is_replaced(self, lease: Lease) -> bool:
         """Whether the holder is a Pod of our own Deployment, which ends once this one is ready."""
-        host = (lease.spec.holder_identity or "").rpartition("_")[0]
-        is_alone = not self._has_replicas
-        return is_alone and _words(lease) == self._me and is_rolled(socket.gethostname(), host)
+        is_same = not self._has_replicas and _words(lease) == self._me
+        return is_same and is_rolled(self._host, _host(lease.spec.holder_identity or ""))
 
     def _wait(self, lease: Lease) -> None:
         """Say once of each holder that it is another."""
@@ -188,6 +187,11 @@ class PrefixOwner:
             reason=PREFIX_HELD,
             message=f"{self._me}: {_refusal(self._prefix, holder)}",
         )
+
+
+def _host(identity: str) -> str:
+    """The name of the host, of an identity as processes give themselves one."""
+    return identity.rpartition("_")[0]
 
 
 def _words(lease: Lease) -> str:

@@ -120,11 +120,8 @@ class Process:
                 checks.add("webhook", self.webhooks.problem)
                 tasks.create_task(self.webhooks.run())
             kube = KubeClient(session, gate=self.is_leading)
-            recorder = EventRecorder(kube, USER_AGENT, socket.gethostname(), observer=metrics)
-            tasks.create_task(recorder.run())
-
-            prefix_events = EventRecorder(KubeClient(own), USER_AGENT, socket.gethostname())
-            tasks.create_task(prefix_events.run())
+            recorder = self._recorder(kube, tasks)
+            while_refused = self._recorder(KubeClient(own), tasks)
             tasks.create_task(self._show_refusal(KubeClient(own)))
 
             async def work(owner: PrefixOwner, prefixes: Prefixes) -> None:
@@ -133,11 +130,7 @@ class Process:
                 owner.is_late = True
                 await self._work(prefixes, kube, recorder, spire)
 
-            async def lead() -> None:
-                if self._elector is not None:
-                    self._mode.caches.restart(session, tasks, metrics)
-                await self._lead(KubeClient(own), prefix_events, work)
-
+            lead = partial(self._lead, KubeClient(own), while_refused, work)
             if settings.leader_election is None:
                 await lead()
             else:
@@ -152,6 +145,12 @@ class Process:
             user_agent=user_agent,
             observer=self._metrics,
         )
+
+    def _recorder(self, client: KubeClient, tasks: asyncio.TaskGroup) -> EventRecorder:
+        """A recorder of Events that works."""
+        recorder = EventRecorder(client, USER_AGENT, socket.gethostname(), observer=self._metrics)
+        tasks.create_task(recorder.run())
+        return recorder
 
     async def _lead(
         self,
@@ -172,6 +171,8 @@ class Process:
             leads=lambda: self._elector is not None and self._elector.is_leader(),
             events=events,
         )
+        # What a standby has cached may be old.
+        owner.is_late = self._elector is not None
         self._owner = owner
         try:
             await owner.run(lambda: work(owner, prefixes))

@@ -66,7 +66,7 @@ def record(  # noqa: PLR0913 - all by keyword
     """
     winner = claims[0]
     key, attributes = winner.key, winner.attributes
-    conditions = () if old is None else old.status.conditions
+    before = () if old is None else old.status.conditions
     wanted = (
         Condition(
             type=READY,
@@ -78,19 +78,16 @@ def record(  # noqa: PLR0913 - all by keyword
         *extra,
     )
     types = {condition.type for condition in wanted}
-    conditions = tuple(c for c in conditions if c.type in types)
+    conditions = tuple(c for c in before if c.type in types)
     for condition in wanted:
         conditions = set_condition(conditions, condition)
     meta = old.metadata if old is not None else ObjectMeta(name=name)
     labels = {**meta.labels, INSTANCE_LABEL: instance}
+    owners = () if outlives_owners else _owners(claims)
     return SpireEntry(
         api_version=SPIRE_ENTRY.api_version,
         kind=SPIRE_ENTRY.kind,
-        metadata=msgspec.structs.replace(
-            meta,
-            labels=labels,
-            owner_references=() if outlives_owners else _owners(claims),
-        ),
+        metadata=msgspec.structs.replace(meta, labels=labels, owner_references=owners),
         spec=SpireEntrySpec(
             spiffe_id=key.spiffe_id,
             parent_id=key.parent_id,
