@@ -16,7 +16,7 @@ from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.attribution import Sign, scope_of, scopes_of
 from registrar.claims.claim import REGISTRAR, Source
 from registrar.claims.ownership import is_join_token
-from registrar.claims.record import belongs_to, key_of
+from registrar.claims.record import key_of
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
@@ -56,8 +56,8 @@ def _nothing() -> None:
 class LastGood:
     """The entries of the start that nobody has claimed yet, and the objects that are in doubt.
 
-    ``sign_of`` reads in an entry's key whose it is, where the mode's keys tell;
-    ``own_namespace`` is where a SpiffeID may select anything.
+    ``is_own`` tells which records are ours; ``sign_of`` reads in an entry's key whose it is,
+    where the mode's keys tell; ``own_namespace`` is where a SpiffeID may select anything.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class LastGood:
         entries: Iterable[Entry] = (),
         *,
         records: Store[SpireEntry] | None = None,
-        instance: str = "",
+        is_own: Callable[[SpireEntry], bool] = lambda _: True,
         sign_of: SignOf = _no_sign,
         own_namespace: str = "",
     ) -> None:
         self._records = Store(RECORD_INDEXES) if records is None else records
-        self._instance = instance
+        self._is_own = is_own
         self._sign_of = sign_of
         self._own_namespace = own_namespace
         self._left: dict[EntryKey, Entry] = {}
@@ -100,7 +100,7 @@ class LastGood:
     def recorded_for(self, uid: str) -> list[EntryKey]:
         """The keys that SpireEntries record for an object."""
         found = (self._records.get(name) for name in self._records.by_index(OWNER_INDEX, uid))
-        ours = (obj for obj in found if obj is not None and belongs_to(obj, self._instance))
+        ours = (obj for obj in found if obj is not None and self._is_own(obj))
         return [key for obj in ours if (key := key_of(obj)) is not None]
 
     def signed(self, sign: Sign) -> list[Entry]:
@@ -218,7 +218,7 @@ class LastGood:
         owners = []
         for name in self._records.by_index(ENTRY_ID_INDEX, self._left[key].id):
             record = self._records.get(name)
-            if record is None or not belongs_to(record, self._instance) or key_of(record) != key:
+            if record is None or not self._is_own(record) or key_of(record) != key:
                 continue
             owners += [
                 Source(owner.kind, "", owner.name)

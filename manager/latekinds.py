@@ -27,6 +27,11 @@ class Late(Protocol):
         ...
 
     @property
+    def is_read(self) -> bool:
+        """Whether the configuration has it read at all."""
+        ...
+
+    @property
     def is_available(self) -> bool:
         """Whether it is installed and may be read."""
         ...
@@ -43,7 +48,9 @@ class LateKinds:
         self, last_good: LastGood, kinds: Sequence[tuple[Late, Sequence[Settled]]]
     ) -> None:
         self._last_good = last_good
-        self._late = [(cache, settled) for cache, settled in kinds if not cache.is_available]
+        self._late = [
+            (cache, settled) for cache, settled in kinds if cache.is_read and not cache.is_available
+        ]
         for cache, _ in self._late:
             self._last_good.unavailable(cache.kind_name, "it is not installed or may not be read")
             log.warning(

@@ -3,10 +3,15 @@
 from registrar.settings.model import CRDMode, Settings
 
 USER_AGENT = "spire-registrar"
-"""To the Kubernetes API, and as the source of Events."""
+"""To the Kubernetes API, and as the source of the registrar's Events."""
 
 HEALTH_KEY = "health.healthProbeBindAddress"
 """The key of the address of probes; only the controller manager's file has one."""
+
+
+OWNERS_NAMESPACE = "kube-public"
+"""Where the Leases lie that say who owns a prefix: a namespace of every cluster, which registrars
+of all namespaces can share, and in which nobody else's Leases are."""
 
 
 def metrics_key(settings: Settings) -> str:

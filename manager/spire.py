@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from api.proto.types_pb2 import EntryMask
+from registrar.claims.ownership import Ownership
 from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.spire.bundles import BundleClient
@@ -52,6 +53,7 @@ class SpireSide:
         self._is_leading = is_leading
         self._client: EntryClient | None = None
         self._problem: str | None = "not reached yet"
+        self._answers = asyncio.Event()
         self.bundles: BundleClient | None = None
         self.federation: FederationClient | None = None
         self.minter: Minter | None = None
@@ -92,20 +94,24 @@ class SpireSide:
             if self._problem is None:
                 log.warning("the SPIRE server went away", extra=kv(error=error.message))
             self._problem = error.message
+            self._answers.clear()
             return
         if self._problem is not None:
             log.info("the SPIRE server answers")
             # Another version may have come back.
             self.dropped.forget()
         self._problem = None
+        self._answers.set()
 
     @asynccontextmanager
-    async def term(self, is_ours: Callable[[str], bool]) -> AsyncIterator[TermSide]:
+    async def term(self, owns: Ownership) -> AsyncIterator[TermSide]:
         """A mirror, filled, and a running writer, for one term of leadership."""
         client = self._connected_client()
         # What was adopted is found anew by the claim on it, never believed of a record.
-        mirror = EntryMirror(client, is_ours=is_ours)
-        await until_done(mirror.load, what="reading its entries")
+        mirror = EntryMirror(
+            client, is_ours=owns, may_be_ours=owns.is_former, has_our_form=owns.form
+        )
+        await until_done(mirror.load, what="reading its entries", answers=self._answers)
         writer = EntryWriter(
             client,
             mirror,
@@ -118,7 +124,8 @@ class SpireSide:
             raise RuntimeError("not connected")
         known = KnownDomains(bundles, interval_seconds=self._settings.drift_interval_seconds)
         # Before any entry is planned: what federates with a missing bundle would else fail first.
-        await until_done(known.refresh, what="listing the bundles that it holds")
+        what = "listing the bundles that it holds"
+        await until_done(known.refresh, what=what, answers=self._answers)
         async with writer.running(), background() as tasks:
             tasks.create_task(known.run(), name="known-trust-domains")
             yield TermSide(mirror, writer, known, federation, bundles, self.dropped)

@@ -80,6 +80,11 @@ class Cache(Generic[T]):
         self.listener = _ignore
 
     @property
+    def is_read(self) -> bool:
+        """Whether somebody began to fill the store."""
+        return self.reflector is not None
+
+    @property
     def is_available(self) -> bool:
         """Whether the kind is installed and may be read, as far as is known."""
         return self.store.synced.is_set()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -24,29 +24,38 @@ from controllers.clusterfederatedtrustdomain import (
     FederationReconciler,
     trust_domains_of,
 )
-from controllers.clusterstaticentry import static_entry_claims, static_entry_statuses
+from controllers.clusterstaticentry import (
+    refusable_static_entries,
+    static_entry_claims,
+    static_entry_statuses,
+)
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.drift import SeesAll
-from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
+from controllers.refusal import Refusable
+from controllers.spire_clusterspiffeid import (
+    TemplateReconciler,
+    refusable_templates,
+    template_statuses,
+)
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
-from manager.latekinds import Late, LateKinds, Settled
+from manager.latekinds import LateKinds
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
-from manager.modes.podcaches import OwnerCaches, Packing, PodCaches, node_cache
+from manager.modes.podcaches import OwnerCaches, Packing, PodCaches, node_cache, says_the_same
 from manager.modes.servicecaches import ServiceCaches, pods_of_endpoints, pods_of_slice
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
 from manager.webhooks import controller_manager_webhooks
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
-from registrar.claims.attribution import Sign, pod_uid_of
+from registrar.claims.attribution import pod_uid_of
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
+from registrar.claims.instance import Form, Made, made_for_templates, no_form
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podentry import pod_source
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
-from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import ControllerManager as ControllerManagerSettings
@@ -66,8 +75,10 @@ class ControllerManager:
     ) -> None:
         self._settings = settings
         self._config = config
-        self.reconciled = config.reconciled
         self.own_namespace = own_namespace
+        self.sign_of = pod_uid_of
+        self.made: Made = made_for_templates
+        self.form: Form = no_form
         self.is_handled = by_class(settings.class_name, watch_classless=config.watch_classless)
         self.ignored = IgnoredNamespaces(config.ignore_namespaces)
         self.surroundings = Surroundings(
@@ -114,7 +125,7 @@ class ControllerManager:
 
     def _read(self) -> list[AnyCache]:
         """The kinds to read; Pods and what they are rendered from only for templates."""
-        handled = self.reconciled
+        handled = self._config.reconciled
         caches: list[AnyCache] = [self.spire_entries, self.namespaces]
         if handled.cluster_spiffe_ids:
             caches += [self.nodes, self.templates, *self.pods.caches]
@@ -124,13 +135,14 @@ class ControllerManager:
             caches.append(self.trust_domains)
         return caches
 
-    def sign_of(self, key: EntryKey) -> Sign | None:
-        """The uid of the Pod that it selects."""
-        return pod_uid_of(key)
-
     def alias(self) -> Claim | None:
         """None: entries hang on the agents themselves."""
         return None
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        yield refusable_templates(self.templates.store, self._settings.class_name)
+        yield refusable_static_entries(self.static_entries.store, self._settings.class_name)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""
@@ -236,14 +248,11 @@ class ControllerManagerSources(SeesAll):
                 world, "clusterstaticentry-status", static_statuses.reconcile, RECORDERS // 2
             ),
         }
-        handled = mode.reconciled
-        late: list[tuple[Late, Sequence[Settled]]] = []
-        if handled.cluster_spiffe_ids:
-            settled = (self._compiling.settled, self._rendering.settled)
-            late.append((mode.templates, settled))
-        if handled.cluster_static_entries:
-            late.append((mode.static_entries, (self._static.settled,)))
-        self._late = LateKinds(book.last_good, late)
+        rendered = self._compiling.settled, self._rendering.settled
+        self._late = LateKinds(
+            book.last_good,
+            [(mode.templates, rendered), (mode.static_entries, (self._static.settled,))],
+        )
         book.wake.pod = self._rendering.queue.add
         book.wake.status = self._wake_status
 
@@ -315,7 +324,7 @@ class ControllerManagerSources(SeesAll):
 
     def _node_changed(self, change: Change[WholeNode]) -> None:
         old, new = change.old, change.new
-        if old is not None and new is not None and _says_the_same(old, new):
+        if old is not None and new is not None and says_the_same(old, new):
             return  # a heartbeat
         self._wake_pods(self._templates.index.on_node(change.key.name))
 
@@ -388,13 +397,3 @@ class ControllerManagerSources(SeesAll):
 def _add_all(add: Callable[[ObjectKey], None], store: Store[T]) -> None:
     for key in [*store.keys(), *store.broken]:
         add(key)
-
-
-def _says_the_same(old: WholeNode, new: WholeNode) -> bool:
-    """Whether a Node differs in nothing that a template may show but its resourceVersion."""
-    return (
-        old.spec == new.spec
-        and old.metadata.labels == new.metadata.labels
-        and old.metadata.annotations == new.metadata.annotations
-        and old.metadata.uid == new.metadata.uid
-    )

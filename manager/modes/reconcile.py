@@ -8,6 +8,7 @@ from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.podentry import Pods as KnownPods
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
 from manager.modes.servicecaches import ServiceCaches
@@ -16,6 +17,7 @@ from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim
+from registrar.claims.instance import Form, Made, form_of_pods, made_for_pods
 from registrar.claims.podentry import PodEntries, root_path, source_of_key
 from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
@@ -66,6 +68,8 @@ class Reconcile:
             per_node=True,
             dns_zone=config.dns_zone,
         )
+        self.form: Form = form_of_pods(self.rules, None)
+        self.made: Made = made_for_pods(self.form)
         self.pods: Cache[Pod] = pod_cache()
         self.known_pods: KnownPods = StoredPods(self.pods)
         self.nodes: Cache[Node] | None = Cache(NODE, Store())
@@ -84,6 +88,10 @@ class Reconcile:
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""
         return None
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        return iter(())
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

@@ -18,6 +18,7 @@ from controllers.podentry import NodeEntryReconciler
 from registrar.claims.attribution import Sign, pod_uid_of
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.claims.clusterspiffeid import source_of
+from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.claims.podentry import PodEntries, node_claim, source_of_key
 from registrar.errors import InvalidField
@@ -90,9 +91,16 @@ class World:
         store = records(*stored)
         self.last_good = LastGood(held, records=store, sign_of=sign_of)
         self.book = Book(
-            "example.org", "test", "", "p", Naming(""), store, lambda _: None,
+            "example.org",
+            "test",
+            "",
+            "p",
+            Records("", "", lambda _: True),
+            Naming(""),
+            store,
+            lambda _: None,
             last_good=self.last_good,
-        )  # fmt: skip
+        )
         self.objects: Store[ClusterSpiffeId] = Store()
         self.error: Exception | None = None
         claiming = Claiming(

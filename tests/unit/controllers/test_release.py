@@ -12,6 +12,7 @@ from controllers.confirmation import BySetting
 from controllers.lastgood import RECORD_INDEXES
 from controllers.release import ReleasePass
 from registrar.claims.budget import DeletionBudget
+from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
@@ -60,7 +61,16 @@ async def test_an_entry_that_is_claimed_while_another_is_deleted_stays() -> None
     mirror.wrote(Entry("p.plain", PLAIN, Attributes()))
     mirror.wrote(Entry("p.boss", BOSS, Attributes(admin=True)))
     store: Store[SpireEntry] = Store(RECORD_INDEXES)
-    book = Book("example.org", "test", "", "p", Naming(""), store, mirror.own.get)
+    book = Book(
+        "example.org",
+        "test",
+        "",
+        "p",
+        Records("", "", lambda _: True),
+        Naming(""),
+        store,
+        mirror.own.get,
+    )
     released: list[EntryKey] = []
 
     def claim() -> None:
