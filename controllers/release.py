@@ -138,6 +138,9 @@ class ReleasePass:
         doomed: list[Entry] = []
         urgent: list[Entry] = []
         for key in list(self._pending):
+            if key not in self._book.index and self._book.last_good.holds(key):
+                self._pending.discard(key)
+                continue
             entries = list(self._mirror.entries_of(key))
             if not self._is_free(key):
                 self._pending.discard(key)

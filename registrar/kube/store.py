@@ -305,8 +305,11 @@ class Listing(Generic[T]):
         current = store.get(key)
         if current is not None:
             if current.metadata.resource_version == obj.metadata.resource_version:
+                # What a write of ours brought was never announced, and it may hold what somebody
+                # else wrote just before.
+                is_known = key not in store._assumed and key not in store.broken  # noqa: SLF001
                 store._assumed.discard(key)  # noqa: SLF001
-                if key not in store.broken:
+                if is_known:
                     return None
             elif self._is_ours(key, current):
                 return None

@@ -225,3 +225,13 @@ def test_a_late_reply_does_not_put_an_older_version_over_one_that_does_not_decod
     assert not store.assume(ours)
     listing.finish()
     assert [key.name for key in store.broken] == ["a"]
+
+
+def test_a_list_announces_what_only_a_write_of_ours_brought() -> None:
+    """Its result may hold what somebody else wrote just before, which no watch showed."""
+    store = a_store()
+    listed(store, 1, a_namespace())
+    assert store.assume(a_namespace(version=3, team="blue"))
+    changes = listed(store, 4, a_namespace(version=3, team="blue"))
+    assert [change.key for change in changes] == [KEY]
+    assert listed(store, 5, a_namespace(version=3, team="blue")) == []
