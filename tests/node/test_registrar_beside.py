@@ -1,0 +1,60 @@
+"""Every registrar beside a SPIRE server, as docs/howto/install.md installs it on a real node."""
+
+import re
+
+import pytest
+
+from hack.node.cluster import Cluster
+from tests.support import howto, nodespire
+from tests.support.nodehealth import watched
+
+pytestmark = [
+    pytest.mark.real("control plane", "spire", "node"),
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+]
+
+BESIDE, CERTIFICATES = howto.blocks("The registrar beside the server")
+MODES = howto.other_modes()
+TAKE_AWAY, _ = howto.blocks("Take it away")
+DEFAULT = "spiffe://example.org/ns/default/sa/default"
+
+
+@pytest.fixture(scope="module")
+def shell(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> howto.Shell:
+    return howto.Shell(node, tmp_path_factory.mktemp("shell"))
+
+
+def of_mode(block: str, mode: str) -> str:
+    """Return the commands with the two changes that the table names for this mode."""
+    if mode == "layered":
+        return block
+    server, pods = MODES[mode]
+    changed = block.replace("samples/sidecar", server)
+    return changed.replace("samples/csi-clusterspiffeid", pods)
+
+
+@pytest.mark.parametrize("mode", ["layered", *MODES])
+def test_a_pod_has_its_svid_and_nothing_is_left_in_the_end(
+    mode: str, node: Cluster, shell: howto.Shell
+) -> None:
+    needs_certificates = "webhook" in mode
+    with watched(node) as watch:
+        if needs_certificates:
+            shell.run(CERTIFICATES)
+        shown = shell.run(of_mode(BESIDE, mode))
+        assert "svid_key.pem" in shown
+        nodespire.wait_for_file(node, "svid-as-files", DEFAULT)
+        assert watch.troubles() == []
+    if needs_certificates:
+        shell.run("kubectl delete -f webhook-mode/objects.yaml")
+    shell.run(of_mode(TAKE_AWAY, mode))
+    assert left(node) == []
+
+
+def left(cluster: Cluster) -> list[str]:
+    """Return what of ours is there, of all that lies in no namespace."""
+    kinds = "namespaces,crds,csidrivers,clusterroles,clusterrolebindings"
+    kinds += ",validatingwebhookconfigurations"
+    found = cluster.run_kubectl("get", kinds, "--output=name").splitlines()
+    return [each for each in found if re.search(r"spiffe|spire|registrar|manager-role", each)]
