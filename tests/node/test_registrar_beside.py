@@ -27,14 +27,29 @@ def shell(node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> howto.Shel
 
 def of_mode(block: str, mode: str) -> str:
     """Return the commands with the two changes that the table names for this mode."""
-    if mode == "layered":
-        return block
     server, pods = MODES[mode]
     changed = block.replace("samples/sidecar", server)
     return changed.replace("samples/csi-clusterspiffeid", pods)
 
 
-@pytest.mark.parametrize("mode", ["layered", *MODES])
+def test_all_comes_back_when_the_server_has_lost_its_data(
+    node: Cluster, shell: howto.Shell
+) -> None:
+    with watched(node) as watch:
+        shell.run(BESIDE)
+        nodespire.wait_for_file(node, "svid-as-files", DEFAULT)
+        assert watch.troubles() == []
+    before = {entry.id for entry in nodespire.entries(node)}
+    # The data lies in the Pod.
+    node.run_kubectl("delete", "pod", "--namespace=spire", "spire-server-0")
+    shell.run("kubectl rollout status -n spire statefulset/spire-server\n" + nodespire.AGENTS_ANEW)
+    nodespire.wait_for_file(node, "svid-as-files", DEFAULT)
+    assert before == {entry.id for entry in nodespire.entries(node)}
+    shell.run(TAKE_AWAY)
+    assert left(node) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_pod_has_its_svid_and_nothing_is_left_in_the_end(
     mode: str, node: Cluster, shell: howto.Shell
 ) -> None:

@@ -12,6 +12,12 @@ from hack.node.cluster import Cluster
 from hack.processes import ServerError
 from tests.support.node import wait_for
 
+AGENTS_ANEW = """\
+kubectl rollout restart -n spire daemonset/spire-agent
+kubectl rollout status -n spire daemonset/spire-agent
+"""
+"""What spares the minute until agents give up a server that they do not know."""
+
 _SERVER = ("exec", "-n", "spire", "spire-server-0", "-c", "spire-server", "--")
 _AGENT_IMAGE = "ghcr.io/spiffe/spire-agent:1.13.3"
 
