@@ -26,7 +26,9 @@ def blocks(heading: str, page: Path = PAGE) -> list[str]:
 
 def other_modes(page: Path = PAGE) -> dict[str, tuple[str, str]]:
     """Return what is applied in each further mode: the server with its registrar, the Pods."""
-    rows = re.findall(r"^\| ([\w ,]+) \| `([\w/-]+)` \| `([\w/-]+)` \|$", page.read_text(), re.M)
+    rows = re.findall(
+        r"^\| ([\w ,]+) \| `([\w/-]+)` \| `([\w/-]+)` \|$", page.read_text(), re.MULTILINE
+    )
     return {mode: (server, pods) for mode, server, pods in rows}
 
 
