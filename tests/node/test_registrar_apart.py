@@ -135,11 +135,12 @@ def test_all_can_be_taken_away(node: Cluster, shell: howto.Shell) -> None:
     node.run_kubectl("delete", "namespace", "shop")
     node.run_kubectl("delete", "pod", "late")
     # The page has one registrar, and here are two.
-    second = "kubectl delete -n spire deployment/spire-controller-manager --cascade=foreground\n"
-    shell.run(second + TAKE_AWAY)
-    crds = node.run_kubectl("get", "crds,namespaces", "--output=name")
-    assert "spiffe" not in crds
-    assert "namespace/spire" not in crds
+    away, everything = (
+        "kubectl delete -n spire deployment/spire-controller-manager --cascade=foreground\n",
+        "kubectl delete -k config/overlays/controller-manager/apart --ignore-not-found\n",
+    )
+    shell.run(away + TAKE_AWAY + everything)
+    assert howto.left(node) == []
 
 
 def is_by_hand(entry: nodespire.Entry) -> bool:

@@ -1,7 +1,5 @@
 """Every registrar beside a SPIRE server, as docs/howto/install.md installs it on a real node."""
 
-import re
-
 import pytest
 
 from hack.node.cluster import Cluster
@@ -46,7 +44,7 @@ def test_all_comes_back_when_the_server_has_lost_its_data(
     nodespire.wait_for_file(node, "svid-as-files", DEFAULT)
     assert before == {entry.id for entry in nodespire.entries(node)}
     shell.run(TAKE_AWAY)
-    assert left(node) == []
+    assert howto.left(node) == []
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -64,12 +62,4 @@ def test_a_pod_has_its_svid_and_nothing_is_left_in_the_end(
     if needs_certificates:
         shell.run("kubectl delete -f webhook-mode/objects.yaml")
     shell.run(of_mode(TAKE_AWAY, mode))
-    assert left(node) == []
-
-
-def left(cluster: Cluster) -> list[str]:
-    """Return what of ours is there, of all that lies in no namespace."""
-    kinds = "namespaces,crds,csidrivers,clusterroles,clusterrolebindings"
-    kinds += ",validatingwebhookconfigurations"
-    found = cluster.run_kubectl("get", kinds, "--output=name").splitlines()
-    return [each for each in found if re.search(r"spiffe|spire|registrar|manager-role", each)]
+    assert howto.left(node) == []

@@ -59,3 +59,11 @@ class Shell:
         )
         assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
         return finished.stdout
+
+
+def left(cluster: Cluster) -> list[str]:
+    """Return what is still there of all that we ship, and of SPIRE, once it was taken away."""
+    kinds = "namespaces,crds,csidrivers,clusterroles,clusterrolebindings"
+    kinds += ",validatingwebhookconfigurations,leases,roles,rolebindings"
+    found = cluster.run_kubectl("get", kinds, "--all-namespaces", "--output=name").splitlines()
+    return [each for each in found if re.search(r"spiffe|spire|registrar|manager-role", each)]
