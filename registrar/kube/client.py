@@ -14,7 +14,7 @@ import msgspec
 from api.codec import DecodeError, JSONObject, decode, encode
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey
-from registrar.kube.errors import Invalid, KubeError, NotLeading
+from registrar.kube.errors import Invalid, KubeError, NotLeading, Undecodable
 from registrar.kube.session import Request, Session
 from registrar.telemetry.observers import CallObserver, Silent
 
@@ -176,7 +176,7 @@ class KubeClient:
         try:
             return decode(reply, kind.type)
         except DecodeError as error:
-            raise Invalid(f"{kind.resource}: {error}", 0, "Undecodable") from error
+            raise Undecodable(f"{kind.resource}: {error}", 0, "Undecodable") from error
 
 
 def list_request(

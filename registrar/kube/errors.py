@@ -51,6 +51,10 @@ class Invalid(KubeError):  # noqa: N818
     """The request is wrong and stays wrong until it is changed."""
 
 
+class Undecodable(Invalid):
+    """The call took effect, but the object that came back does not have the shape of its kind."""
+
+
 class Forbidden(KubeError):  # noqa: N818
     """Authorization or admission said no."""
 
