@@ -77,6 +77,10 @@ class Unavailable(KubeError):  # noqa: N818
     """No reply, a time-out, or a 5xx: the call may or may not have taken effect."""
 
 
+class Garbled(Unavailable):
+    """A reply came, and it cannot be read: to ask the same again may give the same again."""
+
+
 class NotLeading(KubeError):  # noqa: N818
     """A write was held back: this process may not write now (its Lease is not held)."""
 
