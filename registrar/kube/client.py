@@ -83,13 +83,6 @@ class KubeClient:
         scope = ObjectKey(namespace or obj.metadata.namespace, "")
         return await self._write(kind, "POST", _path(kind, scope), _body(kind, obj))
 
-    async def replace(self, kind: Kind[T], obj: T, *, subresource: str = "") -> T:
-        """Write the whole object (PUT); Conflict when its resourceVersion is not the current one.
-
-        Fields that our types do not know are lost: only for kinds that are ours.
-        """
-        return await self._write(kind, "PUT", _path(kind, obj.key, subresource), _body(kind, obj))
-
     async def merge_patch(
         self, kind: Kind[T], key: ObjectKey, patch: JSONObject, *, subresource: str = ""
     ) -> T:

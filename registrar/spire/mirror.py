@@ -91,7 +91,6 @@ class EntryMirror:
         self._by_key: dict[EntryKey, tuple[str, ...]] = {}
         self._foreign: dict[str, Version] = {}
         self._adopted: set[str] = set()
-        self._disowned: set[str] = set()
         self._privileged = PrivilegedIDs()
         self._in_flight: dict[str, int] = {}
         self._touched: set[str] | None = None
@@ -146,17 +145,8 @@ class EntryMirror:
     def adopt(self, entry: Entry) -> None:
         """Count an entry that the server holds among ours, whatever its ID."""
         self._adopted.add(entry.id)
-        self._disowned.discard(entry.id)
         self._put(entry)
         self._touch(entry.id)
-
-    def disown(self, entry_id: str) -> None:
-        """Count an entry among the others from now on, whatever ``is_ours`` says."""
-        self._disowned.add(entry_id)
-        self._adopted.discard(entry_id)
-        entry = self._own.get(entry_id)
-        if entry is not None:
-            self._put_foreign(_Foreign.of_entry(entry))
 
     def wrote(self, entry: Entry) -> None:
         """The server answered that it holds our entry like this now."""
@@ -308,8 +298,6 @@ class EntryMirror:
             self._touched.add(entry_id)
 
     def _is_own(self, entry_id: str) -> bool:
-        if entry_id in self._disowned:
-            return False
         return entry_id in self._adopted or self._is_ours(entry_id)
 
     def _version_of(self, entry_id: str) -> Version | None:
