@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import TypeVar
 
 from api.core import Endpoints, EndpointSlice, Namespace, Owned
@@ -45,7 +44,7 @@ from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
-from registrar.claims.podtemplate import Surroundings, parsed
+from registrar.claims.podtemplate import Surroundings
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import ControllerManager as ControllerManagerSettings
@@ -75,8 +74,9 @@ class ControllerManager:
             refuses_dns_names=config.refuses_dns_names,
         )
         if config.parent_id_template:
-            parent = parsed(config.parent_id_template, path="parentIDTemplate")
-            self.surroundings = replace(self.surroundings, parent=parent)
+            self.surroundings = self.surroundings.with_parent(
+                config.parent_id_template, path="parentIDTemplate"
+            )
         packing = Packing()
         self.spire_entries = spire_entry_cache(optional=True)
         self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
