@@ -12,12 +12,14 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from registrar.settings.model import Settings, Webhooks
 from tests.support.controllermanager import Manager
+from tests.support.federation import PARTNER
 from tests.support.setup import eventually, real_setup, until
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 OVERLAY = Path(__file__).resolve().parents[2] / "config/overlays/controller-manager"
 USER = "system:serviceaccount:spire:spire-controller-manager"
+FEDERATION_RECORD = "/api/v1/namespaces/spire/configmaps/spire-registrar-federation"
 WEBHOOK = (
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     "/spire-controller-manager-webhook"
@@ -63,6 +65,7 @@ async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings
             autoPopulateDNSNames=True,
         )
         await manager.static_entry("one")
+        await manager.trust_domain("partner", **PARTNER)
         uid = await replica_set(manager)
         await service_of(manager, "web-1")
         await manager.pod(
@@ -76,6 +79,11 @@ async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings
             },
         )
         await manager.until_paths("/ReplicaSet/web", "/static/one")
+
+        async def is_recorded() -> bool:
+            return "partner.test" in str(await manager.client.get(FEDERATION_RECORD))
+
+        await eventually(is_recorded)
 
         def has_names() -> bool:
             (entry,) = manager.setup.entries("/ReplicaSet/web")
