@@ -495,6 +495,46 @@ async def test_a_record_that_cannot_be_written_now_is_written_before_anything_is
         await until(lambda: not alone.held.urls())
 
 
+async def test_an_edit_that_the_server_does_not_take_at_first_is_applied_once(alone: Story) -> None:
+    api = alone.setup.embedded
+    assert api is not None
+    async with alone.running():
+        await alone.partner(trustDomainBundle=document(seed("old")))
+        await alone.until_ready("Set")
+        alone.spire.faults.fail("BatchUpdateFederationRelationship", times=2)
+        await alone.partner(trustDomainBundle=document(seed("new")))
+        await until(lambda: alone.held.keys() == ["new"])
+        await alone.until_ready("Set")
+        # The status cannot be written: that is no reason to give the bundle again.
+        update = "BatchUpdateFederationRelationship"
+        asked = alone.spire.calls[update]
+        with alone.spire.faults.held(update):
+            await alone.partner(trustDomainBundle=document(seed("newer")))
+            await until(lambda: alone.spire.calls[update] > asked)
+            resource = CLUSTER_FEDERATED_TRUST_DOMAIN.resource
+            api.faults.fail(3, 503, method="patch", resource=resource)
+        await until(lambda: alone.held.keys() == ["newer"])
+        alone.held.fetched(seed("fresh"))
+        await alone.until_ready("Set")
+        assert alone.held.keys() == ["fresh"]
+
+
+async def test_a_record_that_somebody_broke_makes_nothing_ours(
+    alone: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with alone.running():
+        await alone.partner()
+        await alone.until_ready("Set")
+    stored = (await alone.client.get(RECORD))["data"]
+    assert isinstance(stored, dict)
+    await alone.client.merge(RECORD, {"data": dict.fromkeys(stored, "{")})
+    await alone.remove()
+    async with alone.running():
+        await some_looks(alone.setup)
+        assert alone.held.urls() == {"partner.test": URL}
+    assert any("record of federation relationships" in r.getMessage() for r in caplog.records)
+
+
 async def test_an_object_that_does_not_decode_is_reported_and_keeps_what_it_had(
     alone: Story, caplog: pytest.LogCaptureFixture
 ) -> None:
