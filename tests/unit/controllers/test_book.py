@@ -1,24 +1,7 @@
 """What a term knows: the names of keys."""
 
-from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.book import Book
-from registrar.claims.naming import Naming
-from registrar.kube.store import Store
+from tests.support.book import a_book
 from tests.support.builders import make_key
-
-
-def a_book() -> Book:
-    """A Book that knows nothing yet."""
-    objects: Store[SpireEntry] = Store()
-    return Book(
-        trust_domain="example.org",
-        cluster="test",
-        instance="",
-        prefix="test",
-        naming=Naming(""),
-        spire_entries=objects,
-        own_entry=lambda _: None,
-    )
 
 
 def test_a_key_whose_name_is_taken_gets_another_one() -> None:
