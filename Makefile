@@ -6,6 +6,8 @@ ARGS ?=
 # Processes for the tests; each one that meets a real test starts servers of its own.
 JOBS ?= 2
 IMAGE ?= spire-registrar:dev
+# The engine that builds it, if it shall not be the first that works.
+ENGINE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +15,8 @@ STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-csi test test-real lint types generate verify bench tools lock image clean
+.PHONY: help setup demo demo-csi test test-real lint types generate verify bench cluster tools lock \
+  image clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +47,7 @@ $(STAMP): setup.cfg requirements.lock
 	  --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(STAMP) ## run the main job on embedded servers, ARGS=--real: on real ones; --once checks it
+demo: $(STAMP) ## run the main job; ARGS=--real: on real servers, --cluster: on a real node; --once checks it
 	$(BIN)/python hack/demo.py $(ARGS)
 
 demo-csi: $(STAMP) ## run the node driver with a stand-in kubelet: TLS while SVIDs rotate
@@ -73,6 +76,9 @@ verify: $(STAMP) ## fail if a generated file is stale, and name it
 bench: tools ## measure the figures of docs/performance.md on a real API server
 	$(BIN)/python hack/bench.py $(ARGS)
 
+cluster: $(STAMP) ## start a real node (as root): kubelet, containerd, our image; ARGS=stop ends it
+	$(BIN)/python -m hack.node $(ARGS)
+
 tools: $(STAMP) ## build kube-apiserver, etcd, SPIRE, … once, about 10 to 15 minutes
 	$(BIN)/python hack/tool_build.py
 
@@ -86,13 +92,8 @@ lock: $(STAMP) ## choose the newest versions that fit and write the two lock fil
 LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-image: ## build the container image with podman, docker or buildah, whichever is there
-	@for engine in podman docker buildah; do \
-	  if command -v $$engine >/dev/null; then \
-	    echo "$$engine build --tag $(IMAGE) ."; exec $$engine build --tag $(IMAGE) .; \
-	  fi; \
-	done; \
-	echo "no podman, docker or buildah here" >&2; exit 1
+image: $(STAMP) ## build the container image with the first of podman, docker and buildah that works
+	@$(BIN)/python hack/image.py $(IMAGE) $(if $(ENGINE),--engine $(ENGINE)) -- $(ARGS)
 
 clean: ## remove what was made in the checkout; the built servers stay in the cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \

@@ -56,7 +56,8 @@ def find_go() -> Go:
         ToolError: go.mod or the lock file does not name a version.
 
     """
-    wanted = version_in(MODULES / "go.mod", r"^go (\d+)\.(\d+)(?:\.(\d+))?$")
+    required = r"^go (\d+)\.(\d+)(?:\.(\d+))?$"
+    wanted = max(version_in(path, required) for path in MODULES.glob("**/go.mod"))
     found = shutil.which("go")
     if found is not None:
         line = _output([found, "version"])

@@ -15,7 +15,6 @@ import secrets
 import shutil
 import signal
 import ssl
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ from hack.credentials import (  # noqa: E402
     write_kubeconfig,
     write_secret,
 )
+from hack.kubectl import run_kubectl  # noqa: E402
 from hack.processes import Server, ServerError, Servers, free_port  # noqa: E402
 
 START_SECONDS = 60
@@ -161,17 +161,13 @@ class ControlPlane:
             ServerError: kubectl failed; the message is what it wrote to its standard error.
 
         """
-        finished = subprocess.run(
-            [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout_seconds,
-            check=False,
+        return run_kubectl(
+            self.kubectl,
+            self.kubeconfig,
+            *arguments,
+            stdin=stdin,
+            timeout_seconds=timeout_seconds,
         )
-        if finished.returncode != 0:
-            raise ServerError(f"kubectl {' '.join(arguments)}: {finished.stderr.strip()}")
-        return finished.stdout
 
     def stop_api_server(self, *, gracefully: bool = False) -> None:
         """Kill the API server: clients find connections reset and then the port closed.
@@ -232,7 +228,7 @@ class ControlPlane:
 
     def _write_credentials(self, identities: Sequence[Identity]) -> None:
         self.ca_file.write_bytes(self._authority.certificate)
-        pair = self._authority.for_server()
+        pair = self._authority.for_server("kube-apiserver", ("kubernetes.default.svc",))
         (self.folder / "server.crt").write_bytes(pair.certificate)
         write_secret(self.folder / "server.key", pair.key)
         write_secret(self.folder / "service-account.key", signing_key())

@@ -62,16 +62,17 @@ class Authority:
         """The authority's own certificate, in PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def for_server(self) -> KeyPair:
-        """Issue the certificate of a server on loopback."""
-        names = x509.SubjectAlternativeName(
+    def for_server(
+        self, name: str, names: Sequence[str] = (), addresses: Sequence[str] = ()
+    ) -> KeyPair:
+        """Issue the certificate of a server on loopback, which has these names there besides."""
+        alternatives = x509.SubjectAlternativeName(
             [
-                x509.DNSName("localhost"),
-                x509.DNSName("kubernetes.default.svc"),
-                x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+                *(x509.DNSName(each) for each in ("localhost", *names)),
+                *(x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", *addresses)),
             ]
         )
-        return self._issue("kube-apiserver", (), ExtendedKeyUsageOID.SERVER_AUTH, names)
+        return self._issue(name, (), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def for_user(self, user: str, groups: Sequence[str]) -> KeyPair:
         """Issue a client certificate: Kubernetes takes the user from CN, the groups from O."""

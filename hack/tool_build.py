@@ -1,10 +1,10 @@
 """Builds the real servers that tests run against, once for each version of their modules.
 
-There are two sets, each built and cached by itself: the Kubernetes control plane and SPIRE. The
-binaries lie outside the tree, in the user's cache, in a folder named by everything that decides
-their contents: the set's module files, the Go version, the platform and the recipe here. A folder
-with that name is complete, always: a build works beside it and is renamed at its end. Only the
-standard library is used, so that this runs before anything is installed.
+There are three sets, each built and cached by itself: the Kubernetes control plane, SPIRE, and
+what a node needs besides. The binaries lie outside the tree, in the user's cache, in a folder named
+by everything that decides their contents: the set's module files, the Go version, the platform and
+the recipe here. A folder with that name is complete, always: a build works beside it and is renamed
+at its end. Only the standard library is used, so that this runs before anything is installed.
 """
 
 import argparse
@@ -47,7 +47,7 @@ class Tool:
     """One binary: the name that it gets, its package in the module, and the time it takes cold.
 
     ``module`` is the folder of its module below ``hack/tools``, empty for that one itself.
-    ``with_c`` says that it has parts in C.
+    ``with_c`` says that it has parts in C; ``tags`` are the build tags that it is built with.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Tool:
     minutes: int
     module: str = ""
     with_c: bool = False
+    tags: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,7 +112,31 @@ SPIRE = Toolset(
         ),
     ),
 )
-TOOLSETS = (CONTROL_PLANE, SPIRE)
+_CONTAINERD = "github.com/containerd/containerd/v2/cmd"
+# Snapshotters that need headers of C libraries, or another file system than this node has.
+_FEW_SNAPSHOTTERS = "no_btrfs no_zfs no_devmapper"
+NODE = Toolset(
+    "the node",
+    "node-",
+    "node",
+    "k8s.io/kubernetes",
+    (
+        Tool("kubelet", "k8s.io/kubernetes/cmd/kubelet", 1, "node"),
+        Tool("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", 1, "node"),
+        Tool("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy", 1, "node"),
+        Tool("containerd", f"{_CONTAINERD}/containerd", 1, "containerd", tags=_FEW_SNAPSHOTTERS),
+        Tool(
+            "containerd-shim-runc-v2",
+            f"{_CONTAINERD}/containerd-shim-runc-v2",
+            1,
+            "containerd",
+            tags=_FEW_SNAPSHOTTERS,
+        ),
+        Tool("ctr", f"{_CONTAINERD}/ctr", 1, "containerd", tags=_FEW_SNAPSHOTTERS),
+        Tool("coredns", ".", 2, "coredns"),
+    ),
+)
+TOOLSETS = (CONTROL_PLANE, SPIRE, NODE)
 
 
 def installed(tools: Toolset = CONTROL_PLANE) -> Path | None:
@@ -158,8 +183,9 @@ def tools_folder(go: Go, tools: Toolset = CONTROL_PLANE) -> Path:
     digest = hashlib.sha256(f"{RECIPE}\n{go.version}\n".encode())
     modules = sorted({tool.module for tool in tools.tools})
     files = [MODULES / module / name for module in modules for name in ("go.mod", "go.sum")]
-    own = [tool.package for tool in tools.tools if tool.package.startswith("./")]
-    for path in (*files, *(path for name in own for path in sorted((MODULES / name).glob("*.go")))):
+    # Programs of our own lie below their module, or are the module.
+    own = [MODULES / t.module / t.package for t in tools.tools if t.package.startswith(".")]
+    for path in (*files, *(path for folder in own for path in sorted(folder.glob("*.go")))):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return cache_folder() / "tools" / f"{tools.prefix}{digest.hexdigest()[:16]}"
 
@@ -192,7 +218,8 @@ def _build_into(folder: Path, tools: Toolset, go: Go, progress: Progress) -> Non
             )
             begun = time.monotonic()
             command = [str(go.command), "build", "-trimpath", "-buildvcs=false"]
-            command += ["-ldflags", _ldflags(tools), "-o", str(binaries / tool.name), tool.package]
+            command += ["-tags", tool.tags, "-ldflags", _ldflags(tools, tool)]
+            command += ["-o", str(binaries / tool.name), tool.package]
             cc = c_compiler(progress) if tool.with_c else ""
             run(command, cwd=MODULES / tool.module, cc=cc)
             progress(f"[{number}/{total}] {tool.name}: {time.monotonic() - begun:.0f} s")
@@ -200,9 +227,9 @@ def _build_into(folder: Path, tools: Toolset, go: Go, progress: Progress) -> Non
     progress(f"built in {time.monotonic() - started:.0f} s: {folder}")
 
 
-def _ldflags(tools: Toolset) -> str:
+def _ldflags(tools: Toolset, tool: Tool) -> str:
     """Return what the linker is told; Kubernetes' programs learn their version by it alone."""
-    if tools is not CONTROL_PLANE:
+    if not tool.package.startswith("k8s.io/") and tools is not CONTROL_PLANE:
         return "-s -w"
     version = tools.version()
     major, minor, _ = version.removeprefix("v").split(".")
@@ -237,9 +264,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="hack/tool_build.py", description="Builds the real servers, unless they are there."
     )
-    parser.parse_args(arguments)
+    parser.add_argument("--node", action="store_true", help="what a real node needs, too")
+    wanted = TOOLSETS if parser.parse_args(arguments).node else (CONTROL_PLANE, SPIRE)
     try:
-        for tools in TOOLSETS:
+        for tools in wanted:
             _say(f"{tools.title} is in {build(_say, tools)}")
     except ToolError as error:
         print(error, file=sys.stderr)

@@ -9,7 +9,12 @@ import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 
-pytest_plugins = ["tests.support.real", "tests.support.control_plane", "tests.support.spire"]
+pytest_plugins = [
+    "tests.support.real",
+    "tests.support.control_plane",
+    "tests.support.spire",
+    "tests.support.node",
+]
 
 # A laptop and a busy CI machine differ too much for deadlines on single examples.
 hypothesis.settings.register_profile("fast", max_examples=25, deadline=None)

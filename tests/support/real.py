@@ -13,9 +13,16 @@ import pytest
 
 from hack import tool_build
 from hack.compilers import ToolError
+from hack.node import machine
+from hack.node.preparation import prepare
 
 _CONTROL_PLANE = "control plane"
-_TOOLSETS = {_CONTROL_PLANE: tool_build.CONTROL_PLANE, "spire": tool_build.SPIRE}
+_NODE = "node"
+_TOOLSETS = {
+    _CONTROL_PLANE: tool_build.CONTROL_PLANE,
+    "spire": tool_build.SPIRE,
+    _NODE: tool_build.NODE,
+}
 
 
 def is_required() -> bool:
@@ -38,8 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         terminal.flush()
 
     try:
-        for tools in tool_build.TOOLSETS:
-            tool_build.build(say, tools)
+        prepare(say, install=is_required())
     except ToolError as error:
         raise pytest.UsageError(f"real servers are required: {error}") from error
 
@@ -48,11 +54,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests marked `real` for which there is nothing to run them against."""
     if is_required():
         return
-    missing = {name for name, tools in _TOOLSETS.items() if tool_build.installed(tools) is None}
+    missing = {
+        name: f"{tools.title} is not built: make {'cluster' if name == _NODE else 'tools'}"
+        for name, tools in _TOOLSETS.items()
+        if tool_build.installed(tools) is None
+    }
+    if _NODE not in missing and (reason := machine.lacks()):
+        missing[_NODE] = reason
     for item in items:
-        for name in sorted(_needs(item) & missing):
-            why = f"{_TOOLSETS[name].title} is not built: make tools"
-            item.add_marker(pytest.mark.skip(reason=why))
+        for name in sorted(_needs(item) & missing.keys()):
+            item.add_marker(pytest.mark.skip(reason=missing[name]))
 
 
 def _needs(item: pytest.Item) -> set[str]:

@@ -16,7 +16,8 @@ def go_that_says(folder: Path, version: str) -> None:
 @pytest.mark.parametrize(
     ("version", "from_wheel"),
     [
-        pytest.param("go1.26.0", False, id="exactly the version asked for"),
+        pytest.param("go1.26.6", False, id="exactly the newest version that a module asks for"),
+        pytest.param("go1.26.5", True, id="too old for one of the modules"),
         pytest.param("go1.27.3", False, id="a newer one"),
         pytest.param("go1.25.9", True, id="an older one"),
         pytest.param("devel go1.28-abcdef", False, id="a development version"),
@@ -84,6 +85,7 @@ def test_the_sets_lie_in_folders_of_their_own() -> None:
 def test_knows_the_versions_in_the_modules() -> None:
     assert tool_build.CONTROL_PLANE.version() == "v1.36.3"
     assert tool_build.SPIRE.version() == "v1.13.3"
+    assert tool_build.NODE.version() == tool_build.CONTROL_PLANE.version()
 
 
 def test_takes_the_c_compiler_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

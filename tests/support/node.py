@@ -1,0 +1,45 @@
+"""A real node for tests, and what they ask it: one for each file of tests, fresh."""
+
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.node import images
+from hack.node.cluster import Cluster
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+_pause = threading.Event().wait
+SECONDS = 120.0
+"""The patience with each condition, on a machine busy with other things."""
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Cluster]:
+    """A running node with all images, and nothing applied to it yet."""
+    folder = Path(tempfile.mkdtemp(prefix="node-"))
+    cluster = Cluster(folder)
+    cluster.start(images.build(print), print, outlive_us=False)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def objects(cluster: Cluster, *arguments: str) -> list[dict[str, object]]:
+    """Return the objects that `kubectl get` finds."""
+    found = json.loads(cluster.run_kubectl("get", *arguments, "--output=json"))
+    items: list[dict[str, object]] = found.get("items", [found])
+    return items
+
+
+def wait_for(what: str, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Return once the condition holds; a look at it may raise an assertion or a server's error."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {what}"
+        _pause(0.25)
