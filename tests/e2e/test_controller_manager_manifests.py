@@ -1,5 +1,7 @@
 """The controller manager's mode works with just the rights that its manifests give."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +98,38 @@ async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings
         await eventually(lambda: has_event(manager))
         await eventually(lambda: has_records(manager, 2))
         await eventually(lambda: has_bundles(manager))
+
+
+async def test_without_the_right_to_a_record_it_federates_and_says_what_is_missing(
+    manager: Manager,
+    settings: Settings,
+    deployed: ControlPlane,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    role = deployed.run_kubectl("get", "role", "leader-election-role", "-n", "spire", "-o", "json")
+    rules = [rule for rule in json.loads(role)["rules"] if rule["resources"] != ["configmaps"]]
+    assert settings.leader_election is not None
+    assert settings.controller_manager is not None
+    await asyncio.to_thread(
+        deployed.run_kubectl,
+        *("patch", "role", "leader-election-role", "-n", "spire", "--type=merge"),
+        *("-p", json.dumps({"rules": rules})),
+    )
+    async with manager.setup.registrar(
+        kubeconfig=settings.kubeconfig,
+        controller_manager=replace(settings.controller_manager, webhooks=None),
+        leader_election=replace(settings.leader_election, namespace="spire"),
+    ):
+        for name in ("a", "b"):
+            await manager.trust_domain(name, **{**PARTNER, "trustDomain": f"{name}.test"})
+        await until(lambda: len(manager.spire.state.relationships) == 2)
+
+        async def is_owned() -> bool:
+            return (await manager.get_trust_domain("b")).status.owned
+
+        await eventually(is_owned)
+    (said,) = [r for r in caplog.records if "cannot be recorded" in r.getMessage()]
+    assert "create on configmaps" in said.getMessage()
 
 
 async def replica_set(manager: Manager) -> str:
