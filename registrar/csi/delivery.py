@@ -286,9 +286,13 @@ class Delivery:
         if problem is None:
             self._away_since = None
             self._news.is_rid(self._volume.id)
+            self._rearm()
         else:
             if self._trouble is None:
                 self._away_since = time.time()
+            if self._silence is not None and not self._silence.expired():
+                # There is no stream now that could be silent; another one is being tried for.
+                self._silence.reschedule(None)
             self._news.has(self._volume.id, problem.trouble.value, problem.message)
         self._trouble = problem
 

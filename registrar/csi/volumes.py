@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -248,13 +249,13 @@ class Volumes:
         """See now and then how volumes stand, and say what is wrong with them."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            tell("look at volumes", self._look)
+            for live in list(self._live.values()):
+                if live.delivery is not None and not live.is_waiting:
+                    tell("look at a volume", partial(self._look, live))
 
-    def _look(self) -> None:
+    def _look(self, live: _Live) -> None:
         now = asyncio.get_running_loop().time()
-        for live in self._live.values():
-            if live.delivery is not None and not live.is_waiting:
-                self._watch.look(live.volume, self._ailment(live), now)
+        self._watch.look(live.volume, self._ailment(live), now)
 
     async def _begin(self, volume: Volume, turn: Turn, remaining_seconds: float | None) -> None:
         """A volume that is not there yet."""

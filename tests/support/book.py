@@ -2,6 +2,7 @@
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
+from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.kube.store import Store
 
@@ -12,8 +13,9 @@ def a_book() -> Book:
     return Book(
         trust_domain="example.org",
         cluster="test",
-        instance="",
+        class_name="",
         prefix="test",
+        records=Records("", "", lambda _: True),
         naming=Naming(""),
         spire_entries=objects,
         own_entry=lambda _: None,

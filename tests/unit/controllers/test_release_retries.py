@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
+from controllers.book import ENTRY_ID_INDEX
 from controllers.confirmation import BySetting
 from controllers.release import ReleasePass
-from controllers.sources import ENTRY_ID_INDEX
 from registrar.claims.budget import DeletionBudget
 from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
