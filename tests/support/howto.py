@@ -29,6 +29,7 @@ def other_modes(page: Path = PAGE) -> dict[str, tuple[str, str]]:
     rows = re.findall(
         r"^\| ([\w ,]+) \| `([\w/-]+)` \| `([\w/-]+)` \|$", page.read_text(), re.MULTILINE
     )
+    assert rows, f"{page.name} has no table of modes"
     return {mode: (server, pods) for mode, server, pods in rows}
 
 
