@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from controllers.book import Book
@@ -93,22 +94,24 @@ class DriftCheck:
         """Look once. Raises SpireError when the server cannot be read."""
         privileged = frozenset(self._mirror.privileged_ids)
         drift, sources = await self._mirror.refresh(), self._sources()
-        for entry in drift.appeared:
-            if entry.key not in self._book.index:
-                self._book.last_good.inherit(entry)
+        self._inherit(drift.appeared)
+        put_right: Counter[str] = Counter()
         for kind, entries in (("changed", drift.changed), ("vanished", drift.vanished)):
             for entry in entries:
                 if kind == "vanished" and sources.gives_up(entry):
                     continue
                 self._book.wake.entry(entry.key)
-                self._repaired(kind)
+                put_right[kind] += 1
         for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
             for key in self._book.index.keys_of(spiffe_id):
                 self._book.wake.entry(key)
         for key in (*self._book.outcomes.waiting_for_others(), *self._book.index.yielding()):
             self._book.wake.entry(key)
-        for _ in range(self.sweep()):
-            self._repaired("orphan")
+        if put_right:
+            log.warning("others changed our entries, putting them right", extra=kv(**put_right))
+        put_right["orphan"] += self.sweep()
+        for kind in put_right.elements():
+            self._repaired(kind)
 
     def sweep(self) -> int:
         """Hand what nobody claims, and second entries of one key, to the release pass."""
@@ -126,6 +129,12 @@ class DriftCheck:
         for key in doubled:
             self._book.wake.release(key)
         return found + len(doubled)
+
+    def _inherit(self, appeared: Iterable[Entry]) -> None:
+        """What appeared under our IDs may be for an object in doubt, as what was there before."""
+        for entry in appeared:
+            if entry.key not in self._book.index:
+                self._book.last_good.inherit(entry)
 
     def look_at_held(self) -> None:
         """Hand to the release pass what was held for an object in doubt and is no more."""

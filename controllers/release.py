@@ -13,6 +13,7 @@ from controllers.book import Book
 from controllers.confirmation import Confirmation
 from controllers.lastgood import ENTRY_ID_INDEX
 from controllers.ports import Mirror, SpireWriter
+from registrar.backoff import Backoff
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.outcome import State
 from registrar.identity.entry import Entry, EntryKey
@@ -23,7 +24,7 @@ from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 5.0
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 1.0, 60.0
 _HELD_SECONDS = 0.2
 
 
@@ -56,7 +57,9 @@ class ReleasePass:
         self._pending: set[EntryKey] = set()
         self._dirty = asyncio.Event()
         self._opened = asyncio.Event()
-        self._busy = False
+        self._backoff = Backoff(_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS)
+        self._has_failed = False
+        self._later: asyncio.TimerHandle | None = None
         self._is_held_changed = True
         book.last_good.on_change = self._held_changed
 
@@ -81,25 +84,21 @@ class ReleasePass:
             self._is_held_changed = True
             asyncio.get_running_loop().call_later(_HELD_SECONDS, self._dirty.set)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits to be released, but for what is withheld."""
-        return not self._busy and not self._dirty.is_set()
-
     async def run(self) -> None:
         """Run passes until cancelled."""
         await self._opened.wait()
         while True:
             await self._dirty.wait()
-            self._busy = True
             self._dirty.clear()
             # One turn of the loop lets a burst of releases become one pass.
             await asyncio.sleep(0)
-            try:
-                if not await attempt("release pass", self._pass):
-                    self._look_later()
-            finally:
-                self._busy = False
+            self._has_failed = False
+            if not await attempt("release pass", self._pass):
+                self._has_failed = True
+            if self._has_failed:
+                self._look_later()
+            else:
+                self._backoff.reset()
 
     async def _pass(self) -> None:
         if self._is_held_changed:
@@ -178,7 +177,7 @@ class ReleasePass:
         except NotFound:
             pass
         except SpireError:
-            self._look_later()
+            self._has_failed = True
             return
         if is_counted:
             self._budget.spend(1, self._clock())
@@ -208,7 +207,11 @@ class ReleasePass:
             book.wake.record(name)
 
     def _look_later(self) -> None:
-        asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._dirty.set)
+        """Pass again after a while, which grows with each pass in which something failed."""
+        if self._later is not None:
+            self._later.cancel()
+        seconds = self._backoff.next_seconds()
+        self._later = asyncio.get_running_loop().call_later(seconds, self._dirty.set)
 
     def _show_withheld(self, why: str, count: int) -> None:
         """Let people see why deletions are withheld, or that they are no more."""
