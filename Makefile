@@ -6,6 +6,8 @@ ARGS ?=
 # Processes for the tests; each one that meets a real test starts servers of its own.
 JOBS ?= 2
 IMAGE ?= spire-registrar:dev
+# The engine that builds it, if it shall not be the first that works.
+ENGINE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -90,13 +92,8 @@ lock: $(STAMP) ## choose the newest versions that fit and write the two lock fil
 LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-image: ## build the container image with podman, docker or buildah, whichever is there
-	@for engine in podman docker buildah; do \
-	  if command -v $$engine >/dev/null; then \
-	    echo "$$engine build --tag $(IMAGE) ."; exec $$engine build --tag $(IMAGE) .; \
-	  fi; \
-	done; \
-	echo "no podman, docker or buildah here" >&2; exit 1
+image: $(STAMP) ## build the container image with the first of podman, docker and buildah that works
+	@$(BIN)/python hack/image.py $(IMAGE) $(if $(ENGINE),--engine $(ENGINE)) -- $(ARGS)
 
 clean: ## remove what was made in the checkout; the built servers stay in the cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \

@@ -16,10 +16,10 @@ from hack.control_plane import ControlPlane, Identity, service_account
 from registrar.settings.csi import load_csi
 from registrar.settings.load import load
 from tests.support.control_plane import REGISTRAR
+from tests.support.manifests import CONFIG, KUSTOMIZATIONS, compose
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 NODE_DRIVER = service_account("spire", "csi-spire")
 CONTROLLER_MANAGER = service_account("spire", "spire-controller-manager")
 
@@ -139,36 +139,30 @@ def test_applying_everything_again_changes_nothing(deployed: ControlPlane) -> No
     assert versions(deployed) == before
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [
-        "crd",
-        "csi",
-        "rbac",
-        "manager",
-        "network-policy",
-        "overlays/agent-socket-hostpath",
-        "overlays/csi/k0s",
-        "overlays/csi/microk8s",
-        "overlays/controller-manager/rbac",
-        "overlays/controller-manager/webhook",
-        "overlays/controller-manager/apart",
-        "overlays/helm-chart",
-        "samples",
-        "samples/controller-manager",
-        "samples/controller-manager-sidecar",
-        "samples/csi",
-        "samples/sidecar",
-        "samples/workload-registrar-crd",
-        "samples/workload-registrar-reconcile",
-        "samples/workload-registrar-webhook",
-    ],
-)
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
 def test_the_api_server_accepts(deployed: ControlPlane, folder: str) -> None:
     # A dry run makes no namespace for the objects that lie in it.
     mode = "none" if folder == "samples" else "server"
     assert deployed.run_kubectl(
         "apply", f"--dry-run={mode}", "--validate=strict", "-k", str(CONFIG / folder)
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "component"),
+    [
+        ("overlays/controller-manager/apart", "overlays/agent-socket/hostpath"),
+        ("overlays/controller-manager/apart", "overlays/agent-socket/csi-spiffe"),
+        ("samples/sidecar", "samples/spire-server-volume"),
+        ("samples/workload-registrar-crd", "samples/spire-server-volume"),
+    ],
+)
+def test_the_api_server_accepts_what_a_component_changes(
+    deployed: ControlPlane, folder: str, component: str, tmp_path: Path
+) -> None:
+    made = compose(tmp_path, [folder], [component])
+    assert deployed.run_kubectl(
+        "apply", "--dry-run=server", "--validate=strict", "-k", str(made)
     )
 
 
