@@ -5,7 +5,8 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 
-from registrar.spire.delegated import DelegatedIdentity, Problem
+from registrar.spire.delegated import DelegatedIdentity
+from registrar.spire.gate import Problem
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ from registrar.csi.tokens import Tokens
 from registrar.csi.volume import Volume
 from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import trust_domain_of
-from registrar.spire.delegated import X509SVID, DelegatedIdentity, Problem, Update
+from registrar.spire.delegated import X509SVID, DelegatedIdentity, Update
+from registrar.spire.gate import Problem
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,8 @@ from registrar.spire.delegated import (
     X509SVID,
     DelegatedIdentity,
     DelegatedIdentityError,
-    Problem,
-    Trouble,
 )
+from registrar.spire.gate import Problem, Trouble
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)

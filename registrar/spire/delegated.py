@@ -1,15 +1,14 @@
 """The Delegated Identity API of the agent on this node: SVIDs of other workloads by selectors.
 
 Each subscription is followed for as long as it is wanted: a stream that ends
-is opened again. Keys stay in memory.
+is opened again, once the agent lets us in (see ``gate``). Keys stay in memory.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,12 +21,15 @@ from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import SCHEME
 from registrar.spire.convert import id_from_proto
 from registrar.spire.der import BrokenDER
+from registrar.spire.gate import Gate, Problem, Trouble
 from registrar.spire.readable import read_bundle, why_no_jwks
 
 log = logging.getLogger(__name__)
 
 _FIRST_MESSAGE_SECONDS = 30.0
 _FETCH_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 10.0
+"""Of one subscription that fails alone, before it is tried again."""
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -70,28 +72,20 @@ class Update:
     federates_with: frozenset[str]
 
 
-class Trouble(Enum):
-    """Why a subscription gives nothing at the moment."""
-
-    UNREACHABLE = "AgentUnreachable"
-    DENIED = "NotAuthorizedDelegate"
-    FAILED = "AgentFailed"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A trouble in words for a person."""
-
-    trouble: Trouble
-    message: str
-
-
 class DelegatedIdentityError(Exception):
     """A call failed; ``problem`` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Why a stream ended; nonsense is a message that nobody can read."""
+
+    problem: Problem
+    is_nonsense: bool = False
 
 
 def _nothing(_: object) -> None:
@@ -101,7 +95,8 @@ def _nothing(_: object) -> None:
 class DelegatedIdentity:
     """One agent's API. Make it with ``connect``.
 
-    ``reopened`` is called for each stream after the first of a subscription.
+    ``follow_bundles`` must run for the others to work: it finds out for all whether the agent
+    lets us in. ``reopened`` is called for each stream after the first of a subscription.
     """
 
     def __init__(
@@ -110,6 +105,7 @@ class DelegatedIdentity:
         self._stub = delegatedidentity_pb2_grpc.DelegatedIdentityStub(channel)
         self._socket = socket
         self._reopened = reopened
+        self.gate = Gate()
 
     async def follow_svids(
         self,
@@ -144,7 +140,7 @@ class DelegatedIdentity:
             on_broken({name: why for name, (_, why) in read.items() if why})
             on_update({name: found for name, (found, why) in read.items() if found or not why})
 
-        await self._follow(lambda: self._stub.SubscribeToX509Bundles(request), take, on_problem)
+        await self._lead(lambda: self._stub.SubscribeToX509Bundles(request), take, on_problem)
 
     async def follow_jwt_bundles(
         self,
@@ -176,11 +172,15 @@ class DelegatedIdentity:
         request = delegatedidentity_pb2.FetchJWTSVIDsRequest(
             selectors=_selectors(selectors), audience=audiences
         )
+        await self._admitted()
         try:
             reply = await self._stub.FetchJWTSVIDs(request, timeout=_FETCH_SECONDS)
             found = _readable(reply).svids
         except grpc.aio.AioRpcError as error:
-            raise DelegatedIdentityError(self._problem(error)) from error
+            # Whatever the code: the agent uses that of an agent that is away for a server that
+            # is, and that of a caller without rights for a workload without an entry.
+            why = f"the agent gives no JWT-SVID: {error.details() or error.code().name}"
+            raise DelegatedIdentityError(Problem(Trouble.FAILED, why)) from error
         except BrokenDER as error:
             raise DelegatedIdentityError(
                 Problem(Trouble.FAILED, f"the agent sent {error}")
@@ -196,37 +196,100 @@ class DelegatedIdentity:
             for svid in found
         )
 
+    async def _admitted(self) -> None:
+        """Wait a while where the agent does not let us in. Raises DelegatedIdentityError."""
+        problem = self.gate.problem
+        if problem is None:
+            return
+        try:
+            async with asyncio.timeout(_FETCH_SECONDS):
+                await self.gate.passed(_nothing)
+        except TimeoutError:
+            raise DelegatedIdentityError(self.gate.problem or problem) from None
+
+    async def _lead(
+        self,
+        subscribe: Callable[[], grpc.aio.UnaryStreamCall[R, M]],
+        take: Callable[[M], None],
+        on_problem: Callable[[Problem | None], None],
+    ) -> None:
+        """As ``_follow``, for the subscription that opens the gate."""
+        backoff = Backoff(0.05, _LONGEST_WAIT_SECONDS)
+        is_first = True
+        while True:
+            if not is_first:
+                self._reopened()
+            is_first = False
+            end = await self._until_shut(
+                self._attempt(subscribe(), take, on_problem, (self.gate.open, backoff.reset))
+            )
+            if end is not None and end.is_nonsense:
+                # It has let us in all the same.
+                on_problem(end.problem)
+                await asyncio.sleep(backoff.next_seconds())
+                continue
+            if end is not None:
+                self.gate.shut(end.problem)
+            on_problem(self.gate.problem)
+            await self.gate.pause()
+
+    async def _until_shut(self, attempt: Coroutine[None, None, _End]) -> _End | None:
+        """An attempt to its end; None where another subscription shuts the gate meanwhile."""
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(attempt)
+            shut = tasks.create_task(self.gate.until_shut_again())
+            await asyncio.wait((asking, shut), return_when=asyncio.FIRST_COMPLETED)
+            asking.cancel()
+            shut.cancel()
+        return None if asking.cancelled() else asking.result()
+
     async def _follow(
         self,
         subscribe: Callable[[], grpc.aio.UnaryStreamCall[R, M]],
         take: Callable[[M], None],
         on_problem: Callable[[Problem | None], None],
     ) -> None:
-        backoff = Backoff(0.05, 2.0)
+        backoff = Backoff(0.05, _LONGEST_WAIT_SECONDS)
         is_first = True
         while True:
+            times_opened = await self.gate.passed(on_problem)
             if not is_first:
                 self._reopened()
             is_first = False
-            try:
-                await self._stream(subscribe(), take, on_problem, backoff)
-                on_problem(Problem(Trouble.UNREACHABLE, "the agent has ended the stream"))
-            except grpc.aio.AioRpcError as error:
-                on_problem(self._problem(error))
-            except TimeoutError:
-                on_problem(
-                    Problem(Trouble.UNREACHABLE, f"the agent at {self._socket} does not answer")
-                )
-            except Exception as error:  # noqa: BLE001 - whatever it sends must not end the driver
-                on_problem(Problem(Trouble.FAILED, f"the agent sent {error}"))
+            end = await self._attempt(subscribe(), take, on_problem, (backoff.reset,))
+            on_problem(end.problem)
+            if end.problem.trouble in {Trouble.UNREACHABLE, Trouble.DENIED}:
+                self.gate.shut(end.problem, times_opened=times_opened)
             await asyncio.sleep(backoff.next_seconds())
+
+    async def _attempt(
+        self,
+        stream: grpc.aio.UnaryStreamCall[R, M],
+        take: Callable[[M], None],
+        on_problem: Callable[[Problem | None], None],
+        heard: Sequence[Callable[[], None]],
+    ) -> _End:
+        """One stream to its end; ``heard`` are called at its first message."""
+        try:
+            await self._stream(stream, take, on_problem, heard)
+        except grpc.aio.AioRpcError as error:
+            return _End(self._problem(error))
+        except TimeoutError:
+            why = (
+                f"the agent at {self._socket} does not answer: it hangs, or waits for its SPIRE "
+                "server to sign the SVID"
+            )
+            return _End(Problem(Trouble.SILENT, why))
+        except Exception as error:  # noqa: BLE001 - whatever it sends must not end the driver
+            return _End(Problem(Trouble.FAILED, f"the agent sent {error}"), is_nonsense=True)
+        return _End(Problem(Trouble.UNREACHABLE, "the agent has ended the stream"))
 
     @staticmethod
     async def _stream(
         stream: grpc.aio.UnaryStreamCall[R, M],
         take: Callable[[M], None],
         on_problem: Callable[[Problem | None], None],
-        backoff: Backoff,
+        heard: Sequence[Callable[[], None]],
     ) -> None:
         messages = aiter(stream)
         try:
@@ -236,9 +299,10 @@ class DelegatedIdentity:
                     first = await anext(messages)
                 except StopAsyncIteration:
                     return
+            for listener in heard:
+                listener()
             take(_readable(first))
             on_problem(None)
-            backoff.reset()
             async for message in messages:
                 take(_readable(message))
         finally:

@@ -9,7 +9,8 @@ import pytest
 
 from api.proto import delegatedidentity_pb2 as messages
 from registrar.identity.selectors import Selector
-from registrar.spire.delegated import DelegatedIdentityError, Problem, Trouble, connect
+from registrar.spire.delegated import DelegatedIdentityError, connect
+from registrar.spire.gate import Problem, Trouble
 from tests.support.setup import until
 
 SERVICE = "spire.api.agent.delegatedidentity.v1.DelegatedIdentity"
