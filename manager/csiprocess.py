@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Literal
 
 from api.core import ObjectReference
 from api.kinds import POD
 from manager.names import USER_AGENT
 from registrar.csi.driver import registered, serve_csi
+from registrar.csi.identity import DRIVER_NAME
 from registrar.csi.mounts import LinuxMounts
 from registrar.csi.node import NodeService
+from registrar.csi.notices import Sayer
 from registrar.csi.records import Records
-from registrar.csi.views import Sayer
+from registrar.csi.registration import NOT_ASKED
 from registrar.csi.volume import PodInfo
 from registrar.csi.volumes import Limits, Volumes
 from registrar.kube.client import KubeClient
@@ -33,16 +36,27 @@ log = logging.getLogger(__name__)
 
 _THREADS = 2
 """For mounts and files: more would only wait for the same lock."""
+_SPARED_SECONDS = 30.0
+"""An agent that is there again so soon was updated or restarted: the driver stays ready."""
 
 
 class _PodEvents:
-    """Warnings as Events on Pods."""
+    """Events on Pods."""
 
     def __init__(self, recorder: EventRecorder) -> None:
         self._recorder = recorder
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """As ``views.Sayer``."""
+        """As ``notices.Sayer``."""
+        self._emit(pod, "Warning", reason, message)
+
+    def inform(self, pod: PodInfo, reason: str, message: str) -> None:
+        """As ``notices.Sayer``."""
+        self._emit(pod, "Normal", reason, message)
+
+    def _emit(
+        self, pod: PodInfo, kind: Literal["Normal", "Warning"], reason: str, message: str
+    ) -> None:
         reference = ObjectReference(
             api_version=POD.api_version,
             kind=POD.kind,
@@ -50,16 +64,23 @@ class _PodEvents:
             name=pod.name,
             uid=pod.uid,
         )
-        self._recorder.emit(reference, type="Warning", reason=reason, message=message)
+        self._recorder.emit(reference, type=kind, reason=reason, message=message)
 
 
 class _Log:
-    """Warnings in the log alone."""
+    """The same in the log alone."""
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """As ``views.Sayer``."""
-        name = f"{pod.namespace}/{pod.name}"
-        log.warning("a Pod waits", extra=kv(pod=name, reason=reason, why=message))
+        """As ``notices.Sayer``."""
+        log.warning("a Pod's volume is not well", extra=_about(pod, reason, message))
+
+    def inform(self, pod: PodInfo, reason: str, message: str) -> None:
+        """As ``notices.Sayer``."""
+        log.info("a Pod's volume is well again", extra=_about(pod, reason, message))
+
+
+def _about(pod: PodInfo, reason: str, message: str) -> dict[str, object]:
+    return kv(pod=f"{pod.namespace}/{pod.name}", reason=reason, why=message)
 
 
 class CSIProcess:
@@ -101,8 +122,11 @@ class CSIProcess:
                 observer=observer,
                 sayer=sayer,
             )
-            observer.watch(volumes.states, volumes.nearest_expiry, volumes.broken_bundles)
+            observer.watch(volumes, is_agent_there=lambda: agent.gate.is_open)
             checks.add("volumes", lambda: _taken_up(volumes))
+            checks.add("agent", lambda: agent.gate.why_shut(_SPARED_SECONDS))
+            if settings.registration_dir is not None:
+                checks.add("registration", lambda: NOT_ASKED)
             tasks.create_task(volumes.run())
             node = NodeService(
                 volumes,
@@ -141,7 +165,11 @@ class CSIProcess:
             background() as tasks,
         ):
             recorder = EventRecorder(
-                KubeClient(session), USER_AGENT, socket.gethostname(), observer=self._metrics
+                KubeClient(session),
+                DRIVER_NAME,
+                socket.gethostname(),
+                node=self._settings.node_name,
+                observer=self._metrics,
             )
             tasks.create_task(recorder.run())
             yield _PodEvents(recorder)

@@ -3,7 +3,7 @@
 from registrar.settings.model import CRDMode, Settings
 
 USER_AGENT = "spire-registrar"
-"""To the Kubernetes API, and as the source of Events."""
+"""To the Kubernetes API, and as the source of the registrar's Events."""
 
 HEALTH_KEY = "health.healthProbeBindAddress"
 """The key of the address of probes; only the controller manager's file has one."""

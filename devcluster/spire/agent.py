@@ -48,6 +48,8 @@ class Agent:
         """Whether streams that are open say nothing more, as those of an agent that hangs."""
         self.jwt_fails = False
         """Whether tokens are refused."""
+        self.refusals = 0
+        """Calls so far of somebody who is no delegate; a real agent logs an error for each."""
         self.streams = 0
         """Subscriptions that are open now."""
         self.subscriptions = 0

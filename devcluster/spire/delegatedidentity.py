@@ -33,6 +33,7 @@ class Identities(Protocol):
     jwt_fails: bool
     streams: int
     subscriptions: int
+    refusals: int
 
     async def next_change(self) -> None:
         """Wait until something changes."""
@@ -99,6 +100,9 @@ class DelegatedIdentityService(delegatedidentity_pb2_grpc.DelegatedIdentityServi
             await abort(context, Refusal(message, grpc.StatusCode.UNAVAILABLE))
         selectors = await self._selectors(request.selectors, request.pid, context)
         svids = self._identities.jwt_svids(selectors, request.audience)
+        if not svids:
+            # As a real agent has it: the same words as for a caller without rights.
+            await abort(context, Refusal("no identity issued", grpc.StatusCode.PERMISSION_DENIED))
         return delegatedidentity_pb2.FetchJWTSVIDsResponse(svids=svids)
 
     async def SubscribeToJWTBundles(
@@ -119,6 +123,7 @@ class DelegatedIdentityService(delegatedidentity_pb2_grpc.DelegatedIdentityServi
 
     async def _admit(self, context: ServicerContext) -> None:
         if not self._identities.is_delegate:
+            self._identities.refusals += 1
             message = "caller not configured as an authorized delegate"
             await abort(context, Refusal(message, grpc.StatusCode.PERMISSION_DENIED))
 

@@ -1,4 +1,7 @@
-"""The trust bundles of the node, followed once for all volumes."""
+"""The trust bundles of the node, followed once for all volumes.
+
+``news`` hears of it when the agent gives none; that is not one of the volumes that are counted.
+"""
 
 import asyncio
 import contextlib
@@ -8,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from registrar.spire.delegated import DelegatedIdentity
 from registrar.spire.gate import Problem
 from registrar.telemetry.logging import kv
+from registrar.telemetry.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +21,9 @@ _ANEW_SECONDS = 300.0
 class SharedBundles:
     """What the agent said last; None before it has."""
 
-    def __init__(self, agent: DelegatedIdentity) -> None:
+    def __init__(self, agent: DelegatedIdentity, *, news: Troubles) -> None:
         self._agent = agent
+        self._news = news
         self._listeners: set[Callable[[], None]] = set()
         self._jwt_wanted = asyncio.Event()
         self.x509: Mapping[str, tuple[bytes, ...]] | None = None
@@ -81,9 +86,12 @@ class SharedBundles:
         """Who hears of problems with one kind of bundles, and of those that cannot be read."""
 
         def take_problem(problem: Problem | None) -> None:
-            if problem is not None and not self._problems.get(kind):
-                log.warning("no trust bundles from the agent", extra=kv(why=problem.message))
             self._problems[kind] = problem
+            who = f"{kind} bundles"
+            if problem is None:
+                self._news.is_rid(who)
+            else:
+                self._news.has(who, problem.trouble.value, problem.message, is_counted=False)
 
         def take_broken(broken: Mapping[str, str]) -> None:
             before = self._broken.get(kind, {})

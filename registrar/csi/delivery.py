@@ -5,30 +5,33 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
-
-from cryptography import x509
+from dataclasses import dataclass
 
 from registrar.backoff import Backoff
+from registrar.csi.ailments import (
+    FILES_NOT_WRITTEN,
+    SVID_GONE,
+    SVID_REFUSED,
+    WAITING_FOR_ENTRY,
+    Ailment,
+    Standing,
+    ailment_of,
+)
 from registrar.csi.bundles import SharedBundles
 from registrar.csi.credentials import BrokenSVID, Credentials, chosen, vetted
-from registrar.csi.folder import GRACE_SECONDS, AtomicFolder
-from registrar.csi.layout import carried_over, files_of, stores_of
-from registrar.csi.names import certificate_file
+from registrar.csi.folder import GRACE_SECONDS
 from registrar.csi.threads import forgetful, in_thread
 from registrar.csi.tokens import Tokens
 from registrar.csi.volume import Volume
+from registrar.csi.volumefiles import Mounts, VolumeFiles
 from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import trust_domain_of
 from registrar.spire.delegated import X509SVID, DelegatedIdentity, Update
-from registrar.spire.gate import Problem
+from registrar.spire.gate import Problem, Trouble
 from registrar.telemetry.logging import kv
+from registrar.telemetry.troubles import Troubles
 
 log = logging.getLogger(__name__)
-
-WAITING_FOR_ENTRY = "WaitingForEntry"
-"""Reason of the Event on a Pod for which the agent has no SVID."""
 
 _SILENT_SHARE = 0.75
 """An SVID that is so old, as a share of what was left of its life, should have been renewed."""
@@ -40,102 +43,120 @@ _WAITING_SECONDS = 60.0
 """How long it is where there is no SVID, or only one that has expired."""
 
 
-class Mounts(Protocol):
-    """What a delivery needs of the kernel; ``registrar.csi.mounts.LinuxMounts`` has it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplies:
+    """What the deliveries of one node share.
 
-    def is_ours(self, target: Path) -> bool:
-        """Whether what one sees there is a tmpfs of ours."""
-        ...
+    ``rotated`` hears of each change of files, so many seconds after the agent's message;
+    ``news`` and ``token_news`` of those to whom the agent gives none.
+    """
 
-    def ensure_tmpfs(self, target: Path) -> None:
-        """Exactly one tmpfs there."""
-        ...
+    agent: DelegatedIdentity
+    bundles: SharedBundles
+    mounts: Mounts
+    node_name: str
+    rotated: Callable[[float], None]
+    news: Troubles
+    token_news: Troubles
 
 
 class Delivery:
     """Follows the agent and writes, while ``run`` runs.
 
-    ``is_mounted``: the volume is there already, and is never mounted again. ``rotated``
-    hears of each change of the files, so many seconds after the agent's message.
+    ``is_mounted``: the volume is there already, and is never mounted again.
     """
 
-    def __init__(
-        self,
-        volume: Volume,
-        *,
-        agent: DelegatedIdentity,
-        bundles: SharedBundles,
-        mounts: Mounts,
-        node_name: str,
-        is_mounted: bool,
-        rotated: Callable[[float], None],
-    ) -> None:
+    def __init__(self, volume: Volume, supplies: Supplies, *, is_mounted: bool) -> None:
         self._volume = volume
         self._wish = volume.wish
-        self._selectors: tuple[Selector, ...] = volume.pod.selectors(node_name)
-        self._agent = agent
-        self._bundles = bundles
-        self._mounts = mounts
-        self._folder = AtomicFolder(volume.path, volume.rights(self._wish))
-        self._is_mounted = is_mounted
-        self._device: int | None = None
-        self._rotated = rotated
+        self._selectors: tuple[Selector, ...] = volume.pod.selectors(supplies.node_name)
+        self._agent = supplies.agent
+        self._bundles = supplies.bundles
+        self._news = supplies.news
+        self._files = VolumeFiles(volume, supplies.mounts, is_mounted=is_mounted)
+        self._rotated = supplies.rotated
         self._dirty = asyncio.Event()
         self._silence: asyncio.Timeout | None = None
         self._tokens = Tokens(
-            agent, self._selectors, self._wish.jwt, svids=self._svids, changed=self._change
+            supplies.agent,
+            self._selectors,
+            self._wish.jwt,
+            svids=self._svids,
+            changed=self._change,
+            news=supplies.token_news,
+            volume_id=volume.id,
         )
+        self._is_answered = False
         self._heard_at: float | None = None
         self._offered: Update | None = None
         self._accepted: Update | None = None
         self._trouble: Problem | None = None
         self._away_since: float | None = None
-        self._missing = ""
+        self._missing: Ailment | None = None
+        self._refused = ""
         self._failure = ""
         self.ready = asyncio.Event()
         """Set once the files are there."""
-        self.expires_at: float | None = None
-        """When the first SVID in the files expires, Unix seconds; None before there is one."""
 
     @property
-    def reason(self) -> str:
-        """What it waits for, in a word for an Event."""
-        problem = self._problem()
-        return problem.trouble.value if problem else WAITING_FOR_ENTRY
+    def expires_at(self) -> float | None:
+        """When the first SVID in the files expires, Unix seconds; None before there is one."""
+        return self._files.expires_at
 
-    def why_waiting(self) -> str:
-        """What it waits for, in words for a person."""
-        problem = self._problem()
-        if self._failure or problem is not None:
-            return self._failure or (problem.message if problem else "")
+    def waiting(self) -> Ailment:
+        """What it waits for: for its first SVID, or for a newer one."""
+        if self._failure:
+            return Ailment(FILES_NOT_WRITTEN, self._failure)
+        # What is wrong on the way to the agent: with SVIDs, bundles, tokens.
+        problem = self._trouble or self._bundles.problem or self._tokens.problem
+        if problem is not None:
+            return Ailment(problem.trouble.value, problem.message)
+        if missing := self._lacks():
+            return missing
+        if self.expires_at is not None:
+            return Ailment(WAITING_FOR_ENTRY, "the agent has sent none since")
         if not self._svids():
-            selectors = ", ".join(map(str, self._selectors))
-            return self._missing or (
-                f"the agent has no SVID for a workload with the selectors {selectors}: no entry "
-                "has only these, or the agent has not heard of it yet"
+            return self._waiting_for_svid()
+        if files := self._tokens.missing():
+            why = f"the agent has not given a JWT-SVID yet for {', '.join(files)}"
+        else:
+            why = self.left_out() or "the agent has not sent the trust bundle yet"
+        return Ailment(WAITING_FOR_ENTRY, why)
+
+    def _waiting_for_svid(self) -> Ailment:
+        selectors = ", ".join(map(str, self._selectors))
+        if not self._is_answered:
+            return Ailment(
+                Trouble.SILENT.value,
+                f"the agent has not answered yet for the selectors {selectors}: an agent that has "
+                "an entry for them may wait for its SPIRE server to sign the SVID",
             )
-        if missing := self._tokens.missing():
-            return f"the agent has not given a JWT-SVID yet for {', '.join(missing)}"
-        return self.left_out() or "the agent has not sent the trust bundle yet"
+        return Ailment(
+            WAITING_FOR_ENTRY,
+            f"the agent has no SVID for a workload with the selectors {selectors}: no entry has "
+            "only these, or its parent is another agent, or it is an admin or downstream entry, "
+            "or the agent has not heard of it yet, which takes up to 10 s; the Pod starts by "
+            "itself soon after it has",
+        )
 
-    def abnormal(self, away_seconds: float) -> str:
-        """What is wrong with the volume; empty for nothing.
+    def ailment(self, patience_seconds: float) -> Ailment | None:
+        """What is wrong with the volume; None for nothing.
 
-        An agent may be away for ``away_seconds`` without being missed.
+        An agent may be away for ``patience_seconds`` without being missed.
         """
         now = time.time()
-        if self.expires_at is None:
-            return f"no SVID yet: {self.why_waiting()}"
-        if self.expires_at <= now:
-            return f"the SVID has expired: {self.why_stale()}"
-        if self._failure:
-            return self._failure
-        away = 0.0 if self._away_since is None else now - self._away_since
-        if self._trouble is not None and away > away_seconds:
-            return f"for {away:.0f} s: {self._trouble.message}"
-        if why := self._tokens.why_stale(now):
-            return f"the JWT-SVID is not renewed: {why}"
-        return self._missing or self.left_out()
+        standing = Standing(
+            waiting=self.waiting(),
+            expires_at=self.expires_at,
+            life_seconds=self._files.life_seconds,
+            failure=self._failure,
+            problem=self._trouble,
+            away_seconds=0.0 if self._away_since is None else now - self._away_since,
+            stale_tokens=self._tokens.why_stale(now),
+            missing=self._lacks(),
+            left_out=self.left_out(),
+        )
+        return ailment_of(standing, now, patience_seconds)
 
     def left_out(self) -> str:
         """Which trust domains' bundles it lacks, or has only as they were, and why."""
@@ -149,32 +170,15 @@ class Delivery:
             for name in sorted(domains & broken.keys())
         )
 
-    def why_stale(self) -> str:
-        """Why nothing newer has come."""
-        problem = self._problem()
-        if self._failure or self._missing:
-            return self._failure or self._missing
-        return "the agent has sent none since" if problem is None else problem.message
-
-    def _problem(self) -> Problem | None:
-        """What is wrong on the way to the agent: with SVIDs, bundles, tokens."""
-        return self._trouble or self._bundles.problem or self._tokens.problem
+    def _lacks(self) -> Ailment | None:
+        """What the agent gives that this volume cannot use, or gives no more."""
+        return self._missing or (Ailment(SVID_REFUSED, self._refused) if self._refused else None)
 
     async def take_up(self) -> None:
         """After a restart: what is in the volume counts until there is something newer."""
-        found = await in_thread(self._found_expiry)
-        if found is not None:
-            self.expires_at = found
+        await in_thread(self._files.take_up)
+        if self.expires_at is not None:
             self.ready.set()
-
-    def _found_expiry(self) -> float | None:
-        """When the first SVID in the files expires; None without any. Blocks."""
-        name = certificate_file(self._wish)
-        try:
-            leaf = x509.load_pem_x509_certificate((self._volume.path / name).read_bytes())
-        except (OSError, ValueError):
-            return None
-        return leaf.not_valid_after_utc.timestamp()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -186,6 +190,7 @@ class Delivery:
                 tasks.create_task(forgetful(self._tokens.run()))
         finally:
             self._bundles.forget(self._change)
+            self._news.is_rid(self._volume.id)
             # Somebody may still hold this object; nobody needs its keys and tokens any more.
             self._silence = self._offered = self._accepted = None
 
@@ -197,7 +202,10 @@ class Delivery:
                     self._rearm()
                     await self._agent.follow_svids(self._selectors, self._take, self._take_problem)
             except TimeoutError:
-                log.info("asking the agent anew", extra=self._kv("it has been silent for long"))
+                # A Pod without an entry may wait for days: that is no news.
+                level = logging.INFO if self._svids() else logging.DEBUG
+                words = self._kv("it has been silent for long")
+                log.log(level, "asking the agent anew", extra=words)
 
     def _rearm(self) -> None:
         """Believe the stream for as long as the SVIDs that it gave should not be renewed yet."""
@@ -218,17 +226,20 @@ class Delivery:
         return newest.svids if newest else ()
 
     def _take(self, update: Update) -> None:
+        self._is_answered = True
         if not update.svids:
             # Nothing at first may mean not yet; after an SVID it means that the entry has gone.
             # The files stay: what they hold is valid until it expires.
-            self._missing = "the agent has no SVID for it any more" if self._svids() else ""
+            if self.expires_at is not None or self._svids():
+                self._missing = Ailment(SVID_GONE, "the agent has no SVID for it any more")
             return
         found = chosen(update.svids, self._wish)
         if not found:
             known = ", ".join(f"{svid.spiffe_id} (hint {svid.hint!r})" for svid in update.svids)
-            self._missing = f"none of the Pod's SVIDs is the one that is asked for: {known}"
+            why = f"none of the Pod's SVIDs is the one that is asked for: {known}"
+            self._missing = Ailment(WAITING_FOR_ENTRY, why)
             return
-        self._missing = ""
+        self._missing = None
         is_other = [s.spiffe_id for s in found] != [s.spiffe_id for s in self._svids()]
         self._offered = Update(found, update.federates_with)
         self._rearm()
@@ -237,16 +248,21 @@ class Delivery:
         self._change()
 
     def _refuse(self, why: str) -> None:
-        """What is in the files stays."""
-        self._missing = why
-        log.error("an SVID is not delivered", extra=self._kv(why=why))
+        """What is in the files stays; said once for each reason, and when it is over."""
+        if why and why != self._refused:
+            log.error("an SVID is not delivered", extra=self._kv(why))
+        if self._refused and not why:
+            log.info("an SVID is delivered again", extra=self._kv("it can be used now"))
+        self._refused = why
 
     def _take_problem(self, problem: Problem | None) -> None:
         if problem is None:
             self._away_since = None
-        elif self._trouble is None:
-            self._away_since = time.time()
-            log.warning("no news from the agent", extra=self._kv(why=problem.message))
+            self._news.is_rid(self._volume.id)
+        else:
+            if self._trouble is None:
+                self._away_since = time.time()
+            self._news.has(self._volume.id, problem.trouble.value, problem.message)
         self._trouble = problem
 
     def _change(self) -> None:
@@ -293,19 +309,20 @@ class Delivery:
             if credentials is None:
                 continue
             try:
-                is_new = await in_thread(self._write, credentials)
+                is_new = await in_thread(self._files.write, credentials)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is said and tried again
                 failure = f"the files cannot be written: {error}"
                 if failure != self._failure:
                     self._failure = failure
                     log.warning("files cannot be written", extra=self._kv(str(error)))
-                await in_thread(self._folder.sweep)
+                await in_thread(self._files.sweep)
                 await asyncio.sleep(backoff.next_seconds())
                 self._change()
                 continue
             backoff.reset()
-            self._failure = ""
-            self.expires_at = credentials.expires_at
+            if self._failure:
+                self._failure = ""
+                log.info("files can be written again", extra=self._kv("it was tried again"))
             self.ready.set()
             if is_new:
                 now = asyncio.get_running_loop().time()
@@ -324,40 +341,11 @@ class Delivery:
             svids, why = (), str(error)
         if self._offered is offered:
             self._offered = None
-        if why:
-            self._refuse(why)
+        self._refuse(why)
         if svids:
             self._accepted = Update(svids, offered.federates_with)
         self._rearm()
         return bool(svids)
-
-    def _write(self, credentials: Credentials) -> bool:
-        """Make the files those of the credentials; tells whether they were others. Blocks.
-
-        Raises OSError.
-        """
-        self._see_to_the_mount()
-        files = carried_over(
-            files_of(credentials, self._wish), credentials, self._wish, self._folder.content
-        )
-        if self._folder.holds(files, but=stores_of(credentials, self._wish)):
-            return False
-        self._folder.write(files)
-        return True
-
-    def _see_to_the_mount(self) -> None:
-        """Make the tmpfs, once; later see that it is still there. Raises OSError. Blocks."""
-        path = self._volume.path
-        if not self._is_mounted:
-            self._mounts.ensure_tmpfs(path)
-            self._is_mounted = True
-        elif path.stat().st_dev == self._device and self._folder.shows_what_was_written():
-            # The kernel's list of mounts is long on a full node: no look at it for each rotation.
-            return
-        elif not self._mounts.is_ours(path):
-            # Never onto a disk below, nor into what somebody else has mounted there.
-            raise FileNotFoundError(f"nothing of ours is mounted at {self._volume.target} any more")
-        self._device = path.stat().st_dev
 
     async def _sweep(self) -> None:
         """Remove the version before, in a while or with the next one that comes."""
@@ -365,7 +353,7 @@ class Delivery:
             async with asyncio.timeout(GRACE_SECONDS):
                 await self._dirty.wait()
                 return
-        await in_thread(self._folder.sweep)
+        await in_thread(self._files.sweep)
 
     def _kv(self, why: str) -> dict[str, object]:
         pod = self._volume.pod

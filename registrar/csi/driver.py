@@ -72,19 +72,24 @@ async def _kept_served(
 async def _keep(
     add: Callable[[grpc.aio.Server], None], socket: Path, field: str, ready: asyncio.Event
 ) -> None:
+    said = ""
     while True:
         server = grpc.aio.server()
         add(server)
         try:
             async with _served(server, socket, field=field) as made:
                 ready.set()
+                said = ""
                 while await in_thread(_identity_of, socket) == made:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_LOOK_SECONDS)
             log.warning("the socket has gone: serving anew", extra=kv(socket=str(socket)))
         except InvalidField as error:
             if not ready.is_set():
                 raise
-            log.warning("cannot serve", extra=kv(why=str(error)))
+            if str(error) != said:
+                # Once, however often it is tried; that it serves again is a line of its own.
+                said = str(error)
+                log.warning("cannot serve", extra=kv(why=said))
             await asyncio.sleep(_LOOK_SECONDS)
 
 

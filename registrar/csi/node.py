@@ -26,6 +26,7 @@ from registrar.csi.workloadapi import Exposed
 from registrar.errors import InvalidField
 
 _RPC = csi_pb2.NodeServiceCapability.RPC
+_BYTES, _INODES = csi_pb2.VolumeUsage.BYTES, csi_pb2.VolumeUsage.INODES
 _CAPABILITIES = (_RPC.GET_VOLUME_STATS, _RPC.VOLUME_CONDITION, _RPC.VOLUME_MOUNT_GROUP)
 
 
@@ -58,7 +59,8 @@ class NodeService(csi_pb2_grpc.NodeServicer):
             self._observer.published("refused")
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         try:
-            await self._volumes.publish(volume)
+            # The kubelet is told why before it gives up, or it would never hear.
+            await self._volumes.publish(volume, remaining_seconds=context.time_remaining())
         except NotReady as error:
             self._observer.published("no_svid")
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, str(error))
@@ -113,29 +115,39 @@ class NodeService(csi_pb2_grpc.NodeServicer):
                 f"volume {request.volume_id} is not published at {request.volume_path}",
             )
         try:
-            usage = await in_thread(os.statvfs, request.volume_path)
+            usage = await self._usage(request)
         except OSError as error:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"{request.volume_path}: {error}")
-        block = usage.f_frsize
         return csi_pb2.NodeGetVolumeStatsResponse(
-            usage=[
-                csi_pb2.VolumeUsage(
-                    available=usage.f_bavail * block,
-                    total=usage.f_blocks * block,
-                    used=(usage.f_blocks - usage.f_bfree) * block,
-                    unit=csi_pb2.VolumeUsage.BYTES,
-                ),
-                csi_pb2.VolumeUsage(
-                    available=usage.f_favail,
-                    total=usage.f_files,
-                    used=usage.f_files - usage.f_ffree,
-                    unit=csi_pb2.VolumeUsage.INODES,
-                ),
-            ],
+            usage=usage,
             volume_condition=csi_pb2.VolumeCondition(
                 abnormal=bool(why), message=why or "the files are up to date"
             ),
         )
+
+    async def _usage(self, request: csi_pb2.NodeGetVolumeStatsRequest) -> list[csi_pb2.VolumeUsage]:
+        """What the volume itself takes, in bytes and files. Raises OSError."""
+        if self._volumes.shows_folder(request.volume_id):
+            # The disk below belongs to the agent's folder, and to much else: nothing of it is the
+            # Pod's. A kubelet takes an answer without any usage for a failure, each minute.
+            await in_thread(os.stat, request.volume_path)
+            return [csi_pb2.VolumeUsage(unit=unit) for unit in (_BYTES, _INODES)]
+        found = await in_thread(os.statvfs, request.volume_path)
+        block = found.f_frsize
+        return [
+            csi_pb2.VolumeUsage(
+                available=found.f_bavail * block,
+                total=found.f_blocks * block,
+                used=(found.f_blocks - found.f_bfree) * block,
+                unit=_BYTES,
+            ),
+            csi_pb2.VolumeUsage(
+                available=found.f_favail,
+                total=found.f_files,
+                used=found.f_files - found.f_ffree,
+                unit=_INODES,
+            ),
+        ]
 
     async def NodeGetCapabilities(
         self,

@@ -12,6 +12,8 @@ from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
+NOT_ASKED = "the kubelet has not asked yet"
+
 
 class RegistrationService(pluginregistration_pb2_grpc.RegistrationServicer):
     """``endpoint`` is the driver's socket as the kubelet sees it."""
@@ -19,7 +21,7 @@ class RegistrationService(pluginregistration_pb2_grpc.RegistrationServicer):
     def __init__(self, *, name: str, endpoint: Path) -> None:
         self._name = name
         self._endpoint = endpoint
-        self.problem: str | None = "the kubelet has not asked yet"
+        self.problem: str | None = NOT_ASKED
         """None once the kubelet has taken the driver on."""
 
     async def GetInfo(

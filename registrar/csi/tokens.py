@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from registrar.backoff import Backoff
 from registrar.csi.jwtsvid import chosen_token, why_unusable
@@ -19,9 +18,7 @@ from registrar.spire.delegated import (
     DelegatedIdentityError,
 )
 from registrar.spire.gate import Problem, Trouble
-from registrar.telemetry.logging import kv
-
-log = logging.getLogger(__name__)
+from registrar.telemetry.troubles import Troubles
 
 _SHORTEST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 3600.0
@@ -31,7 +28,8 @@ _LONGEST_WAIT_SECONDS = 3600.0
 class Tokens:
     """All tokens of one volume; nothing but questions where it asks for none.
 
-    ``svids`` gives those that need a token; ``changed`` is called when there are others.
+    ``svids`` gives those that need a token; ``changed`` is called when there are others;
+    ``news`` hears of files for which the agent gives none.
     """
 
     def __init__(
@@ -42,10 +40,19 @@ class Tokens:
         *,
         svids: Callable[[], Sequence[X509SVID]],
         changed: Callable[[], None],
+        news: Troubles,
+        volume_id: str,
     ) -> None:
         self._svids = svids
         self._files = {
-            jwt.file: _FileTokens(agent, selectors, jwt, svids=svids, changed=changed)
+            jwt.file: _FileTokens(
+                agent,
+                selectors,
+                jwt,
+                svids=svids,
+                changed=changed,
+                told=_Told(news, f"{volume_id}/{jwt.file}"),
+            )
             for jwt in wanted
         }
 
@@ -89,7 +96,22 @@ class Tokens:
                     tasks.create_task(forgetful(each.run()))
         finally:
             for each in self._files.values():
-                each.current = ()
+                each.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Where the troubles of one file are told, and under which name."""
+
+    news: Troubles
+    name: str
+
+    def take(self, problem: Problem | None) -> None:
+        """What the last attempt gave."""
+        if problem is None:
+            self.news.is_rid(self.name)
+        else:
+            self.news.has(self.name, problem.trouble.value, problem.message)
 
 
 class _FileTokens:
@@ -103,12 +125,14 @@ class _FileTokens:
         *,
         svids: Callable[[], Sequence[X509SVID]],
         changed: Callable[[], None],
+        told: _Told,
     ) -> None:
         self._agent = agent
         self._selectors = selectors
         self._wanted = wanted
         self._svids = svids
         self._changed = changed
+        self._told = told
         self._due = asyncio.Event()
         self.current: tuple[JWTSVID, ...] = ()
         self.problem: Problem | None = None
@@ -172,11 +196,14 @@ class _FileTokens:
         now = time.time()
         return min(_until_half(token, now) for token in found or usable if token)
 
+    def end(self) -> None:
+        """Hold none any more."""
+        self.current = ()
+        self._told.take(None)
+
     def _take_problem(self, problem: Problem | None) -> None:
-        if problem is not None and self.problem is None:
-            words = kv(file=self._wanted.file, why=problem.message)
-            log.warning("no JWT-SVID", extra=words)
         self.problem = problem
+        self._told.take(problem)
 
 
 def _until_half(token: JWTSVID, now: float) -> float:

@@ -5,11 +5,12 @@ import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
+from registrar.csi.ailments import NOT_SHOWN, Ailment
+from registrar.csi.notices import Notices
 from registrar.csi.refusals import NotReady
 from registrar.csi.threads import in_thread
-from registrar.csi.volume import PodInfo, Volume
+from registrar.csi.volume import Volume
 from registrar.csi.workloadapi import Exposed, WorkloadAPIFolder
 from registrar.telemetry.logging import kv
 
@@ -19,20 +20,12 @@ _LOOK_SECONDS = 30.0
 """How often the folder is looked at, for what must not be in it."""
 
 
-class Sayer(Protocol):
-    """Reports an Event on a Pod; never blocks."""
-
-    def warn(self, pod: PodInfo, reason: str, message: str) -> None:
-        """Something that a person should do something about."""
-        ...
-
-
 class Views:
     """The views of one node. ``folder`` None: there is no Workload API to show."""
 
-    def __init__(self, folder: WorkloadAPIFolder | None, *, sayer: Sayer) -> None:
+    def __init__(self, folder: WorkloadAPIFolder | None, *, notices: Notices) -> None:
         self._folder = folder
-        self._sayer = sayer
+        self._notices = notices
         self._volumes: dict[str, Volume] = {}
         self._problems: dict[str, str] = {}
 
@@ -58,6 +51,8 @@ class Views:
             self._refuse(volume, str(error))
             raise
         self._problems.pop(volume.id, None)
+        if self._notices.end(volume, "it shows the Workload API"):
+            log.info("a volume shows the Workload API again", extra=kv(volume=volume.id))
 
     def forget(self, volume_id: str) -> None:
         """Keep a view no more; whatever is mounted stays."""
@@ -86,9 +81,7 @@ class Views:
             before = why
 
     def _refuse(self, volume: Volume, why: str) -> None:
-        """Say once why a volume is not shown."""
-        if self.problem(volume.id) == why:
-            return
+        """Say once why a volume is not shown, however often the kubelet asks for it."""
         self._problems[volume.id] = why
-        log.error("a volume cannot show the Workload API", extra=kv(volume=volume.id, why=why))
-        self._sayer.warn(volume.pod, "WorkloadAPINotShown", why)
+        if self._notices.begin(volume, Ailment(NOT_SHOWN, why)):
+            log.error("a volume cannot show the Workload API", extra=kv(volume=volume.id, why=why))

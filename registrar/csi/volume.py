@@ -46,6 +46,11 @@ class Volume(msgspec.Struct, frozen=True, rename="camel"):
     mount_group: int | None = None
 
     @property
+    def name(self) -> str:
+        """Its name in the Pod's spec: the kubelet's target ends with it and ``mount``."""
+        return self.path.parent.name
+
+    @property
     def path(self) -> Path:
         """Where it is mounted."""
         return Path(self.target)

@@ -7,33 +7,45 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from registrar.csi import delivery
+from registrar.csi import volumefiles
+from registrar.csi.ailments import BUNDLE_LEFT_OUT, NOT_SHOWN, Ailment
 from registrar.csi.bundles import SharedBundles
-from registrar.csi.delivery import Delivery
+from registrar.csi.delivery import Delivery, Supplies
+from registrar.csi.notices import Notices, Sayer
+from registrar.csi.patience import Patience
 from registrar.csi.records import Records
 from registrar.csi.refusals import Left, NotReady, OtherParameters
 from registrar.csi.threads import forgetful, in_thread, uninterrupted
-from registrar.csi.views import Sayer, Views
+from registrar.csi.turns import Turn, Turns
+from registrar.csi.views import Views
 from registrar.csi.volume import Volume
+from registrar.csi.watch import LOOK_SECONDS, Watch
 from registrar.csi.wish import Wish
 from registrar.csi.workloadapi import Exposed, WorkloadAPIFolder
 from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity
 from registrar.telemetry.logging import kv
+from registrar.telemetry.rounds import tell
+from registrar.telemetry.troubles import Troubles, Words
 
 log = logging.getLogger(__name__)
 
-_SAID_AFTER_SECONDS = 3.0
-"""How long a Pod waits before an Event says why."""
 _RESTART_SECONDS = 5.0
+_NEWS = Words(
+    begun="no news from the agent", over="no trouble with the agent any more", counted="volumes"
+)
+_TOKEN_NEWS = Words(
+    begun="no JWT-SVIDs from the agent", over="all JWT-SVIDs are there again", counted="files"
+)
 
 
-class Mounts(delivery.Mounts, Protocol):
+class Mounts(volumefiles.Mounts, Protocol):
     """What volumes need of the kernel; ``registrar.csi.mounts.LinuxMounts`` has it."""
 
     def is_mounted(self, target: Path) -> bool:
@@ -85,15 +97,10 @@ class _Live:
     delivery: Delivery | None = None
     task: asyncio.Task[None] | None = None
 
-
-@dataclass(slots=True)
-class _Turn:
-    """Whose turn it is with one volume; ``left`` is set while somebody wants it gone."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    leaving: int = 0
-    users: int = 0
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has no files yet."""
+        return self.delivery is not None and not self.delivery.ready.is_set()
 
 
 class Volumes:
@@ -115,20 +122,30 @@ class Volumes:
         observer: Observer,
         sayer: Sayer,
     ) -> None:
-        self._agent = agent
-        self._bundles = SharedBundles(agent)
+        news = Troubles(_NEWS, log)
+        self._bundles = SharedBundles(agent, news=news)
+        self._supplies = Supplies(
+            agent=agent,
+            bundles=self._bundles,
+            mounts=mounts,
+            node_name=node_name,
+            rotated=observer.rotated,
+            news=news,
+            token_news=Troubles(_TOKEN_NEWS, log),
+        )
         self._mounts = mounts
         self._records = records
-        self._node_name = node_name
         folder = None
         if workload_api is not None:
             folder = WorkloadAPIFolder(workload_api.parent, secrets=secrets, mounts=mounts)
-        self._views = Views(folder, sayer=sayer)
-        self._limits = limits
+        self._notices = Notices(sayer)
+        self._views = Views(folder, notices=self._notices)
+        self._watch = Watch(self._notices, patience_seconds=limits.agent_away)
+        self._patience = Patience(limits.first_svid)
+        self._agent_away = limits.agent_away
         self._observer = observer
-        self._sayer = sayer
         self._live: dict[str, _Live] = {}
-        self._turns: dict[str, _Turn] = {}
+        self._turns = Turns()
         self._tasks: asyncio.TaskGroup | None = None
         self.taken_up = asyncio.Event()
         """Set once everything that was there before has been taken up."""
@@ -140,15 +157,19 @@ class Volumes:
             tasks.create_task(self._bundles.run())
             await self._resume()
             self.taken_up.set()
-            await self._views.keep(self._turn)
+            tasks.create_task(self._keep_looking())
+            await self._views.keep(self._turns.take)
 
-    async def publish(self, volume: Volume) -> None:
-        """Have the volume there, with its files.
+    async def publish(self, volume: Volume, *, remaining_seconds: float | None = None) -> None:
+        """Have the volume there, with its files, before the caller gives up.
 
         Raises NotReady, OtherParameters, Exposed, Left, OSError. What failed leaves nothing behind.
         """
-        began = asyncio.get_running_loop().time()
-        async with self._turn(volume.id) as turn:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with self._turns.take(volume.id) as turn:
+            if remaining_seconds is not None:
+                remaining_seconds -= loop.time() - began
             live = self._live.get(volume.id)
             if live is not None and live.volume != volume:
                 raise OtherParameters(
@@ -160,18 +181,20 @@ class Volumes:
                 await self._views.show(volume)
                 return
             if live is not None and await in_thread(self._mounts.settle, volume.path):
-                await self._until_ready(live, turn)
+                await self._until_ready(live, turn, remaining_seconds)
                 return
             if live is not None:
                 # Somebody unmounted it behind our back.
                 await uninterrupted(self._stop(live))
-            await self._begin(volume, turn)
-            self._observer.first_svid(asyncio.get_running_loop().time() - began)
+            await self._begin(volume, turn, remaining_seconds)
+            self._observer.first_svid(loop.time() - began)
 
     async def unpublish(self, volume_id: str, target: Path) -> None:
         """Have nothing left of the volume, whatever there was. Raises OtherParameters, OSError."""
         self._check_alone(volume_id, target)
-        async with self._turn(volume_id, is_leaving=True):
+        async with self._turns.take(volume_id, is_leaving=True):
+            self._patience.forget(volume_id)
+            self._notices.forget(volume_id)
             live = self._live.get(volume_id)
             if live is not None:
                 await uninterrupted(self._undo(live))
@@ -183,9 +206,13 @@ class Volumes:
         live = self._live.get(volume_id)
         if live is None:
             return None
-        if live.delivery is None:
-            return self._views.problem(volume_id)
-        return live.delivery.abnormal(self._limits.agent_away)
+        ailment = self._ailment(live)
+        return "" if ailment is None else ailment.message
+
+    def shows_folder(self, volume_id: str) -> bool:
+        """Whether a volume is a view of the Workload API's folder, and holds nothing itself."""
+        live = self._live.get(volume_id)
+        return live is not None and live.delivery is None
 
     def target_of(self, volume_id: str) -> Path | None:
         """Where a volume is."""
@@ -196,14 +223,16 @@ class Volumes:
         """Volumes by state, as the gauge names the states."""
         counts = {"waiting": 0, "serving": 0, "abnormal": 0}
         for live in self._live.values():
-            if live.delivery is None:
-                counts["abnormal" if self._views.problem(live.volume.id) else "serving"] += 1
-            elif not live.delivery.ready.is_set():
+            if live.is_waiting:
                 counts["waiting"] += 1
             else:
-                is_abnormal = live.delivery.abnormal(self._limits.agent_away)
-                counts["abnormal" if is_abnormal else "serving"] += 1
+                counts["abnormal" if self._ailment(live) else "serving"] += 1
         return counts
+
+    def ailments(self) -> Mapping[str, int]:
+        """How many volumes are abnormal, by reason."""
+        found = (self._ailment(live) for live in self._live.values() if not live.is_waiting)
+        return Counter(ailment.reason for ailment in found if ailment is not None)
 
     def broken_bundles(self) -> int:
         """How many trust domains' bundles cannot be read."""
@@ -218,7 +247,25 @@ class Volumes:
         ]
         return min(ends) - time.time() if ends else float("nan")
 
-    async def _begin(self, volume: Volume, turn: _Turn) -> None:
+    def _ailment(self, live: _Live) -> Ailment | None:
+        if live.delivery is not None:
+            return live.delivery.ailment(self._agent_away)
+        why = self._views.problem(live.volume.id)
+        return Ailment(NOT_SHOWN, why) if why else None
+
+    async def _keep_looking(self) -> None:
+        """See now and then how volumes stand, and say what is wrong with them."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            tell("look at volumes", self._look)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for live in self._live.values():
+            if live.delivery is not None and not live.is_waiting:
+                self._watch.look(live.volume, self._ailment(live), now)
+
+    async def _begin(self, volume: Volume, turn: Turn, remaining_seconds: float | None) -> None:
         """A volume that is not there yet."""
         live = _Live(volume)
         try:
@@ -227,8 +274,8 @@ class Volumes:
                 await self._views.show(volume)
                 self._live[volume.id] = live
             else:
-                self._start(live, self._delivery(volume, is_mounted=False))
-                await self._until_ready(live, turn)
+                self._start(live, Delivery(volume, self._supplies, is_mounted=False))
+                await self._until_ready(live, turn, remaining_seconds)
         except BaseException:
             # Not even a cancelled call leaves anything behind: the kubelet calls again.
             await uninterrupted(self._undo(live))
@@ -240,17 +287,6 @@ class Volumes:
             if other.volume.id != volume_id and other.volume.path == target:
                 raise OtherParameters(f"volume {other.volume.id} is published at {target}")
 
-    def _delivery(self, volume: Volume, *, is_mounted: bool) -> Delivery:
-        return Delivery(
-            volume,
-            agent=self._agent,
-            bundles=self._bundles,
-            mounts=self._mounts,
-            node_name=self._node_name,
-            is_mounted=is_mounted,
-            rotated=self._observer.rotated,
-        )
-
     def _start(self, live: _Live, made: Delivery) -> None:
         if self._tasks is None:
             raise RuntimeError("run is not running")
@@ -258,23 +294,26 @@ class Volumes:
         live.task = self._tasks.create_task(forgetful(_kept_up(made, live.volume)))
         self._live[live.volume.id] = live
 
-    async def _until_ready(self, live: _Live, turn: _Turn) -> None:
+    async def _until_ready(self, live: _Live, turn: Turn, remaining_seconds: float | None) -> None:
         """Wait for the first files; says why it waits. Raises NotReady, Left."""
-        made = live.delivery
+        made, volume = live.delivery, live.volume
         if made is None or made.ready.is_set():
             return
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._limits.first_svid
-        saying = min(_SAID_AFTER_SECONDS, self._limits.first_svid / 2)
-        if await _first_of(made.ready, turn.left, seconds=saying):
-            self._sayer.warn(live.volume.pod, made.reason, made.why_waiting())
-            await _first_of(made.ready, turn.left, seconds=until - loop.time())
+        now = asyncio.get_running_loop().time()
+        wait = self._patience.called(volume.id, now, remaining_seconds)
+        first = min(wait.said_in_seconds, wait.seconds)
+        is_late = await _first_of(made.ready, turn.left, seconds=first)
+        if is_late and first < wait.seconds:
+            self._notices.begin(volume, made.waiting())
+            await _first_of(made.ready, turn.left, seconds=wait.seconds - first)
         if turn.left.is_set():
-            raise Left(f"volume {live.volume.id} was unpublished meanwhile")
+            raise Left(f"volume {volume.id} was unpublished meanwhile")
         if not made.ready.is_set():
-            raise NotReady(made.why_waiting())
+            raise NotReady(made.waiting().message)
+        self._patience.forget(volume.id)
+        self._notices.end(volume, "the Pod's SVID is there")
         if why := made.left_out():
-            self._sayer.warn(live.volume.pod, "BundleLeftOut", why)
+            self._notices.begin(volume, Ailment(BUNDLE_LEFT_OUT, why))
 
     async def _stop(self, live: _Live) -> None:
         if live.task is not None:
@@ -282,6 +321,7 @@ class Volumes:
             await asyncio.wait([live.task])
         self._live.pop(live.volume.id, None)
         self._views.forget(live.volume.id)
+        self._watch.forget(live.volume.id)
 
     async def _undo(self, live: _Live) -> None:
         """Leave nothing of a volume."""
@@ -321,7 +361,7 @@ class Volumes:
             with contextlib.suppress(Exposed, OSError):
                 await self._views.show(volume)
             return
-        made = self._delivery(volume, is_mounted=True)
+        made = Delivery(volume, self._supplies, is_mounted=True)
         await made.take_up()
         self._start(live, made)
 
@@ -331,25 +371,6 @@ class Volumes:
             return self._mounts.settle(volume.path)
         return self._views.is_possible and self._mounts.is_mounted(volume.path)
 
-    @contextlib.asynccontextmanager
-    async def _turn(self, volume_id: str, *, is_leaving: bool = False) -> AsyncIterator[_Turn]:
-        """Wait for the turn. Whoever waits for an SVID gives it up to those who leave."""
-        turn = self._turns.setdefault(volume_id, _Turn())
-        turn.users += 1
-        turn.leaving += is_leaving
-        if is_leaving:
-            turn.left.set()
-        try:
-            async with turn.lock:
-                yield turn
-        finally:
-            turn.users -= 1
-            turn.leaving -= is_leaving
-            if not turn.leaving:
-                turn.left.clear()
-            if not turn.users:
-                del self._turns[volume_id]
-
 
 async def _kept_up(made: Delivery, volume: Volume) -> None:
     """Run a delivery; a mistake of ours in one must not end the others."""
@@ -357,7 +378,7 @@ async def _kept_up(made: Delivery, volume: Volume) -> None:
         try:
             await made.run()
         except Exception:
-            log.exception("a delivery failed", extra=kv(volume=volume.id))
+            log.exception("a delivery failed, and begins anew", extra=kv(volume=volume.id))
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 # A task group may have told of the failure in the place of the cancellation.

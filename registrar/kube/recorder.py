@@ -7,6 +7,7 @@ that is there already.
 """
 
 import asyncio
+import hashlib
 import logging
 import uuid
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from api.kinds import EVENT
 from api.meta import ObjectKey, ObjectMeta
 from registrar.errors import printable
 from registrar.kube.client import KubeClient
-from registrar.kube.errors import KubeError, NotFound
+from registrar.kube.errors import AlreadyExists, KubeError, NotFound
 from registrar.kube.ratelimit import TokenBucket
 from registrar.telemetry.logging import kv
 from registrar.telemetry.observers import EventObserver, Silent
@@ -37,6 +38,7 @@ WINDOW_SECONDS = 600.0
 """A repetition within it is counted on the first Event."""
 OBJECT_BURST, OBJECT_PER_SECOND = 25.0, 1.0 / 300.0
 TOTAL_BURST, TOTAL_PER_SECOND = 100.0, 25.0
+NODE_BURST, NODE_PER_SECOND = 25.0, 1.0
 MAX_MESSAGE = 1_024
 """Characters of a message; the API server refuses longer ones."""
 
@@ -61,7 +63,12 @@ class _Sent:
 
 
 class EventRecorder:
-    """Sends Events for one component; ``run`` does the sending and never ends by itself."""
+    """Sends Events for one component; ``run`` does the sending and never ends by itself.
+
+    ``node`` is the node that the component works for, where each has one. It may be killed at any
+    time, so its Events have names that tell what they say: what was said is found again. All
+    nodes may have the same to say at one time, so each says it slowly.
+    """
 
     def __init__(
         self,
@@ -69,12 +76,14 @@ class EventRecorder:
         component: str,
         instance: str,
         *,
+        node: str = "",
         clock: Callable[[], float] | None = None,
         observer: EventObserver | None = None,
     ) -> None:
         self._client = client
         self._component = component
         self._instance = instance
+        self._node = node
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._observer = observer or Silent()
         self._waiting: OrderedDict[_Same, int] = OrderedDict()
@@ -109,7 +118,10 @@ class EventRecorder:
 
     async def run(self) -> None:
         """Send what is emitted until cancelled."""
-        pace = TokenBucket(TOTAL_PER_SECOND, TOTAL_BURST, self._clock())
+        rate, burst = (
+            (NODE_PER_SECOND, NODE_BURST) if self._node else (TOTAL_PER_SECOND, TOTAL_BURST)
+        )
+        pace = TokenBucket(rate, burst, self._clock())
         while True:
             while self._waiting:
                 if pace.take(self._clock()):
@@ -145,7 +157,13 @@ class EventRecorder:
                 sent.at = now
                 self._sent.move_to_end(same)
                 return
-        created = await self._client.create(EVENT, self._event(same, times))
+        event = self._event(same, times)
+        try:
+            created = await self._client.create(EVENT, event)
+        except AlreadyExists:
+            # Said before a restart. How often is not known: nobody here may read Events.
+            await self._client.merge_patch(EVENT, event.key, {"lastTimestamp": _timestamp()})
+            created = event
         self._sent[same] = _Sent(created.key, times, now)
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
@@ -156,19 +174,26 @@ class EventRecorder:
         namespace = regarding.namespace or "default"
         return Event(
             metadata=ObjectMeta(
-                name=f"{regarding.name[:200]}.{uuid.uuid4().hex[:16]}", namespace=namespace
+                name=f"{regarding.name[:200]}.{self._suffix(same)}", namespace=namespace
             ),
             involved_object=regarding,
             reason=same.reason,
             message=same.message,
             type=same.type,
-            source=EventSource(component=self._component),
+            source=EventSource(component=self._component, host=self._node),
             reporting_component=self._component,
             reporting_instance=self._instance,
             first_timestamp=now,
             last_timestamp=now,
             count=times,
         )
+
+    def _suffix(self, same: _Same) -> str:
+        """What tells Events of one object apart in their names."""
+        if not self._node:
+            return uuid.uuid4().hex[:16]
+        said = f"{same.regarding.uid}\x00{same.type}\x00{same.reason}\x00{same.message}"
+        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def _budget(self, regarding: ObjectReference) -> TokenBucket:
         about = (regarding.kind, regarding.namespace, regarding.name, regarding.uid)

@@ -63,11 +63,15 @@ class Gate:
         """Whether the agent has let us in, as far as we know."""
         return not self._shut.is_set()
 
-    def shut_seconds(self) -> float:
-        """For how long it has been shut; 0 while it is open."""
-        if self.is_open or self._shut_at is None:
-            return 0.0
-        return asyncio.get_running_loop().time() - self._shut_at
+    def why_shut(self, spared_seconds: float) -> str | None:
+        """Why the agent does not let us in; None where it does, or did so many seconds ago."""
+        if self.is_open:
+            return None
+        if self.times_opened and self._shut_at is not None:
+            seconds = asyncio.get_running_loop().time() - self._shut_at
+            if seconds <= spared_seconds:
+                return None
+        return self.problem.message if self.problem else "the agent has not answered yet"
 
     def open(self) -> None:
         """The agent has answered."""

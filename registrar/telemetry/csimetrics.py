@@ -1,13 +1,50 @@
 """Metrics of the node driver: never a series for a Pod or volume, of which there is no end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 VOLUME_STATES = ("waiting", "serving", "abnormal")
 PUBLISH_RESULTS = ("ok", "no_svid", "refused", "error")
+ABNORMAL_REASONS = (
+    "WaitingForEntry",
+    "AgentUnreachable",
+    "NotAuthorizedDelegate",
+    "AgentSilent",
+    "AgentFailed",
+    "SVIDExpired",
+    "SVIDExpiring",
+    "SVIDGone",
+    "SVIDRefused",
+    "FilesNotWritten",
+    "JWTSVIDNotRenewed",
+    "BundleLeftOut",
+    "WorkloadAPINotShown",
+)
+"""Those of ``registrar.csi.ailments``."""
 _WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _WRITE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
+
+class Volumes(Protocol):
+    """What is asked before each scrape; ``registrar.csi.volumes.Volumes`` answers it."""
+
+    def states(self) -> Mapping[str, int]:
+        """Volumes by state."""
+        ...
+
+    def ailments(self) -> Mapping[str, int]:
+        """Those that are abnormal, by reason."""
+        ...
+
+    def nearest_expiry(self) -> float:
+        """Seconds until the first SVID expires."""
+        ...
+
+    def broken_bundles(self) -> int:
+        """Trust domains whose bundle cannot be read."""
+        ...
 
 
 class CSIMetrics:
@@ -67,19 +104,32 @@ class CSIMetrics:
             registry=registry,
         )
 
-    def watch(
-        self,
-        states: Callable[[], dict[str, int]],
-        nearest_expiry: Callable[[], float],
-        broken_bundles: Callable[[], int],
-    ) -> None:
+        self._abnormal = Gauge(
+            "spire_registrar_csi_abnormal_volumes",
+            "Volumes that something is wrong with, by the reason of the Event on their Pod.",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in ABNORMAL_REASONS:
+            self._abnormal.labels(reason)
+        self._agent = Gauge(
+            "spire_registrar_csi_agent_up",
+            "1 while the agent answers, and takes the driver for an authorized delegate.",
+            registry=registry,
+        )
+
+    def watch(self, volumes: Volumes, *, is_agent_there: Callable[[], bool]) -> None:
         """Ask these before each scrape."""
 
         def refresh() -> None:
-            for state, number in states().items():
+            for state, number in volumes.states().items():
                 self._volumes.labels(state).set(number)
-            self._expiry.set(nearest_expiry())
-            self._broken.set(broken_bundles())
+            ailments = volumes.ailments()
+            for reason in ABNORMAL_REASONS:
+                self._abnormal.labels(reason).set(ailments.get(reason, 0))
+            self._expiry.set(volumes.nearest_expiry())
+            self._broken.set(volumes.broken_bundles())
+            self._agent.set(is_agent_there())
 
         self._on_refresh(refresh)
 

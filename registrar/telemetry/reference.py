@@ -1,6 +1,6 @@
 """The reference page of all metrics, out of the registry itself."""
 
-from registrar.telemetry.csimetrics import VOLUME_STATES, CSIMetrics
+from registrar.telemetry.csimetrics import CSIMetrics
 from registrar.telemetry.metrics import Metrics
 
 _MACHINE = ("process_", "python_")
@@ -25,9 +25,7 @@ def render_metrics() -> str:
     metrics.leader("spire-registrar")
     metrics.reflector("pods")
     metrics.called("GET", "host", "200", 0.0)
-    CSIMetrics(metrics.registry, metrics.on_refresh).watch(
-        lambda: dict.fromkeys(VOLUME_STATES, 0), lambda: 0.0, lambda: 0
-    )
+    CSIMetrics(metrics.registry, metrics.on_refresh)
     metrics.refresh()
     lines = []
     for family in metrics.registry.collect():

@@ -56,19 +56,22 @@ class Daemon:
             process.send_signal(number)
         return await process.wait()
 
-    async def metrics(self) -> dict[str, float]:
-        """The driver's own metrics."""
+    async def probe(self, path: str) -> str:
+        """What the driver answers there, at its port for metrics and probes."""
         lines = self.log.read_text().splitlines()
         # gRPC's C library writes lines of its own to the same stream when it feels like it.
         said = [json.loads(line) for line in lines if line.startswith("{")]
         port = [line["port"] for line in said if "port" in line][-1]
         async with (
             aiohttp.ClientSession() as http,
-            http.get(f"http://127.0.0.1:{port}/metrics") as reply,
+            http.get(f"http://127.0.0.1:{port}/{path}") as reply,
         ):
-            text = await reply.text()
+            return await reply.text()
+
+    async def metrics(self) -> dict[str, float]:
+        """The driver's own metrics."""
         found = {}
-        for line in text.splitlines():
+        for line in (await self.probe("metrics")).splitlines():
             if line.startswith("spire_registrar_csi_") and "_bucket" not in line:
                 name, _, value = line.rpartition(" ")
                 found[name.removeprefix("spire_registrar_csi_")] = float(value)
@@ -205,3 +208,51 @@ async def test_mistakes_in_the_file_are_told_and_end_it(node: Node, daemon: Daem
     assert "did you mean kubelet_dir?" in text
     assert "agent_admin_socket_path: missing" in text
     assert not (node.folder / "plugin").exists()
+
+
+async def test_it_is_ready_when_kubelet_and_agent_have_taken_it_and_lives_whatever_they_do(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    """Its rolling update waits for that; an agent that is updated too makes no difference."""
+    await node.agent.stop()
+    await daemon.start()
+    await kubelet.registered(DRIVER_NAME)
+
+    async def says(words: str) -> bool:
+        with contextlib.suppress(aiohttp.ClientConnectionError, LookupError):
+            return words in await daemon.probe("readyz")
+        return False
+
+    await eventually(lambda: says("[-] agent: the agent at "))
+    assert "registration" not in await daemon.probe("readyz")
+    assert await daemon.probe("healthz") == "ok\n"
+    node.agent.is_delegate = False
+    await node.agent.start()
+    await eventually(lambda: says("[-] agent: the agent refuses us"))
+    await daemon.until_metric("agent_up", 0)
+    node.agent.is_delegate = True
+    await eventually(lambda: says("ok"))
+    await daemon.until_metric("agent_up", 1)
+    await node.agent.stop()
+    await daemon.until_metric("agent_up", 0)
+    assert await daemon.probe("readyz") == "ok\n"
+    assert await daemon.probe("healthz") == "ok\n"
+
+
+async def test_metrics_tell_why_volumes_are_not_well(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    pod = node.pod()
+    entry = node.entry(pod, x509_svid_ttl=6)
+    await daemon.start()
+    await kubelet.registered(DRIVER_NAME)
+    await kubelet.publish(DRIVER_NAME, pod.volume())
+    node.spire.state.delete(entry.id)
+    for reason in ("SVIDExpiring", "SVIDExpired"):
+        await daemon.until_metric(f'abnormal_volumes{{reason="{reason}"}}', 1)
+    # Without Events the log tells of it.
+    await until(lambda: "a Pod's volume is not well" in daemon.log.read_text())
+    node.entry(pod)
+    await daemon.until_metric('abnormal_volumes{reason="SVIDExpired"}', 0)
+    await daemon.until_metric('volumes{state="serving"}', 1)
+    await until(lambda: "a Pod's volume is well again" in daemon.log.read_text())

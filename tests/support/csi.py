@@ -59,6 +59,7 @@ class Heard:
     first: list[float] = field(default_factory=list)
     rotations: list[float] = field(default_factory=list)
     events: list[tuple[str, str, str]] = field(default_factory=list)
+    ends: list[tuple[str, str, str]] = field(default_factory=list)
 
     def published(self, result: str) -> None:
         self.published_.append(result)
@@ -71,6 +72,9 @@ class Heard:
 
     def warn(self, pod: PodInfo, reason: str, message: str) -> None:
         self.events.append((pod.name, reason, message))
+
+    def inform(self, pod: PodInfo, reason: str, message: str) -> None:
+        self.ends.append((pod.name, reason, message))
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,10 @@ class Node:
     async def unmount(self, path: Path) -> None:
         """Take all mounts off a folder, as a reboot does."""
         await asyncio.to_thread(unmount_below, path.parent)
+
+    async def unmount_top(self, path: Path) -> None:
+        """Take away what was mounted there last."""
+        await asyncio.to_thread(_unmount, path)
 
     async def mount_over(self, path: Path) -> None:
         """Mount something over whatever is there."""
@@ -277,3 +285,8 @@ async def serve_node(folder: Path, *, ttl_seconds: float = 3600.0) -> AsyncItera
 def _mount_tmpfs(path: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     assert not libc.mount(b"tmpfs", os.fsencode(path), b"tmpfs", ctypes.c_ulong(0), None)
+
+
+def _unmount(path: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert not libc.umount2(os.fsencode(path), 2)

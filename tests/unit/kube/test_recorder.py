@@ -159,3 +159,48 @@ async def test_a_long_message_is_cut_to_what_the_api_server_takes(tmp_path: Path
         recorder.emit(POD, type="Warning", reason="Failed", message="x" * 5000)
         await until(lambda: len(events.created) == 1)
     assert len(str(events.created[0]["message"])) == 1024
+
+
+@asynccontextmanager
+async def recording_for_a_node(tmp_path: Path, events: Events) -> AsyncIterator[EventRecorder]:
+    async with (
+        scripted_api(events) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="test") as session,
+        asyncio.TaskGroup() as group,
+    ):
+        recorder = EventRecorder(KubeClient(session), "csi.spire.io", "pod-1", node="node-1")
+        task = group.create_task(recorder.run())
+        yield recorder
+        task.cancel()
+
+
+async def test_what_a_component_of_a_node_said_before_a_restart_is_found_again(
+    tmp_path: Path,
+) -> None:
+    events = Events()
+    for _ in range(2):
+        async with recording_for_a_node(tmp_path, events) as recorder:
+            recorder.emit(POD, type="Warning", reason="Waiting", message="no entry")
+            recorder.emit(POD, type="Warning", reason="Waiting", message="no agent")
+            sent = len(events.created)
+            await until(lambda sent=sent: len(events.created) == sent + 2)  # type: ignore[misc]
+    names = [_metadata(event)["name"] for event in events.created]
+    assert names[:2] == names[2:]
+    assert len(set(names)) == 2
+    first = events.created[0]
+    assert first["source"] == {"component": "csi.spire.io", "host": "node-1"}
+    assert first["reportingComponent"] == "csi.spire.io"
+    # The API server has it already: it is said to have happened again.
+    events.refuse_with = status_reply(409, "AlreadyExists")
+    async with recording_for_a_node(tmp_path, events) as recorder:
+        recorder.emit(POD, type="Warning", reason="Waiting", message="no entry")
+        await until(lambda: len(events.patched) == 1)
+        assert list(events.patched[0]) == ["lastTimestamp"]
+        recorder.emit(POD, type="Warning", reason="Waiting", message="no entry")
+        await until(lambda: len(events.patched) == 2)
+
+
+def _metadata(event: JSONObject) -> JSONObject:
+    found = event["metadata"]
+    assert isinstance(found, dict)
+    return found
