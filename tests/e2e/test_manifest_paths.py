@@ -6,11 +6,12 @@ mounts and in the node's folders. Only together they are right.
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+import msgspec
 import pytest
 
+from api.codec import convert
 from registrar.settings import hcl
 from registrar.settings.csi import CSISettings, load_csi
 from registrar.settings.load import interpret
@@ -254,22 +255,63 @@ def test_a_registrar_listens_where_its_pod_says(folder: str) -> None:
     assert named["http-metrics"] == int(settings.metrics_addr.rpartition(":")[2])
 
 
-@pytest.mark.parametrize(
-    ("folder", "name", "port_of"),
-    [
-        ("samples/spire-server", "spire-server", lambda each: {"health": each}),
-        ("samples/spire-agent", "spire-agent", lambda each: each),
-    ],
-)
-def test_the_probes_of_spire_ask_where_it_answers(
-    folder: str, name: str, port_of: Callable[[int], object]
-) -> None:
-    _, container, configuration = spire(folder, name)
+@pytest.mark.parametrize("name", ["spire-server", "spire-agent"])
+def test_the_probes_of_spire_ask_where_it_answers(name: str) -> None:
+    _, container, configuration = spire(f"samples/{name}", name)
     port = int(text_at(configuration, "health_checks", "bind_port"))
     named = {each.name: each.container_port for each in container.ports}
     for probe in container.probes:
         asked = probe.http_get.port
         assert (named[asked] if isinstance(asked, str) else asked) == port
+
+
+def test_a_registrar_apart_may_call_whom_its_configuration_names() -> None:
+    rendered = render("default")
+    _, _, settings = registrar(rendered)
+    assert isinstance(settings.spire, TCPAddress)
+    (policy,) = rendered.of_kind("NetworkPolicy")
+    egress = convert(policy["spec"], _Policy).egress
+    namespaces = {
+        (port.protocol, port.port): namespace
+        for rule in egress
+        for port in rule.ports
+        for namespace in ([peer.name for peer in rule.to] or ["anywhere"])
+    }
+    server_namespace = settings.spire.host.split(".")[1]
+    assert namespaces == {
+        ("UDP", 53): "kube-system",
+        ("TCP", 53): "kube-system",
+        # The Service of the Kubernetes API, and what stands behind it.
+        ("TCP", 443): "anywhere",
+        ("TCP", 6443): "anywhere",
+        ("TCP", settings.spire.port): server_namespace,
+    }
+
+
+class _PolicyPort(msgspec.Struct):
+    port: int
+    protocol: str
+
+
+class _NamespaceSelector(msgspec.Struct, rename="camel"):
+    match_labels: dict[str, str]
+
+
+class _Peer(msgspec.Struct, rename="camel"):
+    namespace_selector: _NamespaceSelector
+
+    @property
+    def name(self) -> str:
+        return self.namespace_selector.match_labels["kubernetes.io/metadata.name"]
+
+
+class _Rule(msgspec.Struct):
+    ports: list[_PolicyPort]
+    to: list[_Peer] = []
+
+
+class _Policy(msgspec.Struct):
+    egress: list[_Rule]
 
 
 def test_every_namespace_is_the_same_whoever_brings_it() -> None:

@@ -161,9 +161,7 @@ def test_the_api_server_accepts_what_a_component_changes(
     deployed: ControlPlane, folder: str, component: str, tmp_path: Path
 ) -> None:
     made = compose(tmp_path, [folder], [component])
-    assert deployed.run_kubectl(
-        "apply", "--dry-run=server", "--validate=strict", "-k", str(made)
-    )
+    assert deployed.run_kubectl("apply", "--dry-run=server", "--validate=strict", "-k", str(made))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ def test_every_make_target_that_is_named_exists() -> None:
         assert set(named) <= targets, page
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_folder_that_is_applied_can_be(page: Path) -> None:
+    named = re.findall(r"kubectl apply -k (config/[\w/-]+)", page.read_text(encoding="utf-8"))
+    for folder in named:
+        file = ROOT / folder / "kustomization.yaml"
+        assert "kind: Kustomization" in file.read_text(encoding="utf-8"), folder
+
+
 def test_every_metric_that_is_named_exists() -> None:
     metrics = Metrics()
     metrics.controller("spireentry")

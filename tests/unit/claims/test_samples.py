@@ -13,7 +13,8 @@ from registrar.claims.clusterstaticentry import claim_of
 from registrar.claims.federatedtrustdomain import wanted_by
 from registrar.claims.podtemplate import Surroundings, compile_template
 
-SAMPLES = Path(__file__).resolve().parents[3] / "config" / "samples" / "controller-manager"
+CONFIG = Path(__file__).resolve().parents[3] / "config"
+SAMPLES = CONFIG / "samples" / "controller-manager"
 
 
 def sample(name: str) -> JSONObject:
@@ -42,3 +43,14 @@ def test_a_federated_trust_domain_has_an_endpoint_or_a_bundle() -> None:
     )
     assert supplier.relationship is None
     assert supplier.bundle is not None
+
+
+def test_the_node_drivers_entry_is_below_one_that_every_agent_has() -> None:
+    file = CONFIG / "samples/csi-controller-manager/node_driver.yaml"
+    agents, driver = (
+        claim_of(convert(document, ClusterStaticEntry), trust_domain="example.org")
+        for document in load_yaml_documents(file.read_text(encoding="utf-8"))
+    )
+    assert str(agents.key.parent_id) == "spiffe://example.org/spire/server"
+    assert {str(each) for each in agents.key.selectors} == {"k8s_psat:cluster:demo-cluster"}
+    assert driver.key.parent_id == agents.key.spiffe_id
