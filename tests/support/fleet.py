@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import signal
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,14 +13,14 @@ import msgspec
 
 from hack.node.cluster import Cluster
 from tests.support.node import CONFIG, wait_for
-from tests.support.svidwatch import SVIDWatch, Watched
+from tests.support.svidwatch import NAMES, SVIDWatch, Watched
 
 NAMESPACE = "fleet"
 TTL_SECONDS = 40
 DRIVER_LABEL = "app.kubernetes.io/name=csi-spire"
 _PODS = "/var/lib/kubelet/pods"
+_CONTAINER_GROUP = re.compile(r"/pod[0-9a-f-]{36}/([0-9a-f]{64})$", re.MULTILINE)
 _RECORDS = "/var/lib/kubelet/plugins/csi.spire.io/volumes"
-_MISSING_FILES_CODE = 17
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -27,6 +28,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
     uid: str
     namespace: str = ""
     deletion_timestamp: str = ""
+    labels: dict[str, str] = {}
 
 
 class _Condition(msgspec.Struct):
@@ -34,19 +36,10 @@ class _Condition(msgspec.Struct):
     status: str
 
 
-class _Ended(msgspec.Struct, rename="camel"):
-    exit_code: int
-    reason: str = ""
-
-
-class _State(msgspec.Struct):
-    terminated: _Ended | None = None
-
-
 class _Container(msgspec.Struct, rename="camel"):
     name: str
     restart_count: int
-    last_state: _State = msgspec.field(default_factory=_State)
+    container_id: str = msgspec.field(name="containerID", default="")
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -68,6 +61,17 @@ class Pod(msgspec.Struct):
         return ready and not self.metadata.deletion_timestamp
 
     @property
+    def group(self) -> str:
+        """The group that it was made with."""
+        return self.metadata.labels.get("group", "")
+
+    @property
+    def containers(self) -> list[str]:
+        """What the container runtime calls its containers."""
+        statuses = self.status.container_statuses
+        return [status.container_id.removeprefix("containerd://") for status in statuses]
+
+    @property
     def restarts(self) -> int:
         """How often its containers were started again."""
         return sum(container.restart_count for container in self.status.container_statuses)
@@ -81,6 +85,7 @@ class Event(msgspec.Struct, rename="camel"):
     """An Event, as far as a person reads it."""
 
     class About(msgspec.Struct):
+        kind: str
         name: str
 
     involved_object: About
@@ -98,13 +103,19 @@ class _Events(msgspec.Struct):
 
 def deploy(node: Cluster) -> None:
     """A SPIRE server with a registrar beside it, agent, node driver and the samples, as shipped."""
-    for name in ("controller-manager-sidecar", "spire-agent"):
-        node.apply(CONFIG / "samples" / name)
-    node.apply(CONFIG / "csi")
+    for name in ("samples/controller-manager-sidecar", "samples/spire-agent", "csi"):
+        node.apply(CONFIG / name)
     # The webhook must answer before objects can be made that it is asked about.
-    for what in ("statefulset/spire-server", "daemonset/csi-spire", "daemonset/spire-agent"):
-        node.run_kubectl("rollout", "status", "-n", "spire", what, timeout_seconds=120)
+    _wait_rolled_out(node, "statefulset/spire-server")
+    node.run_kubectl("apply", "-f", str(CONFIG / "samples/csi-controller-manager/node_driver.yaml"))
+    _wait_rolled_out(node, "daemonset/csi-spire")
     node.apply(CONFIG / "samples/csi-controller-manager")
+
+
+def _wait_rolled_out(node: Cluster, what: str) -> None:
+    node.run_kubectl(
+        "rollout", "status", "--namespace=spire", "--timeout=110s", what, timeout_seconds=120
+    )
 
 
 class Fleet:
@@ -139,9 +150,9 @@ class Fleet:
         (found,) = self._pods("--namespace=spire", f"--selector={DRIVER_LABEL}")
         return found
 
-    def make(self, names: Iterable[str]) -> None:
-        """Make Pods of these names, without waiting for them."""
-        self._apply(*map(_manifest, names))
+    def make(self, names: Iterable[str], group: str = "") -> None:
+        """Make Pods of these names, all of one group, without waiting for them."""
+        self._apply(*(_manifest(name, group) for name in names))
 
     def wait_running(self, names: Collection[str]) -> None:
         """Return once these Pods run; from then on their files must be right."""
@@ -159,28 +170,36 @@ class Fleet:
         self.watch.add(
             Watched(
                 name,
-                self.node.sandbox.path(f"{_volume(pods[name].metadata.uid)}/mount"),
+                self._volume(pods[name]),
                 f"spiffe://example.org/{NAMESPACE}/{name}",
             )
             for name in names
         )
 
-    def delete(self, names: Collection[str], *arguments: str) -> None:
-        """Delete Pods, without waiting for their end."""
-        self.watch.leave(names)
-        self.node.run_kubectl(
-            "delete", "pod", "--namespace", NAMESPACE, "--wait=false", *arguments, *names
-        )
+    def delete(self, name: str, *arguments: str) -> None:
+        """Delete a Pod, without waiting for its end."""
+        self.watch.leave([name])
+        self._delete(name, *arguments)
+
+    def delete_group(self, group: str) -> None:
+        """Delete the Pods of a group, all at once, without waiting for their end."""
+        self.watch.leave(name for name, pod in self.pods().items() if pod.group == group)
+        self._delete("--selector", f"group={group}")
+
+    def _delete(self, *arguments: str) -> None:
+        self.node.run_kubectl("delete", "pod", "--namespace", NAMESPACE, "--wait=false", *arguments)
 
     def kill(self, pod: Pod) -> None:
         """Kill the processes of a Pod's containers, as a crash does."""
-        for pid in _processes(pod.metadata.uid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        processes = _processes()
+        for container in pod.containers:
+            for pid in processes[container]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
-    def events(self) -> list[Event]:
-        """What was said about the Pods of the fleet."""
-        text = self.node.run_kubectl("get", "events", f"--namespace={NAMESPACE}", "--output=json")
+    def events(self, namespace: str = NAMESPACE) -> list[Event]:
+        """What was said about the Pods of the fleet, or what else is in a namespace."""
+        text = self.node.run_kubectl("get", "events", f"--namespace={namespace}", "--output=json")
         return msgspec.json.decode(text, type=_Events).items
 
     def wait_until_rotated(self) -> None:
@@ -196,7 +215,20 @@ class Fleet:
 
     def wait_until_clean(self) -> None:
         """Return once the node has nothing of Pods that are gone, and all there are run."""
-        wait_for("nothing is left over", lambda: not self._leftovers())
+        left: list[str] = []
+
+        def is_clean() -> bool:
+            try:
+                left[:] = self._leftovers()
+            except FileNotFoundError as error:
+                # What was just being looked at has gone.
+                left[:] = [str(error)]
+            return not left
+
+        try:
+            wait_for("nothing is left over", is_clean)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), *left])) from None
 
     def complaints(self) -> list[str]:
         """What the kubelet has logged about volumes that stay behind, since the last call."""
@@ -213,7 +245,10 @@ class Fleet:
         found = [f"Pod {pod.metadata.name} does not run" for pod in pods if not pod.is_ready]
         folders = {path.name for path in self.node.sandbox.path(_PODS).iterdir()}
         found += [f"folder of a Pod that is gone: {uid}" for uid in folders - uids]
-        for where, pid in (("node", self.node.sandbox.pid), ("driver", self._driver_pid())):
+        processes = _processes()
+        drivers = [pid for name in self.driver().containers for pid in processes[name]]
+        views = [("node", self.node.sandbox.pid), *(("driver", pid) for pid in drivers)]
+        for where, pid in views:
             mounts = Counter(_mounted(pid))
             found += [f"{where}: mounted {n} times: {path}" for path, n in mounts.items() if n > 1]
             found += [
@@ -223,10 +258,27 @@ class Fleet:
             ]
         records = [path.read_text() for path in self.node.sandbox.path(_RECORDS).iterdir()]
         gone = [record for record in records if not any(uid in record for uid in uids)]
-        return [*found, *(f"record of a volume that is gone: {record}" for record in gone)]
+        found += [f"record of a volume that is gone: {record}" for record in gone]
+        return found + [
+            f"the container of {pod.metadata.name} does not show its volume"
+            for pod in pods
+            if pod.metadata.namespace == NAMESPACE and not self._shows(pod, processes)
+        ]
 
-    def _driver_pid(self) -> int:
-        return next(_processes(self.driver().metadata.uid))
+    def _shows(self, pod: Pod, processes: defaultdict[str, list[int]]) -> bool:
+        """Whether a Pod's container sees the very folder that the driver writes into."""
+        volume = self._volume(pod)
+        pids = [pid for container in pod.containers for pid in processes[container]]
+        views = [Path(f"/proc/{pid}/root/run/svid") for pid in pids]
+        try:
+            return bool(views) and all(view.samefile(volume) for view in views)
+        except FileNotFoundError:
+            return False
+
+    def _volume(self, pod: Pod) -> Path:
+        return self.node.sandbox.path(
+            f"{_PODS}/{pod.metadata.uid}/volumes/kubernetes.io~csi/svid/mount"
+        )
 
     def _pods(self, *arguments: str) -> list[Pod]:
         text = self.node.run_kubectl("get", "pods", "--output=json", *arguments)
@@ -237,18 +289,15 @@ class Fleet:
         self.node.run_kubectl("apply", "-f", "-", stdin=json.dumps(document))
 
 
-def _volume(uid: str) -> str:
-    return f"{_PODS}/{uid}/volumes/kubernetes.io~csi/svid"
-
-
-def _processes(uid: str) -> Iterator[int]:
-    """The processes of a Pod's containers, by the machine's count; not the one that holds its
-    namespaces."""
+def _processes() -> defaultdict[str, list[int]]:
+    """The processes of all containers, by the machine's count and the containers' names."""
+    found = defaultdict(list)
     for group in Path("/proc").glob("[0-9]*/cgroup"):
         with suppress(OSError):
-            command = group.with_name("cmdline").read_bytes()
-            if f"pod{uid}" in group.read_text() and not command.startswith(b"/pause"):
-                yield int(group.parent.name)
+            container = _CONTAINER_GROUP.search(group.read_text())
+            if container:
+                found[container[1]].append(int(group.parent.name))
+    return found
 
 
 def _mounted(pid: int | None) -> list[str]:
@@ -258,14 +307,15 @@ def _mounted(pid: int | None) -> list[str]:
     return [point for point in points if point.startswith(f"{_PODS}/")]
 
 
-def _manifest(name: str) -> dict[str, object]:
-    # Its container ends at once where it starts without its files.
-    look = " && ".join(f"test -s /run/svid/{file}" for file in ("svid.pem", "svid_key.pem"))
-    command = f"{look} || exit {_MISSING_FILES_CODE}; exec sleep infinity"
+def _manifest(name: str, group: str) -> dict[str, object]:
+    # Its container ends, and is started again, where it starts without its files.
+    look = " && ".join(f"test -s /run/svid/{file}" for file in NAMES)
+    command = f"{look} && exec sleep infinity"
+    labels = {"app": NAMESPACE, "group": group}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": NAMESPACE}},
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
         "spec": {
             "terminationGracePeriodSeconds": 1,
             "automountServiceAccountToken": False,

@@ -1,7 +1,7 @@
-"""A watcher of SVID volumes on a real node, from the host's side, that no moment escapes for long.
+"""Watches SVID volumes on a real node, from the host's side, a few times a second.
 
-It looks at every volume a few times a second, as readers do: by the visible names, and by the folder
-that ``..data`` leads to. What is wrong at any look is kept until the end.
+It looks as readers do: by the visible names, and in the folder that ``..data`` leads to. What is
+wrong at any look is kept until somebody asks.
 """
 
 import threading
@@ -9,19 +9,20 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
-
 CERTIFICATE, KEY, BUNDLE = "svid.pem", "svid_key.pem", "bundle.pem"
 NAMES = (CERTIFICATE, KEY, BUNDLE)
 _PAUSE_SECONDS = 0.2
 _TRIES = 5
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Watched(NamedTuple):
@@ -49,7 +50,7 @@ class _Seen:
     """What the last look at a volume found: the same bytes need no other look."""
 
     files: tuple[bytes, ...] = ()
-    ends: datetime = datetime.max.replace(tzinfo=UTC)
+    ends: datetime = _NEVER
     why: str = ""
     serial: int = 0
 
@@ -66,7 +67,7 @@ class SVIDWatch:
         self._thread = threading.Thread(target=self._run, name="svid-watch")
         self.looks = 0
 
-    def __enter__(self) -> "SVIDWatch":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -94,7 +95,7 @@ class SVIDWatch:
     def serials(self) -> dict[str, int]:
         """The serial number of the certificate that each Pod has now; 0 before the first look."""
         with self._lock:
-            return {pod: self._seen[pod].serial if pod in self._seen else 0 for pod in self._volumes}
+            return {pod: self._seen.get(pod, _Seen()).serial for pod in self._volumes}
 
     def faults(self) -> list[str]:
         """Everything that was wrong at some moment since the last call."""
@@ -147,10 +148,14 @@ def _look(volume: Watched, seen: _Seen) -> str:
 def _of_one_moment(folder: Path) -> tuple[bytes, ...]:
     """All files of one version, as a reader must take them. Raises OSError."""
     for _ in range(_TRIES):
-        version = folder / (folder / "..data").readlink()
-        # We may have been asleep between the two, as long as the old version stays.
+        # We may be asleep between the two for longer than the old version stays.
         with suppress(FileNotFoundError):
-            return tuple((version / name).read_bytes() for name in NAMES)
+            return _of_version(folder)
+    return _of_version(folder)
+
+
+def _of_version(folder: Path) -> tuple[bytes, ...]:
+    version = folder / (folder / "..data").readlink()
     return tuple((version / name).read_bytes() for name in NAMES)
 
 
@@ -174,7 +179,7 @@ def _examined(files: tuple[bytes, ...], spiffe_id: str) -> tuple[x509.Certificat
 
 
 def _is_trusted(chain: list[x509.Certificate], roots: list[x509.Certificate]) -> bool:
-    links = all(_issued(*pair) for pair in zip(chain, chain[1:], strict=False))
+    links = all(_issued(*pair) for pair in pairwise(chain))
     return links and any(_issued(chain[-1], root) for root in roots)
 
 
