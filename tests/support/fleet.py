@@ -5,7 +5,7 @@ import os
 import re
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -202,14 +202,17 @@ class Fleet:
         text = self.node.run_kubectl("get", "events", f"--namespace={namespace}", "--output=json")
         return msgspec.json.decode(text, type=_Events).items
 
-    def wait_until_rotated(self) -> None:
-        """Return once every Pod that is watched has another certificate than it has now."""
+    def serials(self) -> dict[str, int]:
+        """The serial number of the certificate that each Pod that is watched has now."""
         wait_for("every volume was looked at", lambda: all(self.watch.serials().values()))
-        before = self.watch.serials()
+        return self.watch.serials()
+
+    def wait_until_rotated(self, before: Mapping[str, int]) -> None:
+        """Return once all of these Pods have other certificates than then."""
 
         def all_are_others() -> bool:
             now = self.watch.serials()
-            return all(now.get(name, serial) != serial for name, serial in before.items())
+            return all(now.get(name) != serial for name, serial in before.items())
 
         wait_for("every Pod's SVID is renewed", all_are_others)
 
