@@ -47,7 +47,7 @@ $(STAMP): setup.cfg requirements.lock
 	  --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(STAMP) ## run the main job on embedded servers, ARGS=--real: on real ones; --once checks it
+demo: $(STAMP) ## run the main job; ARGS=--real: on real servers, --cluster: on a real node; --once checks it
 	$(BIN)/python hack/demo.py $(ARGS)
 
 demo-csi: $(STAMP) ## run the node driver with a stand-in kubelet: TLS while SVIDs rotate

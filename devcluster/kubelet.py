@@ -22,7 +22,9 @@ from api.proto import (
 )
 
 _LOOK_SECONDS = 0.05
-_CALL_SECONDS = 60.0
+_REGISTERED_SECONDS = 30.0
+_CALL_SECONDS = 120.0
+"""A kubelet's own deadline: a driver may wait for most of it before it says why it cannot."""
 _OPTIONS = [("grpc.default_authority", "localhost")]
 
 
@@ -129,7 +131,7 @@ class Kubelet:
 
     async def registered(self, name: str) -> Path:
         """Wait for a plugin; gives its endpoint. Raises TimeoutError."""
-        async with asyncio.timeout(_CALL_SECONDS / 2):
+        async with asyncio.timeout(_REGISTERED_SECONDS):
             while name not in self.plugins:  # noqa: ASYNC110 - a folder tells nobody
                 await asyncio.sleep(_LOOK_SECONDS)
         return self.plugins[name]

@@ -1,11 +1,13 @@
-"""The demo of a checkout: that of `spire-registrar dev`, and with `--real` on real servers.
+"""The demo of a checkout: that of `spire-registrar dev`, and more of it on real servers.
 
-Without `--real` all arguments are those of `spire-registrar dev`. With it the same story is played
-on the Kubernetes control plane and the SPIRE server that `make tools` builds.
+Without `--real` or `--cluster` all arguments are those of `spire-registrar dev`. With `--real` the
+same story is played on the Kubernetes control plane and the SPIRE server that `make tools` builds.
+With `--cluster` a real node is started, and a Pod on it gets its SVID as files.
 """
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -26,7 +28,10 @@ from api.proto.types_pb2 import Bundle, Entry, Status  # noqa: E402
 from devcluster.client import Client  # noqa: E402
 from devcluster.nodes import add_node, run_pods  # noqa: E402
 from hack import tool_build  # noqa: E402
+from hack.compilers import ToolError  # noqa: E402
 from hack.control_plane import ControlPlane  # noqa: E402
+from hack.node import demo as node_demo  # noqa: E402
+from hack.node.preparation import may_install  # noqa: E402
 from hack.processes import ServerError  # noqa: E402
 from hack.spire import RealServer  # noqa: E402
 from manager.cli import main as command_line  # noqa: E402
@@ -114,7 +119,8 @@ async def _play(plane: ControlPlane, spire: RealServer, folder: Path, *, once: b
 
 
 def _on_real_servers(*, once: bool) -> int:
-    missing = [s.title for s in tool_build.TOOLSETS if tool_build.installed(s) is None]
+    needed = (tool_build.CONTROL_PLANE, tool_build.SPIRE)
+    missing = [tools.title for tools in needed if tool_build.installed(tools) is None]
     if missing:
         print(f"not built yet: {' and '.join(missing)}: make tools", file=sys.stderr)
         return 1
@@ -138,15 +144,38 @@ def _on_real_servers(*, once: bool) -> int:
         return 0
 
 
+def _on_a_node(*, once: bool, install: bool) -> int:
+    # A plain "kill" ends the node as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        node_demo.play(once=once, install=install)
+    except (ToolError, ServerError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--real" not in given:
+    if not {"--real", "--cluster"} & set(given):
         return command_line(["dev", *given])
     parser = argparse.ArgumentParser(prog="hack/demo.py", description="The demo on real servers.")
-    parser.add_argument("--real", action="store_true", help="play on real servers")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--real", action="store_true", help="play on real servers")
+    where.add_argument("--cluster", action="store_true", help="show a Pod's files on a real node")
     parser.add_argument("--once", action="store_true", help="check the result and end")
-    return _on_real_servers(once=parser.parse_args(given).once)
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="with --cluster: install missing Debian packages (CI=true does)",
+    )
+    chosen = parser.parse_args(given)
+    if chosen.cluster:
+        return _on_a_node(once=chosen.once, install=chosen.install or may_install())
+    return _on_real_servers(once=chosen.once)
 
 
 if __name__ == "__main__":

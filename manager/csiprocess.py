@@ -103,9 +103,14 @@ class CSIProcess:
                 serve(settings.metrics_addr, metrics=metrics, checks=checks, heartbeat=heartbeat)
             )
             self.port = health.port
-            agent = await stack.enter_async_context(
-                connect(settings.agent_admin_socket, reopened=observer.stream_reopened)
-            )
+            agent = None
+            if settings.agent_admin_socket is not None:
+                agent = await stack.enter_async_context(
+                    connect(settings.agent_admin_socket, reopened=observer.stream_reopened)
+                )
+                gate = agent.gate
+                checks.add("agent", lambda: gate.why_shut(_SPARED_SECONDS))
+                observer.watch_agent(lambda: gate.is_open)
             sayer = await stack.enter_async_context(self._sayer())
             tasks = await stack.enter_async_context(background())
             tasks.create_task(heartbeat.run())
@@ -122,9 +127,8 @@ class CSIProcess:
                 observer=observer,
                 sayer=sayer,
             )
-            observer.watch(volumes, is_agent_there=lambda: agent.gate.is_open)
+            observer.watch(volumes)
             checks.add("volumes", lambda: _taken_up(volumes))
-            checks.add("agent", lambda: agent.gate.why_shut(_SPARED_SECONDS))
             if settings.registration_dir is not None:
                 checks.add("registration", lambda: NOT_ASKED)
             tasks.create_task(volumes.run())
@@ -142,6 +146,7 @@ class CSIProcess:
                     version=await asyncio.to_thread(version, "spire-registrar"),
                 )
             )
+            stack.callback(volumes.end_waiting)
             if settings.registration_dir is not None:
                 registration = await stack.enter_async_context(
                     registered(settings.registration_dir, settings.endpoint)

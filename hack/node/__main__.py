@@ -1,7 +1,6 @@
 """The command line of the real node: `make cluster`, `make cluster ARGS=stop`."""
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from hack.compilers import ToolError, cache_folder
 from hack.node.cluster import Cluster
-from hack.node.preparation import prepare
+from hack.node.preparation import may_install, prepare
 from hack.node.sandbox import clean_environment
 from hack.processes import ServerError
 
@@ -27,11 +26,6 @@ _COMMANDS = {
 def default_folder() -> Path:
     """Return where `make cluster` has its one node."""
     return cache_folder() / "cluster"
-
-
-def may_install() -> bool:
-    """Tell whether Debian's packages may be installed unasked: on a machine of a CI."""
-    return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def _say(line: str) -> None:
@@ -57,7 +51,8 @@ def _tell(cluster: Cluster) -> None:
     _say(f"export KUBECONFIG={cluster.kubeconfig}")
     _say(f"kubectl: {cluster.kubectl}")
     _say(f"logs: {cluster.sandbox.logs}")
-    _say("make cluster ARGS=stop ends it")
+    own = "" if cluster.folder == default_folder() else f" --dir {cluster.folder}"
+    _say(f'make cluster ARGS="stop{own}" ends it')
 
 
 def _kubectl(cluster: Cluster, arguments: Sequence[str]) -> int:

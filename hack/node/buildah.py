@@ -20,11 +20,12 @@ class Buildah:
     def __init__(self, storage: Path) -> None:
         storage.mkdir(parents=True, exist_ok=True)
         self.log = storage / "buildah.log"
+        self._storage = storage
         self._policy = storage / "policy.json"
         self._policy.write_text(_POLICY)
         self._command = self._of(storage, "overlay")
         # Not on every file system, say not on an overlay itself. The other one copies.
-        if subprocess.run([*self._command, "images"], capture_output=True, check=False).returncode:
+        if self._ask("images").returncode != 0:
             self._command = self._of(storage, "vfs")
         self.log.write_text("")
 
@@ -55,7 +56,7 @@ class Buildah:
             raise ToolError(f"buildah gave the image in {archive} another name than {name}")
 
     def save(self, name: str, archive: Path) -> None:
-        """Write an image as an OCI archive whose layers are not compressed.
+        """Write an image as an OCI archive.
 
         Raises:
             ToolError: it can't be written.
@@ -63,7 +64,7 @@ class Buildah:
         """
         # A path with a colon would be read as a path and a name; this one has none.
         target = f"oci-archive:{archive.name}:{name}"
-        self.run("push", "--disable-compression", name, target, trusted=True, cwd=archive.parent)
+        self.run("push", name, target, trusted=True, cwd=archive.parent)
 
     def remove_other_tags(self, name: str) -> None:
         """Remove the images that differ from this one by their tags only."""
@@ -77,11 +78,20 @@ class Buildah:
         self.run("rmi", "--prune")
 
     def _names(self) -> list[str]:
-        command = [*self._command, "images", "--format", "{{.Name}}:{{.Tag}}"]
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        finished = self._ask("images", "--format", "{{.Name}}:{{.Tag}}")
         if finished.returncode != 0:
-            raise ToolError(f"buildah does not work here: {finished.stderr.strip()}")
+            raise ToolError(
+                f"buildah can't use its storage: {finished.stderr.strip()}\n"
+                f"if it could before, delete {self._storage} and repeat"
+            )
         return finished.stdout.split()
+
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*self._command, *arguments]
+        environment = os.environ | {"PATH": debian.search_path()}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
 
     @staticmethod
     def _of(storage: Path, driver: str) -> list[str]:

@@ -140,8 +140,9 @@ _NEEDS = (
     _Need("iproute2", _has("ip")),
     _Need("iptables", _has("iptables", "iptables-save", "iptables-restore")),
     _Need("mount", _has("mount", "umount")),
+    _Need("openssl", _has("openssl")),
     _Need("runc", _has("runc")),
-    _Need("util-linux", _has("nsenter", "unshare")),
+    _Need("util-linux", _has("nsenter", "setpriv", "unshare")),
 )
 
 

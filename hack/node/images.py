@@ -17,7 +17,12 @@ from hack.compilers import (  # noqa: E402 - needs the line above
     ToolError,
     cache_folder,
 )
-from hack.node import archives, product_image, small_images  # noqa: E402 - as above
+from hack.node import (  # noqa: E402 - as above
+    archives,
+    debian,
+    product_image,
+    small_images,
+)
 
 
 def build(progress: Progress) -> tuple[Path, ...]:
@@ -31,6 +36,7 @@ def build(progress: Progress) -> tuple[Path, ...]:
     """
     if os.geteuid() != 0:
         raise ToolError("the images need root: debootstrap and buildah mount and change owners")
+    debian.ensure(progress, install=False)
     folder = cache_folder() / "images"
     with archives.locked(folder, progress):
         recipes = [

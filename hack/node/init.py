@@ -34,6 +34,7 @@ PID_FILE = "init.pid"
 
 _PAUSE_SECONDS = 0.02
 _pause = threading.Event().wait
+_MUCH_MEMORY = 12 << 30
 # Of the machine's folders the node gets ones of its own, empty at first.
 _OWN_FOLDERS = ("/var/lib", "/var/log")
 
@@ -161,6 +162,11 @@ def set_up(folder: Path) -> None:
         _run("mount", "--bind", str(own), path)
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "node-run", "/run")
     Path("/run/lock").mkdir()
+    containers = Path("/var/lib/containerd")
+    containers.mkdir(exist_ok=True)
+    if os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > _MUCH_MEMORY:
+        # Unpacking images is what a start waits for; in memory it takes a third of the time.
+        _run("mount", "-t", "tmpfs", "node-images", str(containers))
     kubelet = Path("/var/lib/kubelet")
     kubelet.mkdir(exist_ok=True)
     # Mounts that a container makes below it must reach the others (Bidirectional).

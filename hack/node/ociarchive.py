@@ -15,7 +15,6 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 FORMAT = "1"
 """Raised when a change of this file gives another archive from the same description."""
@@ -123,18 +122,17 @@ def description_digest(image: Image, contents: str) -> str:
 def write(archive: Path, image: Image, fill: Fill) -> None:
     """Write the archive of an image; `fill` puts the files into its layer."""
     with tempfile.TemporaryFile(dir=archive.parent) as file:
-        hashed = _Hashed(file)
-        with tarfile.open(fileobj=hashed, mode="w|", format=tarfile.PAX_FORMAT) as layer:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as layer:
             fill(layer)
-        size = file.tell()
-        file.seek(0)
         with tarfile.open(archive, "w") as output:
-            _write_members(output, image, hashed.digest(), size, file)
+            _write_members(output, image, file)
 
 
-def _write_members(
-    output: tarfile.TarFile, image: Image, layer_digest: str, size: int, layer: IO[bytes]
-) -> None:
+def _write_members(output: tarfile.TarFile, image: Image, layer: io.BufferedRandom) -> None:
+    size = layer.seek(0, os.SEEK_END)
+    layer.seek(0)
+    layer_digest = f"sha256:{hashlib.file_digest(layer, 'sha256').hexdigest()}"
+    layer.seek(0)
     _add(output, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
     # Not compressed, the layer is its own "diff": both digests are one.
     config = _json(
@@ -164,25 +162,8 @@ def _write_members(
     output.addfile(member, layer)
 
 
-class _Hashed:
-    """A file to write to that keeps the digest of what was written."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        """Write it all."""
-        self._digest.update(data)
-        return self._file.write(data)
-
-    def digest(self) -> str:
-        """Return the digest as OCI writes it."""
-        return f"sha256:{self._digest.hexdigest()}"
-
-
 @contextlib.contextmanager
-def _opened(entry: _Entry) -> Iterator[IO[bytes] | None]:
+def _opened(entry: _Entry) -> Iterator[io.BytesIO | io.BufferedReader | None]:
     if entry.source is None:
         yield None
         return

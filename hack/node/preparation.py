@@ -1,10 +1,16 @@
 """Makes ready what a node needs, once: Debian's packages, the servers, the images."""
 
+import os
 from pathlib import Path
 
 from hack import tool_build
 from hack.compilers import Progress, ToolError
 from hack.node import debian, images, machine
+
+
+def may_install() -> bool:
+    """Tell whether Debian's packages may be installed unasked: on a machine of a CI."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def prepare(progress: Progress, *, install: bool) -> tuple[Path, ...]:

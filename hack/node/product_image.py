@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import shutil
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -43,9 +42,12 @@ _NOT_NEEDED = (
     # It forbids pip to install. The published image has a Python that is not Debian's.
     "usr/lib/python3*/EXTERNALLY-MANAGED",
 )
+_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BASE = "localhost/spire-registrar-base"
-_BUILD_STAGE = "localhost/spire-registrar-build:dev"
+_STAGE = "localhost/spire-registrar-stage"
 _IGNORED = ("__pycache__", "*.pyc")
+_FROM = re.compile(r"^FROM\s+(\S+)(?:\s+AS\s+(\S+))?\s*$", re.MULTILINE | re.IGNORECASE)
+_COPY = re.compile(r"^(?:COPY|ADD)\s+(.+)$", re.MULTILINE | re.IGNORECASE)
 
 
 def recipe(storage: Path, progress: Progress, checkout: Path = CHECKOUT) -> Recipe:
@@ -72,8 +74,8 @@ def recipe(storage: Path, progress: Progress, checkout: Path = CHECKOUT) -> Reci
 
 
 def _base_of(dockerfile: str) -> str:
-    stages = re.findall(r"^FROM\s+(\S+)(?:\s+AS\s+\S+)?\s*$", dockerfile, re.MULTILINE | re.I)
-    bases = sorted(set(stages))
+    stages = [match.groups(default="") for match in _FROM.finditer(dockerfile)]
+    bases = sorted({base for base, _ in stages} - {name for _, name in stages})
     if len(bases) != 1 or bases[0] not in _RELEASES:
         raise ToolError(
             f"the Dockerfile starts from {', '.join(bases) or 'nothing'}; "
@@ -83,12 +85,10 @@ def _base_of(dockerfile: str) -> str:
 
 
 def _copied(checkout: Path, dockerfile: str) -> Iterator[Path]:
-    """Yield all files that decide the image: the Dockerfile and what it copies from the checkout."""
+    """Yield the files that decide the image: the Dockerfile and what it copies from here."""
     yield checkout / "Dockerfile"
     yield checkout / ".dockerignore"
-    for arguments in re.findall(
-        r"^COPY\s+(.+)$", dockerfile.replace("\\\n", " "), re.MULTILINE | re.I
-    ):
+    for arguments in _COPY.findall(dockerfile.replace("\\\n", " ")):
         words = arguments.split()
         if any(word.startswith("--from=") for word in words):
             continue
@@ -131,9 +131,6 @@ def _provide_base(buildah: Buildah, base: str, work: Path, progress: Progress) -
     buildah.run("tag", name, f"docker.io/library/{base}")
 
 
-_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
 def _debootstrap(release: str, root: Path, log: Path) -> None:
     """Install a Debian with Python into a folder, without what a container never looks at."""
     machine = platform.freedesktop_os_release()
@@ -145,8 +142,9 @@ def _debootstrap(release: str, root: Path, log: Path) -> None:
     command = ["unshare", "--mount", "--propagation", "private", "debootstrap"]
     command += ["--variant=minbase", f"--include={','.join(_PACKAGES)}", release, str(root)]
     command += [mirror] if mirror else []
-    environment = {"http_proxy": debian.apt_proxy() or os.environ.get("http_proxy", "")}
-    run_logged(command, log, environment=environment)
+    proxy = debian.apt_proxy()
+    proxies = {"http_proxy": proxy, "https_proxy": proxy} if proxy else {}
+    run_logged(command, log, environment=proxies)
     for pattern in _NOT_NEEDED:
         for path in root.glob(pattern):
             if path.is_dir() and not path.is_symlink():
@@ -164,13 +162,12 @@ def _build(buildah: Buildah, checkout: Path, archive: Path, progress: Progress) 
         for source, path in pip_settings.mounts(Path(folder)):
             command += ["--volume", f"{source}:{path}:ro"]
         command += ["--file", str(checkout / "Dockerfile")]
-        # The first stage gets a name, so that its layers stay when older ones are removed.
-        stage = re.search(
-            r"^FROM\s+\S+\s+AS\s+(\S+)", (checkout / "Dockerfile").read_text(), re.MULTILINE | re.I
-        )
-        if stage:
-            target = ["--target", stage[1], "--tag", _BUILD_STAGE]
-            buildah.run(*command, *target, str(checkout), trusted=True)
+        # Every stage gets a name, so that its layers stay when those of older builds are removed.
+        for match in _FROM.finditer((checkout / "Dockerfile").read_text()):
+            stage = match[2]
+            if stage is not None:
+                name = f"{_STAGE}:{stage}"
+                buildah.run(*command, "--target", stage, "--tag", name, str(checkout), trusted=True)
         buildah.run(*command, "--tag", PRODUCT, str(checkout), trusted=True)
     buildah.save(PRODUCT, archive)
     buildah.remove_unnamed()

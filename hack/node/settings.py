@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from hack.node import debian
 from hack.node.init import ADDRESS
 from hack.node.sandbox import HOSTNAME
 
@@ -26,8 +27,6 @@ HEALTH = {
 _ETCD = "http://127.0.0.1:2379"
 _ETCD_PEER = "http://127.0.0.1:2380"
 _PODS = "10.244.0.0/24"
-# Where Debian puts the CNI plugins, and where everybody else does.
-_CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
 
 
 def etcd(folder: Path) -> list[str]:
@@ -115,7 +114,7 @@ def containerd(folder: Path) -> list[str]:
     document = {"cniVersion": "1.0.0", "name": "node", "plugins": plugins}
     (network / "10-node.conflist").write_text(json.dumps(document, indent=1))
     path = folder / "containerd.toml"
-    path.write_text(_CONTAINERD.format(network=network, plugins=list(_CNI_PLUGINS)))
+    path.write_text(_CONTAINERD.format(network=network, plugins=debian.cni_folder()))
     return ["--config", str(path)]
 
 
@@ -146,7 +145,7 @@ disabled_plugins = [
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   SystemdCgroup = false
 [plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = {{plugins}}
+  bin_dirs = ['{{plugins}}']
   conf_dir = '{{network}}'
 """
 

@@ -29,9 +29,16 @@ from registrar.identity.spiffeid import trust_domain_of
 from registrar.spire.delegated import X509SVID, DelegatedIdentity, Update
 from registrar.spire.gate import Problem, Trouble
 from registrar.telemetry.logging import kv
-from registrar.telemetry.troubles import Troubles
+from registrar.telemetry.troubles import Troubles, Words
 
 log = logging.getLogger(__name__)
+
+_NEWS = Words(
+    begun="no news from the agent", over="no trouble with the agent any more", counted="volumes"
+)
+_TOKEN_NEWS = Words(
+    begun="no JWT-SVIDs from the agent", over="all JWT-SVIDs are there again", counted="files"
+)
 
 _SILENT_SHARE = 0.75
 """An SVID that is so old, as a share of what was left of its life, should have been renewed."""
@@ -58,6 +65,22 @@ class Supplies:
     rotated: Callable[[float], None]
     news: Troubles
     token_news: Troubles
+
+
+def supplies_of(
+    agent: DelegatedIdentity, mounts: Mounts, node_name: str, rotated: Callable[[float], None]
+) -> Supplies:
+    """Those of a node; its ``bundles.run`` is the caller's to run."""
+    news = Troubles(_NEWS, log)
+    return Supplies(
+        agent=agent,
+        bundles=SharedBundles(agent, news=news),
+        mounts=mounts,
+        node_name=node_name,
+        rotated=rotated,
+        news=news,
+        token_news=Troubles(_TOKEN_NEWS, log),
+    )
 
 
 class Delivery:
@@ -202,8 +225,9 @@ class Delivery:
                     self._rearm()
                     await self._agent.follow_svids(self._selectors, self._take, self._take_problem)
             except TimeoutError:
-                # A Pod without an entry may wait for days: that is no news.
-                level = logging.INFO if self._svids() else logging.DEBUG
+                # A Pod without an entry may wait for days, and what has expired is told elsewhere.
+                is_news = self._trouble is None and self._left_seconds() > 0
+                level = logging.INFO if is_news else logging.DEBUG
                 words = self._kv("it has been silent for long")
                 log.log(level, "asking the agent anew", extra=words)
 
@@ -212,11 +236,14 @@ class Delivery:
         if self._silence is None or self._silence.expired():
             return
         least, most = _SILENT_SECONDS
-        ends = min((svid.expires_at for svid in self._svids()), default=0.0)
-        left, seconds = ends - time.time(), _WAITING_SECONDS
+        left, seconds = self._left_seconds(), _WAITING_SECONDS
         if left > 0:
             seconds = min(max(least, left * _SILENT_SHARE), most)
         self._silence.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    def _left_seconds(self) -> float:
+        """What is left of the newest SVIDs' life; not positive without any."""
+        return min((svid.expires_at for svid in self._svids()), default=0.0) - time.time()
 
     # What is heard.
 
@@ -259,9 +286,13 @@ class Delivery:
         if problem is None:
             self._away_since = None
             self._news.is_rid(self._volume.id)
+            self._rearm()
         else:
             if self._trouble is None:
                 self._away_since = time.time()
+            if self._silence is not None and not self._silence.expired():
+                # There is no stream now that could be silent; another one is being tried for.
+                self._silence.reschedule(None)
             self._news.has(self._volume.id, problem.trouble.value, problem.message)
         self._trouble = problem
 

@@ -27,31 +27,24 @@ class Wait:
     said_in_seconds: float
 
 
-@dataclass(slots=True)
-class _Calls:
-    since: float
-    number: int = 0
-
-
 class Patience:
-    """``first_seconds`` is how long the first call waits. Times are the caller's clock."""
+    """``first_seconds`` is how long the first call waits."""
 
     def __init__(self, first_seconds: float) -> None:
         self._first = first_seconds
-        self._calls: OrderedDict[str, _Calls] = OrderedDict()
+        self._calls: OrderedDict[str, int] = OrderedDict()
 
-    def called(self, volume_id: str, now: float, remaining_seconds: float | None) -> Wait:
+    def called(self, volume_id: str, remaining_seconds: float | None) -> Wait:
         """One more call for a volume; ``remaining_seconds`` until its deadline, None for none."""
-        calls = self._calls.setdefault(volume_id, _Calls(now))
-        self._calls.move_to_end(volume_id)
+        number = self._calls.pop(volume_id, 0) + 1
+        self._calls[volume_id] = number
         if len(self._calls) > _REMEMBERED:
             self._calls.popitem(last=False)
-        calls.number += 1
-        seconds = min(self._first * calls.number, max(self._first, LONGEST_SECONDS))
+        seconds = min(self._first * number, max(self._first, LONGEST_SECONDS))
         if remaining_seconds is not None:
-            seconds = min(seconds, remaining_seconds * (1 - _SPARED_SHARE))
-        said_at = calls.since + min(_SAID_SECONDS, self._first * _SAID_SHARE)
-        return Wait(max(0.0, seconds), max(0.0, said_at - now))
+            seconds = max(0.0, min(seconds, remaining_seconds * (1 - _SPARED_SHARE)))
+        # Never at the beginning of a call: nothing has been heard of the agent then.
+        return Wait(seconds, min(_SAID_SECONDS, self._first * _SAID_SHARE))
 
     def forget(self, volume_id: str) -> None:
         """The volume has its files, or is not wanted any more."""

@@ -10,4 +10,4 @@ class OtherParameters(Exception):  # noqa: N818 - named by what happened
 
 
 class Left(Exception):  # noqa: N818 - named by what happened
-    """The volume was unpublished while it waited."""
+    """The wait was given up: the volume was unpublished meanwhile, or the driver ends."""

@@ -40,3 +40,16 @@ class Turns:
                 turn.left.clear()
             if not turn.users:
                 del self._turns[volume_id]
+
+
+async def first_of(*events: asyncio.Event, seconds: float) -> bool:
+    """Wait for one of the events; tells whether none came in time."""
+    try:
+        async with asyncio.timeout(max(0.0, seconds)), asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(event.wait()) for event in events]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+    except TimeoutError:
+        return True
+    return False

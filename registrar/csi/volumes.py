@@ -10,19 +10,19 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from registrar.csi import volumefiles
 from registrar.csi.ailments import BUNDLE_LEFT_OUT, NOT_SHOWN, Ailment
-from registrar.csi.bundles import SharedBundles
-from registrar.csi.delivery import Delivery, Supplies
+from registrar.csi.delivery import Delivery, supplies_of
 from registrar.csi.notices import Notices, Sayer
 from registrar.csi.patience import Patience
 from registrar.csi.records import Records
 from registrar.csi.refusals import Left, NotReady, OtherParameters
 from registrar.csi.threads import forgetful, in_thread, uninterrupted
-from registrar.csi.turns import Turn, Turns
+from registrar.csi.turns import Turn, Turns, first_of
 from registrar.csi.views import Views
 from registrar.csi.volume import Volume
 from registrar.csi.watch import LOOK_SECONDS, Watch
@@ -32,17 +32,10 @@ from registrar.errors import InvalidField
 from registrar.spire.delegated import DelegatedIdentity
 from registrar.telemetry.logging import kv
 from registrar.telemetry.rounds import tell
-from registrar.telemetry.troubles import Troubles, Words
 
 log = logging.getLogger(__name__)
 
 _RESTART_SECONDS = 5.0
-_NEWS = Words(
-    begun="no news from the agent", over="no trouble with the agent any more", counted="volumes"
-)
-_TOKEN_NEWS = Words(
-    begun="no JWT-SVIDs from the agent", over="all JWT-SVIDs are there again", counted="files"
-)
 
 
 class Mounts(volumefiles.Mounts, Protocol):
@@ -106,13 +99,14 @@ class _Live:
 class Volumes:
     """See the module. ``run`` must be running.
 
+    ``agent`` None: volumes of files are refused, and those of before are left as they are.
     ``workload_api`` is the agent's socket; ``secrets`` what no Pod may see beside it.
     """
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
         *,
-        agent: DelegatedIdentity,
+        agent: DelegatedIdentity | None,
         mounts: Mounts,
         records: Records,
         node_name: str,
@@ -122,16 +116,8 @@ class Volumes:
         observer: Observer,
         sayer: Sayer,
     ) -> None:
-        news = Troubles(_NEWS, log)
-        self._bundles = SharedBundles(agent, news=news)
-        self._supplies = Supplies(
-            agent=agent,
-            bundles=self._bundles,
-            mounts=mounts,
-            node_name=node_name,
-            rotated=observer.rotated,
-            news=news,
-            token_news=Troubles(_TOKEN_NEWS, log),
+        self._supplies = (
+            None if agent is None else supplies_of(agent, mounts, node_name, observer.rotated)
         )
         self._mounts = mounts
         self._records = records
@@ -147,6 +133,7 @@ class Volumes:
         self._live: dict[str, _Live] = {}
         self._turns = Turns()
         self._tasks: asyncio.TaskGroup | None = None
+        self._is_ending = asyncio.Event()
         self.taken_up = asyncio.Event()
         """Set once everything that was there before has been taken up."""
 
@@ -154,7 +141,8 @@ class Volumes:
         """Take up what is remembered, then keep volumes up to date until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            tasks.create_task(self._bundles.run())
+            if self._supplies is not None:
+                tasks.create_task(self._supplies.bundles.run())
             await self._resume()
             self.taken_up.set()
             tasks.create_task(self._keep_looking())
@@ -201,6 +189,10 @@ class Volumes:
             await in_thread(self._mounts.remove, target)
             await in_thread(self._records.remove, volume_id)
 
+    def end_waiting(self) -> None:
+        """Let no call wait any more: the driver ends, and whoever waits should hear so."""
+        self._is_ending.set()
+
     def abnormal(self, volume_id: str) -> str | None:
         """What is wrong with a volume, empty for nothing; None for one that there is not."""
         live = self._live.get(volume_id)
@@ -236,7 +228,7 @@ class Volumes:
 
     def broken_bundles(self) -> int:
         """How many trust domains' bundles cannot be read."""
-        return len(self._bundles.broken())
+        return 0 if self._supplies is None else len(self._supplies.bundles.broken())
 
     def nearest_expiry(self) -> float:
         """Seconds until the first SVID expires; NaN without any."""
@@ -257,20 +249,24 @@ class Volumes:
         """See now and then how volumes stand, and say what is wrong with them."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            tell("look at volumes", self._look)
+            for live in list(self._live.values()):
+                if live.delivery is not None and not live.is_waiting:
+                    tell("look at a volume", partial(self._look, live))
 
-    def _look(self) -> None:
+    def _look(self, live: _Live) -> None:
         now = asyncio.get_running_loop().time()
-        for live in self._live.values():
-            if live.delivery is not None and not live.is_waiting:
-                self._watch.look(live.volume, self._ailment(live), now)
+        self._watch.look(live.volume, self._ailment(live), now)
 
     async def _begin(self, volume: Volume, turn: Turn, remaining_seconds: float | None) -> None:
         """A volume that is not there yet."""
         live = _Live(volume)
+        if volume.wish.mode == "files" and self._supplies is None:
+            raise NotReady(
+                "the driver has no agent_admin_socket_path: set it, or take the mode workload-api"
+            )
         try:
             await in_thread(self._records.save, volume)
-            if volume.wish.mode == "workload-api":
+            if self._supplies is None or volume.wish.mode == "workload-api":
                 await self._views.show(volume)
                 self._live[volume.id] = live
             else:
@@ -299,15 +295,17 @@ class Volumes:
         made, volume = live.delivery, live.volume
         if made is None or made.ready.is_set():
             return
-        now = asyncio.get_running_loop().time()
-        wait = self._patience.called(volume.id, now, remaining_seconds)
+        wait = self._patience.called(volume.id, remaining_seconds)
         first = min(wait.said_in_seconds, wait.seconds)
-        is_late = await _first_of(made.ready, turn.left, seconds=first)
+        ends = (made.ready, turn.left, self._is_ending)
+        is_late = await first_of(*ends, seconds=first)
         if is_late and first < wait.seconds:
             self._notices.begin(volume, made.waiting())
-            await _first_of(made.ready, turn.left, seconds=wait.seconds - first)
+            await first_of(*ends, seconds=wait.seconds - first)
         if turn.left.is_set():
             raise Left(f"volume {volume.id} was unpublished meanwhile")
+        if self._is_ending.is_set() and not made.ready.is_set():
+            raise Left("the node driver ends, as for an update: the next one is asked again")
         if not made.ready.is_set():
             raise NotReady(made.waiting().message)
         self._patience.forget(volume.id)
@@ -361,6 +359,9 @@ class Volumes:
             with contextlib.suppress(Exposed, OSError):
                 await self._views.show(volume)
             return
+        if self._supplies is None:
+            log.warning("nobody renews a volume", extra=kv(volume=volume.id, why="no admin socket"))
+            return
         made = Delivery(volume, self._supplies, is_mounted=True)
         await made.take_up()
         self._start(live, made)
@@ -384,16 +385,3 @@ async def _kept_up(made: Delivery, volume: Volume) -> None:
                 # A task group may have told of the failure in the place of the cancellation.
                 raise asyncio.CancelledError from None
         await asyncio.sleep(_RESTART_SECONDS)
-
-
-async def _first_of(*events: asyncio.Event, seconds: float) -> bool:
-    """Wait for one of the events; tells whether none came in time."""
-    try:
-        async with asyncio.timeout(max(0.0, seconds)), asyncio.TaskGroup() as tasks:
-            waiting = [tasks.create_task(event.wait()) for event in events]
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in waiting:
-                task.cancel()
-    except TimeoutError:
-        return True
-    return False

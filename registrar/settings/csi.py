@@ -28,12 +28,13 @@ NODE_NAME = "NODE_NAME"
 class CSISettings:
     """The settings of one driver, checked. Times are seconds.
 
-    ``registration_dir`` None: a sidecar registers the driver. ``events`` False: the API
+    ``agent_admin_socket`` None: the driver asks the agent nothing, and only shows the Workload
+    API. ``registration_dir`` None: a sidecar registers the driver. ``events`` False: the API
     server is never called.
     """
 
     node_name: str
-    agent_admin_socket: Path
+    agent_admin_socket: Path | None
     workload_api_socket: Path | None
     csi_socket: Path
     endpoint: Path
@@ -54,11 +55,12 @@ class CSISettings:
     def secrets(self) -> dict[str, Path]:
         """What no Pod may see, by key: whoever reaches it has the SVIDs of other Pods."""
         found = {
-            ADMIN_SOCKET.name: self.agent_admin_socket,
             CSI_SOCKET.name: self.csi_socket,
             DATA_DIR.name: self.data_dir,
             KUBELET_DIR.name: self.kubelet_dir,
         }
+        if self.agent_admin_socket is not None:
+            found[ADMIN_SOCKET.name] = self.agent_admin_socket
         if self.registration_dir is not None:
             found[REGISTRATION_DIR.name] = self.registration_dir
         return found
@@ -72,12 +74,12 @@ NODE: Key[str] = Key(
     shown=f"the variable `{NODE_NAME}`",
     meaning="The node's name, for the selector `k8s:node-name`.",
 )
-ADMIN_SOCKET: Key[Path] = Key(
+ADMIN_SOCKET: Key[Path | None] = Key(
     name=keys.NODE_DRIVER_KEY,
     kind="path",
     read=values.socket_path,
-    default=Path(),
-    required=True,
+    default=None,
+    shown="none, if there is a `workload_api_socket_path`: volumes of the mode `files` are refused",
     meaning="The SPIRE agent's admin socket, with the Delegated Identity API. The agent's "
     "`authorized_delegates` must name the driver's SPIFFE ID.",
 )
@@ -140,14 +142,14 @@ FIRST_SVID: Key[float] = Key(
     read=values.seconds,
     default=30.0,
     meaning="How long a Pod's start waits for its first SVID before the kubelet is told why there "
-    "is none. The kubelet tries again.",
+    "is none. The kubelet tries again, and each further call waits longer, up to 100 s.",
 )
 AGENT_AWAY: Key[float] = Key(
     name="agent_away",
     kind="duration",
     read=values.seconds,
     default=600.0,
-    meaning="How long the agent may be away before volumes are reported as abnormal.",
+    meaning="How long the agent may be away before Pods are told, and volumes count as abnormal.",
 )
 EVENTS: Key[bool] = Key(
     name="events",
@@ -155,7 +157,8 @@ EVENTS: Key[bool] = Key(
     read=values.boolean,
     bare=True,
     default=True,
-    meaning="Say in an Event on the Pod why it waits. `false`: the API server is never called.",
+    meaning="Say in Events on Pods why they wait, and what is wrong with their volumes. `false`: "
+    "in the log alone; the API server is never called.",
 )
 METRICS = replace(keys.METRICS, default=":8090")
 
@@ -208,6 +211,11 @@ def _settings(reader: Reader, environment: Mapping[str, str]) -> CSISettings:
             f"at most {_LONGEST_WAIT_SECONDS:g} s: a kubelet waits for two minutes, and would "
             "never hear why",
         )
+    if reader.get(ADMIN_SOCKET) is None and reader.get(WORKLOAD_API) is None:
+        reader.report_key(
+            ADMIN_SOCKET,
+            f"missing; give it, or {WORKLOAD_API.name} alone for volumes of the mode workload-api",
+        )
     kubelet_dir = reader.get(KUBELET_DIR)
     settings = CSISettings(
         node_name=node,
@@ -234,7 +242,7 @@ def _settings(reader: Reader, environment: Mapping[str, str]) -> CSISettings:
 def _check_exposure(reader: Reader, settings: CSISettings) -> None:
     """No Pod sees a secret, as far as one can tell from here and now."""
     socket = settings.workload_api_socket
-    if socket is None or settings.agent_admin_socket == ADMIN_SOCKET.default:
+    if socket is None:
         return
     why = shown_by(socket.parent, settings.secrets)
     if why:

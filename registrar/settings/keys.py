@@ -280,7 +280,7 @@ LOG_PATH: Key[Path | None] = Key(
     meaning="The file to write the log to.",
 )
 NODE_DRIVER_KEY = "agent_admin_socket_path"
-"""The required key of the node driver's file, which the registrars' files lack."""
+"""A key of the node driver's file, which the registrars' files lack."""
 
 KUBECONFIG: Key[Path | None] = Key(
     name="kubeconfig",

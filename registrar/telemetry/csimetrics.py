@@ -114,11 +114,17 @@ class CSIMetrics:
             self._abnormal.labels(reason)
         self._agent = Gauge(
             "spire_registrar_csi_agent_up",
-            "1 while the agent answers, and takes the driver for an authorized delegate.",
+            "1 while the agent answers, and takes the driver for an authorized delegate; NaN where "
+            "the driver asks no agent.",
             registry=registry,
         )
+        self._agent.set(float("nan"))
 
-    def watch(self, volumes: Volumes, *, is_agent_there: Callable[[], bool]) -> None:
+    def watch_agent(self, is_there: Callable[[], bool]) -> None:
+        """Ask this before each scrape."""
+        self._on_refresh(lambda: self._agent.set(is_there()))
+
+    def watch(self, volumes: Volumes) -> None:
         """Ask these before each scrape."""
 
         def refresh() -> None:
@@ -129,7 +135,6 @@ class CSIMetrics:
                 self._abnormal.labels(reason).set(ailments.get(reason, 0))
             self._expiry.set(volumes.nearest_expiry())
             self._broken.set(volumes.broken_bundles())
-            self._agent.set(is_agent_there())
 
         self._on_refresh(refresh)
 

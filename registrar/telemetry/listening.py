@@ -138,15 +138,20 @@ class _Connections:
         self, listener: socket.socket, server: web.Server, tasks: asyncio.TaskGroup
     ) -> None:
         """Take connections until cancelled; those that are too many wait in the socket's queue."""
-        loop = asyncio.get_running_loop()
+        loop, failed_at = asyncio.get_running_loop(), 0.0
         while True:
             try:
                 accepted, _ = await loop.sock_accept(listener)
             except OSError as error:
                 # Such as no more file descriptors: that passes, and must not end the process.
-                log.warning("cannot take a connection", extra=kv(error=str(error)))
+                if not failed_at:
+                    failed_at = loop.time()
+                    log.warning("cannot take connections", extra=kv(error=str(error)))
                 await asyncio.sleep(_SPARED_SECONDS)
                 continue
+            if failed_at:
+                seconds, failed_at = round(loop.time() - failed_at, 1), 0.0
+                log.info("connections are taken again", extra=kv(seconds=seconds))
             try:
                 await self._room()
             except asyncio.CancelledError:

@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import json
+import math
 import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import grpc
 import pytest
 
 from api.proto import csi_pb2, csi_pb2_grpc
-from devcluster.kubelet import CallError, Kubelet
+from devcluster.kubelet import CallError, InlineVolume, Kubelet
 from registrar.csi.identity import DRIVER_NAME
 from tests.support.csi import NODE, Node
 from tests.support.setup import eventually, until
@@ -256,3 +258,42 @@ async def test_metrics_tell_why_volumes_are_not_well(
     await daemon.until_metric('abnormal_volumes{reason="SVIDExpired"}', 0)
     await daemon.until_metric('volumes{state="serving"}', 1)
     await until(lambda: "a Pod's volume is well again" in daemon.log.read_text())
+
+
+async def test_a_pod_that_waits_hears_that_the_driver_ends_and_holds_up_no_update(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    pod = node.pod()
+    daemon.config.write_text(daemon.config.read_text().replace('"3s"', '"60s"'))
+    await daemon.start()
+    await kubelet.registered(DRIVER_NAME)
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(_refusal(kubelet, pod.volume()))
+        await until(lambda: node.agent.streams == 2)
+        assert await daemon.end(signal.SIGTERM) == 0
+    error = waiting.result()
+    assert error.code == "ABORTED"
+    assert "the node driver ends" in str(error)
+    assert await node.mounts() == []
+
+
+async def _refusal(kubelet: Kubelet, volume: InlineVolume) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await kubelet.publish(DRIVER_NAME, volume)
+    return caught.value
+
+
+async def test_a_driver_without_the_admin_socket_shows_the_workload_api_and_asks_no_agent(
+    node: Node, daemon: Daemon, kubelet: Kubelet
+) -> None:
+    text = daemon.config.read_text().replace("agent_admin_socket_path", "workload_api_socket_path")
+    daemon.config.write_text(text.replace(str(node.agent.admin_socket), str(node.workload_api)))
+    view, files = node.pod(), node.pod()
+    await daemon.start()
+    await kubelet.registered(DRIVER_NAME)
+    await kubelet.publish(DRIVER_NAME, replace(view.volume(), attributes={"mode": "workload-api"}))
+    error = await _refusal(kubelet, files.volume())
+    assert "agent_admin_socket_path" in str(error)
+    assert await daemon.probe("readyz") == "ok\n"
+    assert math.isnan((await daemon.metrics())["agent_up"])
+    assert (node.agent.subscriptions, node.agent.refusals) == (0, 0)

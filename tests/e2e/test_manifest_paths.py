@@ -107,7 +107,7 @@ def test_the_node_driver_finds_the_agents_sockets(folder: str, tmp_path: Path) -
     assert settings.workload_api_socket is not None
     for path, key in (
         (settings.workload_api_socket, "socket_path"),
-        (settings.agent_admin_socket, "admin_socket_path"),
+        (settings.agent_admin_socket or Path(), "admin_socket_path"),
     ):
         place = pod.place_of(container, PurePosixPath(path))
         assert place.on_the_node == agent_socket(key)

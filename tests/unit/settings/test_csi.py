@@ -41,11 +41,22 @@ def test_the_file_wins_over_the_variable() -> None:
 
 
 def test_what_is_missing_or_unknown_is_named() -> None:
+    either = "give it, or workload_api_socket_path alone for volumes of the mode workload-api"
     assert problems('kubelet_dirr = "/x"') == [
         "csi.conf: node_name: missing; give it, or the variable NODE_NAME",
-        "csi.conf: agent_admin_socket_path: missing; this key is required",
+        f"csi.conf: agent_admin_socket_path: missing; {either}",
         "csi.conf:1:1: kubelet_dirr: unknown key; did you mean kubelet_dir?",
     ]
+
+
+def test_a_driver_that_only_shows_the_workload_api_needs_no_admin_socket(tmp_path: Path) -> None:
+    read = interpret_csi(
+        f'workload_api_socket_path = "{tmp_path}/api.sock"',
+        path=Path("csi.conf"),
+        environment={"NODE_NAME": "n"},
+    )
+    assert read.agent_admin_socket is None
+    assert "agent_admin_socket_path" not in read.secrets
 
 
 def test_pods_never_see_the_admin_socket() -> None:

@@ -1,6 +1,9 @@
 """Limits of time and number on listening sockets, tried over real ones."""
 
 import asyncio
+import logging
+import resource
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from registrar.telemetry.listening import Limits, listen
+from tests.support.waiting import until
 
 SOON = 5.0
 """Far more than what is waited for takes."""
@@ -193,3 +197,30 @@ async def test_it_listens_on_a_name_and_no_longer_than_the_block() -> None:
         assert await status(reader) == 404
     with pytest.raises(OSError, match=r"."):
         await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_a_lack_of_descriptors_is_one_line_and_its_end_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """However often taking a connection fails meanwhile."""
+    caplog.set_level(logging.INFO)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client:
+        client.setblocking(False)  # noqa: FBT003 - the standard library's
+        async with serving(Limits()) as port:
+            # The client has its descriptor already; the one who accepts finds none below this.
+            with socket.socket() as probe:
+                least = probe.fileno()
+            loop = asyncio.get_running_loop()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (least, hard))
+            try:
+                await loop.sock_connect(client, ("127.0.0.1", port))
+                await until(lambda: "cannot take connections" in caplog.messages)
+                tried = loop.time()
+                await until(lambda: loop.time() > tried + 1.5)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            await until(lambda: "connections are taken again" in caplog.messages)
+            await loop.sock_sendall(client, GET)
+            assert (await loop.sock_recv(client, 100)).startswith(b"HTTP/1.1 200")
+    assert caplog.messages.count("cannot take connections") == 1
