@@ -1,10 +1,9 @@
-"""A CSI driver that does nothing but write down how it is called."""
+"""A CSI driver that writes down how it is called, and does no more than it must."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import grpc
 from google.protobuf.message import Message
@@ -14,19 +13,18 @@ from api.proto import pluginregistration_pb2 as registration
 
 NAME = "recorder.example.org"
 _RPC = csi_pb2.NodeServiceCapability.RPC
-_Answer: TypeAlias = Callable[[Message, grpc.ServicerContext], Message]
 
 
 class Recorder(grpc.GenericRpcHandler):
     """What was called: the call's name, its request, and what the volume's folder held then.
 
-    ``files_of`` gives the folder of a volume's path. ``refusal`` is a code for publishing.
+    ``as_we_see_it`` turns the kubelet's paths into ours. With ``refusal`` no volume is published.
     """
 
-    def __init__(self, endpoint: str, files_of: Callable[[str], Path]) -> None:
+    def __init__(self, endpoint: str, as_we_see_it: Callable[[str], Path]) -> None:
         self.calls: list[tuple[str, Message, tuple[str, ...]]] = []
         self.refusal: grpc.StatusCode | None = None
-        self._files_of = files_of
+        self._as_we_see_it = as_we_see_it
         capability = csi_pb2.NodeServiceCapability(rpc=_RPC(type=_RPC.VOLUME_MOUNT_GROUP))
         self._answers: dict[str, tuple[type[Message], Message]] = {
             "GetInfo": (
@@ -68,17 +66,21 @@ class Recorder(grpc.GenericRpcHandler):
 
         def called(found: Message, context: grpc.ServicerContext) -> Message:
             self.calls.append((name, found, self._files(found)))
-            if name == "NodePublishVolume" and self.refusal is not None:
-                context.abort(self.refusal, "as the test wants it")
+            if name == "NodePublishVolume":
+                if self.refusal is not None:
+                    context.abort(self.refusal, "as the test wants it")
+                self._target(found).mkdir(exist_ok=True)
+            if name == "NodeUnpublishVolume":
+                self._target(found).rmdir()
             return answer
 
         return grpc.unary_unary_rpc_method_handler(
             called, request.FromString, lambda message: message.SerializeToString()
         )
 
-    def told(self, name: str) -> list[Message]:
-        """The requests of one call."""
-        return [request for called, request, _ in self.calls if called == name]
+    def told(self, name: str) -> list[tuple[Message, tuple[str, ...]]]:
+        """The requests of one call, each with what the volume's folder held then."""
+        return [(request, files) for called, request, files in self.calls if called == name]
 
     def order(self) -> list[str]:
         """What was called, without repetitions one after the other."""
@@ -86,11 +88,12 @@ class Recorder(grpc.GenericRpcHandler):
         return [name for name, before in zip(names, ["", *names], strict=False) if name != before]
 
     def _files(self, request: Message) -> tuple[str, ...]:
-        path = getattr(request, "target_path", "")
-        folder = self._files_of(path).parent if path else None
-        if folder is None or not folder.exists():
+        if not getattr(request, "target_path", ""):
             return ()
-        return tuple(sorted(found.name for found in folder.iterdir()))
+        return tuple(sorted(found.name for found in self._target(request).parent.iterdir()))
+
+    def _target(self, request: Message) -> Path:
+        return self._as_we_see_it(str(getattr(request, "target_path", "")))
 
 
 @contextmanager
@@ -104,7 +107,7 @@ def recording(kubelet_dir: Path, endpoint: str) -> Iterator[Recorder]:
     seen = Path(endpoint).parents[2]
     recorder = Recorder(endpoint, lambda path: kubelet_dir / Path(path).relative_to(seen))
     with ThreadPoolExecutor(4) as threads:
-        server = grpc.server(threads, handlers=(recorder,))
+        server = grpc.server(threads, handlers=[recorder])
         server.add_insecure_port(f"unix:{socket}")
         server.add_insecure_port(f"unix:{kubelet_dir / 'plugins_registry' / f'{NAME}.sock'}")
         server.start()
