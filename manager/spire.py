@@ -52,6 +52,7 @@ class SpireSide:
         self._is_leading = is_leading
         self._client: EntryClient | None = None
         self._problem: str | None = "not reached yet"
+        self._answers = asyncio.Event()
         self.bundles: BundleClient | None = None
         self.federation: FederationClient | None = None
         self.minter: Minter | None = None
@@ -92,12 +93,14 @@ class SpireSide:
             if self._problem is None:
                 log.warning("the SPIRE server went away", extra=kv(error=error.message))
             self._problem = error.message
+            self._answers.clear()
             return
         if self._problem is not None:
             log.info("the SPIRE server answers")
             # Another version may have come back.
             self.dropped.forget()
         self._problem = None
+        self._answers.set()
 
     @asynccontextmanager
     async def term(self, is_ours: Callable[[str], bool]) -> AsyncIterator[TermSide]:
@@ -105,7 +108,7 @@ class SpireSide:
         client = self._connected_client()
         # What was adopted is found anew by the claim on it, never believed of a record.
         mirror = EntryMirror(client, is_ours=is_ours)
-        await until_done(mirror.load, what="reading its entries")
+        await until_done(mirror.load, what="reading its entries", answers=self._answers)
         writer = EntryWriter(
             client,
             mirror,
@@ -118,7 +121,8 @@ class SpireSide:
             raise RuntimeError("not connected")
         known = KnownDomains(bundles, interval_seconds=self._settings.drift_interval_seconds)
         # Before any entry is planned: what federates with a missing bundle would else fail first.
-        await until_done(known.refresh, what="listing the bundles that it holds")
+        what = "listing the bundles that it holds"
+        await until_done(known.refresh, what=what, answers=self._answers)
         async with writer.running(), background() as tasks:
             tasks.create_task(known.run(), name="known-trust-domains")
             yield TermSide(mirror, writer, known, federation, bundles, self.dropped)

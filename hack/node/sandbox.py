@@ -22,6 +22,7 @@ from hack.processes import ServerError
 HOSTNAME = "node1"
 START_SECONDS = 30
 _POLL_SECONDS = 0.05
+_CGROUP_SECONDS = 10
 _CGROUPS = Path("/sys/fs/cgroup")
 # A wait for what can only be looked at; nobody sets the event.
 _pause = threading.Event().wait
@@ -199,12 +200,17 @@ class Sandbox:
 
     def remove_cgroups(self) -> None:
         """Remove the control groups that containers left; nothing may run in them any more."""
-        if not self.cgroup:
-            return
-        for top in _CGROUPS.glob(f"*/{self.cgroup}"):
-            for folder, _, _ in os.walk(top, topdown=False):
-                with contextlib.suppress(OSError):
-                    Path(folder).rmdir()
+        deadline = time.monotonic() + _CGROUP_SECONDS
+        while self.cgroup and time.monotonic() < deadline:
+            tops = list(_CGROUPS.glob(f"*/{self.cgroup}"))
+            if not tops:
+                return
+            for top in tops:
+                for folder, _, _ in os.walk(top, topdown=False):
+                    # The kernel is not yet done with all processes that it has killed.
+                    with contextlib.suppress(OSError):
+                        Path(folder).rmdir()
+            _pause(_POLL_SECONDS)
 
     def renew_cgroups(self) -> None:
         """Have the control group that the kubelet puts all Pods below, with nothing in it."""

@@ -38,13 +38,18 @@ async def open_mtls(address: TCPAddress, *, trust_domain: str) -> AsyncIterator[
         stack.push_async_callback(connection.close)
         tasks = await stack.enter_async_context(background())
         tasks.create_task(source.run(), name="workload-api")
-        tasks.create_task(_redial(connection, source, changed), name="redial")
+        tasks.create_task(_redial(connection, source, relay, changed), name="redial")
         yield connection
 
 
-async def _redial(connection: Connection, source: X509Source, changed: asyncio.Event) -> None:
-    """Redial with each identity but the first, which the first connection waits for anyhow."""
+async def _redial(
+    connection: Connection, source: X509Source, relay: Relay, changed: asyncio.Event
+) -> None:
+    """Redial with each identity; with the first only if the first connection gave up before."""
     used = await source.identity()
+    if relay.problem:
+        # gRPC would make a pause of its own before the next attempt.
+        await connection.redial()
     while True:
         await changed.wait()
         changed.clear()

@@ -1,5 +1,7 @@
 """Waiting for a SPIRE server that is not there yet: with back-off, for ever."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -22,12 +24,14 @@ async def until_done(
     *,
     what: str,
     on_failure: Callable[[SpireError], None] = lambda _: None,
+    answers: asyncio.Event | None = None,
 ) -> T:
     """Try until it succeeds, and return what it gave.
 
     Any SpireError is waited out: a server that is being installed may refuse
     us before it knows us. The first failure is logged, then every twentieth,
-    a few minutes apart; ``on_failure`` hears of each.
+    a few minutes apart; ``on_failure`` hears of each. ``answers`` is set by
+    whoever sees that the server answers: then the next attempt comes at once.
     """
 
     def failed(state: RetryCallState) -> None:
@@ -45,7 +49,16 @@ async def until_done(
         # AsyncRetrying awaits nothing but coroutine functions: not what a lambda gives.
         return await attempt()
 
+    async def pause(seconds: float) -> None:
+        if answers is None or answers.is_set():
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await answers.wait()
+
     retrying = AsyncRetrying(
+        sleep=pause,
         retry=retry_if_exception_type(SpireError),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_SECONDS),
         before_sleep=failed,

@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 
 _METADATA = (("workload.spiffe.io", "true"),)
 _FIRST_MESSAGE_SECONDS = 30.0
-_LONGEST_WAIT_SECONDS = 30.0
+# An agent hears of new entries every 5 s: to ask much less often would only make a start longer.
+_LONGEST_WAIT_SECONDS = 5.0
+_LOG_EVERY = 100
 _REOPEN_SECONDS = 0.5
 
 
@@ -63,6 +65,7 @@ class X509Source:
         self._authorities_of = authorities_of
         self._on_change = on_change
         self._known = asyncio.Event()
+        self._is_missed = False
         self.current: X509Identity | None = None
         self.problem = "the Workload API has not answered yet"
 
@@ -114,6 +117,9 @@ class X509Source:
     def _take(self, message: workload_pb2.X509SVIDResponse | None) -> None:
         identity = identity_of(message, self._authorities_of)
         self.problem = ""
+        if self._is_missed:
+            self._is_missed = False
+            log.info("the Workload API gave an SVID", extra=kv(spiffe_id=identity.spiffe_id))
         if identity == self.current:
             return
         self.current = identity
@@ -126,8 +132,9 @@ class X509Source:
         why = _why(error)
         if self.current is None:
             self.problem = f"no SVID from the Workload API at {self._socket_path}: {why}"
-        # The first failure, then rarely: attempts are half a minute apart by then.
-        if state.attempt_number == 1 or state.attempt_number % 20 == 0:
+        # The first failure, then every few minutes.
+        if state.attempt_number == 1 or state.attempt_number % _LOG_EVERY == 0:
+            self._is_missed = True
             log.warning(
                 "no SVID from the Workload API",
                 extra=kv(socket=str(self._socket_path), why=why, attempt=state.attempt_number),

@@ -85,6 +85,28 @@ async def test_a_driver_without_an_entry_does_not_fill_the_agents_log_and_is_qui
             await until(lambda: len(heard.ends) == len(pods))
 
 
+async def test_a_pod_that_waits_has_its_svid_in_the_same_call_when_its_entry_comes(
+    node_folder: Path, real_spire_server: RealServer
+) -> None:
+    server = real_spire_server
+    with SharedSpire.use(server) as spire, RealAgent(server, authorized_delegates=(DELEGATE,)) as a:
+        (pod,) = _pods(node_folder, 1)
+        spire.put(_entry(a, "/delegate", US))
+        await asyncio.to_thread(a.wait_for_identity, DELEGATE)
+        heard, limits = Heard(), Limits(first_svid=SECONDS)
+        async with (
+            run_driver(node_folder, a.admin_socket, heard=heard, limits=limits) as driver,
+            asyncio.TaskGroup() as tasks,
+        ):
+            waiting = tasks.create_task(driver.publish(pod))
+            # Its last words about nothing: the agent has answered that it has none.
+            await until(lambda: '"Subscribing to cache changes"' in a.log.read_text("utf-8"))
+            assert not waiting.done()
+            spire.put(_entry(a, "/web", f"k8s:pod-uid:{pod.uid}"))
+            assert ((await waiting) / "svid.pem").exists()
+        assert heard.events == []
+
+
 async def test_the_workload_api_holds_no_stream_for_somebody_without_an_identity(
     real_spire_server: RealServer,
 ) -> None:

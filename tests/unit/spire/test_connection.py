@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -218,8 +219,9 @@ async def test_calls_work_again_after_the_server_came_back(
 
 
 async def test_without_svid_calls_say_what_is_missing(
-    remote: SpireServer, agent: WorkloadAPI
+    remote: SpireServer, agent: WorkloadAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     agent.withdraw()
     address = tcp(remote, agent.socket_path)
     async with open_connection(address, trust_domain="example.org") as connection:
@@ -230,6 +232,8 @@ async def test_without_svid_calls_say_what_is_missing(
         # As soon as there is one, calls go through.
         agent.rotate()
         await eventually(client)
+    said = [r.message for r in caplog.records if r.name == "registrar.spire.workload"]
+    assert said == ["no SVID from the Workload API", "the Workload API gave an SVID"]
 
 
 async def test_the_stream_is_opened_again_when_the_agent_restarts(

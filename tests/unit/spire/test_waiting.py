@@ -64,3 +64,16 @@ async def test_whatever_gives_something_to_wait_for_is_waited_for() -> None:
     server = Server(3, Unavailable("away"))
     assert await until_done(lambda: server.ask(), what="a test") == "answer"  # noqa: PLW0108 - it is about the lambda
     assert len(server.times) == 4
+
+
+async def test_the_next_attempt_comes_at_once_when_the_server_is_seen_to_answer() -> None:
+    server, answers = Server(30, Unavailable("away")), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(until_done(server.ask, what="a test", answers=answers))
+        # In the middle of a pause, which are seconds by now.
+        await asyncio.sleep(60)
+        server.left, then = 0, loop.time()
+        answers.set()
+        assert await asking == "answer"
+    assert server.times[-1] == pytest.approx(then)
