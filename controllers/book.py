@@ -4,7 +4,7 @@ The reconcilers of a term share one Book. It is built afresh at every start and
 at every change of leader, out of the stores and the SPIRE server.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from api.meta import ObjectKey
@@ -12,13 +12,17 @@ from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.claim import Claim, Problem, Source
 from registrar.claims.federation import Federating, resolve
 from registrar.claims.index import ClaimIndex
+from registrar.claims.instance import Records
 from registrar.claims.marks import Marks
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import Outcomes, State
-from registrar.claims.ownership import entry_id
+from registrar.claims.ownership import entry_id, is_ours
 from registrar.claims.record import key_of
 from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
+
+ENTRY_ID_INDEX = "entry-id"
+"""Index of the SpireEntry store: ``status.entryId``."""
 
 
 def _nothing(_: object) -> None:
@@ -55,15 +59,17 @@ class Book:
 
     trust_domain: str
     cluster: str
-    instance: str
+    class_name: str
     prefix: str
     """What the IDs of our entries begin with."""
+    records: Records
+    """Whose a SpireEntry is."""
     naming: Naming
     spire_entries: Store[SpireEntry]
     own_entry: Callable[[str], Entry | None]
     """The entry with that ID among ours on the SPIRE server."""
-    former_prefix: str = ""
-    """What an earlier version would have them begin with; empty where that is the same."""
+    former_prefixes: tuple[str, ...] = ()
+    """What earlier versions had them begin with; other registrars may have had the same."""
     index: ClaimIndex = field(default_factory=ClaimIndex)
     outcomes: Outcomes = field(default_factory=Outcomes)
     problems: dict[Source, Problem] = field(default_factory=dict)
@@ -128,7 +134,7 @@ class Book:
     def note(self, key: EntryKey) -> None:
         """Let the marks on a key follow its outcome and its claims."""
         outcome = self.outcomes.get(key)
-        is_failing = outcome.state in {State.FAILED, State.REFUSED}
+        is_failing = outcome.state in {State.FAILED, State.REFUSED, State.LATE}
         for marks, is_marked in ((self.failing, is_failing), (self.unfederated, outcome.pending)):
             if is_marked or marks.has(key):
                 claims = self.index.claims(key) if is_marked else ()
@@ -152,6 +158,30 @@ class Book:
         """Look at every key of a SPIFFE ID: whether a Pod may have it has changed."""
         for key in self.index.keys_of(spiffe_id):
             self.wake.entry(key)
+
+    def record_of(self, entry_id: str) -> SpireEntry | None:
+        """A record of ours that names the entry."""
+        return next(filter(self.records.is_own, self._records_of(entry_id)), None)
+
+    def is_recorded_by_another(self, entry_id: str) -> bool:
+        """Whether a record of another registrar names the entry."""
+        return any(map(self.records.is_anothers, self._records_of(entry_id)))
+
+    def is_former_id(self, entry_id: str) -> bool:
+        """Whether an earlier version gave that ID, of this registrar or another."""
+        return any(is_ours(prefix, entry_id) for prefix in self.former_prefixes)
+
+    def is_former_id_of(self, key: EntryKey, entry_id: str) -> bool:
+        """Whether an earlier version gave that ID to this very key."""
+        name = Naming(self.class_name).candidate(key)
+        is_same = entry_id.rpartition(".")[2] == name.rpartition(".")[2]
+        return is_same and self.is_former_id(entry_id)
+
+    def _records_of(self, entry_id: str) -> Iterator[SpireEntry]:
+        for key in self.spire_entries.by_index(ENTRY_ID_INDEX, entry_id):
+            record = self.spire_entries.get(key)
+            if record is not None:
+                yield record
 
     def _holder_of(self, name: str) -> EntryKey | None:
         """Which key holds a name: here, in a SpireEntry, or on the SPIRE server."""

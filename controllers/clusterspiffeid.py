@@ -51,7 +51,7 @@ def cluster_spiffe_id_claims(
     claiming = Claiming(
         kind=CLUSTER_SPIFFE_ID,
         source_of=_source,
-        is_ours=lambda obj: obj.spec.class_name == book.instance,
+        is_ours=lambda obj: obj.spec.class_name == book.class_name,
         claim_of=lambda obj: claim_of(obj, trust_domain=book.trust_domain, cluster=book.cluster),
         origin_of=_origin_of,
     )
@@ -81,7 +81,7 @@ def cluster_spiffe_id_statuses(
 
     stating = Stating(
         kind=CLUSTER_SPIFFE_ID,
-        is_ours=lambda obj: obj.spec.class_name == book.instance,
+        is_ours=lambda obj: obj.spec.class_name == book.class_name,
         status_of=lambda obj: obj.status,
         wanted=wanted,
         # Of thousands of Pods a success is no news; of what people wrote it is.

@@ -8,6 +8,7 @@ from controllers.book import Book
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
+from controllers.refusal import Objects
 from registrar.claims.claim import Origin
 from registrar.claims.clusterstaticentry import claim_of, source_of, status_of
 from registrar.kube.store import Store
@@ -68,3 +69,15 @@ def _wanted(book: Book, obj: ClusterStaticEntry, now: str) -> ClusterStaticEntry
     elif problem is None:
         return None
     return status_of(obj, outcome=outcome, problem=problem, masked_by=masked_by, now=now)
+
+
+def refusable_static_entries(
+    objects: Store[ClusterStaticEntry], class_name: str
+) -> Objects[ClusterStaticEntry]:
+    """The ClusterStaticEntries of the very class, for while another registrar has the prefix."""
+    return Objects(
+        kind=CLUSTER_STATIC_ENTRY,
+        stored=objects,
+        is_ours=lambda obj: obj.spec.class_name == class_name,
+        conditions=lambda obj: obj.status.conditions,
+    )

@@ -52,7 +52,7 @@ class PodReconciler:
                     pod,
                     self._settings,
                     trust_domain=self._book.trust_domain,
-                    class_name=self._book.instance,
+                    class_name=self._book.class_name,
                 )
             except InvalidField as error:
                 kept = generated_name(key.namespace, key.name, pod.metadata.uid)

@@ -14,7 +14,7 @@ from controllers.deletion import delete_stored
 from controllers.ports import Events, Kubernetes, Mirror, reference
 from controllers.vanished import Vanished
 from registrar.claims.federation import pending_condition
-from registrar.claims.record import belongs_to, is_same, key_of, record
+from registrar.claims.record import is_same, key_of, record
 from registrar.claims.release import withheld_condition
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
@@ -54,6 +54,8 @@ class RecordReconciler:
         self._alias_key = alias_key
         self._vanished = vanished
         self._timestamp = timestamp
+        # What an earlier version recorded, until our own record of the key is written.
+        self._superseded: dict[EntryKey, str] = {}
 
     async def reconcile(self, name: str) -> Outcome:
         """Bring one SpireEntry in line. Raises Retry on a conflict with somebody else's write."""
@@ -61,8 +63,8 @@ class RecordReconciler:
             self._forget_released(name)
             return Done()
         stored = self._objects.get(ObjectKey("", name))
-        if stored is not None and not belongs_to(stored, self._book.instance):
-            return Done()
+        if stored is not None and not self._book.records.is_current(stored):
+            return await self._tidy_up(stored)
         key = self._book.holder(name) or self._claimed_key(stored)
         try:
             if key is not None and key in self._book.index:
@@ -76,6 +78,24 @@ class RecordReconciler:
                 self._forget_released(name)
         except (AlreadyExists, Conflict) as error:
             raise Retry("Conflict", f"SpireEntry {name} was changed by somebody else") from error
+        return Done()
+
+    async def _tidy_up(self, stored: SpireEntry) -> Outcome:
+        """Take away what an earlier version recorded, once our own record says the same.
+
+        So does what somebody wrote by hand. Other registrars' records are left alone.
+        """
+        records, key = self._book.records, key_of(stored)
+        if records.is_anothers(stored) or not self._book.has_seen_all:
+            return Done()
+        if key is None or key not in self._book.index:
+            await self._remove(stored)
+            return Done()
+        written = self._objects.get(ObjectKey("", self._book.name_of(key)))
+        if written is None or not records.is_current(written):
+            self._superseded[key] = stored.metadata.name
+            return Done()
+        await delete_stored(self._kube, SPIRE_ENTRY, self._objects, stored)
         return Done()
 
     def _forget_released(self, name: str) -> None:
@@ -107,15 +127,19 @@ class RecordReconciler:
         outcome = self._book.outcomes.get(key)
         wanted = record(
             name=name,
-            instance=self._book.instance,
+            instance=self._book.records.label,
             claims=claims,
             outcome=outcome,
             old=stored,
             now=self._timestamp(),
             extra=(*extra, *pending_condition(outcome.pending, self._timestamp())),
+            outlives_owners=self._book.is_former_id(outcome.entry_id),
         )
         if stored is None:
             self._objects.assume(await self._kube.create(SPIRE_ENTRY, wanted))
+            superseded = self._superseded.pop(key, None)
+            if superseded is not None:
+                self._book.wake.record(superseded)
             return
         if is_same(wanted, stored):
             return

@@ -9,10 +9,9 @@ import logging
 from collections.abc import Callable, Iterable
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.book import Book
+from controllers.book import ENTRY_ID_INDEX, Book
 from controllers.confirmation import Confirmation
 from controllers.ports import Mirror, SpireWriter
-from controllers.sources import ENTRY_ID_INDEX
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.outcome import State
 from registrar.identity.entry import Entry, EntryKey

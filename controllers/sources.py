@@ -8,20 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from api.meta import ObjectKey, ObjectMeta
-from controllers.book import Book
+from controllers.book import ENTRY_ID_INDEX, Book
 from controllers.ports import Mirror, Services
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.outcome import PENDING
-from registrar.claims.record import belongs_to, key_of
+from registrar.claims.record import key_of
 from registrar.errors import Waiting
 from registrar.identity.entry import EntryKey, differing
 
 OWNER_INDEX = "owner"
 """Index of the SpireEntry store: uids of ownerReferences and holders."""
-
-ENTRY_ID_INDEX = "entry-id"
-"""Index of the SpireEntry store: ``status.entryId``."""
 
 Recorded = Callable[[], Iterable[Claim]]
 """Tells what an object asked for before this term, as far as the SPIRE server holds it."""
@@ -87,7 +84,7 @@ class Claims:
         for entry_key in book.spire_entries.by_index(OWNER_INDEX, meta.uid):
             entry = book.spire_entries.get(entry_key)
             key = None if entry is None else key_of(entry)
-            if entry is None or key is None or not belongs_to(entry, book.instance):
+            if entry is None or key is None or not book.records.is_own(entry):
                 continue
             held = self._mirror.entry_of(key)
             if held is None:

@@ -9,6 +9,7 @@ from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDS
 from controllers.book import Book
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes
+from controllers.refusal import Objects
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Problem
 from registrar.claims.podtemplate import PodTemplate, compile_template, source_of
@@ -131,6 +132,18 @@ def template_statuses(  # noqa: PLR0913 - collaborators, all by keyword
         told=_told,
     )
     return ObjectStatusReconciler(stating, objects=objects, kube=kube, events=events, clock=clock)
+
+
+def refusable_templates(
+    objects: Store[ClusterSPIFFEID], class_name: str
+) -> Objects[ClusterSPIFFEID]:
+    """The ClusterSPIFFEIDs of the very class, for while another registrar has the prefix."""
+    return Objects(
+        kind=CLUSTER_SPIFFEID,
+        stored=objects,
+        is_ours=lambda obj: obj.spec.class_name == class_name,
+        conditions=lambda obj: obj.status.conditions,
+    )
 
 
 def _words(status: ClusterSPIFFEIDStatus) -> object:

@@ -79,17 +79,23 @@ class EntryReconciler:
         except Terminal as error:
             self._failed(key, error.reason, str(error))
             raise
+        except Retry as error:
+            if self._is_missing(key):
+                self._wait(key, replace(LATE, reason=error.reason, message=str(error)))
+            raise
         finally:
             late.cancel()
             if (key.spiffe_id in self._mirror.privileged_ids) != was_privileged:
                 self._book.wake_same_id(key.spiffe_id)
         return Done()
 
-    def _is_privileged_elsewhere(self, spiffe_id: str) -> bool:
-        """Whether an entry makes the ID privileged; a Pod's own is put right, not believed."""
-        for id_ in self._mirror.privileged_ids.get(spiffe_id, ()):
+    def _is_privileged_elsewhere(self, key: EntryKey) -> bool:
+        """Whether another entry makes the ID privileged; a Pod's own is put right, not believed."""
+        for id_ in self._mirror.privileged_ids.get(key.spiffe_id, ()):
             entry = self._mirror.own.get(id_)
             if entry is None:
+                if self._book.is_former_id_of(key, id_):
+                    continue  # its own, about to be taken over
                 return True
             winner = self._book.index.winner(entry.key)
             if winner is not None and winner.origin is not Origin.POD:
@@ -143,7 +149,7 @@ class EntryReconciler:
                 refused=refusal(
                     claim,
                     self._book.index,
-                    privileged_elsewhere=self._is_privileged_elsewhere(key.spiffe_id),
+                    privileged_elsewhere=self._is_privileged_elsewhere(key),
                     used_elsewhere=used_elsewhere,
                 ),
                 dropped_fields=self._writer.dropped_fields,
@@ -262,11 +268,13 @@ class EntryReconciler:
     def _may_adopt(self, entry_id: str) -> bool:
         """Whether to take over an entry; never one of another registrar, which manages it.
 
-        One under the prefix that an earlier version would give is ours.
+        One under a prefix that an earlier version gave is ours, for it has the very key that
+        is claimed here; unless another registrar, which had that prefix too, was faster.
         """
-        prefixes = (self._book.prefix, self._book.former_prefix)
-        if any(prefix and is_ours(prefix, entry_id) for prefix in prefixes):
+        if is_ours(self._book.prefix, entry_id):
             return True
+        if self._book.is_former_id(entry_id):
+            return not self._book.is_recorded_by_another(entry_id)
         return self._adoption_allowed and not is_a_registrars(entry_id)
 
     async def _update(self, entry: Entry, fields: frozenset[str]) -> None:
@@ -298,9 +306,18 @@ class EntryReconciler:
 
     def _late(self, key: EntryKey) -> None:
         """Show that the SPIRE server keeps us waiting; an earlier failure says more."""
-        known = self._book.outcomes.get(key)
-        if known.state is State.PENDING and key in self._book.index:
-            self._settled(key, replace(LATE, entry_id=known.entry_id))
+        if self._book.outcomes.get(key).state is State.PENDING or self._is_missing(key):
+            self._wait(key, LATE)
+
+    def _is_missing(self, key: EntryKey) -> bool:
+        """Whether an entry that was set is not there any more: somebody deleted it."""
+        return self._book.outcomes.is_set(key) and self._mirror.entry_of(key) is None
+
+    def _wait(self, key: EntryKey, outcome: EntryOutcome) -> None:
+        """Let everyone see what a claimed entry waits for."""
+        if key in self._book.index:
+            known = self._book.outcomes.get(key).entry_id
+            self._settled(key, replace(outcome, entry_id=known))
 
     def _record_if_claimed(self, key: EntryKey) -> None:
         if key in self._book.index:

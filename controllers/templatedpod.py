@@ -12,14 +12,15 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from api.codec import JSONObject, JSONValue, decode_object, to_json
+from api.kinds import CLUSTER_SPIFFEID
 from api.meta import ObjectKey
+from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.whole import WholeNode, WholePod
 from controllers.book import Book
 from controllers.ports import Mirror
 from controllers.sources import Claims
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Claim, Origin, Source
-from registrar.claims.ownership import name_in
 from registrar.claims.podtemplate import KIND, PodTemplate, source_of
 from registrar.claims.rendering import Owner, PodView, render, view_of
 from registrar.claims.tally import Part
@@ -278,9 +279,8 @@ class TemplatedPodReconciler:
 
     def _held_claim(self, source: Source, uid: str, entry: Entry) -> Claim:
         """The claim that an entry found on the SPIRE server stands for."""
-        name = name_in(self._book.prefix, entry.id)
-        record = self._book.spire_entries.get(ObjectKey("", name))
-        owners = () if record is None else record.metadata.owner_references
+        record = self._book.record_of(entry.id)
+        templates = () if record is None else _templates_of(record)
         claim = Claim(
             source=source,
             key=entry.key,
@@ -288,14 +288,13 @@ class TemplatedPodReconciler:
             origin=Origin.WRITTEN,
             source_uid=uid,
         )
-        for owner in owners:
-            if owner.kind == KIND:
-                return replace(
-                    claim,
-                    template=source_of(owner.name),
-                    api_version=owner.api_version,
-                    uid=owner.uid,
-                )
+        for name, template_uid in templates:
+            return replace(
+                claim,
+                template=source_of(name),
+                api_version=CLUSTER_SPIFFEID.api_version,
+                uid=template_uid,
+            )
         return claim
 
 
@@ -313,6 +312,13 @@ def _held_by_pod(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
             if kind == "k8s" and value.startswith("pod-uid:"):
                 found.setdefault(value.removeprefix("pod-uid:"), []).append(entry)
     return found
+
+
+def _templates_of(record: SpireEntry) -> list[tuple[str, str]]:
+    """Name and uid of the templates that a record was made for: owners, or holders."""
+    owners = [(owner.kind, owner.name, owner.uid) for owner in record.metadata.owner_references]
+    holders = [(holder.kind, holder.name, holder.uid) for holder in record.spec.holders]
+    return [(name, uid) for kind, name, uid in (*owners, *holders) if kind == KIND]
 
 
 def _document(value: JSONValue) -> JSONObject:

@@ -9,6 +9,11 @@ HEALTH_KEY = "health.healthProbeBindAddress"
 """The key of the address of probes; only the controller manager's file has one."""
 
 
+OWNERS_NAMESPACE = "kube-public"
+"""Where the Leases lie that say who owns a prefix: a namespace of every cluster, which registrars
+of all namespaces can share, and in which nobody else's Leases are."""
+
+
 def metrics_key(settings: Settings) -> str:
     """The key of the address of metrics, in the words of the file that was read."""
     if settings.controller_manager is not None:

@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from api.proto.types_pb2 import EntryMask
+from registrar.claims.ownership import Ownership
 from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.spire.bundles import BundleClient
@@ -103,11 +104,13 @@ class SpireSide:
         self._answers.set()
 
     @asynccontextmanager
-    async def term(self, is_ours: Callable[[str], bool]) -> AsyncIterator[TermSide]:
+    async def term(self, owns: Ownership) -> AsyncIterator[TermSide]:
         """A mirror, filled, and a running writer, for one term of leadership."""
         client = self._connected_client()
         # What was adopted is found anew by the claim on it, never believed of a record.
-        mirror = EntryMirror(client, is_ours=is_ours)
+        mirror = EntryMirror(
+            client, is_ours=owns, may_be_ours=owns.is_former, has_our_form=owns.form
+        )
         await until_done(mirror.load, what="reading its entries", answers=self._answers)
         writer = EntryWriter(
             client,

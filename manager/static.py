@@ -21,6 +21,7 @@ from controllers.clusterfederatedtrustdomain import (
 from controllers.clusterstaticentry import static_entry_claims
 from controllers.confirmation import BySetting, Confirmation
 from controllers.drift import SeesAll
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.names import HEALTH_KEY, metrics_key
 from manager.spire import SpireSide
@@ -31,6 +32,7 @@ from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
 from registrar.claims.federatedtrustdomain import bare
+from registrar.claims.instance import Form, Instance, Made, Records, no_form
 from registrar.claims.ownership import Ownership, Prefixes, static_prefixes
 from registrar.kube.session import Session
 from registrar.kube.store import Store
@@ -80,6 +82,9 @@ class StaticMode:
 
     def __init__(self, config: ControllerManager, class_name: str) -> None:
         self.reconciled = config.reconciled
+        # Nothing is recorded without a cluster.
+        self.made: Made = lambda _: False
+        self.form: Form = no_form
         self.is_handled = by_class(class_name, watch_classless=config.watch_classless)
         self.caches = Caches([])
         self.spire_entries = spire_entry_cache(optional=True)
@@ -92,6 +97,10 @@ class StaticMode:
     def alias(self) -> Claim | None:
         """None: entries have their parents written out."""
         return None
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        return iter(())
 
     def confirmation(self, _world: World, _book: Book) -> Confirmation:
         """Only the configuration can agree to a mass deletion."""
@@ -316,8 +325,7 @@ class StaticProcess:
             self._mode.take(self._folder)
             tasks.create_task(self._folder.run(lambda: self._mode.take(self._folder)))
             is_configured = settings.entry_id_prefix is not None
-            prefix, former = self._prefixes
-            ownership = Ownership(prefix, is_configured, self._cleanup)
+            ownership = Ownership(self._prefixes.current, is_configured, self._cleanup)
             async with spire.term(ownership) as side:
                 cluster = NoCluster()
                 world = World(
@@ -333,7 +341,9 @@ class StaticProcess:
                     dropped=side.dropped,
                     metrics=metrics,
                 )
-                self._term = Term(world, self._mode, prefix=prefix, former_prefix=former)
+                # Nothing is recorded, so nobody is told which of several this is.
+                records = Records(Instance("static").label, "", self._mode.made)
+                self._term = Term(world, self._mode, prefixes=self._prefixes, records=records)
                 try:
                     await self._term.run()
                 finally:

@@ -12,7 +12,8 @@ from typing import Generic, Protocol, TypeVar
 from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.sources import ENTRY_ID_INDEX, OWNER_INDEX
+from controllers.book import ENTRY_ID_INDEX
+from controllers.sources import OWNER_INDEX
 from registrar.kube.reflector import Reflector
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store

@@ -15,14 +15,19 @@ from controllers.vanished import Vanished
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
 from manager.wiring import World, wire_core
+from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import State
+from registrar.claims.ownership import Prefixes
 from registrar.claims.record import key_of
 from registrar.identity.entry import Attributes, differing
 from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
+
+_LEFT_SECONDS = 60.0
+_MOST_NAMED = 10
 
 NO_ENTRIES = dict.fromkeys(("desired", "present", "failed", "withheld", "foreign"), 0)
 """The counts of a process that does not lead."""
@@ -35,7 +40,7 @@ class Term:
     every source was looked at; before that nothing is released.
     """
 
-    def __init__(self, world: World, mode: Mode, *, prefix: str, former_prefix: str) -> None:
+    def __init__(self, world: World, mode: Mode, *, prefixes: Prefixes, records: Records) -> None:
         settings = world.settings
         self._world = world
         self._mode = mode
@@ -43,10 +48,11 @@ class Term:
         self.book = Book(
             trust_domain=settings.trust_domain,
             cluster=settings.cluster,
-            instance=settings.class_name,
-            prefix=prefix,
-            former_prefix=former_prefix,
-            naming=Naming(settings.class_name),
+            class_name=settings.class_name,
+            prefix=prefixes.current,
+            former_prefixes=prefixes.former,
+            records=records,
+            naming=Naming(records.label),
             spire_entries=world.spire_entries.store,
             own_entry=world.mirror.own.get,
             known_domains=lambda: world.trust_domains.known,
@@ -79,6 +85,7 @@ class Term:
                 for run in (*self._core.runs(), *self._sources.runs()):
                     tasks.create_task(run())
                 await self._first_pass()
+                tasks.create_task(self._say_what_is_left())
                 await self._record_when_possible()
         finally:
             self._mode.caches.silence()
@@ -104,6 +111,25 @@ class Term:
             "first pass is over",
             extra=kv(claims=len(book.index), own_entries=len(self._world.mirror.own)),
         )
+
+    async def _say_what_is_left(self) -> None:
+        """Name entries of earlier versions that may be another registrar's, so they stay."""
+        book = self.book
+        if not book.former_prefixes:
+            return
+        # What is claimed is taken over by then.
+        await asyncio.sleep(min(self._world.settings.drift_interval_seconds, _LEFT_SECONDS))
+        left = sorted(
+            id_
+            for id_ in self._world.mirror.foreign_ids
+            if book.is_former_id(id_) and not book.is_recorded_by_another(id_)
+        )
+        if left:
+            log.warning(
+                "entries that an earlier version made are claimed by nobody here and recorded by "
+                "nobody, so they stay: delete those that no other registrar needs",
+                extra=kv(number=len(left), some=" ".join(left[:_MOST_NAMED])),
+            )
 
     async def _record_when_possible(self) -> None:
         """Record everything once SpireEntries are installed and may be read, if they were not."""

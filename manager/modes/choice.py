@@ -22,7 +22,7 @@ def mode_of(settings: Settings, *, namespace: str | None = None) -> Mode:
     """
     manager, workload = settings.controller_manager, settings.workload_registrar
     if namespace is None:
-        namespace = _own_namespace_or_none()
+        namespace = own_namespace_or_none()
     if manager is not None:
         return ControllerManager(settings, manager, own_namespace=namespace)
     match workload:
@@ -50,7 +50,8 @@ def own_namespace(field: str = "leader_election_namespace") -> str:
         ) from None
 
 
-def _own_namespace_or_none() -> str:
+def own_namespace_or_none() -> str:
+    """The namespace that this Pod runs in, empty outside of a cluster."""
     try:
         return own_namespace()
     except InvalidField:

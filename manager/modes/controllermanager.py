@@ -24,20 +24,24 @@ from controllers.clusterfederatedtrustdomain import (
     FederationReconciler,
     trust_domains_of,
 )
-from controllers.clusterstaticentry import static_entry_claims, static_entry_statuses
+from controllers.clusterstaticentry import (
+    refusable_static_entries,
+    static_entry_claims,
+    static_entry_statuses,
+)
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.drift import SeesAll
-from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
+from controllers.refusal import Refusable
+from controllers.spire_clusterspiffeid import (
+    TemplateReconciler,
+    refusable_templates,
+    template_statuses,
+)
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
-from manager.modes.podcaches import (
-    OwnerCaches,
-    Packing,
-    PodCaches,
-    node_cache,
-)
+from manager.modes.podcaches import OwnerCaches, Packing, PodCaches, node_cache, says_the_same
 from manager.modes.servicecaches import ServiceCaches, pods_of_endpoints, pods_of_slice
 from manager.stores import AnyCache, Cache, Caches, spire_entry_cache
 from manager.webhooks import controller_manager_webhooks
@@ -45,6 +49,7 @@ from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
+from registrar.claims.instance import Form, Made, made_for_templates, no_form
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, parsed
@@ -68,6 +73,8 @@ class ControllerManager:
         self._settings = settings
         self._config = config
         self._own_namespace = own_namespace
+        self.made: Made = made_for_templates
+        self.form: Form = no_form
         self.is_handled = by_class(settings.class_name, watch_classless=config.watch_classless)
         self.ignored = IgnoredNamespaces(config.ignore_namespaces)
         self.surroundings = Surroundings(
@@ -127,6 +134,11 @@ class ControllerManager:
     def alias(self) -> Claim | None:
         """None: entries hang on the agents themselves."""
         return None
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        yield refusable_templates(self.templates.store, self._settings.class_name)
+        yield refusable_static_entries(self.static_entries.store, self._settings.class_name)
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""
@@ -300,7 +312,7 @@ class ControllerManagerSources(SeesAll):
 
     def _node_changed(self, change: Change[WholeNode]) -> None:
         old, new = change.old, change.new
-        if old is not None and new is not None and _says_the_same(old, new):
+        if old is not None and new is not None and says_the_same(old, new):
             return  # a heartbeat
         self._wake_pods(self._templates.index.on_node(change.key.name))
 
@@ -373,13 +385,3 @@ class ControllerManagerSources(SeesAll):
 def _add_all(add: Callable[[ObjectKey], None], store: Store[T]) -> None:
     for key in [*store.keys(), *store.broken]:
         add(key)
-
-
-def _says_the_same(old: WholeNode, new: WholeNode) -> bool:
-    """Whether a Node differs in nothing that a template may show but its resourceVersion."""
-    return (
-        old.spec == new.spec
-        and old.metadata.labels == new.metadata.labels
-        and old.metadata.annotations == new.metadata.annotations
-        and old.metadata.uid == new.metadata.uid
-    )

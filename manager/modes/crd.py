@@ -15,6 +15,7 @@ from controllers.drift import SeesAll
 from controllers.generated import GeneratedReconciler
 from controllers.generation import MADE_FOR_INDEX, Generation
 from controllers.podspiffeid import NodeSpiffeIDReconciler, PodSpiffeIDReconciler
+from controllers.refusal import Objects, Refusable
 from controllers.spiffeid import (
     MADE_SPIFFE_IDS,
     FinalizerReconciler,
@@ -30,6 +31,7 @@ from manager.webhooks import spiffe_id_webhook
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
+from registrar.claims.instance import Form, Made, made_for_spiffe_ids, no_form
 from registrar.claims.naming import canonical_bytes, xxh3_128
 from registrar.claims.podspiffeid import SpiffeIDRules, compile_rules, made_for
 from registrar.claims.spiffeid import claim_of
@@ -57,6 +59,8 @@ class CRD:
                 "registrar: the SpiffeIDs of Nodes lie there, and the webhook's Service",
             )
         self._settings = settings
+        self.made: Made = made_for_spiffe_ids
+        self.form: Form = no_form
         self._config = config
         self.own_namespace = own_namespace
         self.allows_downstream = config.namespaced_downstream
@@ -93,6 +97,15 @@ class CRD:
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""
         return None
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        yield Objects(
+            kind=SPIFFE_ID,
+            stored=self.spiffe_ids.store,
+            is_ours=lambda _: True,
+            conditions=lambda obj: obj.status.conditions,
+        )
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

@@ -18,12 +18,14 @@ from controllers.drift import SeesAll
 from controllers.generated import GeneratedReconciler
 from controllers.generation import MADE_FOR_INDEX, Generation
 from controllers.pod import PodReconciler
+from controllers.refusal import Objects, Refusable
 from manager.latency import PodLatency
 from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import RECORDERS, Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.clusterspiffeid import alias_claim
+from registrar.claims.instance import Form, Made, made_for_cluster_spiffe_ids, no_form
 from registrar.claims.pods import owned_by, pod_of
 from registrar.errors import Retry
 from registrar.kube.controller import Controller
@@ -37,6 +39,8 @@ class Layered:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.made: Made = made_for_cluster_spiffe_ids(self.alias().key)
+        self.form: Form = no_form
         self.cluster_spiffe_ids: Cache[ClusterSpiffeId] = Cache(
             CLUSTER_SPIFFE_ID, Store({MADE_FOR_INDEX: MADE_FOR_PODS.index})
         )
@@ -53,6 +57,15 @@ class Layered:
         """The alias of the cluster's agents, parent of every entry by default."""
         settings = self._settings
         return alias_claim(settings.trust_domain, settings.cluster, settings.class_name)
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        yield Objects(
+            kind=CLUSTER_SPIFFE_ID,
+            stored=self.cluster_spiffe_ids.store,
+            is_ours=lambda obj: obj.spec.class_name == self._settings.class_name,
+            conditions=lambda obj: obj.status.conditions,
+        )
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The registrar's own SpireEntry."""

@@ -10,11 +10,13 @@ from typing import Protocol
 from controllers.book import Book
 from controllers.confirmation import Confirmation
 from controllers.drift import Drifting
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.stores import Caches, SpireEntryCache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
+from registrar.claims.instance import Form, Made
 from registrar.kube.session import Session
 
 
@@ -66,8 +68,22 @@ class Mode(Protocol):
         """The registrar's own claim, if it needs one."""
         ...
 
+    @property
+    def made(self) -> Made:
+        """Whether this mode made a record of an earlier version, which named no mode."""
+        ...
+
+    @property
+    def form(self) -> Form:
+        """Whether only this mode makes entries of that form."""
+        ...
+
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """Where a person agrees to withheld deletions."""
+        ...
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
         ...
 
     def sources(self, world: World, book: Book, latency: PodLatency) -> Sources:

@@ -144,3 +144,13 @@ class OwnerCaches:
 
 def _controller(owners: Iterable[OwnerReference]) -> OwnerReference | None:
     return next((owner for owner in owners if owner.controller), None)
+
+
+def says_the_same(old: WholeNode, new: WholeNode) -> bool:
+    """Whether a Node differs in nothing that a template may show but its resourceVersion."""
+    return (
+        old.spec == new.spec
+        and old.metadata.labels == new.metadata.labels
+        and old.metadata.annotations == new.metadata.annotations
+        and old.metadata.uid == new.metadata.uid
+    )

@@ -8,6 +8,7 @@ from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.podentry import Pods as KnownPods
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
 from manager.modes.servicecaches import ServiceCaches
@@ -15,6 +16,7 @@ from manager.stores import Cache, Caches, spire_entry_cache
 from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
+from registrar.claims.instance import Form, Made, form_of_pods, made_for_pods
 from registrar.claims.podentry import PodEntries, root_path
 from registrar.kube.session import Session
 from registrar.kube.store import Store
@@ -60,6 +62,8 @@ class Reconcile:
             per_node=True,
             dns_zone=config.dns_zone,
         )
+        self.form: Form = form_of_pods(self.rules, None)
+        self.made: Made = made_for_pods(self.form)
         self.pods: Cache[Pod] = pod_cache()
         self.known_pods: KnownPods = StoredPods(self.pods)
         self.nodes: Cache[Node] | None = Cache(NODE, Store())
@@ -74,6 +78,10 @@ class Reconcile:
     def alias(self) -> Claim | None:
         """None: each Node has an alias of its own."""
         return None
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        return iter(())
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The Namespace that the registrar runs in."""

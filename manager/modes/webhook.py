@@ -12,6 +12,7 @@ from api.core import Namespace, Node, Pod
 from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.confirmation import ByRecord, Confirmation
+from controllers.refusal import Refusable
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
 from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
@@ -22,6 +23,7 @@ from manager.wiring import Run, World
 from registrar.admission.certificates import Minter
 from registrar.claims.announced import AnnouncedPods
 from registrar.claims.claim import Claim
+from registrar.claims.instance import Form, Made, form_of_pods, made_for_pods
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
     PodEntries,
@@ -98,6 +100,8 @@ class PodAdmission:
             root=root_path(WORKLOAD_REGISTRAR, settings.cluster),
             per_node=False,
         )
+        self.form: Form = form_of_pods(self.rules, self.alias().key)
+        self.made: Made = made_for_pods(self.form)
         self.pods: Cache[Pod] = pod_cache(optional=True)
         self.namespaces: Cache[Namespace] = namespace_cache()
         self.nodes: Cache[Node] | None = None
@@ -112,6 +116,10 @@ class PodAdmission:
     def alias(self) -> Claim:
         """The alias of the cluster's agents, parent of every entry."""
         return cluster_claim(self.rules)
+
+    def refusable(self) -> Iterator[Refusable]:
+        """The objects that only this mode and class handles, and that have conditions."""
+        return iter(())
 
     def confirmation(self, world: World, book: Book) -> Confirmation:
         """The registrar's own SpireEntry."""

@@ -8,7 +8,7 @@ next name of a fixed sequence is used.
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import xxhash
 
@@ -17,6 +17,9 @@ from registrar.identity.spiffeid import path_of
 
 MAX_NAME_LENGTH = 80
 """Longest name in characters, so that prefix, dot and name fit into an entry ID (255)."""
+
+HASH_LENGTH = 8
+"""Characters of a ``short_hash``."""
 
 _READABLE_LENGTH = MAX_NAME_LENGTH - 27
 _UNREADABLE = re.compile(r"[^a-z0-9]+")
@@ -33,6 +36,15 @@ def canonical_bytes(instance: str, key: EntryKey) -> bytes:
     parts = [instance, key.spiffe_id, key.parent_id]
     for selector in key.selectors:
         parts += [selector.type, selector.value]
+    return _encoded(parts)
+
+
+def short_hash(*parts: str) -> str:
+    """A few hex digits that tell apart texts which look the same once they are shortened."""
+    return xxh3_128(_encoded(parts)).hex()[:HASH_LENGTH]
+
+
+def _encoded(parts: Iterable[str]) -> bytes:
     encoded = [part.encode() for part in parts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
 
@@ -43,7 +55,7 @@ def xxh3_128(data: bytes) -> bytes:
 
 
 class Naming:
-    """Finds the name of a key. ``instance`` is the registrar's class name, often empty."""
+    """Finds the name of a key. ``instance`` tells one registrar from another: see Instance."""
 
     def __init__(self, instance: str, digest: Digest = xxh3_128) -> None:
         self._instance = instance

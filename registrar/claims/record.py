@@ -13,7 +13,7 @@ from api.spiffeid.v1beta1.spireentry import (
     SpireEntrySpec,
     SpireEntryStatus,
 )
-from registrar.claims.claim import Claim
+from registrar.claims.claim import Claim, Source
 from registrar.claims.outcome import Outcome
 from registrar.errors import InvalidField
 from registrar.identity.entry import Attributes, EntryKey
@@ -46,12 +46,7 @@ def attributes_of(obj: SpireEntry) -> Attributes:
     )
 
 
-def belongs_to(obj: SpireEntry, instance: str) -> bool:
-    """Whether a SpireEntry is that of the registrar ``instance`` (its class name)."""
-    return obj.metadata.labels.get(INSTANCE_LABEL, "") == instance
-
-
-def record(
+def record(  # noqa: PLR0913 - all by keyword
     *,
     name: str,
     instance: str,
@@ -60,15 +55,18 @@ def record(
     old: SpireEntry | None,
     now: str,
     extra: Sequence[Condition] = (),
+    outlives_owners: bool = False,
 ) -> SpireEntry:
     """The SpireEntry as it should be: the winner's spec, all owners, the outcome.
 
-    ``claims`` has the winner first. ``now`` is an RFC 3339 time, used for
-    conditions that change. Metadata that others added to ``old`` stays.
+    ``instance`` is the label of the registrar, see Instance. ``claims`` has the winner first.
+    ``now`` is an RFC 3339 time, used for conditions that change. Metadata that others added to
+    ``old`` stays. With ``outlives_owners`` all owners are holders: the garbage collector must
+    not take what alone tells that the entry is ours.
     """
     winner = claims[0]
     key, attributes = winner.key, winner.attributes
-    conditions = () if old is None else old.status.conditions
+    before = () if old is None else old.status.conditions
     wanted = (
         Condition(
             type=READY,
@@ -80,17 +78,16 @@ def record(
         *extra,
     )
     types = {condition.type for condition in wanted}
-    conditions = tuple(c for c in conditions if c.type in types)
+    conditions = tuple(c for c in before if c.type in types)
     for condition in wanted:
         conditions = set_condition(conditions, condition)
     meta = old.metadata if old is not None else ObjectMeta(name=name)
-    labels = dict(meta.labels)
-    if instance:
-        labels[INSTANCE_LABEL] = instance
+    labels = {**meta.labels, INSTANCE_LABEL: instance}
+    owners = () if outlives_owners else _owners(claims)
     return SpireEntry(
         api_version=SPIRE_ENTRY.api_version,
         kind=SPIRE_ENTRY.kind,
-        metadata=msgspec.structs.replace(meta, labels=labels, owner_references=_owners(claims)),
+        metadata=msgspec.structs.replace(meta, labels=labels, owner_references=owners),
         spec=SpireEntrySpec(
             spiffe_id=key.spiffe_id,
             parent_id=key.parent_id,
@@ -103,7 +100,7 @@ def record(
             downstream=attributes.downstream,
             hint=attributes.hint,
             store_svid=attributes.store_svid,
-            holders=_holders(claims),
+            holders=_holders(claims, are_all=outlives_owners),
         ),
         status=SpireEntryStatus(entry_id=outcome.entry_id, conditions=conditions),
     )
@@ -148,15 +145,16 @@ def _owners(claims: Sequence[Claim]) -> tuple[OwnerReference, ...]:
     return tuple(dict.fromkeys(owners))
 
 
-def _holders(claims: Sequence[Claim]) -> tuple[Holder, ...]:
-    """Claimants that an ownerReference of a cluster-scoped object cannot name."""
-    return tuple(
-        Holder(
-            kind=claim.source.kind,
-            namespace=claim.source.namespace,
-            name=claim.source.name,
-            uid=claim.source_uid or claim.uid,
-        )
-        for claim in sorted(claims, key=lambda c: c.source)
-        if claim.source.namespace or claim.is_own
-    )
+def _holders(claims: Sequence[Claim], *, are_all: bool) -> tuple[Holder, ...]:
+    """Claimants that an ownerReference of a cluster-scoped object cannot name, or all of them."""
+    holders = []
+    for claim in sorted(claims, key=lambda c: c.source):
+        if claim.source.namespace or claim.is_own or are_all:
+            holders.append(_holder(claim.source, claim.source_uid or claim.uid))
+        if claim.template is not None and are_all:
+            holders.append(_holder(claim.template, claim.uid))
+    return tuple(dict.fromkeys(holders))
+
+
+def _holder(source: Source, uid: str) -> Holder:
+    return Holder(kind=source.kind, namespace=source.namespace, name=source.name, uid=uid)

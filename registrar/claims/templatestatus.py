@@ -14,7 +14,7 @@ from api.spire.v1alpha1.clusterspiffeid import (
 )
 from registrar.claims.claim import Problem
 from registrar.claims.federation import FEDERATION_PENDING, pending_condition
-from registrar.claims.outcome import Outcome
+from registrar.claims.outcome import LATE, Outcome, State
 from registrar.claims.tally import Part, Tally
 from registrar.identity.entry import EntryKey
 
@@ -56,7 +56,7 @@ def status_of(
         pod_entry_render_failures=tally.count(name, Part.FAILED),
         entries_masked=tally.count(name, Part.MASKED),
         entries_to_set=tally.count(name, Part.TO_SET),
-        entry_failures=len(failing),
+        entry_failures=sum(outcome.state is not State.LATE for _, outcome in failing),
     )
     generation = obj.metadata.generation
     status, reason, message = _ready(tally, name, stats, failing, problem)
@@ -141,9 +141,10 @@ def _ready(
             f"{key.spiffe_id}: {outcome.message}"
             for key, outcome in sorted(failing, key=lambda item: item[0].spiffe_id)[:_MOST_NAMED]
         )
+        is_late = all(outcome.state is State.LATE for _, outcome in failing)
         return (
             "False",
-            "EntriesFailed",
+            LATE.reason if is_late else "EntriesFailed",
             f"{len(failing)} entries are not set: {named}{_and_more(len(failing))}",
         )
     return "True", "EntriesSet", f"{stats.entries_to_set} entries for {stats.pods_selected} Pods"

@@ -5,14 +5,16 @@ after we saw its record change, by our own clock: remote clocks are never
 compared. The holder itself stops after ``renew_deadline_seconds`` without a
 successful renewal, counted from before the request, so it is silent for
 ``lease_seconds - renew_deadline_seconds`` before another may take over.
+
+A Lease may also stand beside another one: ``Beside`` has what is different then.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.codec import JSONObject
@@ -20,11 +22,14 @@ from api.core import Lease, LeaseSpec
 from api.kinds import LEASE
 from api.meta import ObjectKey, ObjectMeta
 from registrar.kube.client import KubeClient
-from registrar.kube.errors import Conflict, KubeError, NotFound
+from registrar.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from registrar.telemetry.logging import kv
 from registrar.telemetry.observers import LeaderObserver, Silent
 
 log = logging.getLogger(__name__)
+
+_MOST_PAUSES = 16
+"""Times the usual pause, at most, between attempts where the Lease may not be written."""
 
 RELEASE_SECONDS = 3.0
 """How long giving the Lease back may take at shutdown."""
@@ -42,6 +47,24 @@ class Timing:
         """Raises ValueError where a holder would not stop before the Lease expires."""
         if not 0 < self.retry_seconds < self.renew_deadline_seconds < self.lease_seconds:
             raise ValueError("need 0 < retry < renew deadline < lease duration")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """How a Lease is held that says who does something, where other means say who may.
+
+    ``annotations`` tell people, and those who wait, about the holder. ``succeeds`` tells of the
+    Lease as it is held now whether its holder is known to have stopped, so that nobody need
+    wait until it expires. ``goes_on``: where the Lease may not be written, lead without it;
+    it is tried again and again. ``waits`` is told the Lease while another holds it.
+    ``is_shared``: several processes hold it together, by one identity, so that none gives it back.
+    """
+
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    succeeds: Callable[[Lease], bool] = lambda _: False
+    goes_on: bool = False
+    waits: Callable[[Lease], None] = lambda _: None
+    is_shared: bool = False
 
 
 class LeaderElector:
@@ -63,6 +86,7 @@ class LeaderElector:
         retry_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
         observer: LeaderObserver | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self._client = client
         self._key = ObjectKey(namespace, name)
@@ -70,7 +94,12 @@ class LeaderElector:
         self._timing = Timing(lease_seconds, renew_deadline_seconds, retry_seconds)
         self._clock = clock
         self._observer = observer or Silent()
+        self._beside = beside or Beside()
         self._valid_until: float | None = None
+        self._may_not_write = False
+        self._pauses = 1
+        self.is_unrecorded = False
+        """Whether it leads without the Lease, because this may not be written."""
         self._record: Lease | None = None
         self._observed_at = 0.0
         self.last_error = ""
@@ -78,6 +107,9 @@ class LeaderElector:
 
     def is_leader(self) -> bool:
         """Whether this process may write now; False by the clock alone, even after a stall."""
+        return self.is_unrecorded or self._is_valid()
+
+    def _is_valid(self) -> bool:
         return self._valid_until is not None and self._clock() < self._valid_until
 
     @property
@@ -94,15 +126,16 @@ class LeaderElector:
         """
         while True:
             await self._acquire()
-            log.info("leading", extra=kv(lease=str(self._key), identity=self._identity))
+            if not self.is_unrecorded:
+                self._say_held()
             self._observer.leading(leads=True)
             try:
                 finished = await self._hold(lead)
             finally:
-                still_ours = self.is_leader()
-                self._valid_until = None
+                still_ours = self._is_valid()
+                self._valid_until, self.is_unrecorded = None, False
                 self._observer.leading(leads=False)
-                if still_ours:
+                if still_ours and not self._beside.is_shared:
                     await self._release()
             if finished:
                 return
@@ -112,12 +145,29 @@ class LeaderElector:
             )
 
     async def _acquire(self) -> None:
-        while not await self._try():  # noqa: ASYNC110 - it polls another process
+        while not await self._try() and not self._goes_on():  # noqa: ASYNC110 - polls a server
             await asyncio.sleep(self._pause_seconds())
+
+    def _say_held(self) -> None:
+        log.info("holds the lease", extra=kv(lease=str(self._key), identity=self._identity))
+
+    def _goes_on(self) -> bool:
+        """Lead without the Lease where it may not be written, unless another is seen to hold it."""
+        if not self._beside.goes_on or not self._may_not_write or self._is_anothers():
+            return False
+        if not self.is_unrecorded:
+            log.warning(
+                "may not write the lease, going on without: nobody sees who holds it",
+                extra=kv(lease=str(self._key), error=self.last_error),
+            )
+        # Rights are often given a moment later; then ever more rarely is enough.
+        self._pauses = min(2 * self._pauses, _MOST_PAUSES)
+        self._valid_until, self.is_unrecorded = None, True
+        return True
 
     def _pause_seconds(self) -> float:
         spread = random.uniform(1.0, 1.2)  # noqa: S311 - keeps replicas out of step
-        return self._timing.retry_seconds * spread
+        return self._timing.retry_seconds * spread * self._pauses
 
     async def _hold(self, lead: Callable[[], Awaitable[None]]) -> bool:
         """Run ``lead`` and keep the Lease; whether ``lead`` came to its end by itself."""
@@ -137,14 +187,30 @@ class LeaderElector:
 
     async def _renew_while_held(self) -> None:
         """Renew until the Lease is lost: taken by another, or not renewed in time."""
-        while self._valid_until is not None:
-            left = self._valid_until - self._clock()
-            await asyncio.sleep(max(0.0, min(self._pause_seconds(), left)))
+        while True:
+            pause = self._pause_seconds()
+            if self._valid_until is not None:
+                pause = max(0.0, min(pause, self._valid_until - self._clock()))
+            await asyncio.sleep(pause)
             if not self.is_leader():
                 return
-            if not await self._try() and self.holder != self._identity:
-                self._valid_until = None
+            if await self._try():
+                if self.is_unrecorded:
+                    self.is_unrecorded = False
+                    self._say_held()
+            elif not self._goes_on() and self._is_lost():
+                self._valid_until, self.is_unrecorded = None, False
                 return
+
+    def _is_lost(self) -> bool:
+        """Whether another is seen to hold what this one held, or went on without."""
+        return self._is_anothers() if self.is_unrecorded else self.holder != self._identity
+
+    def _is_anothers(self) -> bool:
+        """Whether the Lease, as it was seen last, is another's and has not expired."""
+        if self._record is None or self.holder in {"", self._identity}:
+            return False
+        return self._clock() < self._expires_at(self._record.spec)
 
     async def _try(self) -> bool:
         """One attempt to acquire or renew; any failure counts as "not now"."""
@@ -158,16 +224,21 @@ class LeaderElector:
                 written = await self._write_if_free(started)
         except (KubeError, TimeoutError) as error:
             text = str(error) or "no answer in time"
-            if text != self.last_error and not isinstance(error, Conflict):
+            # By the server's word: a Lease that cannot be read says nothing of rights.
+            refused = isinstance(error, Forbidden | Invalid | NotFound) and error.status > 0
+            self._may_not_write = refused
+            is_told = self._beside.goes_on and self._may_not_write
+            if text != self.last_error and not isinstance(error, Conflict) and not is_told:
                 log.warning("cannot write the lease", extra=kv(lease=str(self._key), error=text))
             self.last_error = text
             return False
         except Exception as error:
             # Such as a Lease that somebody filled with what nobody foresaw.
             log.exception("unexpected error, going on", extra=kv(part=f"lease {self._key}"))
+            self._may_not_write = False
             self.last_error = f"{type(error).__name__}: {error}"
             return False
-        self.last_error = ""
+        self.last_error, self._may_not_write, self._pauses = "", False, 1
         if written:
             self._valid_until = started + self._timing.renew_deadline_seconds
         return written
@@ -181,7 +252,9 @@ class LeaderElector:
         self._see(lease, now)
         spec = lease.spec
         holder = spec.holder_identity or ""
-        if holder and holder != self._identity and now < self._expires_at(spec):
+        is_anothers = bool(holder) and holder != self._identity and now < self._expires_at(spec)
+        if is_anothers and not self._beside.succeeds(lease):
+            self._beside.waits(lease)
             return False
         wanted: JSONObject = {
             "holderIdentity": self._identity,
@@ -191,7 +264,8 @@ class LeaderElector:
         if holder != self._identity:
             wanted["acquireTime"] = _now()
             wanted["leaseTransitions"] = (spec.lease_transitions or 0) + 1
-        self._see(await self._patch(lease, wanted), now)
+        annotations = self._beside.annotations if holder != self._identity else {}
+        self._see(await self._patch(lease, wanted, annotations), now)
         return True
 
     def _expires_at(self, spec: LeaseSpec) -> float:
@@ -204,18 +278,24 @@ class LeaderElector:
             self._observed_at = now
         self._record = lease
 
-    async def _patch(self, lease: Lease, spec: JSONObject) -> Lease:
+    async def _patch(
+        self, lease: Lease, spec: JSONObject, annotations: Mapping[str, str] | None = None
+    ) -> Lease:
         """Change these fields of exactly that version; Conflict where somebody was faster."""
-        patch: JSONObject = {
-            "metadata": {"resourceVersion": lease.metadata.resource_version},
-            "spec": spec,
-        }
+        metadata: JSONObject = {"resourceVersion": lease.metadata.resource_version}
+        if annotations:
+            metadata["annotations"] = dict(annotations)
+        patch: JSONObject = {"metadata": metadata, "spec": spec}
         return await self._client.merge_patch(LEASE, self._key, patch)
 
     def _new(self) -> Lease:
         now = _now()
         return Lease(
-            metadata=ObjectMeta(name=self._key.name, namespace=self._key.namespace),
+            metadata=ObjectMeta(
+                name=self._key.name,
+                namespace=self._key.namespace,
+                annotations=dict(self._beside.annotations),
+            ),
             spec=LeaseSpec(
                 holder_identity=self._identity,
                 lease_duration_seconds=max(1, round(self._timing.lease_seconds)),

@@ -106,17 +106,18 @@ CLASS_NAME: Key[str] = Key(
     kind="text",
     read=values.class_name,
     default="",
-    meaning="Name of this instance where several work on one cluster; each leaves the "
-    "SpireEntries of the others alone.",
+    meaning="Name of this instance where several of one mode work on one cluster; each has a "
+    "prefix of its own and leaves the SpireEntries of the others alone.",
 )
 ENTRY_ID_PREFIX: Key[str | None] = Key(
     name="entry_id_prefix",
     kind="text",
     read=values.entry_id_prefix,
     default=None,
-    shown="derived from the cluster",
+    shown="derived from cluster, mode and class",
     meaning="What the IDs of our SPIRE entries begin with, before a dot. Entries with this "
-    "prefix are taken to be ours, so no other registrar on the server may use it.",
+    "prefix are taken to be ours, so no other registrar on the server may use it: a second one "
+    "in the cluster writes nothing.",
 )
 ADOPTION_POLICY: Key[AdoptionPolicy] = Key(
     name="adoption_policy",

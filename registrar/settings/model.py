@@ -6,7 +6,7 @@ it. What each key of the file means stands in ``keys.py``.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 DRIFT_INTERVAL_SECONDS = 30.0
 """How often, by default, what SPIRE holds is compared with what it should hold."""
@@ -16,6 +16,10 @@ METRICS_ADDR = ":8080"
 
 DISABLED_NAMESPACES = frozenset({"kube-system", "kube-public"})
 """Namespaces whose Pods get no identity from the pod controller by default."""
+
+ModeName = Literal["layered", "controller-manager", "static", "webhook", "reconcile", "crd"]
+MODES: tuple[ModeName, ...] = get_args(ModeName)
+"""What the registrar can be: each of the tools that it replaces, or a mode of one."""
 
 IdentityMode = Literal["label", "annotation", "service_account", "template"]
 AdoptionPolicy = Literal["adopt", "refuse"]
@@ -247,3 +251,18 @@ class Settings:
     origin: Origin = field(default=Origin(), compare=False)
     controller_manager: ControllerManager | None = None
     workload_registrar: WebhookMode | ReconcileMode | CRDMode | None = None
+
+    @property
+    def mode(self) -> ModeName:
+        """The mode that is chosen."""
+        manager, workload = self.controller_manager, self.workload_registrar
+        if manager is not None:
+            return "controller-manager" if manager.static_manifests is None else "static"
+        match workload:
+            case WebhookMode():
+                return "webhook"
+            case ReconcileMode():
+                return "reconcile"
+            case CRDMode():
+                return "crd"
+        return "layered"

@@ -8,7 +8,7 @@ looks at the server the mirror knows what our own writes left there;
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -79,14 +79,23 @@ class _Foreign:
 class EntryMirror:
     """The mirror of one server.
 
-    ``is_ours`` tells by its ID whether an entry is ours; ``adopt`` adds
-    single ones. While a read is under way it leaves the IDs alone that our
-    own writes touch: the writes know better.
+    ``is_ours`` tells by its ID whether an entry is ours. One that ``may_be_ours`` by its ID is
+    if its key ``has_our_form``; ``adopt`` adds single ones. While a read is under way it leaves
+    the IDs alone that our own writes touch: the writes know better.
     """
 
-    def __init__(self, client: EntryClient, *, is_ours: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        client: EntryClient,
+        *,
+        is_ours: Callable[[str], bool],
+        may_be_ours: Callable[[str], bool] = lambda _: False,
+        has_our_form: Callable[[EntryKey], bool] = lambda _: False,
+    ) -> None:
         self._client = client
         self._is_ours = is_ours
+        self._may_be_ours = may_be_ours
+        self._has_our_form = has_our_form
         self._own: dict[str, Entry] = {}
         self._by_key: dict[EntryKey, tuple[str, ...]] = {}
         self._foreign: dict[str, Version] = {}
@@ -112,6 +121,11 @@ class EntryMirror:
     def foreign_count(self) -> int:
         """How many entries are not ours."""
         return len(self._foreign)
+
+    @property
+    def foreign_ids(self) -> KeysView[str]:
+        """The IDs of the entries that are not ours; copy it before waiting."""
+        return self._foreign.keys()
 
     def entry_of(self, key: EntryKey) -> Entry | None:
         """Our entry with that key: the oldest where there are several."""
@@ -192,10 +206,11 @@ class EntryMirror:
                 foreign: list[_Foreign] = []
                 async for page in self._client.pages():
                     for message in page:
-                        if self._is_own(message.id):
-                            own.append(from_proto(message))
-                        else:
+                        entry = self._as_own(message)
+                        if entry is None:
                             foreign.append(_Foreign.of(message))
+                        else:
+                            own.append(entry)
                 for entry_id in {*self._own, *self._foreign} - touched:
                     self._forget(entry_id)
                 for other in foreign:
@@ -247,7 +262,7 @@ class EntryMirror:
         for entry_id, entry in fetched.items():
             if entry_id in touched:
                 continue
-            if self._is_own(entry_id):
+            if self._is_own(entry_id) or self._is_by_form(entry):
                 self._compare(entry, drift)
                 self._put(entry)
             else:
@@ -311,6 +326,24 @@ class EntryMirror:
         if entry_id in self._disowned:
             return False
         return entry_id in self._adopted or self._is_ours(entry_id)
+
+    def _as_own(self, message: types_pb2.Entry) -> Entry | None:
+        """The entry if it is ours, else None."""
+        if self._is_own(message.id):
+            return from_proto(message)
+        if not self._may_be_ours(message.id):
+            return None
+        entry = from_proto(message)
+        return entry if self._is_by_form(entry) else None
+
+    def _is_by_form(self, entry: Entry) -> bool:
+        """Whether an entry is ours by its key; from then on it is by its ID."""
+        if not self._may_be_ours(entry.id) or not self._has_our_form(entry.key):
+            return False
+        if entry.id in self._disowned:
+            return False
+        self._adopted.add(entry.id)
+        return True
 
     def _version_of(self, entry_id: str) -> Version | None:
         entry = self._own.get(entry_id)

@@ -26,6 +26,7 @@ POD_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 ENTRY_STATES = ("desired", "present", "failed", "withheld", "foreign")
+PREFIX_STATES = ("held", "unrecorded", "held-by-another")
 DRIFT_KINDS = ("changed", "vanished", "orphan")
 REFLECTOR_STATES = ("listing", "watching", "missing", "broken")
 WATCH_EVENTS = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
@@ -79,6 +80,14 @@ class Metrics:
             ("name",),
             registry=self.registry,
         )
+        self._prefix = Gauge(
+            "spire_registrar_prefix_state",
+            "1 for how this process has the prefix of its entry IDs; 0 where it does not lead.",
+            ("state",),
+            registry=self.registry,
+        )
+        for state in PREFIX_STATES:
+            self._prefix.labels(state)
         self._reflectors = _Reflectors(self.registry)
         self._events_dropped = Counter(
             "spire_registrar_events_dropped",
@@ -100,6 +109,11 @@ class Metrics:
         """Bring the computed gauges up to date."""
         for refresher in self._refreshers:
             refresher()
+
+    def prefix_state(self, state: str) -> None:
+        """How the prefix is had: one of PREFIX_STATES, or empty for none of them."""
+        for other in PREFIX_STATES:
+            self._prefix.labels(other).set(other == state)
 
     def controller(self, name: str) -> ControllerMetrics:
         """The observer of the controller of that name, its label sets at 0."""

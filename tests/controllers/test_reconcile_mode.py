@@ -53,7 +53,7 @@ async def test_a_node_and_its_pods_get_the_entries_of_the_original(cluster: Reco
             selectors=["k8s:ns:default", "k8s:pod-name:a"],
             dns_names=[],
         )
-        assert entry.id.startswith("test-workload.")
+        assert entry.id.startswith("test-workload-reconcile.")
         record = await cluster.until_recorded(DEFAULT)
         assert [(h.kind, h.name) for h in record.spec.holders] == [("Pod", "a")]
         assert [o.kind for o in record.metadata.owner_references] == ["Namespace"]

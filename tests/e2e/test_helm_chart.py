@@ -21,8 +21,11 @@ import pytest
 
 from api.codec import JSONObject, JSONValue
 from api.documents import dump_yaml, load_yaml_documents
+from api.kinds import LEASE
 from hack.control_plane import ControlPlane
 from hack.processes import ServerError, free_port
+from manager.names import OWNERS_NAMESPACE
+from registrar.claims.ownership import owner_lease
 from tests.support.controllermanager import Manager
 from tests.support.setup import eventually, real_setup, until
 
@@ -222,6 +225,7 @@ async def test_a_rendering_runs_as_it_stands(
                     await eventually(lambda: _has_authority(manager, rendering.webhook))
                 if with_extra_rights and not rendering.is_static:
                     await eventually(lambda: _has_records(manager, len(rendering.paths)))
+                    await eventually(lambda: _has_owner(manager, entries[0].id))
 
 
 def test_the_image_runs_as_the_security_context_of_the_chart_wants() -> None:
@@ -240,6 +244,13 @@ async def _create(manager: Manager, pod: JSONObject) -> None:
 
 async def _has_records(manager: Manager, number: int) -> bool:
     return len(await manager.setup.spire_entries()) == number
+
+
+async def _has_owner(manager: Manager, entry_id: str) -> bool:
+    """Whether the Lease of the entries' prefix says who holds it."""
+    name = owner_lease(entry_id.rsplit(".", 2)[0])
+    lease = await manager.client.get(LEASE.path(OWNERS_NAMESPACE, name))
+    return bool(_map(lease["spec"]).get("holderIdentity"))
 
 
 async def _has_authority(manager: Manager, webhook: str) -> bool:

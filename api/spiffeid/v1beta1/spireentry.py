@@ -11,7 +11,9 @@ from msgspec import Meta
 from api.meta import Condition, KubeObject, ObjectMeta, Wire
 
 INSTANCE_LABEL = "spiffeid.spiffe.io/instance"
-"""Which registrar of several the SpireEntry belongs to: its class name, empty by default."""
+"""Which registrar of several the SpireEntry belongs to: its mode, and its class if it has one.
+
+Earlier versions wrote the class name alone, and nothing without one."""
 
 CONFIRM_DELETIONS_ANNOTATION = "spiffeid.spiffe.io/confirm-deletions"
 """On the registrar's own SpireEntry: the number of withheld deletions that a person agrees to."""

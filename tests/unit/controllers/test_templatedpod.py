@@ -16,6 +16,7 @@ from controllers.book import Book
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Source
+from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings, compile_template, source_of
@@ -77,7 +78,10 @@ class World:
         namespaces: Store[Namespace] = Store()
         namespaces.put(Namespace(metadata=ObjectMeta(name="shop")))
         self.templates = Templates(AROUND, PodIndex())
-        self.book = Book("example.org", "prod", "", "p", Naming(""), Store(), lambda _: None)
+        records = Records("", "", lambda _: False)
+        self.book = Book(
+            "example.org", "prod", "", "p", records, Naming(""), Store(), lambda _: None
+        )
         for name in names:
             self.put(name)
         cluster = Cluster(

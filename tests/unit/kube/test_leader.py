@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 from aiohttp import web
 
 from api.codec import JSONObject, decode
 from registrar.kube.client import KubeClient
-from registrar.kube.leader import LeaderElector
+from registrar.kube.leader import Beside, LeaderElector
 from registrar.kube.session import connect
 from tests.support.scripted_api import json_reply, scripted_api, status_reply
 from tests.support.waiting import until
@@ -23,6 +24,9 @@ class OneLease:
         self.spec: JSONObject | None = None
         self.version = 1
         self.refuse_writes_of: set[str] = set()
+        self.forbidden: set[str] = set()
+        """Methods that nobody has the right to."""
+        self.annotations: JSONObject = {}
         self.renewals = 0
 
     @property
@@ -34,10 +38,13 @@ class OneLease:
             "name": "lock",
             "namespace": "spire",
             "resourceVersion": str(self.version),
+            "annotations": self.annotations,
         }
         return json_reply({"metadata": metadata, "spec": self.spec})
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if request.method in self.forbidden:
+            return status_reply(403, "Forbidden")
         if request.method == "GET":
             return self._reply() if self.spec is not None else status_reply(404, "NotFound")
         body = decode(await request.read(), dict)
@@ -52,9 +59,17 @@ class OneLease:
             return status_reply(409, "Conflict")
         assert self.spec is not None
         self.spec.update(spec)
+        self.annotations |= metadata.get("annotations", {})
         self.version += 1
         self.renewals += 1
         return self._reply()
+
+
+class _Times(TypedDict):
+    """Timings of a replica."""
+
+    lease_seconds: float
+    renew_deadline_seconds: float
 
 
 class Replica:
@@ -73,6 +88,9 @@ class Replica:
             self.stopped += 1
 
 
+_ALONE = Beside()
+
+
 @asynccontextmanager
 async def replica(
     kubeconfig: Path,
@@ -80,6 +98,7 @@ async def replica(
     *,
     lease_seconds: float = 60.0,
     renew_deadline_seconds: float = 40.0,
+    beside: Beside = _ALONE,
 ) -> AsyncIterator[Replica]:
     one = Replica()
     async with connect(kubeconfig, user_agent=identity) as session, asyncio.TaskGroup() as group:
@@ -91,6 +110,7 @@ async def replica(
             lease_seconds=lease_seconds,
             renew_deadline_seconds=renew_deadline_seconds,
             retry_seconds=0.02,
+            beside=beside,
         )
         task = group.create_task(one.elector.run(one.lead))
         yield one
@@ -135,7 +155,7 @@ async def test_one_that_cannot_renew_stops_before_the_other_begins(
     tmp_path: Path, lease: OneLease
 ) -> None:
     # Long enough that a busy machine does not let one pass by itself.
-    short = {"lease_seconds": 5.0, "renew_deadline_seconds": 2.0}
+    short = _Times(lease_seconds=5.0, renew_deadline_seconds=2.0)
     async with scripted_api(lease) as api:
         kubeconfig = api.kubeconfig(tmp_path)
         async with replica(kubeconfig, "first", **short) as first:
@@ -248,3 +268,105 @@ async def test_a_lease_that_nobody_foresaw_does_not_end_the_process(tmp_path: Pa
         assert one.leads == 0
         lease.spec = {"holderIdentity": "", "leaseDurationSeconds": 1}
         await until(lambda: one.leads == 1)
+
+
+# A Lease beside another one.
+
+OTHERS: JSONObject = {"holderIdentity": "other", "leaseDurationSeconds": 3600, "renewTime": "x"}
+
+
+async def test_whose_holder_is_known_to_have_stopped_is_not_waited_for(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    lease.spec, lease.annotations = dict(OTHERS), {"by": "us"}
+    beside = Beside(
+        annotations={"by": "us"},
+        succeeds=lambda found: found.metadata.annotations.get("by") == "us",
+    )
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first", beside=beside) as first,
+    ):
+        await until(lambda: first.leads == 1)
+        assert lease.holder == "first"
+
+
+async def test_who_waits_is_told_of_the_holder_and_the_holder_says_who_it_is(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    told: list[str | None] = []
+    beside = Beside(
+        annotations={"by": "us"}, waits=lambda found: told.append(found.spec.holder_identity)
+    )
+    lease.spec = dict(OTHERS)
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first", beside=beside) as first,
+    ):
+        await until(lambda: len(told) > 1)
+        assert (first.leads, set(told), lease.annotations) == (0, {"other"}, {})
+        lease.spec = {"holderIdentity": ""}
+        await until(lambda: first.leads == 1)
+        assert lease.annotations == {"by": "us"}
+
+
+@pytest.mark.parametrize("forbidden", [{"GET", "POST", "PATCH"}, {"POST"}])
+async def test_without_rights_it_goes_on_until_it_has_them(
+    tmp_path: Path, lease: OneLease, forbidden: set[str]
+) -> None:
+    lease.forbidden = set(forbidden)
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first", beside=Beside(goes_on=True)) as first,
+    ):
+        await until(lambda: first.leads == 1)
+        assert first.elector.is_leader()
+        assert first.elector.is_unrecorded
+        lease.forbidden = set()
+        await until(lambda: lease.holder == "first")
+        await until(lambda: not first.elector.is_unrecorded)
+        # Taken away again, they are not missed.
+        lease.forbidden = {"PATCH"}
+        await until(lambda: first.elector.is_unrecorded)
+        assert first.elector.is_leader()
+        assert (first.leads, first.stopped) == (1, 0)
+
+
+async def test_without_rights_it_does_not_go_on_while_another_is_seen_to_hold_it(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    lease.spec, lease.forbidden = dict(OTHERS), {"PATCH"}
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first", beside=Beside(goes_on=True)) as first,
+    ):
+        await until(lambda: first.elector.holder == "other")
+        lease.forbidden = {"GET", "PATCH"}
+        await until(lambda: bool(first.elector.last_error))
+        assert first.leads == 0
+        lease.forbidden = {"PATCH"}
+        lease.spec = {"holderIdentity": "", "leaseDurationSeconds": 1}
+        await until(lambda: first.leads == 1)
+        assert first.elector.is_unrecorded
+        # One that has the right takes it: two would work if this one went on.
+        lease.spec = dict(OTHERS)
+        await until(lambda: first.stopped == 1)
+        assert not first.elector.is_leader()
+
+
+async def test_a_shared_one_is_held_by_all_and_given_back_by_none(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    shared = Beside(is_shared=True)
+    async with scripted_api(lease) as api:
+        kubeconfig = api.kubeconfig(tmp_path)
+        async with (
+            replica(kubeconfig, "all", beside=shared) as first,
+            replica(kubeconfig, "all", beside=shared) as second,
+        ):
+            await until(lambda: first.leads == second.leads == 1)
+            renewals = lease.renewals
+            await until(lambda: lease.renewals > renewals + 4)
+            assert first.elector.is_leader()
+            assert second.elector.is_leader()
+        assert lease.holder == "all"

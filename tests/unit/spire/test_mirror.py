@@ -249,3 +249,26 @@ async def test_ten_thousand_entries_load_in_pages(server: SpireServer, mirror: E
     await mirror.load()
     assert len(mirror.own) == 10_000
     assert server.calls["ListEntries"] == 21
+
+
+async def test_what_has_our_form_is_ours_where_its_id_allows_it(
+    server: SpireServer, client: EntryClient
+) -> None:
+    keys = {make_entry(name).key for name in ("web", "db")}
+    mirror = EntryMirror(
+        client,
+        is_ours=lambda _: False,
+        may_be_ours=lambda id_: id_.startswith("former."),
+        has_our_form=lambda key: key in keys,
+    )
+    for name, id_ in (("web", "former.web"), ("other", "former.other"), ("db", "anothers.db")):
+        server.state.put(to_proto(replace(make_entry(name), id=id_)))
+    await mirror.load()
+    assert set(mirror.own) == {"former.web"}
+    # Also what one that still runs makes meanwhile, or changes.
+    server.state.delete("anothers.db")
+    server.state.put(to_proto(replace(make_entry("db"), id="former.db")))
+    await mirror.refresh()
+    assert set(mirror.own) == {"former.web", "former.db"}
+    server.state.delete("former.web")
+    assert [entry.id for entry in (await mirror.refresh()).vanished] == ["former.web"]
