@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from hack.node.cluster import Cluster
-from tests.support.fleet import Fleet, deploy
+from tests.support.fleet import Fleet, VolumeStats, deploy
 from tests.support.node import wait_for
 from tests.support.svidwatch import SVIDWatch
 
@@ -86,6 +86,18 @@ def test_the_daemonset_is_rolled(fleet: Fleet) -> None:
     new = _exchange(fleet)
     fleet.node.run_kubectl("rollout", "status", "--namespace=spire", "daemonset/csi-spire")
     _check(fleet, new, driver_restarts=0)
+
+
+def test_the_kubelet_hears_how_full_the_volumes_are(fleet: Fleet) -> None:
+    """It asks each of them once a minute; one that only shows a socket holds nothing itself."""
+    wait_for(
+        "stats of the sample Pods",
+        lambda: {"svid", "workload-api"} <= {*fleet.volume_stats("default")},
+    )
+    stats = fleet.volume_stats("default")
+    assert stats["svid"].capacity_bytes == 32 * 2**20
+    assert 0 < stats["svid"].used_bytes < 2**20
+    assert stats["workload-api"] == VolumeStats("workload-api", 0, 0)
 
 
 def test_kubelet_and_containerd_are_restarted(fleet: Fleet) -> None:

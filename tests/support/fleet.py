@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from hack.node.cluster import Cluster
+from hack.node.sandbox import HOSTNAME
 from tests.support.node import CONFIG, wait_for
 from tests.support.svidwatch import NAMES, SVIDWatch, Watched
 
@@ -99,6 +100,26 @@ class Event(msgspec.Struct, rename="camel"):
 
 class _Events(msgspec.Struct):
     items: list[Event]
+
+
+class VolumeStats(msgspec.Struct, rename="camel"):
+    """What the kubelet tells of a volume."""
+
+    name: str
+    capacity_bytes: int = 0
+    used_bytes: int = 0
+
+
+class _PodStats(msgspec.Struct, rename="camel"):
+    class Reference(msgspec.Struct):
+        namespace: str
+
+    pod_ref: Reference
+    volume: list[VolumeStats] = []
+
+
+class _Summary(msgspec.Struct):
+    pods: list[_PodStats]
 
 
 def deploy(node: Cluster) -> None:
@@ -201,6 +222,16 @@ class Fleet:
         """What was said about the Pods of the fleet, or what else is in a namespace."""
         text = self.node.run_kubectl("get", "events", f"--namespace={namespace}", "--output=json")
         return msgspec.json.decode(text, type=_Events).items
+
+    def volume_stats(self, namespace: str) -> dict[str, VolumeStats]:
+        """What the kubelet tells of the volumes in a namespace, by their names."""
+        path = f"/api/v1/nodes/{HOSTNAME}/proxy/stats/summary"
+        text = self.node.run_kubectl("get", "--raw", path)
+        pods = msgspec.json.decode(text, type=_Summary).pods
+        found = [
+            volume for pod in pods if pod.pod_ref.namespace == namespace for volume in pod.volume
+        ]
+        return {volume.name: volume for volume in found}
 
     def serials(self) -> dict[str, int]:
         """The serial number of the certificate that each Pod that is watched has now."""
