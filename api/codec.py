@@ -94,7 +94,8 @@ def encode(value: object) -> bytes:
 
 def to_json(value: object) -> JSONValue:
     """A typed object as a JSON value, fields at their default left out."""
-    document: JSONValue = msgspec.to_builtins(value)
+    # By way of the text: msgspec.to_builtins would leave tuples, which no JSON value has.
+    document: JSONValue = msgspec.json.decode(msgspec.json.encode(value))
     return document
 
 

@@ -35,6 +35,12 @@ class Node(KubeObject, frozen=True, kw_only=True):
     """A Node; only its metadata matters here."""
 
 
+class ConfigMap(KubeObject, frozen=True, kw_only=True):
+    """Texts under names; here the record of what federation relationships are ours."""
+
+    data: dict[str, str] = field(default_factory=dict)
+
+
 class LeaseSpec(Wire, frozen=True, kw_only=True):
     """Who holds a Lease and until when; times are RFC 3339 with microseconds."""
 

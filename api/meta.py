@@ -110,8 +110,3 @@ def set_condition(conditions: tuple[Condition, ...], condition: Condition) -> tu
 def find_condition(conditions: tuple[Condition, ...], type_: str) -> Condition | None:
     """The condition of that type, or None."""
     return next((c for c in conditions if c.type == type_), None)
-
-
-def without_condition(conditions: tuple[Condition, ...], type_: str) -> tuple[Condition, ...]:
-    """``conditions`` without the one of that type."""
-    return tuple(c for c in conditions if c.type != type_)

@@ -109,9 +109,13 @@ class Book:
         return self._holders.get(name)
 
     def rename(self, key: EntryKey, *, taken_by: EntryKey) -> None:
-        """Give up the key's name: the SPIRE server holds another key under its entry ID."""
-        name = self._names.pop(key)
-        self._holders[name] = taken_by
+        """Give up the key's name: the SPIRE server holds another key under its entry ID.
+
+        While the server was asked the key may have been released and forgotten, name and all.
+        """
+        name = self._names.pop(key, None)
+        if name is not None:
+            self._holders[name] = taken_by
 
     def forget(self, key: EntryKey) -> None:
         """Drop what is known of a key that is released and no longer recorded."""

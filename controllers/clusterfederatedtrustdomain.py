@@ -1,38 +1,44 @@
 """ClusterFederatedTrustDomain: one trust domain at a time, its relationship and the statuses.
 
 The key is the trust domain: several objects may name it, and the oldest counts.
+The empty key stands for what no trust domain leads to: objects that name none
+or do not decode, and what is recorded of trust domains that no object names.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 
-from api.codec import merge_diff, to_json
-from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
-from api.meta import find_condition
+from api.meta import ObjectKey
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
-from controllers.pace import Pace
-from controllers.ports import Bundles, Events, Federation, Kubernetes, TrustDomains, reference
+from controllers.federationrecord import FederationMemory, Record
+from controllers.federationstatus import UNDECODABLE, FederationStatuses
+from controllers.ports import Bundles, Events, Federation, Kubernetes, TrustDomains
 from registrar.claims.claim import Problem
 from registrar.claims.federatedtrustdomain import (
-    READY,
-    Wanted,
     bare,
     conflict,
+    noted_in,
     oldest_first,
-    status_of,
+    relationship_exists,
     wanted_by,
+    was_set,
 )
+from registrar.claims.federationrecord import Noted, bundle_hash, is_given
 from registrar.errors import InvalidField, Retry
 from registrar.identity.bundle import Bundle
 from registrar.identity.relationship import Relationship
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.store import Store
-from registrar.spire.errors import AlreadyExists, NotFound, SpireError
+from registrar.spire.errors import AlreadyExists, NotFound, SpireError, Unavailable
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
 TRUST_DOMAIN_INDEX = "trust-domain"
+
+NO_TRUST_DOMAIN = ""
+"""The key of what no trust domain leads to."""
 
 
 def trust_domains_of(obj: ClusterFederatedTrustDomain) -> Iterable[str]:
@@ -44,7 +50,9 @@ class FederationReconciler:
     """Creates, changes and deletes federation relationships, and bundles given without one.
 
     What somebody else made is brought in line while an object asks for it,
-    and left when the object goes: the status of the object remembers it.
+    and left when the object goes: the record says what is ours. Nothing goes
+    before ``is_complete`` tells that all objects are known. ``wake`` is asked
+    to look at a trust domain.
     """
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
@@ -52,26 +60,33 @@ class FederationReconciler:
         *,
         trust_domain: str,
         objects: Store[ClusterFederatedTrustDomain],
+        is_complete: Callable[[], bool],
         is_handled: Callable[[str], bool],
         federation: Federation,
         bundles: Bundles,
         trust_domains: TrustDomains,
         kube: Kubernetes | None,
+        record: Record | None,
         events: Events,
         timestamp: Callable[[], str],
+        wake: Callable[[str], None],
     ) -> None:
         self._trust_domain = trust_domain
         self._objects = objects
+        self._is_complete = is_complete
         self._is_handled = is_handled
         self._federation = federation
         self._bundles = bundles
         self._trust_domains = trust_domains
-        self._kube = kube
-        self._events = events
-        self._timestamp = timestamp
-        self._pace = Pace(lambda: 0.0)
-        self._owned: set[str] = set()
-        self._seeds: dict[str, Bundle] = {}
+        self._wake = wake
+        self._memory = FederationMemory(record)
+        self._statuses = FederationStatuses(
+            objects=objects,
+            trust_domains=trust_domains,
+            kube=kube,
+            events=events,
+            timestamp=timestamp,
+        )
         self._seen: dict[str, Relationship] | None = None
 
     async def _look_if_needed(self) -> dict[str, Relationship]:
@@ -86,144 +101,197 @@ class FederationReconciler:
 
     async def reconcile(self, name: str) -> Outcome:
         """Bring one trust domain in line. Raises Retry when SPIRE refuses."""
-        found = [
-            obj
-            for key in self._objects.by_index(TRUST_DOMAIN_INDEX, name)
-            if (obj := self._objects.get(key)) is not None and self._is_handled(obj.spec.class_name)
-        ]
-        if any(obj.status.owned for obj in found):
-            self._owned.add(name)
+        await self._memory.load(self._noted_in_statuses)
+        if name == NO_TRUST_DOMAIN:
+            await self._look_at_the_rest()
+            return Done()
+        found = self._asking(name)
         if not found:
             await self._answered(self._release(name))
             return Done()
         winner, *others = oldest_first(found)
         for other in others:
-            await self._write_status(other, conflict(other, winner), is_owned=False)
+            await self._statuses.write(other, conflict(other, winner))
         try:
             wanted = wanted_by(winner, trust_domain=self._trust_domain)
         except InvalidField as error:
-            await self._write_status(
-                winner, Problem("InvalidSpec", str(error)), is_owned=name in self._owned
-            )
+            await self._say(winner, name, Problem("InvalidSpec", str(error)))
             return Done()
         try:
-            await self._answered(self._set(name, wanted))
+            problem = await self._answered(
+                self._set_bundle(name, wanted.bundle)
+                if wanted.relationship is None
+                else self._link(name, wanted.relationship, winner)
+            )
         except Retry as error:
-            problem = Problem(error.reason, str(error))
-            await self._write_status(winner, problem, is_owned=name in self._owned)
+            await self._say(winner, name, Problem(error.reason, str(error)))
             raise
-        await self._write_status(winner, None, is_owned=name in self._owned)
+        await self._say(winner, name, problem)
         return Done()
 
-    async def _answered(self, call: Awaitable[None]) -> None:
+    def _asking(self, name: str) -> list[ClusterFederatedTrustDomain]:
+        """The objects for a trust domain that are ours to handle."""
+        return [
+            obj
+            for key in self._objects.by_index(TRUST_DOMAIN_INDEX, name)
+            if (obj := self._objects.get(key)) is not None and self._is_handled(obj.spec.class_name)
+        ]
+
+    def _noted_in_statuses(self) -> dict[str, Noted]:
+        """What the statuses of the objects remember, for a start without a record."""
+        noted: dict[str, Noted] = {}
+        for name in {name for obj in self._objects.values() for name in trust_domains_of(obj)}:
+            found = self._asking(name)
+            if found and noted_in(winner := oldest_first(found)[0]) != Noted():
+                noted[name] = noted_in(winner)
+        return noted
+
+    async def _look_at_the_rest(self) -> None:
+        """Report the objects that lead to no trust domain; wake what no object asks for."""
+        self._statuses.decodable()
+        for key, broken in list(self._objects.broken.items()):
+            self._statuses.undecodable(key, broken)
+        for name in self._memory.names():
+            if not self._asking(name):
+                self._wake(name)
+        for obj in self._asking(NO_TRUST_DOMAIN):
+            try:
+                wanted_by(obj, trust_domain=self._trust_domain)
+            except InvalidField as error:
+                await self._statuses.write(obj, Problem("InvalidSpec", str(error)))
+
+    async def _say(
+        self, obj: ClusterFederatedTrustDomain, name: str, problem: Problem | None
+    ) -> None:
+        """Write the status of the object that counts."""
+        broken = self._objects.broken.get(ObjectKey("", obj.metadata.name))
+        if broken is not None:
+            kept = f"{broken.error}: correct the object; the last good state stays in force"
+            problem = Problem(UNDECODABLE, kept)
+        noted = self._memory.of(name)
+        await self._statuses.write(obj, problem, is_owned=noted.is_ours, seed=noted.seed)
+
+    async def _answered(self, call: Awaitable[Problem | None]) -> Problem | None:
         try:
-            await call
+            return await call
         except SpireError as error:
             # What we knew may be what is wrong.
-            self.drifted()
+            self._seen = None
             raise Retry(error.reason, error.message) from error
 
-    async def _set(self, name: str, wanted: Wanted) -> None:
-        """Make the server hold what is wanted."""
+    async def _link(
+        self, name: str, wanted: Relationship, obj: ClusterFederatedTrustDomain
+    ) -> Problem | None:
+        """Make the server hold a relationship, and a bundle to begin with."""
         known = await self._look_if_needed()
         seen = known.get(name)
-        if wanted.relationship is None:
-            if wanted.bundle is not None:
-                await self._set_bundle(name, wanted.bundle)
-            return
-        changed = self._seeds.get(name) != wanted.bundle and name in self._seeds
         if seen is None:
-            try:
-                await self._federation.create(wanted.relationship)
-            except AlreadyExists:
-                # Made by somebody else since we looked: bring that in line.
-                await self._federation.update(wanted.relationship)
-            else:
-                self._owned.add(name)
-            log.info("federation relationship set", extra=kv(trust_domain=name))
-        elif not seen.points_like(wanted.relationship) or changed:
-            await self._federation.update(wanted.relationship)
-            log.info("federation relationship changed", extra=kv(trust_domain=name))
+            # Its data may be lost, bundles and all.
+            await self._trust_domains.refresh()
+        noted = self._memory.of(name)
+        noted = replace(noted, seed=noted.seed or obj.status.trust_domain_bundle_hash)
+        after = replace(noted, seed=bundle_hash(wanted.bundle))
+        gives = is_given(
+            after.seed,
+            known=noted.seed,
+            is_held=wanted.bundle is None or await self._is_held(name),
+            is_linked=seen is not None,
+            was_ready=was_set(obj),
+        )
+        sent = wanted if gives else replace(wanted, bundle=None)
+        if seen is None:
+            await self._create(name, sent, noted, replace(after, relationship=True))
+        elif gives or not seen.points_like(wanted):
+            await self._federation.update(sent)
+            await self._memory.note(name, after)
+            log.info("federation relationship changed", extra=kv(trust_domain=name, bundle=gives))
         else:
-            self._remember(name, wanted)
-            return
-        self._remember(name, wanted)
-        known[name] = wanted.relationship
+            await self._memory.note(name, after)
+            return None
+        known[name] = wanted
         await self._trust_domains.refresh()
+        return None
 
-    def _remember(self, name: str, wanted: Wanted) -> None:
-        """The bundle that the object gives; only its change is worth another update."""
-        if wanted.bundle is None:
-            self._seeds.pop(name, None)
-        else:
-            self._seeds[name] = wanted.bundle
+    async def _is_held(self, name: str) -> bool:
+        """Whether the server holds the bundle of a trust domain. Raises SpireError."""
+        if name in (self._trust_domains.known or ()):
+            return True
+        try:
+            await self._bundles.federated(name)
+        except NotFound:
+            return False
+        return True
 
-    async def _set_bundle(self, name: str, wanted: Bundle) -> None:
+    async def _create(self, name: str, sent: Relationship, before: Noted, after: Noted) -> None:
+        """Make a relationship, which is recorded as ours first: a crash must not lose it.
+
+        Raises AlreadyExists where somebody was quicker: the next look finds that.
+        """
+        await self._memory.note(name, after)
+        try:
+            await self._federation.create(sent)
+        except Unavailable:
+            # It may have been made, and then by us.
+            raise
+        except SpireError as error:
+            await self._memory.note(name, replace(before, relationship=False))
+            if isinstance(error, AlreadyExists):
+                log.info("somebody made the relationship first", extra=kv(trust_domain=name))
+            raise
+        log.info("federation relationship set", extra=kv(trust_domain=name))
+
+    async def _set_bundle(self, name: str, wanted: Bundle | None) -> Problem | None:
         """Make the server hold a bundle that has no endpoint to come from."""
+        if wanted is None:
+            return None
+        known, noted = await self._look_if_needed(), self._memory.of(name)
+        if name in known:
+            if not noted.relationship:
+                return relationship_exists(known[name].url)
+            # The object had an endpoint before, which would go on to replace the bundle.
+            await self._memory.note(name, replace(noted, bundle=True))
+            await self._delete(name, known)
+        noted = replace(self._memory.of(name), relationship=False, seed=bundle_hash(wanted))
         try:
             held = await self._bundles.federated(name)
         except NotFound:
-            self._owned.add(name)
+            noted = replace(noted, bundle=True)
         else:
             if held.vouches_like(wanted):
-                return
+                await self._memory.note(name, noted)
+                return None
+        await self._memory.note(name, noted)
         await self._bundles.set_federated(wanted)
         log.info("federated bundle set", extra=kv(trust_domain=name))
         await self._trust_domains.refresh()
+        return None
 
-    async def _release(self, name: str) -> None:
-        """No object asks for the trust domain any more: delete what we made."""
-        self._seeds.pop(name, None)
-        if name not in self._owned:
-            return
-        known = await self._look_if_needed()
+    async def _delete(self, name: str, known: dict[str, Relationship]) -> None:
         try:
-            if name in known:
-                await self._federation.delete(name)
-            else:
-                await self._bundles.delete_federated(name)
+            await self._federation.delete(name)
         except NotFound:
             pass
+        else:
+            log.info("federation relationship deleted", extra=kv(trust_domain=name))
         known.pop(name, None)
-        self._owned.discard(name)
-        log.info("federation relationship deleted", extra=kv(trust_domain=name))
-        await self._trust_domains.refresh()
 
-    async def _write_status(
-        self, obj: ClusterFederatedTrustDomain, problem: Problem | None, *, is_owned: bool
-    ) -> None:
-        """Write the status if it differs from the stored one."""
-        known = self._trust_domains.known
-        name = bare(obj.spec.trust_domain)
-        wanted = status_of(
-            obj,
-            problem=problem,
-            is_owned=is_owned,
-            has_bundle=None if known is None else name in known,
-            now=self._timestamp(),
-        )
-        if wanted == obj.status or self._pace.is_in_vain(obj.metadata.name, wanted, obj.status):
-            return
-        if self._kube is None:
-            if problem is not None:
-                log.warning(
-                    "a federated trust domain is not set",
-                    extra=kv(object=obj.metadata.name, why=problem.message),
-                )
-            return
-        patch = merge_diff(to_json(obj.status), to_json(wanted))
-        stored = await self._kube.merge_patch(
-            CLUSTER_FEDERATED_TRUST_DOMAIN, obj.key, {"status": patch}, subresource="status"
-        )
-        self._pace.answered(obj.metadata.name, wanted, stored.status)
-        self._objects.assume(stored)
-        before = find_condition(obj.status.conditions, READY)
-        after = find_condition(wanted.conditions, READY)
-        if after is None or (before is not None and before.message == after.message):
-            return
-        self._events.emit(
-            reference(CLUSTER_FEDERATED_TRUST_DOMAIN, obj),
-            type="Normal" if after.status == "True" else "Warning",
-            reason=after.reason,
-            message=after.message,
-        )
+    async def _release(self, name: str) -> Problem | None:
+        """No object asks for the trust domain any more: delete what we made."""
+        if not self._is_complete() or any(key not in self._objects for key in self._objects.broken):
+            # What cannot be read may ask for it.
+            return None
+        noted = self._memory.of(name)
+        if noted.is_ours:
+            known = await self._look_if_needed()
+            if noted.relationship and name in known:
+                await self._delete(name, known)
+            if noted.bundle and name not in known:
+                try:
+                    await self._bundles.delete_federated(name)
+                except NotFound:
+                    pass
+                else:
+                    log.info("federated bundle deleted", extra=kv(trust_domain=name))
+            await self._trust_domains.refresh()
+        await self._memory.forget(name)
+        return None

@@ -12,6 +12,7 @@ from controllers.ports import Events, Kubernetes, reference
 from registrar.claims.federation import FEDERATION_PENDING, began_waiting
 from registrar.claims.outcome import LATE
 from registrar.kube.controller import Again, Done, Outcome
+from registrar.kube.errors import Undecodable
 from registrar.kube.store import Store
 
 READY = "Ready"
@@ -86,12 +87,18 @@ class ObjectStatusReconciler(Generic[T, S]):
         if wait:
             return Again(wait, "statuses are written once a second")
         patch = merge_diff(to_json(before), to_json(wanted))
-        stored = await self._kube.merge_patch(
-            stating.kind, key, {"status": patch}, subresource="status"
-        )
-        self._pace.note(name)
-        self._pace.answered(name, wanted, stating.status_of(stored))
-        self._objects.assume(stored)
+        try:
+            stored = await self._kube.merge_patch(
+                stating.kind, key, {"status": patch}, subresource="status"
+            )
+        except Undecodable:
+            # The status stands there now; the rest of the object is what does not decode.
+            self._pace.note(name)
+            self._pace.unread(name, wanted, before)
+        else:
+            self._pace.note(name)
+            self._pace.answered(name, wanted, stating.status_of(stored))
+            self._objects.assume(stored)
         self._report(obj, before, wanted)
         return Done()
 

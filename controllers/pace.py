@@ -57,8 +57,12 @@ class Pace:
             )
         self._pruned[name] = (wanted, got)
 
+    def unread(self, name: str, sent: object, known: object) -> None:
+        """The status was stored, but the object does not decode: ``known`` is its last good one."""
+        self._pruned[name] = (_timeless(to_json(sent)), to_json(known))
+
     def is_in_vain(self, name: str, wanted: object, stored: object) -> bool:
-        """Whether the API server has made of just this status what is stored."""
+        """Whether just this status was sent, and what is known of the object came of it."""
         known = self._pruned.get(name)
         return known is not None and known == (_timeless(to_json(wanted)), to_json(stored))
 

@@ -16,7 +16,11 @@ T = TypeVar("T", bound=KubeObject)
 
 
 class Kubernetes(Protocol):
-    """Writes to the Kubernetes API; ``registrar.kube.client.KubeClient`` is one."""
+    """Calls the Kubernetes API; ``registrar.kube.client.KubeClient`` is one."""
+
+    async def get(self, kind: Kind[T], key: ObjectKey) -> T:
+        """Read an object that no store holds."""
+        ...
 
     async def create(self, kind: Kind[T], obj: T, *, namespace: str = "") -> T:
         """Create an object and return it as stored."""

@@ -12,6 +12,7 @@ from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import ENTRY_ID_INDEX, Book
 from controllers.confirmation import Confirmation
 from controllers.ports import Mirror, SpireWriter
+from registrar.backoff import Backoff
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.outcome import State
 from registrar.identity.entry import Entry, EntryKey
@@ -22,7 +23,7 @@ from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 5.0
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 1.0, 60.0
 
 
 class ReleasePass:
@@ -49,7 +50,9 @@ class ReleasePass:
         self._pending: set[EntryKey] = set()
         self._dirty = asyncio.Event()
         self._opened = asyncio.Event()
-        self._busy = False
+        self._backoff = Backoff(_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS)
+        self._has_failed = False
+        self._later: asyncio.TimerHandle | None = None
 
     def add(self, key: EntryKey) -> None:
         """Look at a key in the next pass."""
@@ -65,25 +68,21 @@ class ReleasePass:
         """Allow passes: every source has been seen, so what is unclaimed is known to be."""
         self._opened.set()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits to be released, but for what is withheld."""
-        return not self._busy and not self._dirty.is_set()
-
     async def run(self) -> None:
         """Run passes until cancelled."""
         await self._opened.wait()
         while True:
             await self._dirty.wait()
-            self._busy = True
             self._dirty.clear()
             # One turn of the loop lets a burst of releases become one pass.
             await asyncio.sleep(0)
-            try:
-                if not await attempt("release pass", self._pass):
-                    self._look_later()
-            finally:
-                self._busy = False
+            self._has_failed = False
+            if not await attempt("release pass", self._pass):
+                self._has_failed = True
+            if self._has_failed:
+                self._look_later()
+            else:
+                self._backoff.reset()
 
     async def _pass(self) -> None:
         doomed, urgent = self._doomed()
@@ -151,7 +150,7 @@ class ReleasePass:
         except NotFound:
             pass
         except SpireError:
-            self._look_later()
+            self._has_failed = True
             return
         if is_counted:
             self._budget.spend(1, self._clock())
@@ -179,7 +178,11 @@ class ReleasePass:
             book.wake.record(name)
 
     def _look_later(self) -> None:
-        asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._dirty.set)
+        """Pass again after a while, which grows with each pass in which something failed."""
+        if self._later is not None:
+            self._later.cancel()
+        seconds = self._backoff.next_seconds()
+        self._later = asyncio.get_running_loop().call_later(seconds, self._dirty.set)
 
     def _show_withheld(self, why: str, count: int) -> None:
         """Let people see why deletions are withheld, or that they are no more."""

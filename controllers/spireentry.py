@@ -221,15 +221,15 @@ class EntryReconciler:
     async def _write(self, call: Coroutine[None, None, None]) -> None:
         """Make a write; where the server lacks a bundle, learn which so that the next goes without.
 
-        Raises Retry when it lacks one that it lists.
+        Raises FederatedBundleMissing when it lacks one that it lists.
         """
         known = self._book.known_domains()
         try:
             await call
-        except FederatedBundleMissing as error:
+        except FederatedBundleMissing:
             await self._look_for_bundles()
             if self._book.known_domains() == known:
-                raise Retry(error.reason, error.message) from error
+                raise
 
     def _set_message(self, claim: Claim | None) -> str:
         """What to say of an entry that is set; names what an old server left out."""

@@ -51,6 +51,10 @@ T = TypeVar("T", bound=KubeObject)
 class NoCluster:
     """Stands where the API server would be: nothing is written, Events go to the log."""
 
+    async def get(self, kind: Kind[T], key: ObjectKey) -> T:
+        """Never called."""
+        _no_cluster(kind, str(key))
+
     async def create(self, kind: Kind[T], obj: T, *, namespace: str = "") -> T:
         """Never called: nothing is recorded without a cluster."""
         _no_cluster(kind, obj.metadata.name + namespace)
@@ -74,7 +78,7 @@ class NoCluster:
 
 
 def _no_cluster(kind: Kind[T], what: str) -> NoReturn:
-    raise RuntimeError(f"there is no cluster to write {kind.kind} {what} to")
+    raise RuntimeError(f"there is no cluster for {kind.kind} {what}")
 
 
 class StaticMode:
@@ -196,13 +200,16 @@ class StaticSources(SeesAll):
         self._federation = FederationReconciler(
             trust_domain=book.trust_domain,
             objects=mode.trust_domains,
+            is_complete=lambda: True,
             is_handled=mode.is_handled,
             federation=world.federation,
             bundles=world.bundles,
             trust_domains=world.trust_domains,
             kube=None,
+            record=None,
             events=world.events,
             timestamp=timestamp,
+            wake=lambda name: self.federating.queue.add(name),  # noqa: PLW0108 - made below
         )
         self.entries = computing(world, "clusterstaticentry", static.reconcile)
         self.federating = remote(

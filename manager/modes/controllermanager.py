@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import TypeVar
 
 from api.core import Endpoints, EndpointSlice, Namespace, Owned
@@ -19,11 +18,7 @@ from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
 from api.whole import WholeNode, WholePod
 from controllers.book import Book
-from controllers.clusterfederatedtrustdomain import (
-    TRUST_DOMAIN_INDEX,
-    FederationReconciler,
-    trust_domains_of,
-)
+from controllers.clusterfederatedtrustdomain import TRUST_DOMAIN_INDEX, trust_domains_of
 from controllers.clusterstaticentry import (
     refusable_static_entries,
     static_entry_claims,
@@ -31,6 +26,7 @@ from controllers.clusterstaticentry import (
 )
 from controllers.confirmation import Confirmation, by_own_namespace
 from controllers.drift import SeesAll
+from controllers.federationrecord import ConfigMapRecord
 from controllers.refusal import Refusable
 from controllers.spire_clusterspiffeid import (
     TemplateReconciler,
@@ -39,6 +35,7 @@ from controllers.spire_clusterspiffeid import (
 )
 from controllers.templatedpod import TemplatedPodReconciler
 from controllers.templates import Cluster, Templates
+from manager.federating import Federating, record_of
 from manager.latency import PodLatency
 from manager.modes.mode import Webhook
 from manager.modes.podcaches import OwnerCaches, Packing, PodCaches, node_cache, says_the_same
@@ -52,7 +49,7 @@ from registrar.claims.classes import by_class
 from registrar.claims.instance import Form, Made, made_for_templates, no_form
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
-from registrar.claims.podtemplate import Surroundings, parsed
+from registrar.claims.podtemplate import Surroundings
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
 from registrar.settings.model import ControllerManager as ControllerManagerSettings
@@ -84,8 +81,9 @@ class ControllerManager:
             refuses_dns_names=config.refuses_dns_names,
         )
         if config.parent_id_template:
-            parent = parsed(config.parent_id_template, path="parentIDTemplate")
-            self.surroundings = replace(self.surroundings, parent=parent)
+            self.surroundings = self.surroundings.with_parent(
+                config.parent_id_template, path="parentIDTemplate"
+            )
         packing = Packing()
         self.spire_entries = spire_entry_cache(optional=True)
         self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
@@ -148,6 +146,15 @@ class ControllerManager:
             namespaces=self.namespaces.store,
             events=world.events,
         )
+
+    def federation_record(self, world: World, book: Book) -> ConfigMapRecord:
+        """Where we note which federation relationships are ours: beside the registrar."""
+        return record_of(world, book, own_namespace=self._own_namespace)
+
+    @property
+    def handles_trust_domains(self) -> bool:
+        """Whether ClusterFederatedTrustDomains are handled at all."""
+        return self._config.reconciled.cluster_federated_trust_domains
 
     def webhook(self, session: Session, minter: Minter) -> Webhook | None:
         """The validating webhook of the three kinds, where it is on."""
@@ -219,23 +226,16 @@ class ControllerManagerSources(SeesAll):
             clock=clock,
             timestamp=timestamp,
         )
-        self._federation = FederationReconciler(
-            trust_domain=book.trust_domain,
-            objects=mode.trust_domains.store,
+        self._federating = Federating(
+            world,
+            book,
+            cache=mode.trust_domains,
             is_handled=mode.is_handled,
-            federation=world.federation,
-            bundles=world.bundles,
-            trust_domains=world.trust_domains,
-            kube=world.kube,
-            events=world.events,
-            timestamp=timestamp,
+            record=mode.federation_record(world, book),
         )
         self._compiling = computing(world, "spire-clusterspiffeid", compiling.reconcile)
         self._rendering = computing(world, "pod", rendering.reconcile)
         self._static = computing(world, "clusterstaticentry", static.reconcile)
-        self._federating = remote(
-            world, "clusterfederatedtrustdomain", self._federation.reconcile, 1
-        )
         self._statuses = {
             CLUSTER_SPIFFEID.kind: remote(
                 world, "spire-clusterspiffeid-status", statuses.reconcile, RECORDERS // 2
@@ -252,7 +252,8 @@ class ControllerManagerSources(SeesAll):
         yield self._compiling.run
         yield self._rendering.run
         yield self._static.run
-        yield self._federating.run
+        if self._mode.handles_trust_domains:
+            yield self._federating.run
         for controller in self._statuses.values():
             yield controller.run
 
@@ -261,7 +262,7 @@ class ControllerManagerSources(SeesAll):
         mode = self._mode
         mode.templates.listener = lambda change: self._compiling.queue.add(change.key.name)
         mode.static_entries.listener = lambda change: self._static.queue.add(change.key)
-        mode.trust_domains.listener = self._trust_domain_changed
+        mode.trust_domains.listener = self._federating.changed
         mode.namespaces.listener = self._namespace_changed
         mode.nodes.listener = self._node_changed
         for pods in mode.pods.caches:
@@ -287,8 +288,8 @@ class ControllerManagerSources(SeesAll):
             if number % 500 == 0:
                 await asyncio.sleep(0)
         _add_all(self._static.queue.add, mode.static_entries.store)
-        for obj in list(mode.trust_domains.store.values()):
-            self._wake_trust_domain(obj)
+        if mode.handles_trust_domains:
+            self._federating.look_at_all()
         await self._rendering.settled()
         await self._static.settled()
         self._templates.are_counted = True
@@ -303,9 +304,8 @@ class ControllerManagerSources(SeesAll):
 
     def drifted(self) -> None:
         """The time has come to compare the SPIRE server's relationships with the objects."""
-        self._federation.drifted()
-        for obj in list(self._mode.trust_domains.store.values()):
-            self._wake_trust_domain(obj)
+        if self._mode.handles_trust_domains:
+            self._federating.drifted()
 
     def _pod_changed(self, change: Change[WholePod]) -> None:
         self._rendering.queue.add(change.key)
@@ -359,15 +359,6 @@ class ControllerManagerSources(SeesAll):
     def _wake_pods(self, pods: Iterable[ObjectKey]) -> None:
         for pod in pods:
             self._rendering.queue.add(pod)
-
-    def _trust_domain_changed(self, change: Change[ClusterFederatedTrustDomain]) -> None:
-        for obj in (change.old, change.new):
-            if obj is not None:
-                self._wake_trust_domain(obj)
-
-    def _wake_trust_domain(self, obj: ClusterFederatedTrustDomain) -> None:
-        for name in trust_domains_of(obj):
-            self._federating.queue.add(name)
 
     def _warn_of_ignored(self) -> None:
         """Say once which Namespaces a pattern hides that its author hardly thought of."""

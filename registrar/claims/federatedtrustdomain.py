@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from api.meta import Condition, set_condition
+from api.meta import Condition, find_condition, set_condition
 from api.spire.v1alpha1.clusterfederatedtrustdomain import (
     ClusterFederatedTrustDomain,
     ClusterFederatedTrustDomainStatus,
 )
 from registrar.claims.claim import Problem
+from registrar.claims.federationrecord import Noted
 from registrar.errors import InvalidField
 from registrar.identity.bundle import Bundle, parse_bundle
 from registrar.identity.endpointurl import as_server_writes
@@ -108,13 +109,15 @@ def status_of(
     *,
     problem: Problem | None,
     is_owned: bool,
+    seed: str,
     has_bundle: bool | None,
     now: str,
 ) -> ClusterFederatedTrustDomainStatus:
     """The status to write.
 
     ``is_owned``: the registrar made what is on the server, so it goes with
-    the object. ``has_bundle``: the server holds the bundle, None for unknown.
+    the object. ``seed`` is the hash of the bundle of it that counted last.
+    ``has_bundle``: the server holds the bundle, None for unknown.
     """
     if problem is not None:
         wanted = [_condition(READY, "False", problem.reason, problem.message)]
@@ -147,7 +150,40 @@ def status_of(
         before = (old[type_],) if type_ in old else ()
         conditions = (*conditions, *set_condition(before, new))
     return ClusterFederatedTrustDomainStatus(
-        owned=is_owned, observed_generation=generation, conditions=conditions
+        owned=is_owned,
+        trust_domain_bundle_hash=seed,
+        observed_generation=generation,
+        conditions=conditions,
+    )
+
+
+def was_set(obj: ClusterFederatedTrustDomain) -> bool:
+    """Whether some version of the registrar has said that the SPIRE server federates as asked."""
+    ready = find_condition(obj.status.conditions, READY)
+    return ready is not None and ready.status == "True"
+
+
+def noted_in(obj: ClusterFederatedTrustDomain) -> Noted:
+    """What the status says of the relationship, where no record does.
+
+    Whether we made it is believed only of a status that speaks of this very
+    spec: the class may have been another one before, and its registrar wrote it.
+    """
+    is_owned = obj.status.owned and obj.status.observed_generation == obj.metadata.generation
+    has_endpoint = bool(obj.spec.bundle_endpoint_url)
+    return Noted(
+        relationship=is_owned and has_endpoint,
+        bundle=is_owned and not has_endpoint,
+        seed=obj.status.trust_domain_bundle_hash,
+    )
+
+
+def relationship_exists(url: str) -> Problem:
+    """Why a bundle without an endpoint is not set: somebody's endpoint would replace it."""
+    return Problem(
+        "RelationshipExists",
+        f"the SPIRE server fetches the bundle of this trust domain from {url}, by a relationship "
+        "that somebody else made: delete that relationship there, or give bundleEndpointURL",
     )
 
 

@@ -6,7 +6,7 @@ is left for a Pod is matching and rendering.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from api.labels import Matcher, compile_selector
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
@@ -24,10 +24,17 @@ DEFAULT_PARENT = (
 _OWNER = re.compile(r"\.Owner\b")
 
 
+def has_owner(text: str) -> bool:
+    """Whether a template may speak of the Pod's owner, which has to be read then."""
+    return _OWNER.search(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every template sees besides its Pod.
 
+    ``parent`` is the template for objects without one of their own; ``parent_has_owner`` tells
+    whether it speaks of `.Owner`.
     ``refuses_dns_names``: a DNS name that no SVID may have costs the Pod its entry, as in the
     original; otherwise that name is left out.
     """
@@ -36,7 +43,12 @@ class Surroundings:
     cluster_name: str
     cluster_domain: str
     parent: Template = field(default_factory=lambda: Template.parse("parentID", DEFAULT_PARENT))
+    parent_has_owner: bool = False
     refuses_dns_names: bool = False
+
+    def with_parent(self, text: str, *, path: str) -> "Surroundings":
+        """These with another template for parents. Raises InvalidField."""
+        return replace(self, parent=parsed(text, path=path), parent_has_owner=has_owner(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +90,9 @@ def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTem
     check_size(spec)
     parse = Parsing().parse
     texts = (spec.spiffe_id_template, *spec.dns_name_templates, *spec.workload_selector_templates)
-    parent = surroundings.parent
+    parent, parent_has_owner = surroundings.parent, surroundings.parent_has_owner
     if spec.parent_id_template:
+        parent_has_owner = has_owner(spec.parent_id_template)
         parent = parse(spec.parent_id_template, path="spec.parentIDTemplate")
     if not spec.spiffe_id_template:
         raise InvalidField("spec.spiffeIDTemplate", "", "give the template of the SPIFFE ID")
@@ -113,7 +126,7 @@ def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTem
         ),
         is_fallback=spec.fallback,
         needs_services=spec.auto_populate_dns_names,
-        needs_owner=any(_OWNER.search(text) for text in (*texts, spec.parent_id_template)),
+        needs_owner=parent_has_owner or any(map(has_owner, texts)),
     )
 
 

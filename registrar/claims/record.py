@@ -16,7 +16,7 @@ from api.spiffeid.v1beta1.spireentry import (
 from registrar.claims.claim import Claim, Source
 from registrar.claims.outcome import Outcome
 from registrar.errors import InvalidField
-from registrar.identity.entry import Attributes, EntryKey
+from registrar.identity.entry import EntryKey
 from registrar.identity.selectors import parse_selector
 
 READY = "Ready"
@@ -29,21 +29,6 @@ def key_of(obj: SpireEntry) -> EntryKey | None:
     except InvalidField:
         return None
     return EntryKey.of(obj.spec.spiffe_id, obj.spec.parent_id, selectors)
-
-
-def attributes_of(obj: SpireEntry) -> Attributes:
-    """The attributes that a SpireEntry records."""
-    spec = obj.spec
-    return Attributes(
-        x509_svid_ttl=spec.ttl,
-        jwt_svid_ttl=spec.jwt_ttl,
-        federates_with=spec.federates_with,
-        dns_names=spec.dns_names,
-        admin=spec.admin,
-        downstream=spec.downstream,
-        store_svid=spec.store_svid,
-        hint=spec.hint,
-    )
 
 
 def record(  # noqa: PLR0913 - all by keyword

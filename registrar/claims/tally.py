@@ -39,10 +39,6 @@ class Notes:
         """What is said of the template, by Pod."""
         return self._by_template.get(template, {})
 
-    def forget(self, template: str) -> None:
-        """Drop what is said of a template that is gone."""
-        self._by_template.pop(template, None)
-
     def replace(self, pod: ObjectKey, before: Iterable[str], words: Mapping[str, str]) -> set[str]:
         """Replace what is said of a Pod; gives the templates whose words changed.
 
@@ -112,11 +108,6 @@ class Tally:
         changed |= self._failures.replace(pod, before, failures)
         changed |= self._masked.replace(pod, before, masked)
         return changed | self._left_out.replace(pod, before, left_out)
-
-    def forget(self, template: str) -> None:
-        """Drop what is left of a template that is gone; its Pods were rendered without it."""
-        for notes in (self._failures, self._masked, self._left_out):
-            notes.forget(template)
 
     def count(self, template: str, part: Part) -> int:
         """How many Pods have that part."""

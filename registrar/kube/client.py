@@ -14,7 +14,7 @@ import msgspec
 from api.codec import DecodeError, JSONObject, decode, encode
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey
-from registrar.kube.errors import Invalid, KubeError, NotLeading
+from registrar.kube.errors import Invalid, KubeError, NotLeading, Undecodable
 from registrar.kube.session import Request, Session
 from registrar.telemetry.observers import CallObserver, Silent
 
@@ -82,13 +82,6 @@ class KubeClient:
         """Create; gives the object as stored. AlreadyExists where the name is taken."""
         scope = ObjectKey(namespace or obj.metadata.namespace, "")
         return await self._write(kind, "POST", _path(kind, scope), _body(kind, obj))
-
-    async def replace(self, kind: Kind[T], obj: T, *, subresource: str = "") -> T:
-        """Write the whole object (PUT); Conflict when its resourceVersion is not the current one.
-
-        Fields that our types do not know are lost: only for kinds that are ours.
-        """
-        return await self._write(kind, "PUT", _path(kind, obj.key, subresource), _body(kind, obj))
 
     async def merge_patch(
         self, kind: Kind[T], key: ObjectKey, patch: JSONObject, *, subresource: str = ""
@@ -176,7 +169,7 @@ class KubeClient:
         try:
             return decode(reply, kind.type)
         except DecodeError as error:
-            raise Invalid(f"{kind.resource}: {error}", 0, "Undecodable") from error
+            raise Undecodable(f"{kind.resource}: {error}", 0, "Undecodable") from error
 
 
 def list_request(

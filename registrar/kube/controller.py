@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from registrar.errors import Retry, Terminal, Waiting
 from registrar.kube.errors import KubeError, NotLeading, TooManyRequests
-from registrar.kube.workqueue import ShutDown, WorkQueue
+from registrar.kube.workqueue import WorkQueue
 from registrar.telemetry.logging import Throttle, kv, log_context
 from registrar.telemetry.observers import ControllerObserver, SilentController
 
@@ -47,7 +47,7 @@ class Controller(Generic[K]):
     """Runs ``reconcile`` for every key of ``queue``, each key in one worker at a time.
 
     Retry and unexpected errors come back with back-off; Terminal waits for
-    the next change. ``on_error`` hears of each failure and must not block.
+    the next change.
     """
 
     def __init__(
@@ -57,14 +57,12 @@ class Controller(Generic[K]):
         reconcile: Callable[[K], Awaitable[Outcome]],
         concurrency: int,
         timeout_seconds: float,
-        on_error: Callable[[K, BaseException], None] | None = None,
         observer: ControllerObserver | None = None,
     ) -> None:
         self.name = name
         self._reconcile = reconcile
         self._concurrency = concurrency
         self._timeout_seconds = timeout_seconds
-        self._on_error = on_error
         self._observer = observer or SilentController()
         self._observer.limit(concurrency)
         self.queue: WorkQueue[K] = WorkQueue(observer=self._observer.queue)
@@ -73,15 +71,12 @@ class Controller(Generic[K]):
         self._given_up: dict[K, str] = {}
 
     async def run(self) -> None:
-        """Work until cancelled, or until the queue is shut down and empty."""
+        """Work until cancelled."""
         slots = asyncio.Semaphore(self._concurrency)
         async with asyncio.TaskGroup() as group:
             while True:
                 await slots.acquire()
-                try:
-                    key = await self.queue.get()
-                except ShutDown:
-                    break
+                key = await self.queue.get()
                 group.create_task(self._work(key, slots))
 
     async def settled(self) -> None:
@@ -148,7 +143,6 @@ class Controller(Generic[K]):
         if self._given_up.get(key) != text:
             self._given_up[key] = text
             log.error("gave up until something changes", extra=kv(reason=error.reason, error=error))
-        self._report(key, error)
         return "terminal"
 
     def _fail(
@@ -176,8 +170,3 @@ class Controller(Generic[K]):
                 ),
                 exc_info=error if unexpected else None,
             )
-        self._report(key, error)
-
-    def _report(self, key: K, error: Exception) -> None:
-        if self._on_error is not None:
-            self._on_error(key, error)

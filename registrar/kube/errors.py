@@ -51,6 +51,10 @@ class Invalid(KubeError):  # noqa: N818
     """The request is wrong and stays wrong until it is changed."""
 
 
+class Undecodable(Invalid):
+    """The call took effect, but the object that came back does not have the shape of its kind."""
+
+
 class Forbidden(KubeError):  # noqa: N818
     """Authorization or admission said no."""
 
@@ -71,6 +75,10 @@ class TooManyRequests(KubeError):  # noqa: N818
 
 class Unavailable(KubeError):  # noqa: N818
     """No reply, a time-out, or a 5xx: the call may or may not have taken effect."""
+
+
+class Garbled(Unavailable):
+    """A reply came, and it cannot be read: to ask the same again may give the same again."""
 
 
 class NotLeading(KubeError):  # noqa: N818

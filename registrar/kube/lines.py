@@ -1,6 +1,6 @@
 """A watch is a stream of lines, which come in chunks as the network cuts them."""
 
-from registrar.kube.errors import Unavailable
+from registrar.kube.errors import Garbled
 
 MAX_LINE = 64 * 2**20
 """Bytes of one watch event; far above what etcd stores, a guard against a broken stream."""
@@ -15,12 +15,12 @@ class LineSplitter:
         self._limit = limit
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that ``chunk`` completes. Raises Unavailable for one beyond the limit."""
+        """The lines that ``chunk`` completes. Raises Garbled for one beyond the limit."""
         head, *rest = chunk.split(b"\n")
         self._parts.append(head)
         self._size += len(head)
         if self._size > self._limit:
-            raise Unavailable("a watch event is too long", 0, "TooLong")
+            raise Garbled("a watch event is too long", 0, "TooLong")
         if not rest:
             return []
         lines = [b"".join(self._parts), *rest[:-1]]

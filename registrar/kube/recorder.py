@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 
+from msgspec.structs import replace
+
 from api.core import Event, EventSource, ObjectReference
 from api.kinds import EVENT
 from api.meta import ObjectKey, ObjectMeta
@@ -45,12 +47,20 @@ MAX_MESSAGE = 1_024
 
 @dataclass(frozen=True, slots=True)
 class _Same:
-    """What makes two Events the same one, happening twice."""
+    """What makes two Events the same one, happening twice; not the object's resourceVersion."""
 
     regarding: ObjectReference
     type: str
     reason: str
     message: str
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """How often it happened since it was sent last, and the object as it was at the first time."""
+
+    regarding: ObjectReference
+    times: int = 1
 
 
 @dataclass(slots=True)
@@ -86,7 +96,7 @@ class EventRecorder:
         self._node = node
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._observer = observer or Silent()
-        self._waiting: OrderedDict[_Same, int] = OrderedDict()
+        self._waiting: OrderedDict[_Same, _Waiting] = OrderedDict()
         self._sent: OrderedDict[_Same, _Sent] = OrderedDict()
         self._budgets: OrderedDict[tuple[str, str, str, str], TokenBucket] = OrderedDict()
         self._wake = asyncio.Event()
@@ -103,9 +113,10 @@ class EventRecorder:
         message = printable(message)
         if len(message) > MAX_MESSAGE:
             message = message[: MAX_MESSAGE - 1] + "…"
-        same = _Same(regarding, type, reason, message)
-        if same in self._waiting:
-            self._waiting[same] += 1
+        same = _Same(replace(regarding, resource_version=""), type, reason, message)
+        waiting = self._waiting.get(same)
+        if waiting is not None:
+            waiting.times += 1
             return
         if not self._budget(regarding).take(self._clock()):
             self._observer.dropped()
@@ -113,7 +124,7 @@ class EventRecorder:
         if len(self._waiting) >= WAITING:
             self._waiting.popitem(last=False)
             self._observer.dropped()
-        self._waiting[same] = 1
+        self._waiting[same] = _Waiting(regarding)
         self._wake.set()
 
     async def run(self) -> None:
@@ -125,21 +136,21 @@ class EventRecorder:
         while True:
             while self._waiting:
                 if pace.take(self._clock()):
-                    same, times = self._waiting.popitem(last=False)
-                    await attempt("Events", partial(self._send, same, times))
+                    same, waiting = self._waiting.popitem(last=False)
+                    await attempt("Events", partial(self._send, same, waiting))
                 else:
                     await asyncio.sleep(pace.seconds_until_next(self._clock()))
             self._wake.clear()
             await self._wake.wait()
 
-    async def _send(self, same: _Same, times: int) -> None:
+    async def _send(self, same: _Same, waiting: _Waiting) -> None:
         try:
-            await self._count_or_create(same, times)
+            await self._count_or_create(same, waiting)
         except KubeError as error:
             self._observer.dropped()
             log.debug("an event was not sent", extra=kv(reason=same.reason, error=str(error)))
 
-    async def _count_or_create(self, same: _Same, times: int) -> None:
+    async def _count_or_create(self, same: _Same, waiting: _Waiting) -> None:
         now = self._clock()
         sent = self._sent.get(same)
         if sent is not None and now - sent.at < WINDOW_SECONDS:
@@ -147,29 +158,29 @@ class EventRecorder:
                 await self._client.merge_patch(
                     EVENT,
                     sent.key,
-                    {"count": sent.count + times, "lastTimestamp": _timestamp()},
+                    {"count": sent.count + waiting.times, "lastTimestamp": _timestamp()},
                 )
             except NotFound:
                 # The API server forgets Events after an hour; somebody may delete them earlier.
                 del self._sent[same]
             else:
-                sent.count += times
+                sent.count += waiting.times
                 sent.at = now
                 self._sent.move_to_end(same)
                 return
-        event = self._event(same, times)
+        event = self._event(same, waiting)
         try:
             created = await self._client.create(EVENT, event)
         except AlreadyExists:
             # Said before a restart. How often is not known: nobody here may read Events.
             await self._client.merge_patch(EVENT, event.key, {"lastTimestamp": _timestamp()})
             created = event
-        self._sent[same] = _Sent(created.key, times, now)
+        self._sent[same] = _Sent(created.key, waiting.times, now)
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
 
-    def _event(self, same: _Same, times: int) -> Event:
-        regarding, now = same.regarding, _timestamp()
+    def _event(self, same: _Same, waiting: _Waiting) -> Event:
+        regarding, now = waiting.regarding, _timestamp()
         # Events about cluster-scoped objects live in "default", by convention.
         namespace = regarding.namespace or "default"
         return Event(
@@ -185,7 +196,7 @@ class EventRecorder:
             reporting_instance=self._instance,
             first_timestamp=now,
             last_timestamp=now,
-            count=times,
+            count=waiting.times,
         )
 
     def _suffix(self, same: _Same) -> str:

@@ -2,7 +2,7 @@
 
 A complete list first, then a watch from the list's resourceVersion. The watch
 is resumed from the last version seen (bookmarks keep that one young); only
-410 Gone, or a watch that the server keeps refusing, leads to a new list, and
+410 Gone, or a watch that keeps ending in an error, leads to a new list, and
 a new list announces only what differs. No failure ever takes anything out of
 the store: an unreachable server or a missing kind means "what we last knew".
 """
@@ -22,13 +22,13 @@ from registrar.backoff import Backoff
 from registrar.kube.client import JSON, METADATA, ListMeta, list_request, read_page
 from registrar.kube.errors import (
     Forbidden,
+    Garbled,
     Gone,
     Invalid,
     KubeError,
     NotFound,
     Status,
     TooManyRequests,
-    Unavailable,
     error_for,
 )
 from registrar.kube.lines import LineSplitter
@@ -50,7 +50,8 @@ WATCH_SECONDS = (240.0, 420.0)
 SILENCE_SECONDS = 100.0
 """Longest silence of a watch; bookmarks come about once a minute."""
 REFUSALS_BEFORE_LIST = 3
-"""A watch refused that often in a row is not resumed any more (a restored backup, say)."""
+"""A watch that ends that often in a row with an error of the server's, or with what cannot be read,
+and has given nothing new in between, is not resumed any more (a restored backup, say)."""
 
 
 class _List(msgspec.Struct, Generic[T]):
@@ -164,7 +165,7 @@ class Reflector(Generic[T]):
 
     async def _recover(self, error: KubeError, backoff: Backoff) -> None:
         self._refused = isinstance(error, Forbidden)
-        if error.status:
+        if error.status or isinstance(error, Garbled):
             self._refusals += 1
             if self._refusals >= REFUSALS_BEFORE_LIST:
                 self._version = ""
@@ -196,7 +197,6 @@ class Reflector(Generic[T]):
     def _succeeded(self, state: State) -> None:
         if self.state in {"broken", "missing"}:
             log.info("list and watch work again", extra=kv(kind=self._kind.resource))
-        self._refusals = 0
         self.last_error = ""
         self.state = state
         self._observer.state(state)
@@ -244,6 +244,7 @@ class Reflector(Generic[T]):
         self._paged = True
         self._store.synced.set()
         self._settled.set()
+        self._refusals = 0
         self._succeeded("watching")
         self._observer.listed(asyncio.get_running_loop().time() - started)
 
@@ -255,7 +256,7 @@ class Reflector(Generic[T]):
             try:
                 page = read_page(reply)
             except Invalid:
-                raise Unavailable(f"broken list: {error}", 0, "Undecodable") from error
+                raise Garbled(f"broken list: {error}", 0, "Undecodable") from error
         else:
             return listed.items or [], [], listed.metadata
         good: list[T] = []
@@ -316,6 +317,10 @@ class Reflector(Generic[T]):
                     await asyncio.sleep(0)
             except TimeoutError:
                 log.debug("silent watch, resuming", extra=kv(kind=self._kind.resource))
+            finally:
+                if self._version != before:
+                    # That it opened says nothing: an error may be all that it ever carries.
+                    self._refusals = 0
         return self._version != before or loop.time() - started >= 1.0
 
     def _take_event(self, line: bytes) -> None:
@@ -344,10 +349,10 @@ class Reflector(Generic[T]):
             event = decode(line, _RawEvent)
             if event.type == "ERROR":
                 status = decode(bytes(event.object), Status)
-                raise error_for(status.code, status, call=f"watch {self._kind.resource}")
+                raise error_for(status.code or 500, status, call=f"watch {self._kind.resource}")
             meta = self._metadata(event.object)
         except DecodeError as error:
-            raise Unavailable(f"broken watch event: {error}", 0, "Undecodable") from error
+            raise Garbled(f"broken watch event: {error}", 0, "Undecodable") from error
         self._observer.received(event.type)
         if meta is None:
             return

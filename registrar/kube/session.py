@@ -40,6 +40,34 @@ class Request:
     deadline_seconds: float = DEADLINE_SECONDS
 
 
+class _Pool:
+    """Connections of one generation of credentials, with how many calls use them now."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        self.http = http
+        self._users = 0
+        self._is_retired = False
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """Use the connections until the block ends."""
+        self._users += 1
+        try:
+            yield self.http
+        finally:
+            self._users -= 1
+            await self._close_if_idle()
+
+    async def retire(self) -> None:
+        """Close them as soon as the last call that uses them has ended; a watch may take long."""
+        self._is_retired = True
+        await self._close_if_idle()
+
+    async def _close_if_idle(self) -> None:
+        if self._is_retired and not self._users:
+            await self.http.close()
+
+
 class Session:
     """An authenticated connection pool to one API server; made by ``connect``."""
 
@@ -50,7 +78,8 @@ class Session:
         observer: CallObserver,
     ) -> None:
         self._open_pool = open_pool
-        self._pool = open_pool()
+        self._pool = _Pool(open_pool())
+        self._retired: list[_Pool] = []
         self._generation = credentials.generation
         self._credentials = credentials
         self._observer = observer
@@ -84,39 +113,53 @@ class Session:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         call = f"{request.method} {request.path}"
         try:
-            login = await self._credentials.fresh()
-            try:
-                response = await self._send(request, limits, login)
-            except aiohttp.ClientSSLError:
-                # The cluster's CA may have been replaced: read it for the next call.
-                await self._credentials.renew(login)
-                raise
-            except Unauthorized:
-                # A refused call has done nothing: one more try with a new login is safe.
-                renewed = await self._credentials.renew(login)
-                if renewed is login:
-                    raise
-                response = await self._send(request, limits, renewed)
-            async with response:
-                yield response
+            async with AsyncExitStack() as used:
+                yield await self._answered(request, limits, used)
         except TimeoutError as error:
             raise Unavailable(f"{call}: no answer in time", 0, "Timeout") from error
         except (aiohttp.ClientError, OSError) as error:
             text = str(error) or type(error).__name__
             raise Unavailable(f"{call}: {text}", 0, "Network") from error
 
-    def _current_pool(self) -> aiohttp.ClientSession:
-        """The connections to use: new ones after the client certificate or CA has changed.
+    async def _answered(
+        self, request: Request, limits: aiohttp.ClientTimeout, used: AsyncExitStack
+    ) -> aiohttp.ClientResponse:
+        """The reply, which lasts as long as ``used`` does."""
+        login = await self._credentials.fresh()
+        try:
+            response = await self._send(request, limits, login, used)
+        except aiohttp.ClientSSLError:
+            # The cluster's CA may have been replaced: read it for the next call.
+            await self._credentials.renew(login)
+            raise
+        except Unauthorized:
+            # A refused call has done nothing: one more try with a new login is safe.
+            renewed = await self._credentials.renew(login)
+            if renewed is login:
+                raise
+            response = await self._send(request, limits, renewed, used)
+        return await used.enter_async_context(response)
 
-        Streams on the older ones go on; the idle ones time out by themselves.
-        """
+    async def close(self) -> None:
+        """Close all connections."""
+        for pool in (self._pool, *self._retired):
+            await pool.http.close()
+
+    async def _current_pool(self) -> _Pool:
+        """The connections to use: new ones after the client certificate or CA has changed."""
         if self._generation != self._credentials.generation:
             self._generation = self._credentials.generation
-            self._pool = self._open_pool()
+            retired, self._pool = self._pool, _Pool(self._open_pool())
+            self._retired = [pool for pool in self._retired if not pool.http.closed] + [retired]
+            await retired.retire()
         return self._pool
 
     async def _send(
-        self, request: Request, limits: aiohttp.ClientTimeout, login: Login
+        self,
+        request: Request,
+        limits: aiohttp.ClientTimeout,
+        login: Login,
+        used: AsyncExitStack,
     ) -> aiohttp.ClientResponse:
         headers = {"Accept": request.accept}
         if login.authorization:
@@ -129,7 +172,8 @@ class Session:
         started = time.monotonic()
         code = "<error>"
         try:
-            response = await self._current_pool().request(
+            pool = await used.enter_async_context((await self._current_pool()).used())
+            response = await pool.request(
                 request.method,
                 URL(target, encoded=True),
                 headers=headers,
@@ -177,14 +221,11 @@ async def connect(
     hears of every call, watches included.
     """
     credentials = await Credentials.load(kubeconfig, context=context)
-    async with AsyncExitStack() as pools:
-
-        def open_pool() -> aiohttp.ClientSession:
-            pool = _pool(credentials, user_agent)
-            pools.push_async_callback(pool.close)
-            return pool
-
-        yield Session(open_pool, credentials, observer or Silent())
+    session = Session(lambda: _pool(credentials, user_agent), credentials, observer or Silent())
+    try:
+        yield session
+    finally:
+        await session.close()
 
 
 def _pool(credentials: Credentials, user_agent: str) -> aiohttp.ClientSession:

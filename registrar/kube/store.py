@@ -46,15 +46,6 @@ class Change(Generic[T]):
     error: str = ""
 
     @property
-    def is_echo(self) -> bool:
-        """Whether the store knew it already: the watch's echo of something assumed."""
-        if self.error:
-            return False
-        if self.old is None or self.new is None:
-            return self.old is self.new
-        return version_of(self.old.metadata) == version_of(self.new.metadata)
-
-    @property
     def is_another(self) -> bool:
         """Whether another object is there than before, one with the name of the old one, or none.
 

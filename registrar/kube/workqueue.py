@@ -17,10 +17,6 @@ from registrar.telemetry.observers import QueueObserver, SilentQueue
 K = TypeVar("K", bound=Hashable)
 
 
-class ShutDown(Exception):  # noqa: N818 - the end of a queue is no error
-    """The queue is shut down and empty."""
-
-
 class Alarm(Protocol):
     """A call that is due later and can be taken back."""
 
@@ -63,17 +59,11 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._getters: deque[asyncio.Future[None]] = deque()
         self._settlers: list[asyncio.Future[None]] = []
-        self._shut_down = False
         self._observer.observe_running(self._running_ages)
 
     def __len__(self) -> int:
         """Keys ready to be worked on."""
         return len(self._ready)
-
-    @property
-    def processing(self) -> int:
-        """Keys being worked on."""
-        return len(self._processing)
 
     @property
     def delayed(self) -> int:
@@ -82,7 +72,7 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Mark the key as needing work: now, or again after the work under way."""
-        if self._shut_down or key in self._dirty:
+        if key in self._dirty:
             return
         self._dirty[key] = self._clock().time()
         if key not in self._processing:
@@ -92,8 +82,6 @@ class WorkQueue(Generic[K]):
 
     def add_after(self, key: K, seconds: float) -> None:
         """Add the key then; where it is due earlier already, it stays so."""
-        if self._shut_down:
-            return
         if seconds <= 0:
             self.add(key)
             return
@@ -125,10 +113,8 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
 
     async def get(self) -> K:
-        """The next key, which is the caller's until ``done``. ShutDown when there will be none."""
+        """The next key, which is the caller's until ``done``."""
         while not self._ready:
-            if self._shut_down:
-                raise ShutDown
             future = asyncio.get_running_loop().create_future()
             self._getters.append(future)
             try:
@@ -172,17 +158,6 @@ class WorkQueue(Generic[K]):
             future = asyncio.get_running_loop().create_future()
             self._settlers.append(future)
             await future
-
-    def shut_down(self) -> None:
-        """Take no new keys; ``get`` gives out what is there and then raises ShutDown."""
-        self._shut_down = True
-        for _, alarm in self._delayed.values():
-            alarm.cancel()
-        self._delayed.clear()
-        for future in self._getters:
-            if not future.done():
-                future.set_result(None)
-        self._getters.clear()
 
     def _is_settled(self) -> bool:
         return not self._ready and not self._processing

@@ -107,12 +107,6 @@ class FederationClient:
             )
         _check([result.status for result in response.results])
 
-    async def refresh(self, trust_domain: str) -> None:
-        """Let the server fetch the bundle now. Raises NotFound, or whatever the endpoint did."""
-        request = trustdomain_pb2.RefreshBundleRequest(trust_domain=trust_domain)
-        async with self._caller.call("refresh-bundle") as channel:
-            await _stub(channel).RefreshBundle(request, timeout=self._caller.timeout_seconds)
-
     async def _holds(self, trust_domain: str) -> bool:
         """Whether the server has a relationship with a trust domain."""
         request = trustdomain_pb2.GetFederationRelationshipRequest(

@@ -100,7 +100,6 @@ class EntryMirror:
         self._by_key: dict[EntryKey, tuple[str, ...]] = {}
         self._foreign: dict[str, Version] = {}
         self._adopted: set[str] = set()
-        self._disowned: set[str] = set()
         self._privileged = PrivilegedIDs()
         self._in_flight: dict[str, int] = {}
         self._touched: set[str] | None = None
@@ -160,17 +159,8 @@ class EntryMirror:
     def adopt(self, entry: Entry) -> None:
         """Count an entry that the server holds among ours, whatever its ID."""
         self._adopted.add(entry.id)
-        self._disowned.discard(entry.id)
         self._put(entry)
         self._touch(entry.id)
-
-    def disown(self, entry_id: str) -> None:
-        """Count an entry among the others from now on, whatever ``is_ours`` says."""
-        self._disowned.add(entry_id)
-        self._adopted.discard(entry_id)
-        entry = self._own.get(entry_id)
-        if entry is not None:
-            self._put_foreign(_Foreign.of_entry(entry))
 
     def wrote(self, entry: Entry) -> None:
         """The server answered that it holds our entry like this now."""
@@ -323,8 +313,6 @@ class EntryMirror:
             self._touched.add(entry_id)
 
     def _is_own(self, entry_id: str) -> bool:
-        if entry_id in self._disowned:
-            return False
         return entry_id in self._adopted or self._is_ours(entry_id)
 
     def _as_own(self, message: types_pb2.Entry) -> Entry | None:
@@ -339,8 +327,6 @@ class EntryMirror:
     def _is_by_form(self, entry: Entry) -> bool:
         """Whether an entry is ours by its key; from then on it is by its ID."""
         if not self._may_be_ours(entry.id) or not self._has_our_form(entry.key):
-            return False
-        if entry.id in self._disowned:
             return False
         self._adopted.add(entry.id)
         return True

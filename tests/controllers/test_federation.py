@@ -63,3 +63,29 @@ async def test_a_pattern_stands_for_all_domains_that_the_server_knows(
         await setup.until_ready("web")
         await until(lambda: _federates_with(setup, "/web") == [OTHER])
         assert await setup.condition("web", FEDERATION_PENDING) is None
+
+
+async def test_a_bundle_that_the_server_lists_and_does_not_find_is_the_reason(
+    embedded: Setup,
+) -> None:
+    embedded.spire.state.bundles[OTHER] = types_pb2.Bundle(trust_domain=OTHER)
+    embedded.spire.faults.fail_entry(
+        lambda entry: OTHER in entry.federates_with,
+        times=5,
+        message=f'failed to create entry: unable to find federated bundle "spiffe://{OTHER}"',
+    )
+    async with embedded.registrar():
+        await embedded.apply(
+            "web",
+            spiffeId="spiffe://example.org/web",
+            selector={"namespace": "shop"},
+            federatesWith=[OTHER],
+        )
+
+        async def is_said() -> bool:
+            ready = await embedded.condition("web")
+            return ready is not None and ready.reason == "FederatedBundleMissing"
+
+        await eventually(is_said)
+        await embedded.until_ready("web")
+        assert _federates_with(embedded, "/web") == [OTHER]

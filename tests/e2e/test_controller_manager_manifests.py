@@ -1,5 +1,7 @@
 """The controller manager's mode works with just the rights that its manifests give."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,14 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from registrar.settings.model import Settings, Webhooks
 from tests.support.controllermanager import Manager
+from tests.support.federation import PARTNER
 from tests.support.setup import eventually, real_setup, until
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 OVERLAY = Path(__file__).resolve().parents[2] / "config/overlays/controller-manager"
 USER = "system:serviceaccount:spire:spire-controller-manager"
+FEDERATION_RECORD = "/api/v1/namespaces/spire/configmaps/spire-registrar-federation"
 WEBHOOK = (
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     "/spire-controller-manager-webhook"
@@ -63,6 +67,7 @@ async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings
             autoPopulateDNSNames=True,
         )
         await manager.static_entry("one")
+        await manager.trust_domain("partner", **PARTNER)
         uid = await replica_set(manager)
         await service_of(manager, "web-1")
         await manager.pod(
@@ -77,6 +82,11 @@ async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings
         )
         await manager.until_paths("/ReplicaSet/web", "/static/one")
 
+        async def is_recorded() -> bool:
+            return "partner.test" in str(await manager.client.get(FEDERATION_RECORD))
+
+        await eventually(is_recorded)
+
         def has_names() -> bool:
             (entry,) = manager.setup.entries("/ReplicaSet/web")
             return "web.default.svc.cluster.local" in entry.dns_names
@@ -88,6 +98,38 @@ async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings
         await eventually(lambda: has_event(manager))
         await eventually(lambda: has_records(manager, 2))
         await eventually(lambda: has_bundles(manager))
+
+
+async def test_without_the_right_to_a_record_it_federates_and_says_what_is_missing(
+    manager: Manager,
+    settings: Settings,
+    deployed: ControlPlane,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    role = deployed.run_kubectl("get", "role", "leader-election-role", "-n", "spire", "-o", "json")
+    rules = [rule for rule in json.loads(role)["rules"] if rule["resources"] != ["configmaps"]]
+    assert settings.leader_election is not None
+    assert settings.controller_manager is not None
+    await asyncio.to_thread(
+        deployed.run_kubectl,
+        *("patch", "role", "leader-election-role", "-n", "spire", "--type=merge"),
+        *("-p", json.dumps({"rules": rules})),
+    )
+    async with manager.setup.registrar(
+        kubeconfig=settings.kubeconfig,
+        controller_manager=replace(settings.controller_manager, webhooks=None),
+        leader_election=replace(settings.leader_election, namespace="spire"),
+    ):
+        for name in ("a", "b"):
+            await manager.trust_domain(name, **{**PARTNER, "trustDomain": f"{name}.test"})
+        await until(lambda: len(manager.spire.state.relationships) == 2)
+
+        async def is_owned() -> bool:
+            return (await manager.get_trust_domain("b")).status.owned
+
+        await eventually(is_owned)
+    (said,) = [r for r in caplog.records if "cannot be recorded" in r.getMessage()]
+    assert "create on configmaps" in said.getMessage()
 
 
 async def replica_set(manager: Manager) -> str:

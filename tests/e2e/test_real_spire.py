@@ -8,6 +8,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ from devcluster.mounts import unmount_below
 from hack.control_plane import ControlPlane
 from hack.spire import RealAgent, RealServer, ServerOptions
 from registrar.csi.volumes import Limits
+from registrar.identity.bundle import Bundle, dump_bundle, parse_bundle
 from registrar.settings.model import TCPAddress
 from tests.support.controllermanager import Manager
 from tests.support.csi import Heard, Pod, need_mounts, run_driver
+from tests.support.federation import Federating, seed
 from tests.support.setup import Setup, eventually, real_setup, until
 from tests.support.spire import SharedSpire
 
@@ -142,6 +145,48 @@ async def test_two_trust_domains_federate_as_an_object_says(setup: Setup) -> Non
             assert list(spire.relationships()) == ["other.test"]
             await manager.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, "other")
             await until(lambda: not spire.relationships())
+
+
+async def test_what_the_server_fetched_is_not_replaced_by_an_edit_of_the_endpoint(
+    setup: Setup,
+) -> None:
+    manager, held = Manager(setup), Federating(setup)
+    with RealServer(ServerOptions(trust_domain="other.test", federation=True)) as other:
+        text = await asyncio.to_thread(other.ask, "bundle", "show", "-format", "spiffe")
+        bundle = parse_bundle(text, trust_domain="other.test", path="bundle")
+        (stale,) = seed("stale").jwt_authorities
+        old = replace(bundle, jwt_authorities=(*bundle.jwt_authorities, stale))
+
+        async def apply(url: str, given: Bundle) -> None:
+            await manager.trust_domain(
+                "other",
+                trustDomain="other.test",
+                bundleEndpointURL=url,
+                bundleEndpointProfile={
+                    "type": "https_spiffe",
+                    "endpointSPIFFEID": "spiffe://other.test/spire/server",
+                },
+                trustDomainBundle=dump_bundle(given),
+            )
+
+        def is_fetched() -> bool:
+            keys = held.keys("other.test")
+            return bool(keys) and "stale" not in keys
+
+        async with manager.running():
+            await apply(other.bundle_url, old)
+            await until(is_fetched, SECONDS)
+            another = other.bundle_url.replace("127.0.0.1", "localhost")
+            await apply(another, old)
+            await until(lambda: held.urls() == {"other.test": another})
+            assert is_fetched()
+        # What is edited while nothing runs is given once, and fetched anew.
+        (newer,) = seed("newer").jwt_authorities
+        await apply(f"{another}/nothing-here", replace(old, jwt_authorities=(newer,)))
+        async with manager.running():
+            await until(lambda: held.keys("other.test") == ["newer"])
+            await manager.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, "other")
+            await until(lambda: not held.urls())
 
 
 @pytest.fixture

@@ -104,19 +104,36 @@ class SharedSpire:
         found = self._domains.ListFederationRelationships(request).federation_relationships
         return {relationship.trust_domain: relationship for relationship in found}
 
+    def set_relationship(self, relationship: types_pb2.FederationRelationship) -> None:
+        """Make a federation relationship as somebody else would."""
+        request = trustdomain_pb2.BatchCreateFederationRelationshipRequest(
+            federation_relationships=[relationship]
+        )
+        (result,) = self._domains.BatchCreateFederationRelationship(request).results
+        assert result.status.code == 0, result.status.message
+
+    def bundles(self) -> dict[str, types_pb2.Bundle]:
+        """The bundles of other trust domains that it holds."""
+        listed = self._bundles.ListFederatedBundles(bundle_pb2.ListFederatedBundlesRequest())
+        return {bundle.trust_domain: bundle for bundle in listed.bundles}
+
+    def lose(self, *trust_domains: str) -> None:
+        """Take away the relationships with trust domains, and their bundles."""
+        self._domains.BatchDeleteFederationRelationship(
+            trustdomain_pb2.BatchDeleteFederationRelationshipRequest(trust_domains=trust_domains)
+        )
+        self._bundles.BatchDeleteFederatedBundle(
+            bundle_pb2.BatchDeleteFederatedBundleRequest(
+                trust_domains=trust_domains,
+                mode=bundle_pb2.BatchDeleteFederatedBundleRequest.Mode.DISSOCIATE,
+            )
+        )
+
     def clean(self) -> None:
         """Take away what was made since."""
         ids = [entry.id for entry in self.entries()]
         self._entries.BatchDeleteEntry(entry_pb2.BatchDeleteEntryRequest(ids=ids))
-        domains = list(self.relationships())
-        self._domains.BatchDeleteFederationRelationship(
-            trustdomain_pb2.BatchDeleteFederationRelationshipRequest(trust_domains=domains)
-        )
-        listed = self._bundles.ListFederatedBundles(bundle_pb2.ListFederatedBundlesRequest())
-        names = [bundle.trust_domain for bundle in listed.bundles]
-        self._bundles.BatchDeleteFederatedBundle(
-            bundle_pb2.BatchDeleteFederatedBundleRequest(trust_domains=names)
-        )
+        self.lose(*{*self.relationships(), *self.bundles()})
 
     def _all(self) -> list[types_pb2.Entry]:
         return list(self._entries.ListEntries(entry_pb2.ListEntriesRequest()).entries)

@@ -122,6 +122,13 @@ class ClusterFederatedTrustDomainStatus(Wire, frozen=True, kw_only=True):
             "with this object."
         ),
     ] = False
+    trust_domain_bundle_hash: Annotated[
+        str,
+        Meta(
+            description="Hash of the keys in the trustDomainBundle that counted last, none for no "
+            "bundle: only another one is given to the SPIRE server, which may hold a fresher one."
+        ),
+    ] = ""
     observed_generation: Annotated[
         int,
         Meta(

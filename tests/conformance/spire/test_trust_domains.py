@@ -149,6 +149,48 @@ async def test_an_update_changes_what_its_mask_names(target: Target) -> None:
     assert await get(target, name) == web(name, f"https://{name}/other")
 
 
+async def test_the_bundle_changes_only_with_a_relationship_that_brings_one(target: Target) -> None:
+    name = target.foreign_domain()
+    bundles = bundle_pb2_grpc.BundleStub(target.channel)
+
+    async def held() -> bytes:
+        request = bundle_pb2.GetFederatedBundleRequest(trust_domain=name)
+        found = await bundles.GetFederatedBundle(request, timeout=DEADLINE_SECONDS)
+        return found.x509_authorities[0].asn1
+
+    async def update(given: types_pb2.FederationRelationship, *, with_bundle: bool) -> None:
+        response = await stub_of(target).BatchUpdateFederationRelationship(
+            trustdomain_pb2.BatchUpdateFederationRelationshipRequest(
+                federation_relationships=[given],
+                input_mask=Mask(bundle_endpoint_url=True, trust_domain_bundle=with_bundle),
+            ),
+            timeout=DEADLINE_SECONDS,
+        )
+        assert [result.status.code for result in response.results] == [OK]
+
+    first, second, third = (bundle_of(name) for _ in range(3))
+    await bundles.BatchSetFederatedBundle(
+        bundle_pb2.BatchSetFederatedBundleRequest(bundle=[first]), timeout=DEADLINE_SECONDS
+    )
+    given = web(name)
+    await create(target, given)
+    assert await held() == first.x509_authorities[0].asn1
+    given.trust_domain_bundle.CopyFrom(second)
+    given.bundle_endpoint_url = f"https://{name}/other"
+    await update(given, with_bundle=False)
+    assert await held() == first.x509_authorities[0].asn1
+    await update(given, with_bundle=True)
+    assert await held() == second.x509_authorities[0].asn1
+    await stub_of(target).BatchDeleteFederationRelationship(
+        trustdomain_pb2.BatchDeleteFederationRelationshipRequest(trust_domains=[name]),
+        timeout=DEADLINE_SECONDS,
+    )
+    assert await held() == second.x509_authorities[0].asn1
+    given.trust_domain_bundle.CopyFrom(third)
+    await create(target, given)
+    assert await held() == third.x509_authorities[0].asn1
+
+
 async def test_an_update_of_nobody_fails_for_that_item(target: Target) -> None:
     request = trustdomain_pb2.BatchUpdateFederationRelationshipRequest(
         federation_relationships=[web(target.foreign_domain())]

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.codec import DecodeError, JSONObject, JSONValue, convert, merge_diff
+from api.codec import DecodeError, JSONObject, JSONValue, convert, merge_diff, to_json
+from api.meta import ObjectMeta, OwnerReference
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 
 values = st.recursive(
@@ -40,3 +41,8 @@ def test_a_merge_patch_makes_the_new_object_out_of_the_old(
 def test_a_wrong_type_is_named_with_its_path() -> None:
     with pytest.raises(DecodeError, match=r"\$\.spec\.ttl"):
         convert({"spec": {"spiffeId": "x", "selector": {}, "ttl": "an hour"}}, ClusterSpiffeId)
+
+
+def test_a_typed_object_becomes_json_with_lists() -> None:
+    meta = ObjectMeta(name="a", owner_references=(OwnerReference(name="b"),))
+    assert to_json(meta) == {"name": "a", "ownerReferences": [{"name": "b"}]}

@@ -132,7 +132,7 @@ ORIGINAL_FIELDS: dict[str, dict[str, str]] = {
 OURS_ALONE = {
     "ClusterSPIFFEID": {".spec.parentIDTemplate"},
     "ClusterStaticEntry": set[str](),
-    "ClusterFederatedTrustDomain": {".status.owned"},
+    "ClusterFederatedTrustDomain": {".status.owned", ".status.trustDomainBundleHash"},
 }
 
 

@@ -1,6 +1,6 @@
 """Conditions."""
 
-from api.meta import Condition, find_condition, set_condition, without_condition
+from api.meta import Condition, find_condition, set_condition
 
 
 def ready(status: str, time: str, reason: str = "R") -> Condition:
@@ -19,4 +19,3 @@ def test_other_conditions_keep_their_place() -> None:
     both = set_condition((other,), ready("True", "t"))
     assert [c.type for c in both] == ["Other", "Ready"]
     assert find_condition(both, "Other") == other
-    assert without_condition(both, "Other") == both[1:]

@@ -12,7 +12,7 @@ from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.claim import Claim, Problem
 from registrar.claims.clusterspiffeid import alias_claim, claim_of
 from registrar.claims.outcome import LATE, Outcome, State
-from registrar.claims.record import attributes_of, is_same, key_of, record
+from registrar.claims.record import is_same, key_of, record
 from registrar.claims.status import masking, status_of
 from registrar.identity.entry import Attributes
 from tests.support.builders import (
@@ -33,12 +33,11 @@ def recorded(*claims: Claim, outcome: Outcome = SET, old: SpireEntry | None = No
     )
 
 
-def test_a_record_gives_back_key_and_attributes() -> None:
+def test_a_record_gives_back_the_key() -> None:
     attributes = Attributes(1, 2, ("a.test",), ("b", "a"), True, True, True, "h")  # noqa: FBT003
     claim = make_claim(key=make_key("/x", "ns:a", "sa:b"), attributes=attributes)
     found = recorded(claim)
     assert key_of(found) == claim.key
-    assert attributes_of(found) == attributes
 
 
 def test_cluster_scoped_claimants_are_owners_and_the_registrar_is_a_holder() -> None:

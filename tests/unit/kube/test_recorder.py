@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from api.codec import JSONObject, decode
 from api.core import ObjectReference
@@ -96,6 +97,20 @@ async def test_a_repetition_is_counted_on_the_first_event(tmp_path: Path) -> Non
             await until(lambda n=times: len(events.created) + len(events.patched) == n)  # type: ignore[misc]
     assert len(events.created) == 1
     assert events.patched[0]["count"] == 2
+
+
+async def test_a_repetition_after_a_change_of_the_object_is_counted_too(tmp_path: Path) -> None:
+    events = Events()
+    async with recording(tmp_path, events) as (recorder, _):
+        for version in ("1", "2", "3"):
+            about = replace(POD, resource_version=version)
+            recorder.emit(about, type="Warning", reason="Failed", message="no")
+            await until(
+                lambda n=int(version): len(events.created) + len(events.patched) == n  # type: ignore[misc]
+            )
+    (created,) = events.created
+    assert [patch["count"] for patch in events.patched] == [2, 3]
+    assert created["involvedObject"]["resourceVersion"] == "1"  # type: ignore[index,call-overload]
 
 
 async def test_repetitions_while_waiting_are_one_write(tmp_path: Path) -> None:

@@ -366,6 +366,45 @@ async def test_a_hostile_watch_line_ends_the_watch_and_not_the_reflector(
         await until(lambda: running.names() == {"a", "b", "c"})
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        event_line("ERROR", {"kind": "Status", "code": 500, "message": "etcd is away"}),
+        event_line("ERROR", {"kind": "Status", "message": "no code"}),
+        event_line("ERROR", {"kind": "Status", "code": 403, "reason": "Forbidden"}),
+        b"no json\n",
+    ],
+    ids=["error", "error without a code", "forbidden", "junk"],
+)
+async def test_a_watch_that_opens_and_carries_nothing_but_errors_leads_to_a_list(
+    tmp_path: Path, script: Script, line: bytes
+) -> None:
+    async with reflecting(tmp_path, script) as running:
+        await running.store.synced.wait()
+        script.has("c", 20)
+        for _ in range(3):
+            script.send_bytes(line)
+            # The server's side of the watch that was given up ends too.
+            script.end_watch()
+        await until(lambda: running.names() == {"a", "b", "c"})
+        assert script.lists == 2
+        assert script.watches[:3] == ["10"] * 3
+
+
+async def test_errors_with_news_between_them_lead_to_no_list(
+    tmp_path: Path, script: Script
+) -> None:
+    error = event_line("ERROR", {"kind": "Status", "code": 500, "message": "etcd is away"})
+    async with reflecting(tmp_path, script) as running:
+        for number in range(5):
+            script.send("ADDED", script.has(f"n{number}", 20 + number))
+            script.send_bytes(error)
+            script.end_watch()
+        await until(lambda: len(script.watches) == 6)
+        assert script.lists == 1
+        assert running.names() == {"a", "b", *(f"n{number}" for number in range(5))}
+
+
 async def test_a_hostile_list_is_asked_for_again(tmp_path: Path, script: Script) -> None:
     bodies = [
         b'{"items":' + b"[" * 100_000 + b"]" * 100_000 + b"}",

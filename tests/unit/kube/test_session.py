@@ -1,5 +1,6 @@
 """TLS and proxies: whom we trust, and which way a call takes."""
 
+import asyncio
 import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,14 @@ from api.meta import ObjectKey
 from registrar.kube.client import KubeClient
 from registrar.kube.config import Credentials
 from registrar.kube.errors import Unavailable
-from registrar.kube.session import connect
-from tests.support.scripted_api import a_namespace_document, json_reply, scripted_api
+from registrar.kube.session import Request, connect
+from tests.support.scripted_api import (
+    a_namespace_document,
+    json_reply,
+    scripted_api,
+    status_reply,
+)
+from tests.support.waiting import until
 
 KEY = ObjectKey("", "a")
 
@@ -117,6 +124,44 @@ async def test_a_replaced_ca_is_taken_up_after_the_first_refusal(tmp_path: Path)
             trusted.write_bytes(new.file.read_bytes())
             with pytest.raises(Unavailable):
                 await KubeClient(session).get(NAMESPACE, KEY)
+            assert (await KubeClient(session).get(NAMESPACE, KEY)).key == KEY
+
+
+async def test_connections_of_a_replaced_ca_are_closed_when_their_last_stream_ends(
+    tmp_path: Path,
+) -> None:
+    authority, another = Authority(tmp_path, "old"), Authority(tmp_path, "new")
+    trusted = tmp_path / "ca.crt"
+    trusted.write_bytes(authority.file.read_bytes())
+    sent: asyncio.Queue[bytes] = asyncio.Queue()
+    transports: list[asyncio.Transport] = []
+    refusals = [status_reply(401, "Unauthorized")]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return refusals.pop() if refusals else json_reply(a_namespace_document("a"))
+        assert request.transport is not None
+        transports.append(request.transport)
+        reply = web.StreamResponse()
+        await reply.prepare(request)
+        while line := await sent.get():
+            await reply.write(line)
+        return reply
+
+    async with scripted_api(answer, authority.context()) as api:
+        kubeconfig = a_kubeconfig(tmp_path, api.url, {"certificate-authority": str(trusted)})
+        async with connect(kubeconfig, user_agent="test") as session:
+            watch = Request("GET", "/api/v1/namespaces", {"watch": "1"})
+            async with session.stream(watch, read_seconds=30) as chunks:
+                sent.put_nowait(b"before")
+                assert await anext(chunks) == b"before"
+                trusted.write_bytes(authority.file.read_bytes() + another.file.read_bytes())
+                assert (await KubeClient(session).get(NAMESPACE, KEY)).key == KEY
+                sent.put_nowait(b"after")
+                assert await anext(chunks) == b"after"
+                sent.put_nowait(b"")
+                assert [chunk async for chunk in chunks] == []
+            await until(transports[0].is_closing)
             assert (await KubeClient(session).get(NAMESPACE, KEY)).key == KEY
 
 

@@ -64,20 +64,11 @@ def test_an_assumed_object_survives_older_watch_events() -> None:
     assert store.by_index("team", "red") == {KEY}
 
 
-def test_the_echo_of_an_assumed_object_is_announced_as_an_echo() -> None:
-    store = a_store()
-    assert store.assume(a_namespace(version=9))
-    change = store.observe(a_namespace(version=9))
-    assert change is not None
-    assert change.is_echo
-
-
 def test_a_newer_event_replaces_an_assumed_object() -> None:
     store = a_store()
     assert store.assume(a_namespace(version=9, team="red"))
     change = store.observe(a_namespace(version=10, team="blue"))
     assert change is not None
-    assert not change.is_echo
     assert store.by_index("team", "blue") == {KEY}
 
 

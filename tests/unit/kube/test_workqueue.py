@@ -5,11 +5,10 @@ import heapq
 import itertools
 from collections.abc import Callable
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from registrar.kube.workqueue import ShutDown, WorkQueue
+from registrar.kube.workqueue import WorkQueue
 
 
 class Alarm:
@@ -140,7 +139,6 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def sizes_agree(self) -> None:
         assert len(self.queue) == len(self.ready)
-        assert self.queue.processing == len(self.held)
         assert self.queue.delayed == len(self.due)
 
 
@@ -165,36 +163,6 @@ async def test_a_cancelled_getter_does_not_take_a_key_with_it() -> None:
         queue.add("a")
         first.cancel()
     assert second.result() == "a"
-
-
-async def test_shutting_down_gives_out_what_is_left_and_then_ends() -> None:
-    queue: WorkQueue[str] = WorkQueue()
-    queue.add("a")
-    queue.add_after("b", 0.001)
-    queue.shut_down()
-    queue.add("c")
-    assert await queue.get() == "a"
-    with pytest.raises(ShutDown):
-        await queue.get()
-    assert queue.delayed == 0
-
-
-async def test_shutting_down_wakes_every_getter() -> None:
-    queue: WorkQueue[str] = WorkQueue()
-    ended = []
-
-    async def get() -> None:
-        try:
-            await queue.get()
-        except ShutDown:
-            ended.append(True)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(3):
-            group.create_task(get())
-        await asyncio.sleep(0)
-        queue.shut_down()
-    assert len(ended) == 3
 
 
 async def test_settled_waits_for_work_and_for_what_work_adds() -> None:

@@ -94,20 +94,6 @@ async def test_a_deleted_relationship_leaves_its_bundle(
     assert await bundles.federated_trust_domains() == ["other.test"]
 
 
-async def test_a_refresh_fetches_what_the_endpoint_shows(
-    server: SpireServer, federation: FederationClient, bundles: BundleClient
-) -> None:
-    await federation.create(WEB)
-    with pytest.raises(Internal):
-        await federation.refresh("other.test")
-    with pytest.raises(NotFound):
-        await federation.refresh("nobody.test")
-    assert await bundles.federated_trust_domains() == []
-    server.endpoints.show(URL, types_pb2.Bundle(refresh_hint=9))
-    await federation.refresh("other.test")
-    assert (await bundles.federated("other.test")).refresh_hint == 9
-
-
 async def test_what_the_server_refuses_is_an_error_of_that_kind(
     federation: FederationClient,
 ) -> None:

@@ -174,17 +174,6 @@ async def test_an_adopted_entry_is_ours_until_it_is_gone(
     assert mirror.foreign_count == 1
 
 
-async def test_a_disowned_entry_is_foreign(server: SpireServer, mirror: EntryMirror) -> None:
-    put(server, "a", Attributes(admin=True))
-    await mirror.load()
-    mirror.disown("ours.a")
-    assert not mirror.own
-    assert mirror.foreign_count == 1
-    assert set(mirror.privileged_ids) == {"spiffe://example.org/a"}
-    put(server, "a", Attributes(hint="by hand"))
-    assert not await mirror.refresh()
-
-
 @pytest.mark.parametrize("method", ["load", "refresh"])
 async def test_a_page_that_fails_leaves_the_mirror_as_it_was(
     server: SpireServer, mirror: EntryMirror, method: str
