@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -93,19 +94,23 @@ class DriftCheck:
         """Look once. Raises SpireError when the server cannot be read."""
         privileged = frozenset(self._mirror.privileged_ids)
         drift, sources = await self._mirror.refresh(), self._sources()
+        put_right: Counter[str] = Counter()
         for kind, entries in (("changed", drift.changed), ("vanished", drift.vanished)):
             for entry in entries:
                 if kind == "vanished" and sources.gives_up(entry):
                     continue
                 self._book.wake.entry(entry.key)
-                self._repaired(kind)
+                put_right[kind] += 1
         for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
             for key in self._book.index.keys_of(spiffe_id):
                 self._book.wake.entry(key)
         for key in (*self._book.outcomes.waiting_for_others(), *self._book.index.yielding()):
             self._book.wake.entry(key)
-        for _ in range(self.sweep()):
-            self._repaired("orphan")
+        if put_right:
+            log.warning("others changed our entries, putting them right", extra=kv(**put_right))
+        put_right["orphan"] += self.sweep()
+        for kind in put_right.elements():
+            self._repaired(kind)
 
     def sweep(self) -> int:
         """Hand what nobody claims, and second entries of one key, to the release pass."""

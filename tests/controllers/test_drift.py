@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
 from tests.support.setup import Setup, embedded_setup, eventually, some_looks, until
 
@@ -15,13 +17,18 @@ def foreign(id_: str, path: str = "/foreign", selector: str = "ns:other") -> Ent
     )
 
 
-async def test_an_entry_deleted_on_the_server_comes_back(embedded: Setup) -> None:
+async def test_an_entry_deleted_on_the_server_comes_back_and_the_log_says_so(
+    embedded: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
     async with embedded.registrar():
         await embedded.apply("web")
         obj = await embedded.until_ready("web")
+        assert "others changed our entries" not in caplog.text
         embedded.spire.state.delete(obj.status.entry_id)
         (entry,) = await embedded.until_entries("/web", 1)
         assert entry.id == obj.status.entry_id
+        await some_looks(embedded)
+    assert caplog.text.count("others changed our entries") == 1
 
 
 async def test_an_entry_changed_on_the_server_is_put_right(embedded: Setup) -> None:

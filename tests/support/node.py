@@ -4,13 +4,14 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from hack.node import images
 from hack.node.cluster import Cluster
+from tests.support import nodereport
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 _pause = threading.Event().wait
@@ -28,6 +29,19 @@ def node() -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failing test say what its node looks like: afterwards it is gone."""
+    report = yield
+    arguments: dict[str, object] = getattr(item, "funcargs", {})
+    cluster = arguments.get("node")
+    if report.failed and call.when != "teardown" and isinstance(cluster, Cluster):
+        report.sections.append(("the node", nodereport.describe(cluster)))
+    return report
 
 
 def objects(cluster: Cluster, *arguments: str) -> list[dict[str, object]]:

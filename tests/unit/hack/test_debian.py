@@ -16,8 +16,9 @@ COMMANDS = {
     "iproute2": ["ip"],
     "iptables": ["iptables", "iptables-save", "iptables-restore"],
     "mount": ["mount", "umount"],
+    "openssl": ["openssl"],
     "runc": ["runc"],
-    "util-linux": ["nsenter", "unshare"],
+    "util-linux": ["nsenter", "setpriv", "unshare"],
 }
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get here")
 needs_files = pytest.mark.skipif(
