@@ -1,11 +1,16 @@
 """A stand-in for a kubelet, as far as a CSI driver meets one.
 
 It finds plugins in its registry folder, asks them who they are, and calls them
-to publish and unpublish the inline volumes of Pods that it is told of.
+to publish and unpublish the inline volumes of Pods that it is told of. What it
+calls when, and what it leaves on the disk, is a real kubelet's, which the tests
+of a real node compare it with.
 """
 
 import asyncio
 import contextlib
+import hashlib
+import json
+import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +30,11 @@ _LOOK_SECONDS = 0.05
 _REGISTERED_SECONDS = 30.0
 _CALL_SECONDS = 120.0
 """A kubelet's own deadline: a driver may wait for most of it before it says why it cannot."""
+_GET_INFO_SECONDS = 1.0
+_TOLD_SECONDS = 5.0
+_UNFINISHED = {"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"}
+"""After these the driver may still be at work: what is there of a volume stays."""
+_ABOUT = "vol_data.json"
 _OPTIONS = [("grpc.default_authority", "localhost")]
 
 
@@ -71,7 +81,7 @@ class InlineVolume:
     @property
     def id(self) -> str:
         """The volume's ID."""
-        return f"csi-{uuid.uuid5(uuid.NAMESPACE_OID, self.uid + self.name).hex}"
+        return f"csi-{hashlib.sha256((self.uid + self.name).encode()).hexdigest()}"
 
     @property
     def target(self) -> Path:
@@ -112,7 +122,10 @@ class Kubelet:
         self.registry = folder / "plugins_registry"
         self.plugins: dict[str, Path] = {}
         self._seen: dict[Path, tuple[int, int]] = {}
+        self._names: dict[Path, str] = {}
         self._channels: dict[Path, grpc.aio.Channel] = {}
+        self._published: dict[str, tuple[str, InlineVolume]] = {}
+        self._again: set[str] = set()
 
     @classmethod
     @asynccontextmanager
@@ -136,26 +149,38 @@ class Kubelet:
                 await asyncio.sleep(_LOOK_SECONDS)
         return self.plugins[name]
 
-    async def restart(self) -> None:
-        """Forget every plugin and empty the registry, as a kubelet does that starts."""
+    def restart(self) -> None:
+        """Forget every plugin; what is found in the registry is asked anew.
+
+        Every volume of a Pod that is there is then published once more.
+        """
         self.plugins.clear()
+        self._names.clear()
         self._seen.clear()
-        for socket in await asyncio.to_thread(lambda: list(self.registry.glob("*.sock"))):
-            await asyncio.to_thread(socket.unlink)
+        self._again = {*self._published}
 
     async def publish(self, driver: str, volume: InlineVolume) -> Path:
-        """Have a volume published; gives its path. Raises CallError."""
-        await asyncio.to_thread(volume.target.parent.mkdir, parents=True, exist_ok=True)
-        stub = csi_pb2_grpc.NodeStub(self._channel(driver))
+        """Have a volume published; gives its path. Raises CallError, TimeoutError.
+
+        Without the driver it waits, as Pods do.
+        """
+        stub = csi_pb2_grpc.NodeStub(self._channel(await self.registered(driver)))
+        await asyncio.to_thread(_prepare, driver, volume)
+        request = volume.request()
         try:
-            await stub.NodePublishVolume(volume.request(), timeout=_CALL_SECONDS)
+            if not await _takes_mount_group(stub):
+                request.volume_capability.mount.ClearField("volume_mount_group")
+            await stub.NodePublishVolume(request, timeout=_CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
+            if error.code().name not in _UNFINISHED:
+                await asyncio.to_thread(_clean_up, volume)
             raise CallError(error) from error
+        self._published[volume.id] = driver, volume
         return volume.target
 
     async def unpublish(self, driver: str, volume: InlineVolume) -> None:
-        """Have a volume unpublished, and remove its folder. Raises CallError."""
-        stub = csi_pb2_grpc.NodeStub(self._channel(driver))
+        """Have a volume unpublished, and remove its folder. Raises CallError, TimeoutError."""
+        stub = csi_pb2_grpc.NodeStub(self._channel(await self.registered(driver)))
         request = csi_pb2.NodeUnpublishVolumeRequest(
             volume_id=volume.id, target_path=str(volume.target)
         )
@@ -163,11 +188,10 @@ class Kubelet:
             await stub.NodeUnpublishVolume(request, timeout=_CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise CallError(error) from error
-        with contextlib.suppress(FileNotFoundError):
-            await asyncio.to_thread(volume.target.parent.rmdir)
+        self._published.pop(volume.id, None)
+        await asyncio.to_thread(_clean_up, volume)
 
-    def _channel(self, driver: str) -> grpc.aio.Channel:
-        endpoint = self.plugins[driver]
+    def _channel(self, endpoint: Path) -> grpc.aio.Channel:
         if endpoint not in self._channels:
             self._channels[endpoint] = grpc.aio.insecure_channel(
                 f"unix:{endpoint}", options=_OPTIONS
@@ -177,28 +201,47 @@ class Kubelet:
     async def _look(self) -> None:
         while True:
             found = await asyncio.to_thread(_sockets, self.registry)
+            for socket, made in list(self._seen.items()):
+                if found.get(socket) != made:
+                    # First it forgets the plugin; one of the same name is another.
+                    del self._seen[socket]
+                    self.plugins.pop(self._names.pop(socket, ""), None)
+                    found.pop(socket, None)
             for socket, made in found.items():
-                if self._seen.get(socket) != made:
+                if socket not in self._seen:
                     with contextlib.suppress(grpc.aio.AioRpcError):
                         await self._ask(socket)
                         self._seen[socket] = made
-            self._seen = {socket: self._seen[socket] for socket in found if socket in self._seen}
+            await self._publish_again()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _publish_again(self) -> None:
+        for volume_id in [*self._again]:
+            driver, volume = self._published.get(volume_id, ("", None))
+            if volume is None:
+                self._again.discard(volume_id)
+            elif driver in self.plugins:
+                with contextlib.suppress(CallError):
+                    await self.publish(driver, volume)
+                    self._again.discard(volume_id)
 
     async def _ask(self, socket: Path) -> None:
         """Ask a plugin who it is, and tell it that it is registered, or why not."""
         async with grpc.aio.insecure_channel(f"unix:{socket}", options=_OPTIONS) as channel:
             stub = pluginregistration_pb2_grpc.RegistrationStub(channel)
-            info = await stub.GetInfo(pluginregistration_pb2.InfoRequest(), timeout=5.0)
+            info = await stub.GetInfo(
+                pluginregistration_pb2.InfoRequest(), timeout=_GET_INFO_SECONDS
+            )
             problem = await self._problem_of(info)
             await stub.NotifyRegistrationStatus(
                 pluginregistration_pb2.RegistrationStatus(
                     plugin_registered=not problem, error=problem
                 ),
-                timeout=5.0,
+                timeout=_TOLD_SECONDS,
             )
             if not problem:
                 self.plugins[info.name] = Path(info.endpoint)
+                self._names[socket] = info.name
 
     async def _problem_of(self, info: pluginregistration_pb2.PluginInfo) -> str:
         if info.type != "CSIPlugin":
@@ -208,11 +251,44 @@ class Kubelet:
         async with grpc.aio.insecure_channel(f"unix:{info.endpoint}", options=_OPTIONS) as channel:
             try:
                 node = await csi_pb2_grpc.NodeStub(channel).NodeGetInfo(
-                    csi_pb2.NodeGetInfoRequest(), timeout=5.0
+                    csi_pb2.NodeGetInfoRequest(), timeout=_CALL_SECONDS
                 )
             except grpc.aio.AioRpcError as error:
                 return f"NodeGetInfo: {error.details()}"
         return "" if node.node_id else "the driver knows no name of its node"
+
+
+async def _takes_mount_group(stub: "csi_pb2_grpc.NodeAsyncStub") -> bool:
+    """Whether a driver is told a Pod's group. Raises AioRpcError."""
+    found = await stub.NodeGetCapabilities(
+        csi_pb2.NodeGetCapabilitiesRequest(), timeout=_CALL_SECONDS
+    )
+    wanted = csi_pb2.NodeServiceCapability.RPC.VOLUME_MOUNT_GROUP
+    return any(capability.rpc.type == wanted for capability in found.capabilities)
+
+
+def _prepare(driver: str, volume: InlineVolume) -> None:
+    """The volume's folder, with what a kubelet that is started anew must know; not the target."""
+    folder = volume.target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {
+        "driverName": driver,
+        "specVolID": volume.name,
+        "volumeHandle": volume.id,
+        "volumeLifecycleMode": "Ephemeral",
+    }
+    (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def _clean_up(volume: InlineVolume) -> None:
+    """Nothing left of a volume, unless something is still mounted there."""
+    if os.path.ismount(volume.target):
+        return
+    with contextlib.suppress(FileNotFoundError):
+        volume.target.rmdir()
+    with contextlib.suppress(FileNotFoundError):
+        (volume.target.parent / _ABOUT).unlink()
+        volume.target.parent.rmdir()
 
 
 def _sockets(folder: Path) -> dict[Path, tuple[int, int]]:

@@ -106,9 +106,12 @@ class Cluster:
         """Lose the node's power and switch it on again; the control plane goes on meanwhile.
 
         All processes of the node are killed, and what does not outlive a machine goes: mounts,
-        network interfaces, packet filter rules, and /run. What is on its disk stays.
+        network interfaces, packet filter rules, control groups, and /run. What is on its disk
+        stays.
         """
         self.sandbox.kill_others(CONTROL_PLANE)
+        # A kubelet that finds the groups of containers from before waits three seconds for each.
+        self.sandbox.renew_cgroups()
         for mount in self._mounted_below("/var/lib/kubelet", "/var/lib/containerd", "/run"):
             self.sandbox.run("umount", "--lazy", mount, check=False)
         # One command each: a part that is missing must not keep the others.

@@ -60,8 +60,7 @@ class Sandbox:
         self.logs.mkdir(parents=True, exist_ok=True)
         (self.folder / init.PID_FILE).unlink(missing_ok=True)
         self.cgroup = _cgroup_of(self.folder)
-        self.remove_cgroups()
-        self._make_cgroups()
+        self.renew_cgroups()
         # util-linux, since Python has these calls from 3.12 on only.
         command = ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork"]
         command += ["--kill-child=SIGKILL", "--", sys.executable, "-I", "-S"]
@@ -212,6 +211,11 @@ class Sandbox:
                     with contextlib.suppress(OSError):
                         Path(folder).rmdir()
             _pause(_POLL_SECONDS)
+
+    def renew_cgroups(self) -> None:
+        """Have the control group that the kubelet puts all Pods below, with nothing in it."""
+        self.remove_cgroups()
+        self._make_cgroups()
 
     def _wait_for_children(self) -> None:
         # Ours to reap if we started them; else whoever did has done it.

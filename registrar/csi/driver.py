@@ -56,7 +56,7 @@ async def _kept_served(
 ) -> AsyncIterator[None]:
     """Serve on a socket, and anew whenever somebody has removed or replaced it.
 
-    A kubelet that starts empties its registry; a driver before us that ends late takes the
+    Whoever sets a node up anew may empty the registry; a driver before us that ends late takes the
     socket along that it believes to be its own.
     """
     ready = asyncio.Event()

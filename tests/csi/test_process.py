@@ -138,7 +138,7 @@ async def test_a_kubelet_that_starts_anew_finds_the_driver_again(
 ) -> None:
     await daemon.start()
     await kubelet.registered(DRIVER_NAME)
-    await kubelet.restart()
+    kubelet.restart()
     await kubelet.registered(DRIVER_NAME)
     pod = node.pod()
     node.entry(pod)

@@ -89,7 +89,7 @@ async def test_a_pod_that_waits_has_one_event_over_all_calls_and_drivers_and_one
                     with pytest.raises(CallError, match="the agent has no SVID"):
                         await kubelet.publish(DRIVER_NAME, pod.volume())
                 await eventually(lambda: has(1, "WaitingForEntry"))
-            await kubelet.restart()
+            kubelet.restart()
         async with background() as tasks:
             tasks.create_task(CSIProcess(settings).run())
             await kubelet.registered(DRIVER_NAME)
