@@ -29,6 +29,7 @@ from hack.bench_render import rendering_rates, whole_rates  # noqa: E402 - the s
 from hack.bench_world import TEMPLATES, Registrar, World, open_world  # noqa: E402 - the checkout is measured
 
 _IDLE_SECONDS = 35.0
+_RENEW_SECONDS = 2.0
 _PARALLEL = 32
 _MODES = ("layered", "manager", "csi")
 
@@ -250,6 +251,8 @@ class Bench:
             await registrar.until_idle()
             spire_writes = int(await self._world.spire.ask("writes")) - int(before)
             api_writes = await registrar.api_writes()
+            # It takes the Lease of its prefix, and renews that.
+            of_the_lease = 1 + int((time.monotonic() - began) / _RENEW_SECONDS)
             memory = registrar.memory()
         values = {
             "ready, s": round(ready, 2),
@@ -261,7 +264,7 @@ class Bench:
         # The limit is one for 10,000 entries; the other mode starts with three times as many.
         target = "0 SPIRE writes" if mode else "≤ 6 s, 0 SPIRE writes"
         self.figures.append(Figure(name, target, 1, values))
-        if spire_writes or api_writes:
+        if spire_writes or api_writes > of_the_lease:
             self.wrong.append(f"a start with nothing to do wrote {spire_writes} and {api_writes}")
 
     @staticmethod
