@@ -24,11 +24,11 @@ help: ## list what can be made
 setup: $(STAMP) ## make .venv with everything in it, the command too; again only after changes
 
 # The versions that work, whatever the machine calls them; a shim that can't run is passed over.
-# A .venv whose Python has gone is made anew.
+# A .venv whose Python has gone is made anew, and so is one that Ctrl-C left without pip.
 $(STAMP): setup.cfg requirements.lock
 	@set -e; \
 	ok='import sys; sys.exit(sys.version_info < (3, 11))'; \
-	if ! $(BIN)/python -c "$$ok" 2>/dev/null; then \
+	if ! $(BIN)/python -c "import pip; $$ok" 2>/dev/null; then \
 	  found=; \
 	  for candidate in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
 	    if $$candidate -c "$$ok" 2>/dev/null; then found=$$candidate; break; fi; \
