@@ -6,6 +6,7 @@ kernel sees to it: a child may ask for a signal at its parent's death. It means 
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import os
 import random
@@ -13,8 +14,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 POLL_SECONDS = 0.05
@@ -33,6 +35,21 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 class ServerError(Exception):
     """A server did not start or does not answer; the message ends with the tail of its log."""
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let a clean-up come to its end: people press Ctrl-C twice. Only the main thread is asked."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, signal.SIG_IGN) or signal.SIG_DFL for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

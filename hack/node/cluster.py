@@ -28,22 +28,27 @@ CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-sche
 
 _NODE_SERVERS = ("containerd", "kubelet", "kube-proxy", "coredns")
 _STATE = "cluster.json"
+_MARK = "this-is-a-node"
 _GRACE_SECONDS = 20
 
 
 class Cluster:
     """The cluster of one folder, where everything lies that it writes, logs too.
 
-    The folder says what runs: a second `Cluster` of the same folder is the same cluster. The
-    binaries must have been built.
+    The folder says what runs: a second `Cluster` of the same folder is the same cluster. To
+    start it, the binaries must have been built.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sandbox = Sandbox(folder)
-        self.kubectl = tool_build.required() / "kubectl"
         self.kubeconfig = folder / "pki" / "outside.kubeconfig"
         self._pki = folder / "pki"
+
+    @property
+    def kubectl(self) -> Path:
+        """The program that fits the node's API server."""
+        return tool_build.required() / "kubectl"
 
     @property
     def is_running(self) -> bool:
@@ -54,10 +59,13 @@ class Cluster:
         """Start everything; the node is Ready and has the images when this returns.
 
         Raises:
-            ServerError: a part did not come up; the message ends with the tail of its log.
+            ServerError: a part did not come up; the message ends with the tail of its log. Or the
+                folder has something else in it.
 
         """
+        self._refuse_if_not_ours()
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _MARK).touch()
         progress("making namespaces for mounts, network and processes")
         self.sandbox.start(outlive_us=outlive_us)
         try:
@@ -82,9 +90,24 @@ class Cluster:
             raise
 
     def stop(self) -> None:
-        """End everything at once and remove the folder."""
+        """End everything at once and remove the folder.
+
+        Raises:
+            ServerError: the folder is no node's; it stays as it is.
+
+        """
+        self._refuse_if_not_ours()
         self.sandbox.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _refuse_if_not_ours(self) -> None:
+        """Keep `stop` from removing what it did not make, when somebody errs in the folder."""
+        if (self.folder / _MARK).exists() or not self.folder.exists():
+            return
+        if not self.folder.is_dir() or any(self.folder.iterdir()):
+            raise ServerError(
+                f"{self.folder} is no node's folder: name one that is empty or not there yet"
+            )
 
     def start_server(self, name: str) -> None:
         """Start one of the servers, again too; it answers when this returns."""

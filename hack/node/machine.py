@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+NO_ROOT = "a node needs root: its namespaces, mounts and containers are the kernel's matter"
 _MOUNT = "mount -t overlay overlay -o lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work {0}"
 _NAMESPACES = ("unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork")
 
@@ -15,7 +16,7 @@ def lacks() -> str:
     if sys.platform != "linux":
         return f"a node needs Linux, and this is {sys.platform}"
     if os.geteuid() != 0:
-        return "a node needs root: its namespaces, mounts and containers are the kernel's matter"
+        return NO_ROOT
     script = "ip link add node0 type veth peer name node0-end"
     failure = _fails([*_NAMESPACES, "sh", "-c", script])
     if failure:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hack.node import init
-from hack.processes import ServerError
+from hack.processes import ServerError, undisturbed
 
 HOSTNAME = "node1"
 START_SECONDS = 30
@@ -68,6 +68,17 @@ class Sandbox:
         if not outlive_us:
             command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         process = self.spawn("init", command)
+        try:
+            self._wait_for_init(process)
+        except BaseException:
+            # It has a session of its own, where no Ctrl-C reaches it; its child goes with it.
+            with undisturbed():
+                process.kill()
+                process.wait()
+                self.remove_cgroups()
+            raise
+
+    def _wait_for_init(self, process: subprocess.Popen[bytes]) -> None:
         log = self.logs / "init.log"
         deadline = time.monotonic() + START_SECONDS
         while self.pid is None:
@@ -75,11 +86,14 @@ class Sandbox:
                 process.wait(_POLL_SECONDS)
                 raise ServerError(f"the namespaces can't be made: {log.read_text()[-2000:]}")
             if time.monotonic() > deadline:
-                process.kill()
                 raise ServerError(f"the namespaces are not ready after {START_SECONDS} s: {log}")
 
     def stop(self) -> None:
         """End all that runs in the namespaces, and with it the namespaces."""
+        with undisturbed():
+            self._end()
+
+    def _end(self) -> None:
         pid = self.pid
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
