@@ -62,6 +62,26 @@ def test_all_of_it_goes_when_the_process_that_started_it_is_killed(tmp_path: Pat
     sandbox.remove_cgroups()
 
 
+def test_nothing_is_left_of_a_start_that_is_interrupted(tmp_path: Path) -> None:
+    """What it started has a session of its own: Ctrl-C reaches only the one who waits for it."""
+    commands, folder = tmp_path / "commands", tmp_path / "node"
+    commands.mkdir()
+    folder.mkdir()
+    endless = commands / "unshare"
+    endless.write_text(f"#!{sys.executable}\nimport signal\nsignal.pause()\n")
+    endless.chmod(0o755)
+    environment = os.environ | {"PATH": f"{commands}:{os.environ['PATH']}"}
+    # Without a deadly signal at the death of its starter, as `make cluster` has it.
+    script = STARTER.replace("outlive_us=False", "outlive_us=True")
+    command = [sys.executable, "-c", script, str(folder)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as starter:
+        wait_for("both processes", lambda: len(processes_of(folder)) == 2)
+        starter.send_signal(signal.SIGINT)
+        starter.wait()
+    assert processes_of(folder) == []
+    assert list(Path("/sys/fs/cgroup").glob(f"*/{Sandbox(folder).cgroup}")) == []
+
+
 def test_mounts_and_network_are_its_own(sandbox: Sandbox) -> None:
     sandbox.run("mount", "-t", "tmpfs", "only-here", "/var/lib/kubelet")
     assert "only-here" in sandbox.run("cat", "/proc/self/mountinfo")
