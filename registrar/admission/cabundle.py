@@ -44,7 +44,7 @@ class TrustKeeper:
         try:
             configuration = await self._read()
         except KubeError as error:
-            self._say(error)
+            self._say_kube(error)
             return []
         names: dict[str, None] = {}
         for webhook in configuration.webhooks or ():
@@ -66,9 +66,11 @@ class TrustKeeper:
         try:
             await self.look()
         except KubeError as error:
-            self._say(error)
+            self._say_kube(error)
         except SpireError as error:
-            log.warning("cannot read SPIRE's bundle", extra=kv(why=error.message))
+            self._say(f"SPIRE's bundle cannot be read: {error.message}")
+        else:
+            self._over()
 
     async def look(self) -> None:
         """Put the bundle right. Raises KubeError or SpireError."""
@@ -92,24 +94,30 @@ class TrustKeeper:
                 Request("PATCH", self._path, body=encode(patch), content_type=_JSON_PATCH)
             )
             log.info("caBundle written", extra=kv(configuration=self._name))
-        self._said = ""
 
     async def _read(self) -> ValidatingWebhookConfiguration:
         reply = await self._session.call(Request("GET", self._path))
         return decode(reply, ValidatingWebhookConfiguration)
 
-    def _say(self, error: KubeError) -> None:
+    def _say_kube(self, error: KubeError) -> None:
+        missing = "it is missing: apply it, or set ENABLE_WEBHOOKS=false"
+        self._say(missing if isinstance(error, NotFound) else str(error))
+
+    def _say(self, why: str) -> None:
         """Say once what is wrong."""
-        text = str(error)
-        if text == self._said:
+        if why == self._said:
             return
-        self._said = text
-        if isinstance(error, NotFound):
-            text = "it is missing: apply it, or set ENABLE_WEBHOOKS=false"
+        self._said = why
         log.warning(
             "the ValidatingWebhookConfiguration cannot be kept right",
-            extra=kv(name=self._name, why=text),
+            extra=kv(name=self._name, why=why),
         )
+
+    def _over(self) -> None:
+        """Say that what was wrong is over, if anything was."""
+        if self._said:
+            log.info("the ValidatingWebhookConfiguration is right again", extra=kv(name=self._name))
+        self._said = ""
 
 
 def _pem(authorities: list[bytes]) -> str:

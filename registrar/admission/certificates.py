@@ -90,8 +90,11 @@ class ServingCertificate:
                 await asyncio.sleep(seconds)
 
     def _failed(self, why: str) -> None:
-        self.problem = f"no certificate from SPIRE: {why}"
-        log.warning("cannot renew the webhook's certificate", extra=kv(why=why))
+        problem = f"no certificate from SPIRE: {why}"
+        # Said once; that there is a new certificate says that it is over.
+        if problem != self.problem:
+            log.warning("cannot renew the webhook's certificate", extra=kv(why=why))
+        self.problem = problem
 
     async def _renew(self) -> float:
         """Mint one and use it; gives the seconds until the next. Raises SpireError."""
