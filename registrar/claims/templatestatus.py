@@ -147,7 +147,16 @@ def _ready(
             LATE.reason if is_late else "EntriesFailed",
             f"{len(failing)} entries are not set: {named}{_and_more(len(failing))}",
         )
-    return "True", "EntriesSet", f"{stats.entries_to_set} entries for {stats.pods_selected} Pods"
+    return "True", "EntriesSet", _of_what_is_set(stats)
+
+
+def _of_what_is_set(stats: ClusterSPIFFEIDStats) -> str:
+    text = f"{stats.entries_to_set} entries for {stats.pods_selected} Pods"
+    if stats.pods_selected or not stats.namespaces_selected:
+        return text
+    if stats.namespaces_ignored == stats.namespaces_selected:
+        return f"{text}: every Namespace that it selects is one of ignoreNamespaces"
+    return text
 
 
 def _and_more(number: int) -> str:

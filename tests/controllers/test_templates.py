@@ -201,6 +201,17 @@ async def test_ignored_namespaces_are_counted_and_left_alone(manager: Manager) -
         await manager.until_stats("all", namespaces_ignored=1, pods_selected=1)
 
 
+async def test_why_ignored_namespaces_give_no_pods_is_said(manager: Manager) -> None:
+    await manager.namespace("spire-system")
+    async with manager.running(ignore_namespaces=("^spire-system$",)):
+        there = {"matchLabels": {"kubernetes.io/metadata.name": "spire-system"}}
+        await manager.template("nobody", namespaceSelector=there)
+        await manager.pod("a", namespace="spire-system")
+        await manager.until_condition(
+            "nobody", "Ready", "0 Pods: every Namespace that it selects is one of ignoreNamespaces"
+        )
+
+
 @pytest.mark.parametrize(
     ("own", "watch_classless", "handled"),
     [
