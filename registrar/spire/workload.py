@@ -27,6 +27,10 @@ _FIRST_MESSAGE_SECONDS = 30.0
 _LONGEST_WAIT_SECONDS = 5.0
 _LOG_EVERY = 100
 _REOPEN_SECONDS = 0.5
+_NO_ENTRY = (
+    "the agent has no entry for this registrar, or has not heard of it yet; "
+    "make one with -admin on the SPIRE server"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +165,6 @@ def identity_of(message: workload_pb2.X509SVIDResponse | None, authorities_of: s
 
 def _why(error: BaseException | None) -> str:
     if isinstance(error, grpc.aio.AioRpcError):
-        return error.details() or error.code().name
+        said = error.details() or error.code().name
+        return f"{said}: {_NO_ENTRY}" if error.code() == grpc.StatusCode.PERMISSION_DENIED else said
     return str(error) or type(error).__name__

@@ -228,7 +228,8 @@ async def test_without_svid_calls_say_what_is_missing(
         client = EntryClient(connection, timeout_seconds=1)
         with pytest.raises(Unavailable) as caught:
             await client.get("admin")
-        assert "no identity issued" in caught.value.message
+        assert "no identity issued: the agent has no entry" in caught.value.message
+        assert "make one with -admin" in caught.value.message
         # As soon as there is one, calls go through.
         agent.rotate()
         await eventually(client)
