@@ -77,7 +77,9 @@ def ensure(progress: Progress, *, install: bool) -> None:
             "this machine has no apt-get to install them, it is no Debian"
         )
     if not install:
-        raise ToolError(f"Debian packages are missing; as root, run: {line}")
+        raise ToolError(
+            f"Debian packages are missing; as root, run: {line} (make cluster ARGS=--install does)"
+        )
     if os.geteuid() != 0:
         raise ToolError(f"Debian packages are missing, and only root may install them: {line}")
     progress(f"installing {', '.join(packages)}")
