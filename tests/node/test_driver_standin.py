@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 
 from devcluster.kubelet import CallError, InlineVolume, Kubelet
 from hack.node.cluster import Cluster
-from tests.support.node import objects, wait_for
+from tests.support.node import apply, objects, wait_for
 from tests.support.recordingdriver import NAME, Recorder, recording
 from tests.support.waiting import until
 
@@ -83,10 +83,6 @@ def uids() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def real(node: Cluster, uids: dict[str, str]) -> _Story:
-    def make(*manifests: dict[str, object]) -> None:
-        document = {"apiVersion": "v1", "kind": "List", "items": manifests}
-        node.run_kubectl("apply", "-f", "-", stdin=json.dumps(document))
-
     def delete(name: str) -> None:
         (pod,) = objects(node, "pod", name)
         metadata = pod["metadata"]
@@ -97,13 +93,13 @@ def real(node: Cluster, uids: dict[str, str]) -> _Story:
     folder = node.sandbox.path(str(_KUBELET_DIR))
     with recording(folder, str(_KUBELET_DIR / _ENDPOINT)) as recorder:
         wait_for("registered", lambda: "NotifyRegistrationStatus" in recorder.order())
-        make(_DRIVER, _pod("taken"))
+        apply(node, _DRIVER, _pod("taken"))
         node.run_kubectl("wait", "--for=condition=Ready", "pod/taken", "--timeout=50s")
         node.restart_server("kubelet")
         wait_for("published again", lambda: len(recorder.told("NodePublishVolume")) > 1)
         delete("taken")
         recorder.refusal = grpc.StatusCode.INVALID_ARGUMENT
-        make(_pod("refused"))
+        apply(node, _pod("refused"))
         wait_for("asked and asked again", lambda: len(recorder.told("NodePublishVolume")) > 3)
         delete("refused")
         pods = folder / "pods"

@@ -3,7 +3,6 @@
 The tests build on each other, in this order: each brings its objects, and none takes any away.
 """
 
-import json
 import re
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from hack.node.cluster import Cluster
 from hack.processes import ServerError
 from tests.support import howto, nodespire
-from tests.support.node import CONFIG, wait_for
+from tests.support.node import CONFIG, apply, wait_for
 from tests.support.nodehealth import watched
 from tests.support.nodespire import Asker
 
@@ -56,7 +55,7 @@ def test_config_default_gives_pods_their_svids(node: Cluster, shell: howto.Shell
 def test_the_standby_takes_over_when_the_leader_is_deleted(node: Cluster) -> None:
     before = identifiers(node)
     delete_leader(node, "spire-registrar")
-    node.run_kubectl("apply", "-f", "-", stdin=json.dumps(cluster_spiffe_id("late", "late")))
+    apply(node, cluster_spiffe_id("late", "late"))
     late = Asker("late", labels=(("app", "late"),))
     late.create(node)
     late.wait_for_svid(node, "spiffe://example.org/late")
@@ -92,7 +91,7 @@ def test_the_webhook_refuses_what_is_wrong(node: Cluster) -> None:
         "spec": {"spiffeIDTemplate": "spiffe://{{ .TrustDomain }/x"},
     }
     with pytest.raises(ServerError, match=r"denied the request: spec\.spiffeIDTemplate: "):
-        node.run_kubectl("apply", "-f", "-", stdin=json.dumps(wrong))
+        apply(node, wrong)
 
 
 @pytest.mark.parametrize("overlay", ["agent-socket-hostpath"])
@@ -102,7 +101,7 @@ def test_the_registrar_goes_on_by_the_agents_socket_from_elsewhere(
     before = identifiers(node)
     node.apply(CONFIG / "overlays" / overlay)
     roll_out(node, "spire-registrar")
-    node.run_kubectl("apply", "-f", "-", stdin=json.dumps(cluster_spiffe_id(overlay, "elsewhere")))
+    apply(node, cluster_spiffe_id(overlay, "elsewhere"))
     wait_for(
         "a new entry",
         lambda: any(

@@ -1,6 +1,5 @@
 """Pods with an SVID volume each on a real node, what is done to them, and what must hold then."""
 
-import json
 import os
 import re
 import signal
@@ -13,7 +12,7 @@ import msgspec
 
 from hack.node.cluster import Cluster
 from hack.node.sandbox import HOSTNAME
-from tests.support.node import CONFIG, wait_for
+from tests.support.node import CONFIG, apply, wait_for
 from tests.support.svidwatch import NAMES, SVIDWatch, Watched
 
 NAMESPACE = "fleet"
@@ -123,10 +122,12 @@ class _Summary(msgspec.Struct):
 
 
 def deploy(node: Cluster) -> None:
-    """A SPIRE server with a registrar beside it, agent, node driver and the samples, as shipped."""
+    """A SPIRE server with a registrar beside it, agent, node driver and the samples, as shipped.
+
+    One after the other, so that no Pod waits for a driver that is not there and is warned of it.
+    """
     for name in ("samples/controller-manager-sidecar", "samples/spire-agent", "csi"):
         node.apply(CONFIG / name)
-    # The webhook must answer before objects can be made that it is asked about.
     _wait_rolled_out(node, "statefulset/spire-server")
     node.run_kubectl("apply", "-f", str(CONFIG / "samples/csi-controller-manager/node_driver.yaml"))
     _wait_rolled_out(node, "daemonset/csi-spire")
@@ -147,7 +148,8 @@ class Fleet:
         self.watch = watch
         self._log = node.sandbox.logs / "kubelet.log"
         self._log_at = 0
-        self._apply(
+        apply(
+            self.node,
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
             {
                 "apiVersion": "spire.spiffe.io/v1alpha1",
@@ -173,7 +175,7 @@ class Fleet:
 
     def make(self, names: Iterable[str], group: str = "") -> None:
         """Make Pods of these names, all of one group, without waiting for them."""
-        self._apply(*(_manifest(name, group) for name in names))
+        apply(self.node, *(_manifest(name, group) for name in names))
 
     def wait_running(self, names: Collection[str]) -> None:
         """Return once these Pods run; from then on their files must be right."""
@@ -317,10 +319,6 @@ class Fleet:
     def _pods(self, *arguments: str) -> list[Pod]:
         text = self.node.run_kubectl("get", "pods", "--output=json", *arguments)
         return msgspec.json.decode(text, type=_Pods).items
-
-    def _apply(self, *objects: dict[str, object]) -> None:
-        document = {"apiVersion": "v1", "kind": "List", "items": objects}
-        self.node.run_kubectl("apply", "-f", "-", stdin=json.dumps(document))
 
 
 def _processes() -> defaultdict[str, list[int]]:

@@ -4,7 +4,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,12 @@ def pytest_runtest_makereport(
     if report.failed and call.when != "teardown" and isinstance(cluster, Cluster):
         report.sections.append(("the node", nodereport.describe(cluster)))
     return report
+
+
+def apply(cluster: Cluster, *documents: Mapping[str, object]) -> None:
+    """Apply objects that a test makes up itself, all by one call."""
+    together = {"apiVersion": "v1", "kind": "List", "items": documents}
+    cluster.run_kubectl("apply", "--filename=-", stdin=json.dumps(together))
 
 
 def objects(cluster: Cluster, *arguments: str) -> list[dict[str, object]]:

@@ -1,7 +1,6 @@
 """What SPIRE on the real node says: the server's entries, and a Pod's SVIDs from inside of it."""
 
 import base64
-import json
 from dataclasses import dataclass
 
 import msgspec
@@ -10,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 
 from hack.node.cluster import Cluster
 from hack.processes import ServerError
-from tests.support.node import wait_for
+from tests.support.node import apply, wait_for
 
 AGENTS_ANEW = """\
 kubectl rollout restart -n spire daemonset/spire-agent
@@ -94,7 +93,7 @@ class Asker:
                 ],
             },
         }
-        cluster.run_kubectl("apply", "-f", "-", stdin=json.dumps(document))
+        apply(cluster, document)
 
     def svids(self, cluster: Cluster) -> list[x509.Certificate]:
         """Return the SVIDs that it has now, none while it does not run."""
