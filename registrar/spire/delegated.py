@@ -318,7 +318,9 @@ class DelegatedIdentity:
             )
         if error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
             return Problem(
-                Trouble.UNREACHABLE, f"the agent at {self._socket} cannot be reached: {why}"
+                Trouble.UNREACHABLE,
+                f"the agent at {self._socket} cannot be reached: does one run on this node, "
+                f"and is this its admin_socket_path? ({why})",
             )
         return Problem(Trouble.FAILED, f"the agent failed: {why}")
 

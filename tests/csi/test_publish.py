@@ -133,7 +133,7 @@ async def test_an_agent_that_is_away_is_waited_for(node: Node) -> None:
     node.entry(pod)
     await node.agent.stop()
     async with node.driver(first_svid=IMPATIENT_SECONDS) as driver:
-        code, _ = await driver.refused_saying(pod.request(), "cannot be reached")
+        code, _ = await driver.refused_saying(pod.request(), "is this its admin_socket_path?")
         assert code == "DEADLINE_EXCEEDED"
         assert "AgentUnreachable" in [reason for _, reason, _ in node.heard.events]
     async with node.driver() as driver, asyncio.TaskGroup() as tasks:
