@@ -173,6 +173,21 @@ class Fleet:
         (found,) = self._pods("--namespace=spire", f"--selector={DRIVER_LABEL}")
         return found
 
+    def replace_driver(self) -> Pod:
+        """Delete the driver's Pod, and return the one that takes its place, once it is ready."""
+        old = self.driver()
+        self.node.run_kubectl("delete", "pod", "--namespace=spire", old.metadata.name)
+
+        def is_replaced() -> bool:
+            found = self._pods("--namespace=spire", f"--selector={DRIVER_LABEL}")
+            return [pod.metadata.uid for pod in found if pod.is_ready] not in (
+                [],
+                [old.metadata.uid],
+            )
+
+        wait_for("another Pod of the driver is ready", is_replaced)
+        return self.driver()
+
     def make(self, names: Iterable[str], group: str = "") -> None:
         """Make Pods of these names, all of one group, without waiting for them."""
         apply(self.node, *(_manifest(name, group) for name in names))
