@@ -8,8 +8,11 @@ from typing import Generic, TypeVar
 from api.codec import DecodeError, JSONObject, convert, without_nulls
 from api.kinds import (
     CLUSTER_FEDERATED_TRUST_DOMAIN,
+    CLUSTER_SPIFFE_ID,
     CLUSTER_SPIFFEID,
     CLUSTER_STATIC_ENTRY,
+    SPIFFE_ID,
+    SPIRE_ENTRY,
     Kind,
 )
 from api.meta import KubeObject, ObjectKey, ObjectMeta
@@ -22,6 +25,11 @@ from registrar.telemetry.logging import kv
 log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=KubeObject)
+
+_NO_MANIFESTS = frozenset(
+    {CLUSTER_SPIFFEID.kind, CLUSTER_SPIFFE_ID.kind, SPIFFE_ID.kind, SPIRE_ENTRY.kind}
+)
+"""Our kinds that mean nothing without a cluster."""
 
 
 @dataclass(slots=True)
@@ -64,19 +72,28 @@ def read_manifests(folder: Folder) -> Manifests:
                 known = _take(CLUSTER_FEDERATED_TRUST_DOMAIN, document, where, domains, problems)
             else:
                 known = _is_other(document)
-                problems[where] = f"a kind that static manifests do not have is left out: {kind}"
+                problems[where] = _left_out(document)
             manifests.is_complete = manifests.is_complete and known
-    for found_of_kind in (manifests.static_entries, manifests.trust_domains):
-        for key in found_of_kind.objects:
-            found_of_kind.broken.pop(key, None)
     return manifests
 
 
 def _is_other(document: JSONObject) -> bool:
-    """Whether an object is surely none of ours, and not one whose kind is misspelt."""
-    group, _, _ = str(document.get("apiVersion")).partition("/")
-    is_our_group = group == CLUSTER_STATIC_ENTRY.group
-    return not is_our_group or document.get("kind") == CLUSTER_SPIFFEID.kind
+    """Whether an object is surely none of ours: not a misspelt one, nor a list that has some."""
+    api_version, kind = document.get("apiVersion"), str(document.get("kind"))
+    if kind in _NO_MANIFESTS:
+        return True
+    if not isinstance(api_version, str) or not api_version or kind.endswith("List"):
+        return False
+    return "spiffe" not in api_version
+
+
+def _left_out(document: JSONObject) -> str:
+    """What to say of an object of another kind."""
+    kind = str(document.get("kind"))
+    problem = f"a kind that static manifests do not have is left out: {kind}"
+    if kind.endswith("List"):
+        return f"{problem}: write each of its items as a document of its own, with --- between them"
+    return problem
 
 
 def _take(
@@ -84,7 +101,8 @@ def _take(
 ) -> bool:
     """Decode one object; the name of one without a name is its place.
 
-    Tells whether it is known which object that is.
+    Tells whether it is known which object that is. Of two with one name the first counts, and
+    if it does not decode, what it said before: the second must not replace that.
     """
     try:
         given = {k: without_nulls(v) for k, v in document.items() if k != "status"}
@@ -92,12 +110,12 @@ def _take(
     except DecodeError as error:
         problems[where] = f"an object does not decode; what it said before stays: {error}"
         name = _name_in(document)
-        if name:
-            key = ObjectKey("", name)
+        key = ObjectKey("", name)
+        if name and key not in found.objects:
             found.broken[key] = Broken(ObjectMeta(name=name), f"{where}: {error}")
         return bool(name)
     key = ObjectKey("", obj.metadata.name or where)
-    if key in found.objects:
+    if key in found.objects or key in found.broken:
         problems[where] = f"two objects have one name; the first counts: {key.name}"
         return True
     # Nothing of a cluster's bookkeeping means anything in a file.

@@ -99,6 +99,7 @@ class PrefixOwner:
                 annotations={HELD_BY_ANNOTATION: me},
                 succeeds=self._succeeds,
                 goes_on=True,
+                stands_back=self._is_of_others,
                 waits=self._wait,
                 is_shared=not identity,
             ),
@@ -141,12 +142,13 @@ class PrefixOwner:
         """None when it is ours, or this is a replica that takes over, else why not."""
         if self._elector.is_leader():
             return None
-        holder = self.holder()
+        holder, error = self.holder(), self._elector.last_error
         if holder:
-            return _refusal(self._prefix, holder)
+            said = _refusal(self._prefix, holder)
+            gone = f"; if it is gone, delete the Lease {self._key}: {error}"
+            return said + gone if error else said
         if self._other is not None:
             return None
-        error = self._elector.last_error
         return f"waiting for the Lease {self._key}" + (f": {error}" if error else "")
 
     def is_waiting(self) -> bool:
@@ -161,6 +163,10 @@ class PrefixOwner:
 
     def _succeeds(self, lease: Lease) -> bool:
         return self._has_replicas and _words(lease) == self._me and self._leads()
+
+    def _is_of_others(self, lease: Lease) -> bool:
+        """Whether the holder is no replica of ours: without rights nobody sees that it stopped."""
+        return _words(lease) != self._me
 
     def _is_replaced(self, lease: Lease) -> bool:
         """Whether the holder is a Pod of our own Deployment, which ends once this one is ready."""

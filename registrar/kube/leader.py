@@ -56,13 +56,16 @@ class Beside:
     ``annotations`` tell people, and those who wait, about the holder. ``succeeds`` tells of the
     Lease as it is held now whether its holder is known to have stopped, so that nobody need
     wait until it expires. ``goes_on``: where the Lease may not be written, lead without it;
-    it is tried again and again. ``waits`` is told the Lease while another holds it.
+    it is tried again and again. ``stands_back`` tells of a Lease that may not be written whether
+    its holder, who may go on without it as well, must be waited for though it seems to have
+    expired. ``waits`` is told the Lease while another holds it.
     ``is_shared``: several processes hold it together, by one identity, so that none gives it back.
     """
 
     annotations: Mapping[str, str] = field(default_factory=dict)
     succeeds: Callable[[Lease], bool] = lambda _: False
     goes_on: bool = False
+    stands_back: Callable[[Lease], bool] = lambda _: False
     waits: Callable[[Lease], None] = lambda _: None
     is_shared: bool = False
 
@@ -153,7 +156,9 @@ class LeaderElector:
 
     def _goes_on(self) -> bool:
         """Lead without the Lease where it may not be written, unless another is seen to hold it."""
-        if not self._beside.goes_on or not self._may_not_write or self._is_anothers():
+        if not self._beside.goes_on or not self._may_not_write:
+            return False
+        if self._is_anothers() or self._stands_back():
             return False
         if not self.is_unrecorded:
             log.warning(
@@ -212,6 +217,12 @@ class LeaderElector:
             return False
         return self._clock() < self._expires_at(self._record.spec)
 
+    def _stands_back(self) -> bool:
+        """Whether the Lease, as it was seen last, is of one who may go on without it too."""
+        if self._record is None or self.holder in {"", self._identity}:
+            return False
+        return self._beside.stands_back(self._record)
+
     async def _try(self) -> bool:
         """One attempt to acquire or renew; any failure counts as "not now"."""
         started = self._clock()
@@ -227,7 +238,7 @@ class LeaderElector:
             # By the server's word: a Lease that cannot be read says nothing of rights.
             refused = isinstance(error, Forbidden | Invalid | NotFound) and error.status > 0
             self._may_not_write = refused
-            is_told = self._beside.goes_on and self._may_not_write
+            is_told = self._beside.goes_on and refused and not self._stands_back()
             if text != self.last_error and not isinstance(error, Conflict) and not is_told:
                 log.warning("cannot write the lease", extra=kv(lease=str(self._key), error=text))
             self.last_error = text

@@ -293,3 +293,31 @@ async def test_without_the_right_to_the_lease_it_works_and_says_so(
         assert one.why_not_ready() is None
         said = [r for r in caplog.records if "may not write the lease" in r.getMessage()]
         assert len(said) == 1
+
+
+@pytest.mark.parametrize("methods", [("get", "create", "patch"), ("create", "patch")])
+async def test_who_waits_for_a_prefix_does_not_go_on_without_it_when_the_right_is_taken_away(
+    embedded: Setup, caplog: pytest.LogCaptureFixture, methods: tuple[str, ...]
+) -> None:
+    assert embedded.embedded is not None
+    mine, faults = {"entry_id_prefix": "mine"}, embedded.embedded.faults
+    async with embedded.registrar(**mine):
+        await embedded.apply("web")
+        await embedded.until_ready("web")
+    # The holder goes on without the Lease, so that it is renewed no more.
+    await hold(embedded, "mine", "thief_1", 1, "layered mode, in another place")
+    async with embedded.starting(**mine, controller_manager=ControllerManager()) as two:
+        await until_refused(two, "thief_1")
+        for method in methods:
+            faults.fail(None, 403, method=method, resource="leases")
+
+        def attempts() -> int:
+            said = [r for r in caplog.records if "cannot write the lease" in r.getMessage()]
+            return len(said)
+
+        await until(lambda: attempts() > 0)
+        await until(lambda: "delete the Lease" in (two.why_not_ready() or ""))
+        assert not two.is_leading()
+        assert len(embedded.entries("/web")) == 1
+        faults.clear()
+        await until(lambda: two.first_pass_is_over)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from api.documents import load_yaml_documents
 from api.proto import types_pb2
 from manager.static import StaticProcess
 from registrar.errors import InvalidField
@@ -291,6 +293,15 @@ WRONG = {
     "no YAML": "kind: [",
     "nothing, half-way through": "",
     "a kind that is misspelt": entry("one").replace("StaticEntry", "StaticEntri"),
+    "a kind that is misspelt, of no group": entry("one")
+    .replace("StaticEntry", "Entry")
+    .replace("apiVersion: spire.spiffe.io/v1alpha1\n", ""),
+    "a kind and its group that are misspelt": entry("one")
+    .replace("StaticEntry", "Entry")
+    .replace("spire.spiffe.io", "spiffe.io"),
+    "a list, as kubectl writes it": json.dumps(
+        {"apiVersion": "v1", "kind": "List", "items": load_yaml_documents(entry("one"))}
+    ),
     "a name that is none": entry("one", hint="[]").replace("name: one", "name: [one]"),
     "no object": "- one",
 }
@@ -320,6 +331,38 @@ async def test_what_is_wrong_in_a_file_keeps_its_entry_over_a_restart(
         assert embedded.spire.calls["BatchDeleteEntry"] == 0
         (folder / "a.yaml").unlink()
         await until(lambda: paths(embedded) == ["/two"])
+
+
+async def test_what_other_tools_have_in_the_folder_holds_nothing(
+    embedded: Setup, folder: Path
+) -> None:
+    (folder / "a.yaml").write_text(entry("one"))
+    (folder / "b.yaml").write_text("apiVersion: v1\nkind: ConfigMap\n")
+    (folder / "c.yaml").write_text("apiVersion: spiffeid.spiffe.io/v1beta1\nkind: SpiffeID\n")
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one"])
+        (folder / "a.yaml").unlink()
+        await until(lambda: paths(embedded) == [])
+
+
+async def test_a_second_object_of_a_name_does_not_replace_the_first_that_breaks(
+    embedded: Setup, folder: Path
+) -> None:
+    second = entry("one").replace("example.org/one", "example.org/second")
+    (folder / "a.yaml").write_text(entry("one"))
+    (folder / "b.yaml").write_text(second + "---\n" + entry("two"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/one", "/two"])
+        (folder / "a.yaml").write_text(WRONG["a string for a list"])
+        (folder / "b.yaml").write_text(second + "---\n" + entry("two", hint="x"))
+        await until(lambda: any(e.hint == "x" for e in embedded.all_entries()))
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
+    async with running(embedded, folder):
+        await some_looks(embedded)
+        assert paths(embedded) == ["/one", "/two"]
+        (folder / "a.yaml").unlink()
+        await until(lambda: paths(embedded) == ["/second", "/two"])
 
 
 @pytest.mark.story

@@ -354,6 +354,27 @@ async def test_without_rights_it_does_not_go_on_while_another_is_seen_to_hold_it
         assert not first.elector.is_leader()
 
 
+@pytest.mark.parametrize("forbidden", [{"GET", "POST", "PATCH"}, {"POST", "PATCH"}])
+async def test_without_rights_it_stands_back_for_ever_from_one_who_may_go_on_without_them_too(
+    tmp_path: Path, lease: OneLease, forbidden: set[str]
+) -> None:
+    lease.spec = {**OTHERS, "leaseDurationSeconds": 1}
+    beside = Beside(goes_on=True, stands_back=lambda seen: seen.spec.holder_identity == "other")
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first", beside=beside) as first,
+    ):
+        await until(lambda: first.elector.holder == "other")
+        lease.forbidden = set(forbidden)
+        asked = len(api.asked)
+        # So many attempts at this replica's pace last longer than the Lease.
+        await until(lambda: len(api.asked) > asked + 80)
+        assert first.leads == 0
+        lease.forbidden = set()
+        await until(lambda: first.leads == 1)
+        assert lease.holder == "first"
+
+
 async def test_a_shared_one_is_held_by_all_and_given_back_by_none(
     tmp_path: Path, lease: OneLease
 ) -> None:
