@@ -1,6 +1,5 @@
 """ClusterFederatedTrustDomains: which relationships are ours, and when the bundle is given."""
 
-import contextlib
 import logging
 
 import grpc
@@ -10,14 +9,12 @@ from api.codec import JSONObject
 from api.crd import CUSTOM_KINDS, crd
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
 from api.meta import Condition, find_condition
-from devcluster.client import NotFound
 from tests.support.controllermanager import Manager
 from tests.support.federation import PARTNER, Federating, document, seed
-from tests.support.setup import Setup, eventually, some_looks, until
+from tests.support.setup import FEDERATION_RECORD, Setup, eventually, some_looks, until
 
 URL = str(PARTNER["bundleEndpointURL"])
 OTHER_URL = "https://127.0.0.1:1/other"
-RECORD = "/api/v1/namespaces/kube-public/configmaps/spire-registrar-federation"
 
 
 class Story(Manager):
@@ -54,15 +51,9 @@ class Story(Manager):
         await self.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, name)
 
 
-async def forget(setup: Setup) -> None:
-    """Take away the record of what is ours, as if it had never been kept."""
-    with contextlib.suppress(NotFound):
-        await setup.client.delete(RECORD)
-
-
 @pytest.fixture
 async def story(setup: Setup) -> Story:
-    await forget(setup)
+    await setup.forget_federation()
     return Story(setup)
 
 
@@ -130,7 +121,7 @@ async def test_what_somebody_made_in_the_place_of_ours_is_theirs(story: Story) -
         await story.remove()
 
         async def is_forgotten() -> bool:
-            return "partner.test" not in str(await story.client.get(RECORD))
+            return "partner.test" not in str(await story.client.get(FEDERATION_RECORD))
 
         await eventually(is_forgotten)
     story.held.made_by_hand("partner.test", OTHER_URL)
@@ -207,7 +198,7 @@ async def test_what_an_earlier_version_made_is_still_ours(alone: Story) -> None:
         await alone.partner()
         await alone.until_ready("Set")
     # An earlier version kept no record: the status alone says it.
-    await forget(alone.setup)
+    await alone.setup.forget_federation()
     async with alone.running():
         await alone.until_ready("Set")
         await looks(alone)
@@ -258,12 +249,12 @@ async def test_nothing_is_written_when_there_is_nothing_to_do(alone: Story) -> N
         await alone.partner(trustDomainBundle=document(seed("a")))
         await alone.until_ready("Set")
         await looks(alone)
-    before = (await alone.client.get(RECORD))["metadata"]
+    before = (await alone.client.get(FEDERATION_RECORD))["metadata"]
     obj = await alone.get_trust_domain("partner")
     calls = {k: v for k, v in alone.spire.calls.items() if k.startswith("Batch")}
     async with alone.running():
         await looks(alone)
-    assert (await alone.client.get(RECORD))["metadata"] == before
+    assert (await alone.client.get(FEDERATION_RECORD))["metadata"] == before
     assert await alone.get_trust_domain("partner") == obj
     assert {k: v for k, v in alone.spire.calls.items() if k.startswith("Batch")} == calls
 
@@ -368,7 +359,7 @@ async def test_a_status_without_a_hash_overwrites_no_fresher_bundle(
         await alone.partner(trustDomainBundle=document(seed("old")))
         await alone.until_ready(reason)
     # What an earlier version leaves: no record, no hash.
-    await forget(alone.setup)
+    await alone.setup.forget_federation()
     await alone.client.merge(
         f"{CLUSTER_FEDERATED_TRUST_DOMAIN.path('', 'partner')}/status",
         {"status": {"trustDomainBundleHash": None}},
@@ -525,9 +516,9 @@ async def test_a_record_that_somebody_broke_makes_nothing_ours(
     async with alone.running():
         await alone.partner()
         await alone.until_ready("Set")
-    stored = (await alone.client.get(RECORD))["data"]
+    stored = (await alone.client.get(FEDERATION_RECORD))["data"]
     assert isinstance(stored, dict)
-    await alone.client.merge(RECORD, {"data": dict.fromkeys(stored, "{")})
+    await alone.client.merge(FEDERATION_RECORD, {"data": dict.fromkeys(stored, "{")})
     await alone.remove()
     async with alone.running():
         await some_looks(alone.setup)

@@ -193,7 +193,13 @@ class Setup:
         await self.client.delete("/api/v1/nodes")
         for plural in ("deployments", "replicasets"):
             await self.client.delete(f"/apis/apps/v1/namespaces/default/{plural}")
+        await self.forget_federation()
         await eventually(self._is_clean)
+
+    async def forget_federation(self) -> None:
+        """Take away the record of which relationships are ours, as if it had never been kept."""
+        with contextlib.suppress(NotFound):
+            await self.client.delete(FEDERATION_RECORD)
 
     async def _is_clean(self) -> bool:
         """Delete what is there; tell whether there was nothing.
@@ -214,6 +220,9 @@ class Setup:
                     if isinstance(metadata, dict) and metadata.get("finalizers"):
                         await self.client.merge(path, {"metadata": {"finalizers": None}})
         return is_clean
+
+
+FEDERATION_RECORD = "/api/v1/namespaces/kube-public/configmaps/spire-registrar-federation"
 
 
 def cluster_spiffe_id(name: str, **spec: object) -> JSONObject:
