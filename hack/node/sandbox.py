@@ -23,6 +23,7 @@ HOSTNAME = "node1"
 START_SECONDS = 30
 _POLL_SECONDS = 0.05
 _CGROUP_SECONDS = 10
+_END_SECONDS = 60
 _CGROUPS = Path("/sys/fs/cgroup")
 # A wait for what can only be looked at; nobody sets the event.
 _pause = threading.Event().wait
@@ -100,9 +101,9 @@ class Sandbox:
                 os.kill(pid, signal.SIGKILL)
             # The kernel ends the others first, so that they hold no mount when this is over.
             while self.pid is not None:
-                self._wait_for_children()
+                self._wait_for_children(_POLL_SECONDS)
                 _pause(_POLL_SECONDS)
-        self._wait_for_children()
+        self._wait_for_children(_END_SECONDS)
         self.remove_cgroups()
 
     def spawn(
@@ -231,11 +232,13 @@ class Sandbox:
         self.remove_cgroups()
         self._make_cgroups()
 
-    def _wait_for_children(self) -> None:
-        # Ours to reap if we started them; else whoever did has done it.
+    def _wait_for_children(self, seconds: float) -> None:
+        # Ours to reap if we started them; else whoever did has done it. The first process of the
+        # namespaces shows no name any more while the kernel still ends the others.
+        deadline = time.monotonic() + seconds
         for process in self._children:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(1)
+                process.wait(max(0.0, deadline - time.monotonic()))
 
     def _make_cgroups(self) -> None:
         # The kubelet puts all Pods below this one, and demands that it is there.
