@@ -3,19 +3,16 @@
 import asyncio
 import logging
 import os
-import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
 
 from api.proto import types_pb2, workload_pb2, workload_pb2_grpc
-from devcluster.mounts import unmount_below
 from hack.spire import RealAgent, RealServer
 from registrar.csi.volumes import Limits
 from tests.csi.test_troubles import logged, publish_all, refuse_all
-from tests.support.csi import Heard, Pod, need_mounts, run_driver
+from tests.support.csi import Heard, Pod, run_driver
 from tests.support.setup import until
 from tests.support.spire import SharedSpire
 
@@ -27,20 +24,6 @@ SECONDS = 60.0
 """For what waits for an agent, on a busy machine."""
 LIMITS = Limits(first_svid=5.0, agent_away=600.0)
 UNKNOWN = "no identity issued"
-
-
-@pytest.fixture
-async def node_folder() -> AsyncIterator[Path]:
-    # First of all: a thread that is there already would not see the mounts.
-    need_mounts()
-    # Paths of sockets must be short.
-    with tempfile.TemporaryDirectory(prefix="csi-") as name:
-        folder = Path(name)
-        (folder / "agent/public").mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            await asyncio.to_thread(unmount_below, folder)
 
 
 def _entry(agent: RealAgent, path: str, selector: str, ttl_seconds: int = 0) -> types_pb2.Entry:

@@ -6,7 +6,6 @@ what needs a server of its own, a second one, or an agent.
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,13 @@ from cryptography import x509
 
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
 from api.proto import types_pb2
-from devcluster.mounts import unmount_below
 from hack.control_plane import ControlPlane
 from hack.spire import RealAgent, RealServer, ServerOptions
 from registrar.csi.volumes import Limits
 from registrar.identity.bundle import Bundle, dump_bundle, parse_bundle
 from registrar.settings.model import TCPAddress
 from tests.support.controllermanager import Manager
-from tests.support.csi import Heard, Pod, need_mounts, run_driver
+from tests.support.csi import Heard, Pod, run_driver
 from tests.support.federation import Federating, seed
 from tests.support.setup import Setup, eventually, real_setup, until
 from tests.support.spire import SharedSpire
@@ -187,20 +185,6 @@ async def test_what_the_server_fetched_is_not_replaced_by_an_edit_of_the_endpoin
             await until(lambda: held.keys("other.test") == ["newer"])
             await manager.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, "other")
             await until(lambda: not held.urls())
-
-
-@pytest.fixture
-async def node_folder() -> AsyncIterator[Path]:
-    # First of all: a thread that is there already would not see the mounts.
-    need_mounts()
-    # Paths of sockets must be short.
-    with tempfile.TemporaryDirectory(prefix="csi-") as name:
-        folder = Path(name)
-        (folder / "agent/public").mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            await asyncio.to_thread(unmount_below, folder)
 
 
 async def test_a_pod_has_its_svid_as_files_from_template_to_node(
