@@ -15,6 +15,7 @@ COPY api ./api
 COPY registrar ./registrar
 COPY controllers ./controllers
 COPY devcluster ./devcluster
+COPY topology ./topology
 COPY manager ./manager
 # What builds our own wheel is locked too.
 COPY requirements.lock ./

@@ -41,6 +41,13 @@ class ConfigMap(KubeObject, frozen=True, kw_only=True):
     data: dict[str, str] = field(default_factory=dict)
 
 
+class Secret(KubeObject, frozen=True, kw_only=True):
+    """Values in base64 under names; only ever written here, never read."""
+
+    type: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+
+
 class LeaseSpec(Wire, frozen=True, kw_only=True):
     """Who holds a Lease and until when; times are RFC 3339 with microseconds."""
 

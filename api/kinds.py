@@ -56,6 +56,7 @@ NODE = Kind("", "v1", "Node", "nodes", namespaced=False, type=core.Node)
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False, type=core.Namespace)
 EVENT = Kind("", "v1", "Event", "events", namespaced=True, type=core.Event)
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps", namespaced=True, type=core.ConfigMap)
+SECRET = Kind("", "v1", "Secret", "secrets", namespaced=True, type=core.Secret)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True, type=core.Lease)
 CLUSTER_SPIFFE_ID = Kind(
     "spiffeid.spiffe.io",

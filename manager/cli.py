@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from manager.commands import check, csi, dev, generate_config, run
+from manager.commands import check, csi, dev, generate_config, run, topology, wait
 from manager.commands.configuration import DEFAULTS
 from manager.commands.originals import as_ours
 
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=version("spire-registrar"))
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, csi, check, dev, generate_config):
+    for module in (run, csi, check, dev, generate_config, wait, topology):
         module.add_parser(commands)
     return top
 

@@ -15,13 +15,16 @@ from pathlib import Path
 from hack import tool_build
 from hack.compilers import Progress
 from hack.kubectl import run_kubectl
-from hack.node import forward, pki, settings
+from hack.node import forward, pki, settings, volumes
 from hack.node.init import ADDRESS
 from hack.node.sandbox import HOSTNAME, Sandbox, clean_environment
 from hack.processes import ServerError
 
 START_SECONDS = 120
 """The patience with each step, on a machine busy with other things; a few seconds are usual."""
+
+VOLUMES = 8
+"""Claims for volumes that a fresh node can serve; `have_volumes` makes more."""
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """The servers of a control plane, which in a real cluster run on another machine."""
@@ -83,6 +86,7 @@ class Cluster:
                 self.start_server("coredns")
                 self.run_kubectl("apply", "-f", "-", stdin=settings.dns_service())
                 self.wait_until_ready()
+                self.have_volumes()
                 progress("the node is Ready; waiting for its images")
                 loaded.result()
         except BaseException:
@@ -172,6 +176,13 @@ class Cluster:
 
         """
         self.run_kubectl("apply", "--kustomize", str(kustomization), timeout_seconds=120)
+
+    def have_volumes(self, free: int = VOLUMES) -> None:
+        """Have at least so many volumes that no claim has used yet, and a default StorageClass."""
+        stored = self.run_kubectl("get", "persistentvolumes", "--output=json")
+        names = volumes.missing(stored, free)
+        self.sandbox.run("mkdir", "-p", *(f"{volumes.FOLDER}/{name}" for name in names))
+        self.run_kubectl("apply", "-f", "-", stdin=volumes.manifests(names, HOSTNAME))
 
     def wait_until_ready(self) -> None:
         """Return once the kubelet has said that its node is ready, after it was started."""

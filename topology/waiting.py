@@ -1,0 +1,99 @@
+"""Waiting for something that somebody else brings about, and saying all the time for what.
+
+Used by init containers: whatever comes first waits. What is waited for stands in the log, and in
+the file that Kubernetes shows as the container's termination message.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from api.durations import format_duration
+
+REMIND_SECONDS = 30.0
+"""How often a reason that stays the same is said again."""
+
+
+class Condition(Protocol):
+    """Something to wait for."""
+
+    @property
+    def what(self) -> str:
+        """What is waited for, after "waits for"."""
+        ...
+
+    async def met(self, because: Callable[[str], None]) -> None:
+        """Return once it holds; tells meanwhile why it does not yet, as often as it likes."""
+        ...
+
+
+class Report:
+    """Says what is waited for: a line when a reason changes, and all of it in ``message``."""
+
+    def __init__(self, say: Callable[[str], None], message: Path | None) -> None:
+        self._say = say
+        self._message = message
+        self._open: dict[str, str] = {}
+
+    def waits(self, what: str, why: str) -> None:
+        """It does not hold yet."""
+        if self._open.get(what) != why:
+            self._open[what] = why
+            self._say(_line(what, why))
+            self._leave()
+
+    def over(self, what: str) -> None:
+        """It holds."""
+        self._open.pop(what, None)
+        self._say(f"has {what}")
+        self._leave()
+
+    def remind(self) -> None:
+        """Say again what is still waited for."""
+        for what, why in self._open.items():
+            self._say(_line(what, why))
+
+    def gave_up(self, after: str) -> None:
+        """The time is over."""
+        self._say(f"gave up after {after}")
+        self._leave(f"gave up after {after}\n")
+
+    def _leave(self, head: str = "") -> None:
+        # A small file in memory or on the kubelet's disk; written at each change, because nothing
+        # is left to do when the process is killed.
+        if self._message is not None and self._message.exists():
+            lines = "\n".join(_line(what, why) for what, why in self._open.items())
+            self._message.write_text(head + lines, encoding="utf-8")
+
+
+def _line(what: str, why: str) -> str:
+    return f"waits for {what}: {why}"
+
+
+async def all_met(
+    conditions: Sequence[Condition], report: Report, *, timeout_seconds: float | None
+) -> bool:
+    """Wait until all hold, each on its own; False when the time is over before."""
+    try:
+        async with asyncio.timeout(timeout_seconds), asyncio.TaskGroup() as group:
+            reminder = group.create_task(_remind(report))
+            async with asyncio.TaskGroup() as waits:
+                for condition in conditions:
+                    waits.create_task(_one(condition, report))
+            reminder.cancel()
+    except TimeoutError:
+        report.gave_up(format_duration(int((timeout_seconds or 0) * 1e9)))
+        return False
+    return True
+
+
+async def _one(condition: Condition, report: Report) -> None:
+    await condition.met(lambda why: report.waits(condition.what, why))
+    report.over(condition.what)
+
+
+async def _remind(report: Report) -> None:
+    while True:
+        await asyncio.sleep(REMIND_SECONDS)
+        report.remind()
