@@ -12,9 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from api.core import Secret
 from api.meta import ObjectKey, ObjectMeta
-
-PART_OF = "spire-topology"
-"""The label ``app.kubernetes.io/part-of`` of everything that belongs to a topology."""
+from topology.labels import PART_OF
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ class Given:
         """Ask until the agent gives an SVID."""
         backoff = Backoff(0.2, _LONGEST_PAUSE_SECONDS)
         while True:
-            if not self._socket.exists():
+            if not await asyncio.to_thread(self._socket.exists):
                 because("there is no such socket yet")
             else:
                 try:
@@ -167,11 +167,17 @@ class Open:
             except TimeoutError:
                 because("no answer in time")
             except OSError as error:
-                because(error.strerror or str(error))
+                because(_words(error))
             else:
                 writer.close()
                 return
             await asyncio.sleep(backoff.next_seconds())
+
+
+def _words(error: OSError) -> str:
+    # asyncio puts the address, and of some errors nothing else, in the place of the words.
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def _replace(path: Path, text: str) -> None:

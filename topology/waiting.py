@@ -35,36 +35,55 @@ class Report:
         self._say = say
         self._message = message
         self._open: dict[str, str] = {}
+        self._head = ""
+        self._changed = asyncio.Event()
 
     def waits(self, what: str, why: str) -> None:
         """It does not hold yet."""
         if self._open.get(what) != why:
             self._open[what] = why
             self._say(_line(what, why))
-            self._leave()
+            self._changed.set()
 
     def over(self, what: str) -> None:
         """It holds."""
         self._open.pop(what, None)
         self._say(f"has {what}")
-        self._leave()
+        self._changed.set()
 
-    def remind(self) -> None:
-        """Say again what is still waited for."""
-        for what, why in self._open.items():
-            self._say(_line(what, why))
-
-    def gave_up(self, after: str) -> None:
+    async def gave_up(self, after: str) -> None:
         """The time is over."""
-        self._say(f"gave up after {after}")
-        self._leave(f"gave up after {after}\n")
+        self._head = f"gave up after {after}\n"
+        self._say(self._head.rstrip())
+        await self.leave()
 
-    def _leave(self, head: str = "") -> None:
-        # A small file in memory or on the kubelet's disk; written at each change, because nothing
-        # is left to do when the process is killed.
-        if self._message is not None and self._message.exists():
-            lines = "\n".join(_line(what, why) for what, why in self._open.items())
-            self._message.write_text(head + lines, encoding="utf-8")
+    async def keep(self) -> None:
+        """Keep the message right, and say each reason again from time to time; for ever.
+
+        It is written at each change, because nothing is left to do when the process is killed.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(REMIND_SECONDS):
+                    await self._changed.wait()
+            except TimeoutError:
+                for what, why in self._open.items():
+                    self._say(_line(what, why))
+            else:
+                await self.leave()
+
+    async def leave(self) -> None:
+        """Write the message as it is now, where there is such a file."""
+        self._changed.clear()
+        text = self._head + "\n".join(_line(what, why) for what, why in self._open.items())
+        if self._message is not None:
+            await asyncio.to_thread(_write, self._message, text)
+
+
+def _write(path: Path, text: str) -> None:
+    # Kubernetes makes the file; elsewhere nobody wants one.
+    if path.exists():
+        path.write_text(text, encoding="utf-8")
 
 
 def _line(what: str, why: str) -> str:
@@ -77,23 +96,18 @@ async def all_met(
     """Wait until all hold, each on its own; False when the time is over before."""
     try:
         async with asyncio.timeout(timeout_seconds), asyncio.TaskGroup() as group:
-            reminder = group.create_task(_remind(report))
+            keeping = group.create_task(report.keep())
             async with asyncio.TaskGroup() as waits:
                 for condition in conditions:
                     waits.create_task(_one(condition, report))
-            reminder.cancel()
+            keeping.cancel()
     except TimeoutError:
-        report.gave_up(format_duration(int((timeout_seconds or 0) * 1e9)))
+        await report.gave_up(format_duration(int((timeout_seconds or 0) * 1e9)))
         return False
+    await report.leave()
     return True
 
 
 async def _one(condition: Condition, report: Report) -> None:
     await condition.met(lambda why: report.waits(condition.what, why))
     report.over(condition.what)
-
-
-async def _remind(report: Report) -> None:
-    while True:
-        await asyncio.sleep(REMIND_SECONDS)
-        report.remind()

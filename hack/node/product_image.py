@@ -157,7 +157,8 @@ def _debootstrap(release: str, root: Path, log: Path) -> None:
 def _build(buildah: Buildah, checkout: Path, archive: Path, progress: Progress) -> None:
     progress(f"building {PRODUCT} from the Dockerfile; buildah logs to {buildah.log}")
     with tempfile.TemporaryDirectory() as folder:
-        command = ["build", "--pull-never", "--layers", "--isolation", "chroot"]
+        # What a build that fails leaves would keep its image from ever being removed.
+        command = ["build", "--pull-never", "--layers", "--force-rm", "--isolation", "chroot"]
         command += ["--network", "host"]
         for source, path in pip_settings.mounts(Path(folder)):
             command += ["--volume", f"{source}:{path}:ro"]

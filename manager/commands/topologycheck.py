@@ -1,0 +1,106 @@
+"""``spire-registrar topology check``: what the Job of a module's test runs."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manager.commands.configuration import EXIT_CONFIGURATION
+from manager.commands.lifecycle import flat
+from manager.commands.timelimit import add_timeout
+from manager.names import USER_AGENT
+from registrar.errors import InvalidField
+
+if TYPE_CHECKING:
+    from topology.checks.check import Verdict
+    from topology.program import Exit
+
+
+def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand."""
+    parser = actions.add_parser(
+        "check",
+        help="look from inside of a Pod whether a module is well (its test runs this)",
+        description="Look whether a module is well, in a Pod that has an identity from each of its "
+        "agents. A line for each thing looked at. Exit code 0 when all is well, 1 when not, 2 for "
+        "a mistake in a flag.",
+    )
+    parser.add_argument("module", metavar="MODULE", help="nested, for one")
+    parser.add_argument(
+        "--sockets",
+        type=Path,
+        default=Path("/run/spire-topology"),
+        metavar="DIR",
+        help="where each server's agents have a folder (default: /run/spire-topology)",
+    )
+    add_timeout(parser, "5m")
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="json: an object a line"
+    )
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="as for run")
+    parser.add_argument(
+        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
+    )
+    parser.set_defaults(main=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the subcommand."""
+    # Only here: the other commands need not carry all of this.
+    from topology.program import run  # noqa: PLC0415
+
+    try:
+        return run(_check(arguments))
+    except* InvalidField as errors:
+        for error in flat(errors):
+            print(f"spire-registrar: {error}", file=sys.stderr)
+    return EXIT_CONFIGURATION
+
+
+async def _check(arguments: argparse.Namespace) -> "Exit":
+    from registrar.kube.session import connect  # noqa: PLC0415
+    from topology.checks.run import run_checks  # noqa: PLC0415
+    from topology.modules import ALL, named  # noqa: PLC0415
+    from topology.program import Exit  # noqa: PLC0415
+    from topology.reader import Reader  # noqa: PLC0415
+
+    if arguments.module == ALL:
+        raise InvalidField("MODULE", ALL, "name one module: each has a test of its own")
+    (module,) = named([arguments.module], path="MODULE")
+    show = _show_json if arguments.output == "json" else _show
+    all_good = True
+    async with connect(
+        arguments.kubeconfig, user_agent=USER_AGENT, context=arguments.context
+    ) as session:
+        verdicts = run_checks(
+            module,
+            Reader(session),
+            sockets=arguments.sockets,
+            ready_seconds=arguments.timeout or float("inf"),
+        )
+        async for verdict in verdicts:
+            show(verdict)
+            all_good = all_good and verdict.is_good
+    return Exit.DONE if all_good else Exit.FAILED
+
+
+def _show(verdict: "Verdict") -> None:
+    word = "ok  " if verdict.is_good else "FAIL"
+    why = f": {verdict.why}" if verdict.why else ""
+    print(f"{word} {verdict.seconds:5.1f} s  {verdict.sentence}{why}", flush=True)
+
+
+def _show_json(verdict: "Verdict") -> None:
+    from api.codec import encode  # noqa: PLC0415
+
+    print(
+        encode(
+            {
+                "check": verdict.sentence,
+                "ok": verdict.is_good,
+                "why": verdict.why,
+                "seconds": round(verdict.seconds, 1),
+            }
+        ).decode(),
+        flush=True,
+    )

@@ -1,0 +1,97 @@
+"""The modules of deploy/ on a real node, by kubectl alone: what comes first waits."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hack.node.cluster import Cluster
+from tests.support.node import objects, wait_for
+
+pytestmark = [
+    pytest.mark.real("control plane", "spire", "node"),
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+NESTED = "spire-nested"
+
+
+@pytest.fixture(scope="module")
+def nested(node: Cluster) -> Cluster:
+    """A node where nested SPIRE was applied by the two commands, and has become ready."""
+    node.apply(ROOT / "config/crd")
+    node.apply(DEPLOY / "nested")
+    wait_for("nested SPIRE is ready", lambda: unready(node, NESTED) == [])
+    return node
+
+
+def test_nothing_had_to_be_started_twice(nested: Cluster) -> None:
+    for pod in pods(nested, NESTED):
+        status = pod["status"]
+        assert isinstance(status, dict)
+        for container in [*status["containerStatuses"], *status.get("initContainerStatuses", [])]:
+            assert container["restartCount"] == 0, (pod["metadata"], container["name"])
+
+
+def test_the_nested_servers_are_downstream_and_nobody_else(nested: Cluster) -> None:
+    found = entries(nested, "root")
+    downstream = {path(each) for each in found if each.get("downstream")}
+    assert downstream == {"/topology/server/nested-a", "/topology/server/nested-b"}
+    # Nobody but the registrar has made one.
+    assert all(str(each["id"]).startswith("root-") for each in found)
+
+
+def test_a_second_apply_changes_nothing(nested: Cluster) -> None:
+    before = generations(nested)
+    nested.apply(DEPLOY / "nested")
+    assert generations(nested) == before
+
+
+def generations(cluster: Cluster) -> dict[str, object]:
+    """Whatever would make new Pods, and how often it was changed."""
+    kinds = "statefulsets,daemonsets,deployments,jobs,configmaps"
+    found = {}
+    for each in objects(cluster, kinds, f"--namespace={NESTED}"):
+        metadata = each["metadata"]
+        assert isinstance(metadata, dict)
+        found[f"{each['kind']}/{metadata['name']}"] = metadata.get("generation")
+    return found
+
+
+def pods(cluster: Cluster, namespace: str) -> list[dict[str, object]]:
+    return objects(cluster, "pods", f"--namespace={namespace}")
+
+
+def unready(cluster: Cluster, namespace: str) -> list[str]:
+    """The Pods that are neither ready nor done, and the workloads that have too few."""
+    found = []
+    for pod in pods(cluster, namespace):
+        status = pod["status"]
+        assert isinstance(status, dict)
+        ready = any(
+            each["type"] == "Ready" and each["status"] == "True"
+            for each in status.get("conditions", [])
+        )
+        if not ready and status.get("phase") != "Succeeded":
+            found.append(str(pod["metadata"]))
+    return found or ([] if len(pods(cluster, namespace)) > 1 else ["no Pods yet"])
+
+
+def entries(cluster: Cluster, server: str) -> list[dict[str, object]]:
+    """All entries that a SPIRE server holds."""
+    program = ("/opt/spire/bin/spire-server", "entry", "show", "-output", "json")
+    where = ("exec", f"--namespace={NESTED}", f"{server}-server-0", "--container=spire-server")
+    answer = cluster.run_kubectl(
+        *where, "--", *program, "-socketPath", "/run/spire/server/api.sock"
+    )
+    found: list[dict[str, object]] = json.loads(answer)["entries"]
+    return found
+
+
+def path(entry: dict[str, object]) -> str:
+    spiffe_id = entry["spiffe_id"]
+    assert isinstance(spiffe_id, dict)
+    return str(spiffe_id["path"])

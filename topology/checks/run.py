@@ -1,0 +1,44 @@
+"""Runs the checks of a module from inside of a Pod that sees the sockets of all its agents."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from topology.checks.check import Check, Verdict, verdicts
+from topology.checks.health import Health
+from topology.checks.nested import Nested
+from topology.checks.pairs import Place
+from topology.modules import Module
+from topology.reader import Reader
+from topology.workloadapi import WorkloadAPI
+
+
+def checks_of(
+    module: Module, reader: Reader, *, sockets: Path, ready_seconds: float
+) -> list[Check]:
+    """All checks of the module; ``sockets`` has a folder for the agents of each server."""
+    health = Health(
+        reader,
+        module=module.name,
+        namespace=module.namespace,
+        servers=[server.name for server in module.servers],
+    )
+    places = [
+        Place(
+            server.name,
+            server.trust_domain,
+            WorkloadAPI(str(sockets / server.name / "api.sock")),
+            server.chain_length,
+        )
+        for server in module.servers
+    ]
+    return [
+        *health.checks(ready_seconds=ready_seconds),
+        *Nested(reader, module, places).checks(),
+    ]
+
+
+def run_checks(
+    module: Module, reader: Reader, *, sockets: Path, ready_seconds: float
+) -> AsyncIterator[Verdict]:
+    """What comes of each check, as soon as it is known."""
+    return verdicts(checks_of(module, reader, sockets=sockets, ready_seconds=ready_seconds))
