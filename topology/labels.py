@@ -5,6 +5,7 @@ PART_OF = "spire-topology"
 
 NAME = "app.kubernetes.io/name"
 SERVER = "topology.spire.io/server"
+UPSTREAM = "topology.spire.io/upstream"
 MODULE = "topology.spire.io/module"
 
 SPIRE_SERVER = "spire-server"

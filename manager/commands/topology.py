@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.durations import parse_duration
-from manager.commands import topologycheck
+from manager.commands import topologyactions, topologycheck
 from manager.commands.configuration import EXIT_CONFIGURATION
 from manager.commands.lifecycle import flat
 from manager.commands.timelimit import add_timeout
@@ -26,6 +26,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Nested and federated SPIRE on a cluster, by the manifests in deploy/.",
     )
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    topologyactions.add_parsers(actions)
     _add_certificate(actions)
     topologycheck.add_parser(actions)
 

@@ -1,5 +1,6 @@
 """What two servers of one trust domain, or of two that federate, must accept of each other."""
 
+import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,10 +67,12 @@ Look = Callable[[], Coroutine[None, None, None]]
 
 def _valid(giver: Place, taker: Place) -> Look:
     async def look() -> None:
-        text = await giver.agent.token(AUDIENCE)
-        subject = await taker.agent.validate(text, AUDIENCE)
+        # Agents keep tokens: for an audience that nobody asked for yet the server must sign anew.
+        audience = f"{AUDIENCE}-{secrets.token_hex(4)}"
+        text = await giver.agent.token(audience)
+        subject = await taker.agent.validate(text, audience)
         keys = await _keys(taker, giver.trust_domain)
-        token = verify_token(text, list(keys.items()), audience=AUDIENCE, now=datetime.now(UTC))
+        token = verify_token(text, list(keys.items()), audience=audience, now=datetime.now(UTC))
         if subject != token.subject or not subject.startswith(f"spiffe://{giver.trust_domain}/"):
             raise Untrue(f"the agent says {subject}, the token {token.subject}")
 
