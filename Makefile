@@ -15,7 +15,7 @@ STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-csi test test-real lint types generate verify bench cluster tools lock \
+.PHONY: help setup demo demo-csi test test-real lint types generate verify bench cluster topology tools lock \
   image clean
 
 help: ## list what can be made
@@ -78,6 +78,9 @@ bench: tools ## measure the figures of docs/performance.md on a real API server
 
 cluster: $(STAMP) ## start a real node (as root): kubelet, containerd, our image; ARGS=stop ends it
 	$(BIN)/python -m hack.node $(ARGS)
+
+topology: $(STAMP) ## start, test and stop SPIRE topologies on a real node (as root); ARGS=all or modules
+	$(BIN)/python -m hack.topology $(ARGS)
 
 tools: $(STAMP) ## build kube-apiserver, etcd, SPIRE, … once, about 10 to 15 minutes
 	$(BIN)/python hack/tool_build.py

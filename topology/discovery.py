@@ -9,6 +9,7 @@ from api.codec import JSONObject, decode, decode_object, encode
 from registrar.kube.errors import NotFound, Unavailable
 from registrar.kube.session import Request, Session
 from topology.manifests import ObjectID
+from topology.patience import patiently
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Cluster:
                 continue
             path = resource.path(each.namespace, each.name)
             try:
-                found[each] = decode_object(await self._session.call(Request("GET", path)))
+                found[each] = decode_object(await patiently(self._session, Request("GET", path)))
             except NotFound:
                 continue
         return found
@@ -98,7 +99,7 @@ class Cluster:
             body=encode({"propagationPolicy": "Background"}),
         )
         try:
-            await self._session.call(request)
+            await patiently(self._session, request)
         except NotFound:
             return False
         return True
@@ -109,7 +110,7 @@ class Cluster:
         for resource in await self._all():
             request = Request("GET", resource.path(), {"labelSelector": selector})
             try:
-                items = decode(await self._session.call(request), _List).items or ()
+                items = decode(await patiently(self._session, request), _List).items or ()
             except NotFound:
                 continue
             found += [
@@ -120,7 +121,7 @@ class Cluster:
 
     async def _all(self) -> list[Resource]:
         versions = ["v1"]
-        groups = decode(await self._session.call(Request("GET", "/apis")), _Groups).groups
+        groups = decode(await patiently(self._session, Request("GET", "/apis")), _Groups).groups
         versions += [group.preferred_version.group_version for group in groups]
         found = []
         for version in versions:
@@ -134,7 +135,7 @@ class Cluster:
 
     async def _of_version(self, api_version: str) -> list[Resource]:
         root = "/apis" if "/" in api_version else "/api"
-        reply = await self._session.call(Request("GET", f"{root}/{api_version}"))
+        reply = await patiently(self._session, Request("GET", f"{root}/{api_version}"))
         return [
             Resource(api_version, each.kind, each.name, each.namespaced, "list" in each.verbs)
             for each in decode(reply, _Resources).resources

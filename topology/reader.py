@@ -8,6 +8,7 @@ from api.meta import KubeObject, ObjectKey
 from registrar.kube.client import KubeClient, list_request, read_page
 from registrar.kube.errors import Undecodable
 from registrar.kube.session import Session
+from topology.patience import patiently
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -26,7 +27,7 @@ class Reader:
     async def all(self, kind: Kind[T], *, namespace: str = "", label: str = "") -> list[T]:
         """All objects of a kind, within the namespace and the selector."""
         request = list_request(kind, limit=0, namespace=namespace, label=label)
-        page = read_page(await self._session.call(request))
+        page = read_page(await patiently(self._session, request))
         try:
             return [decode(item, kind.type) for item in page.items]
         except DecodeError as error:

@@ -77,7 +77,7 @@ class Cluster:
             progress("starting containerd, and the control plane beside it")
             self.start_server("containerd")
             with ThreadPoolExecutor() as pool:
-                loaded = pool.submit(self._load, images)
+                loaded = pool.submit(self.load, images)
                 self._start_control_plane()
                 self._forward(listener)
                 progress("starting kubelet, kube-proxy and CoreDNS")
@@ -177,11 +177,18 @@ class Cluster:
         """
         self.run_kubectl("apply", "--kustomize", str(kustomization), timeout_seconds=120)
 
+    def load(self, images: Sequence[Path]) -> None:
+        """Have these images, in the place of others of the same name; Pods that run keep theirs."""
+        for image in images:
+            command = [str(self._tools / "ctr"), "--namespace", settings.IMAGE_NAMESPACE]
+            self.sandbox.run(*command, "images", "import", str(image), timeout_seconds=120)
+
     def have_volumes(self, free: int = VOLUMES) -> None:
         """Have at least so many volumes that no claim has used yet, and a default StorageClass."""
         stored = self.run_kubectl("get", "persistentvolumes", "--output=json")
         names = volumes.missing(stored, free)
-        self.sandbox.run("mkdir", "-p", *(f"{volumes.FOLDER}/{name}" for name in names))
+        folders = [f"{volumes.FOLDER}/{name}" for name in names]
+        self.sandbox.run("mkdir", "-p", volumes.FOLDER, *folders)
         self.run_kubectl("apply", "-f", "-", stdin=volumes.manifests(names, HOSTNAME))
 
     def wait_until_ready(self) -> None:
@@ -230,11 +237,6 @@ class Cluster:
         (self.folder / "etcd").mkdir(mode=0o700, exist_ok=True)
         for name in CONTROL_PLANE:
             self.start_server(name)
-
-    def _load(self, images: Sequence[Path]) -> None:
-        for image in images:
-            command = [str(self._tools / "ctr"), "--namespace", settings.IMAGE_NAMESPACE]
-            self.sandbox.run(*command, "images", "import", str(image), timeout_seconds=120)
 
     def _forward(self, listener: socket.socket) -> None:
         """Let callers outside reach the API server by this socket, as long as the node lives."""

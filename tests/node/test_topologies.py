@@ -1,11 +1,14 @@
 """The modules of deploy/ on a real node, by kubectl alone: what comes first waits."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hack.node.cluster import Cluster
+from hack.node.sandbox import clean_environment
 from tests.support.node import objects, wait_for
 
 pytestmark = [
@@ -44,10 +47,64 @@ def test_the_nested_servers_are_downstream_and_nobody_else(nested: Cluster) -> N
     assert all(str(each["id"]).startswith("root-") for each in found)
 
 
+def test_its_test_is_a_job_that_is_complete(nested: Cluster) -> None:
+    nested.apply(DEPLOY / "tests/nested")
+
+    def is_over() -> bool:
+        (job,) = objects(nested, "job/nested-check", f"--namespace={NESTED}")
+        status = job["status"]
+        assert isinstance(status, dict)
+        assert "failed" not in status, nested.run_kubectl(
+            "logs", f"--namespace={NESTED}", "job/nested-check"
+        )
+        return status.get("succeeded") == 1
+
+    wait_for("the test of nested SPIRE is over", is_over, 240)
+    said = nested.run_kubectl("logs", f"--namespace={NESTED}", "job/nested-check").splitlines()
+    assert len(said) > 80
+    assert [line for line in said if not line.startswith("ok  ")] == []
+
+
 def test_a_second_apply_changes_nothing(nested: Cluster) -> None:
     before = generations(nested)
     nested.apply(DEPLOY / "nested")
     assert generations(nested) == before
+
+
+def test_the_command_stops_it_and_starts_it_on_its_old_data(nested: Cluster) -> None:
+    authority = ("get", "secret", "upstream-authority", f"--namespace={NESTED}", "-oyaml")
+    before = nested.run_kubectl(*authority)
+    topology(nested, "stop", "nested")
+    assert pods(nested, NESTED) == []
+    assert len(objects(nested, "pvc", f"--namespace={NESTED}")) == 3
+    topology(nested, "start", "nested")
+    assert "nothing to change" in topology(nested, "start", "nested")
+    assert nested.run_kubectl(*authority) == before
+    rows = json.loads(topology(nested, "status", "-o", "json"))
+    assert [row["ready"] for row in rows if row["module"] == "nested"] == ["1/1"] * 3
+    topology(nested, "test", "nested")
+
+
+def test_nothing_is_left_in_the_end(nested: Cluster) -> None:
+    assert "nothing with their labels is left" in topology(nested, "stop", "nested", "--clean")
+    assert NESTED not in nested.run_kubectl("get", "namespaces", "--output=name")
+    assert "/spire-registrar-" not in nested.run_kubectl("get", "leases", "-A", "--output=name")
+
+
+def topology(cluster: Cluster, *arguments: str) -> str:
+    """Run the command; return what it wrote."""
+    where = (f"--kubeconfig={cluster.kubeconfig}", f"--kubectl={cluster.kubectl}")
+    finished = subprocess.run(
+        [sys.executable, "-m", "manager", "topology", *arguments, *where],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=360,
+        check=False,
+    )
+    assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
+    return finished.stdout
 
 
 def generations(cluster: Cluster) -> dict[str, object]:
