@@ -44,6 +44,7 @@ MODULES: Mapping[str, Module] = MappingProxyType(
                     Server("nested-b", "example.org", upstream="root"),
                 ),
             ),
+            Module("oidc", "spire-oidc", (), needs=("nested",)),
         )
     }
 )

@@ -55,6 +55,8 @@ def _of_init(status: ContainerStatus) -> str:
         return f"{status.name}: {waiting.reason}: {waiting.message}"
     if status.name == "bundle" and waiting is None:
         return "waits for its server's bundle"
+    if status.name == "identity" and waiting is None:
+        return "waits for its identity"
     return "is being started"
 
 

@@ -42,6 +42,8 @@ async def rows(session: Session, modules: Sequence[Module]) -> list[Row]:
             await reader.all(kind, namespace=module.namespace, label=label)
             for kind in (STATEFUL_SET, DAEMON_SET, DEPLOYMENT)
         ]
+        if not module.servers:
+            found.append(_without_servers(module, deployments))
         for server in module.servers:
             states = [
                 each.status.conditions
@@ -66,6 +68,13 @@ async def rows(session: Session, modules: Sequence[Module]) -> list[Row]:
                 )
             )
     return found
+
+
+def _without_servers(module: Module, deployments: list[Workload]) -> Row:
+    ready = sum(each.ready for each in deployments)
+    wanted = sum(each.wanted for each in deployments)
+    count = f"{ready}/{wanted}" if deployments else _ABSENT
+    return Row(module.name, _ABSENT, _ABSENT, count, _ABSENT, _ABSENT, _ABSENT, _ABSENT)
 
 
 def table(found: Sequence[Row]) -> str:

@@ -14,7 +14,7 @@ from tests.support.node import objects, wait_for
 pytestmark = [
     pytest.mark.real("control plane", "spire", "node"),
     pytest.mark.slow,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def nested(node: Cluster) -> Cluster:
     """A node where nested SPIRE was applied by the two commands, and has become ready."""
     node.apply(ROOT / "config/crd")
     node.apply(DEPLOY / "nested")
-    wait_for("nested SPIRE is ready", lambda: unready(node, NESTED) == [])
+    wait_for("nested SPIRE is ready", lambda: unready(node, NESTED) == [], 300)
     return node
 
 

@@ -64,7 +64,7 @@ class Health:
         missing += [pod.metadata.name for pod in await self.pods() if not pod.is_ready]
         if missing:
             raise Untrue(f"not ready: {', '.join(missing)}")
-        if len(await self.pods()) < len(self._servers):
+        if len(await self.pods()) < max(1, len(self._servers)):
             raise Untrue("there are no Pods yet")
 
     async def _no_restart(self) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from topology.checks.check import Check, Verdict, verdicts
 from topology.checks.health import Health
 from topology.checks.nested import Nested
+from topology.checks.oidc import Oidc
 from topology.checks.pairs import Place
-from topology.modules import Module
+from topology.modules import MODULES, Module
 from topology.reader import Reader
 from topology.workloadapi import WorkloadAPI
 
@@ -21,8 +22,14 @@ def checks_of(
         module=module.name,
         namespace=module.namespace,
         servers=[server.name for server in module.servers],
-    )
-    places = [
+    ).checks(ready_seconds=ready_seconds)
+    if module.name == "oidc":
+        return [*health, *Oidc(_places(MODULES["nested"], sockets)).checks()]
+    return [*health, *Nested(reader, module, _places(module, sockets)).checks()]
+
+
+def _places(module: Module, sockets: Path) -> list[Place]:
+    return [
         Place(
             server.name,
             server.trust_domain,
@@ -30,10 +37,6 @@ def checks_of(
             server.chain_length,
         )
         for server in module.servers
-    ]
-    return [
-        *health.checks(ready_seconds=ready_seconds),
-        *Nested(reader, module, places).checks(),
     ]
 
 

@@ -26,15 +26,22 @@ from topology.conditions import (
 )
 from topology.waiting import Condition
 
+DONE = "it holds"
+
 
 @asynccontextmanager
 async def waited_for(condition: Condition) -> AsyncIterator[list[str]]:
     """The reasons that are said while the block makes it true; it holds at the end."""
     reasons: list[str] = []
+
+    async def met() -> None:
+        await condition.met(reasons.append)
+        reasons.append(DONE)
+
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(condition.met(reasons.append))
+        group.create_task(met())
         yield reasons
-    assert waiting.done()
+    assert reasons[-1] == DONE
 
 
 def because(reasons: list[str], text: str) -> Callable[[], bool]:
@@ -92,7 +99,7 @@ async def test_an_identity_is_asked_for_until_the_agent_gives_one(tmp_path: Path
             agent.withdraw()
             await until(because(reasons, "no entry yet"))
             agent.rotate()
-            await until(lambda: agent.streams > 0)
+            await until(lambda: reasons[-1] == DONE)
 
 
 async def test_a_port_is_waited_for_until_somebody_listens() -> None:
