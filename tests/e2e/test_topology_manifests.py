@@ -1,5 +1,6 @@
 """The manifests of deploy/: SPIRE and a real API server take them, and names fit together."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -8,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from api.codec import JSONObject, convert
+from api.codec import JSONObject, convert, encode
 from hack import tool_build
 from hack.control_plane import ControlPlane
 from registrar.settings.load import load
-from tests.support.manifests import CONFIG
+from tests.support.manifests import CONFIG, render
 from tests.support.topologies import APPLIED, DEPLOY, MODULES, Container, Metadata, Module, Workload
 
 pytestmark = [pytest.mark.real("control plane", "spire"), pytest.mark.slow]
@@ -44,6 +45,55 @@ def test_the_api_server_accepts(plane: ControlPlane, folder: str) -> None:
     assert "created (server dry run)" in answer
     # As the command applies them.
     assert plane.run_kubectl("apply", "--server-side", "--dry-run=server", *where)
+
+
+def test_servers_do_without_volumes_where_there_are_none(tmp_path: Path) -> None:
+    def from_here(folder: str) -> str:
+        return os.path.relpath(DEPLOY / folder, tmp_path.resolve())
+
+    document = {
+        "resources": [from_here("nested")],
+        "components": [from_here("components/ephemeral")],
+    }
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(document))
+    servers = render(tmp_path).of_kind("StatefulSet")
+    assert len(servers) == 3
+    for server in servers:
+        assert "volumeClaimTemplates" not in server["spec"]  # type: ignore[operator]
+        assert b'"emptyDir":{},"name":"data"' in encode(server)
+
+
+class _Peer(msgspec.Struct, rename="camel"):
+    namespace_selector: dict[str, dict[str, str]] = {}
+    pod_selector: dict[str, dict[str, str]] = {}
+
+
+class _Port(msgspec.Struct):
+    port: int | str
+
+
+class _Ingress(msgspec.Struct, rename={"from_": "from"}):
+    ports: list[_Port]
+    from_: list[_Peer] = []
+
+
+class _PolicySpec(msgspec.Struct, rename="camel"):
+    policy_types: list[str]
+    ingress: list[_Ingress] = []
+
+
+class _Policy(msgspec.Struct):
+    spec: _PolicySpec
+
+
+def test_metrics_are_for_those_who_watch(module: Module) -> None:
+    policies = [convert(each, _Policy).spec for each in module.rendered.of_kind("NetworkPolicy")]
+    assert policies
+    for policy in policies:
+        assert policy.policy_types == ["Ingress"]
+        for rule in policy.ingress:
+            ports = {each.port for each in rule.ports}
+            assert ports <= ({9988, 8082} if rule.from_ else {"grpc", "bundle", "http"})
 
 
 def running(module: Module, image: str) -> list[tuple[Workload, Container]]:

@@ -85,13 +85,30 @@ def test_the_command_stops_it_and_starts_it_on_its_old_data(nested: Cluster) -> 
     topology(nested, "test", "nested")
 
 
+def test_clients_of_oidc_verify_the_tokens_of_all_servers(nested: Cluster) -> None:
+    nested.apply(DEPLOY / "oidc")
+    topology(nested, "start", "oidc")
+    said = [
+        json.loads(line) for line in topology(nested, "test", "oidc", "-o", "json").splitlines()
+    ]
+    assert len(said) > 10
+    assert all(each["ok"] and each["module"] == "oidc" for each in said)
+
+
+def test_what_others_need_is_not_ended(nested: Cluster) -> None:
+    said = topology(nested, "stop", "nested", code=3)
+    assert "still needed by: oidc" in said
+    assert unready(nested, NESTED) == []
+
+
 def test_nothing_is_left_in_the_end(nested: Cluster) -> None:
-    assert "nothing with their labels is left" in topology(nested, "stop", "nested", "--clean")
+    said = topology(nested, "stop", "nested", "--clean", "--with-dependents")
+    assert "nothing with their labels is left" in said
     assert NESTED not in nested.run_kubectl("get", "namespaces", "--output=name")
     assert "/spire-registrar-" not in nested.run_kubectl("get", "leases", "-A", "--output=name")
 
 
-def topology(cluster: Cluster, *arguments: str) -> str:
+def topology(cluster: Cluster, *arguments: str, code: int = 0) -> str:
     """Run the command; return what it wrote."""
     where = (f"--kubeconfig={cluster.kubeconfig}", f"--kubectl={cluster.kubectl}")
     finished = subprocess.run(
@@ -103,7 +120,7 @@ def topology(cluster: Cluster, *arguments: str) -> str:
         timeout=360,
         check=False,
     )
-    assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
+    assert finished.returncode == code, f"{finished.stdout}\n{finished.stderr}"
     return finished.stdout
 
 
