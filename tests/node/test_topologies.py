@@ -95,6 +95,21 @@ def test_clients_of_oidc_verify_the_tokens_of_all_servers(nested: Cluster) -> No
     assert all(each["ok"] and each["module"] == "oidc" for each in said)
 
 
+def test_a_forced_rotation_at_one_server_is_known_to_clients_of_oidc(nested: Cluster) -> None:
+    prepared = json.loads(ask(nested, "nested-b", "localauthority", "jwt", "prepare"))
+    key = prepared["prepared_authority"]["authority_id"]
+    ask(nested, "nested-b", "localauthority", "jwt", "activate", f"-authorityID={key}")
+    service = "/api/v1/namespaces/spire-oidc/services/oidc-discovery:http/proxy/keys"
+
+    def is_known() -> bool:
+        keys = json.loads(nested.run_kubectl("get", "--raw", service))["keys"]
+        return key in {each["kid"] for each in keys}
+
+    wait_for("the new key at the provider", is_known)
+    # With the new key, at all servers and their agents too.
+    topology(nested, "test", "nested")
+
+
 def test_what_others_need_is_not_ended(nested: Cluster) -> None:
     said = topology(nested, "stop", "nested", code=3)
     assert "still needed by: oidc" in said
@@ -156,13 +171,15 @@ def unready(cluster: Cluster, namespace: str) -> list[str]:
 
 def entries(cluster: Cluster, server: str) -> list[dict[str, object]]:
     """All entries that a SPIRE server holds."""
-    program = ("/opt/spire/bin/spire-server", "entry", "show", "-output", "json")
-    where = ("exec", f"--namespace={NESTED}", f"{server}-server-0", "--container=spire-server")
-    answer = cluster.run_kubectl(
-        *where, "--", *program, "-socketPath", "/run/spire/server/api.sock"
-    )
-    found: list[dict[str, object]] = json.loads(answer)["entries"]
+    found: list[dict[str, object]] = json.loads(ask(cluster, server, "entry", "show"))["entries"]
     return found
+
+
+def ask(cluster: Cluster, server: str, *question: str) -> str:
+    """Return the answer of a SPIRE server's command line, as JSON."""
+    where = ("exec", f"--namespace={NESTED}", f"{server}-server-0", "--container=spire-server")
+    program = ("/opt/spire/bin/spire-server", *question, "-output", "json")
+    return cluster.run_kubectl(*where, "--", *program, "-socketPath", "/run/spire/server/api.sock")
 
 
 def path(entry: dict[str, object]) -> str:
