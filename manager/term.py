@@ -88,15 +88,12 @@ class Term:
         self._world.trust_domains.on_change = self._trust_domains_changed
         self._world.dropped.on_change = self._dropped_fields_changed
         self._world.trust_domains.is_awaited = self.book.unfederated.any
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for run in (*self._core.runs(), *self._sources.runs()):
-                    tasks.create_task(run())
-                await self._first_pass()
-                tasks.create_task(self._say_what_is_left())
-                await self._record_when_possible()
-        finally:
-            self._mode.caches.silence()
+        async with asyncio.TaskGroup() as tasks:
+            for run in (*self._core.runs(), *self._sources.runs()):
+                tasks.create_task(run())
+            await self._first_pass()
+            tasks.create_task(self._say_what_is_left())
+            await self._record_when_possible()
 
     async def _first_pass(self) -> None:
         """Look at every source once; only then what is unclaimed is known to be."""
