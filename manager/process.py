@@ -1,6 +1,10 @@
-"""The registrar process: caches, probes, leadership, and a term whenever it leads."""
+"""The registrar process: caches and probes from the start, and one term, when it leads.
+
+A process leads once. Who loses the Lease ends, and is started again from nothing.
+"""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import uuid
@@ -42,6 +46,8 @@ from registrar.telemetry.rounds import attempt
 log = logging.getLogger(__name__)
 
 _REFUSAL_SECONDS = 10.0
+_FIRST_TRY_SECONDS = 1.0
+"""How long a start waits for the first word about the Leases before it fills the caches."""
 
 
 class Process:
@@ -58,6 +64,7 @@ class Process:
         self._elector: LeaderElector | None = None
         self._lease: ObjectKey | None = None
         self._owner: PrefixOwner | None = None
+        self._has_owner = asyncio.Event()
         self._term: Term | None = None
         self._checks = Checks()
         self._metrics.on_refresh(self._count_entries)
@@ -80,7 +87,10 @@ class Process:
         return next((why for why in self._checks.run().values() if why is not None), None)
 
     async def run(self) -> None:
-        """Work until cancelled. Raises InvalidField for what only a start can find wrong."""
+        """Work until cancelled.
+
+        Raises, in a group, InvalidField for what only a start can find wrong, and LeadershipLost.
+        """
         settings, metrics = self._settings, self._metrics
         heartbeat, checks = Heartbeat(metrics), self._checks
         for warning in settings.warnings:
@@ -113,7 +123,6 @@ class Process:
         ):
             self.port = health.port or probes.port
             tasks.create_task(heartbeat.run())
-            self._mode.caches.start(session, tasks, metrics)
             tasks.create_task(spire.watch())
             self.webhooks = self._mode.webhook(session, spire.connected_minter())
             if self.webhooks is not None:
@@ -124,18 +133,19 @@ class Process:
             while_refused = self._recorder(KubeClient(own), tasks)
             tasks.create_task(self._show_refusal(KubeClient(own)))
 
-            async def work(owner: PrefixOwner, prefixes: Prefixes) -> None:
-                if owner.is_late:
-                    self._mode.caches.restart(session, tasks, metrics)
-                owner.is_late = True
+            fill = partial(self._mode.caches.start, session, tasks, metrics)
+
+            async def work(prefixes: Prefixes) -> None:
+                since = asyncio.get_running_loop().time()
+                fill()
+                await self._mode.caches.catch_up(since)
                 await self._work(prefixes, kube, recorder, spire)
 
             lead = partial(self._lead, KubeClient(own), while_refused, work)
-            if settings.leader_election is None:
-                await lead()
-            else:
+            if settings.leader_election is not None:
                 self._elector = await self._make_elector(settings.leader_election, own)
-                await self._elector.run(lead)
+            tasks.create_task(self._fill_while_waiting(fill))
+            await (lead() if self._elector is None else self._elector.run(lead))
 
     def _connect(self, user_agent: str) -> AbstractAsyncContextManager[Session]:
         settings = self._settings
@@ -152,11 +162,27 @@ class Process:
         tasks.create_task(recorder.run())
         return recorder
 
+    async def _fill_while_waiting(self, fill: Callable[[], None]) -> None:
+        """Fill the caches as soon as it is known that there is somebody to wait for.
+
+        Where nobody is, they are filled when this process leads: what was listed before would
+        have to be compared with the API server's present version.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_TRY_SECONDS):
+                if self._elector is not None:
+                    await self._elector.tried.wait()
+                if self._elector is None or self._elector.is_leader():
+                    await self._has_owner.wait()
+                    if self._owner is not None:
+                        await self._owner.tried()
+        fill()
+
     async def _lead(
         self,
         client: KubeClient,
         events: EventRecorder,
-        work: Callable[[PrefixOwner, Prefixes], Awaitable[None]],
+        work: Callable[[Prefixes], Awaitable[None]],
     ) -> None:
         """Lead while the prefix is ours too: see PrefixOwner."""
         settings, election = self._settings, self._settings.leader_election
@@ -171,13 +197,9 @@ class Process:
             leads=lambda: self._elector is not None and self._elector.is_leader(),
             events=events,
         )
-        # What a standby has cached may be old.
-        owner.is_late = self._elector is not None
         self._owner = owner
-        try:
-            await owner.run(lambda: work(owner, prefixes))
-        finally:
-            self._owner = None
+        self._has_owner.set()
+        await owner.run(lambda: work(prefixes))
 
     async def _show_refusal(self, kube: KubeClient) -> None:
         """While another holds the prefix, let our objects say so; until cancelled."""
@@ -206,8 +228,7 @@ class Process:
     async def _work(
         self, prefixes: Prefixes, kube: KubeClient, recorder: EventRecorder, spire: SpireSide
     ) -> None:
-        """One term: wait for both sides, then run the controllers until cancelled."""
-        await self._mode.caches.synced()
+        """Wait for the SPIRE server too, then run the controllers until cancelled."""
         records = self._records()
         async with spire.term(self._ownership(prefixes, records)) as side:
             self._term = Term(
@@ -221,10 +242,7 @@ class Process:
                 records=records,
             )
             log.info("leading", extra=kv(prefix=prefixes.current, own_entries=len(side.mirror.own)))
-            try:
-                await self._term.run()
-            finally:
-                self._term = None
+            await self._term.run()
 
     def _ownership(self, prefixes: Prefixes, records: Records) -> Ownership:
         """Which entries are ours; a configured prefix was the controller manager's before."""
@@ -286,7 +304,7 @@ class Process:
         return None if self._term.ready.is_set() else "looking at every object once"
 
     def entry_counts(self) -> dict[str, int]:
-        """Entries by state; one that does not lead (any more) answers for none."""
+        """Entries by state; one that does not lead answers for none."""
         return NO_ENTRIES if self._term is None else self._term.entry_counts()
 
     def _count_entries(self) -> None:

@@ -36,7 +36,9 @@ from devcluster.kubeapi.server import KubeAPI
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
 from hack.spire import RealServer
+from manager.commands.lifecycle import flat
 from manager.process import Process
+from registrar.errors import LeadershipLost
 from registrar.settings.model import Settings, UnixAddress
 from tests.support.waiting import eventually, until
 
@@ -56,6 +58,15 @@ from tests.support.spire import SharedSpire
 T = TypeVar("T", bound=KubeObject)
 
 DRIFT_SECONDS = 0.5
+
+
+@dataclass
+class Life:
+    """One process from its start to its end."""
+
+    process: Process
+    lost: str = ""
+    """Why it lost its leadership and ended, in words."""
 
 
 @dataclass
@@ -95,6 +106,26 @@ class Setup:
             running = tasks.create_task(process.run())
             try:
                 yield process
+            finally:
+                running.cancel()
+
+    @contextlib.asynccontextmanager
+    async def life(self, **changes: object) -> AsyncIterator[Life]:
+        """Run a registrar until the block ends, or it loses its leadership."""
+        life = Life(Process(replace(self.settings, **changes)))  # type: ignore[arg-type]
+
+        async def run() -> None:
+            lost = list[LeadershipLost]()
+            try:
+                await life.process.run()
+            except* LeadershipLost as errors:
+                lost = flat(errors)
+            life.lost = "; ".join(map(str, lost))
+
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(run())
+            try:
+                yield life
             finally:
                 running.cancel()
 
