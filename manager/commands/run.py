@@ -48,9 +48,5 @@ def _process(settings: Settings, path: Path) -> Runnable:
     )
     # Only here: the other commands, the node driver among them, need not carry all of this.
     from manager.process import Process  # noqa: PLC0415
-    from manager.static import StaticProcess  # noqa: PLC0415
 
-    manager = settings.controller_manager
-    if manager is None or manager.static_manifests is None:
-        return Process(settings)
-    return StaticProcess(settings, manager.static_manifests)
+    return Process(settings)
