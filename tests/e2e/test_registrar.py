@@ -259,7 +259,8 @@ async def test_a_paused_leader_writes_nothing_when_it_wakes_up_though_nobody_too
         await world.kubectl("apply", "-f", "-", stdin=WEB.replace("web", "shop"))
         await world.kubectl("delete", "clusterspiffeids.spiffeid.spiffe.io", "web")
         leases, records = await world.leases(), await world.records()
-        await asyncio.to_thread(time.sleep, 4.0)  # longer than the Lease lasts
+        over = time.monotonic() + 4.0  # longer than the Lease lasts
+        await until(lambda: time.monotonic() > over)
         writes = world.spire.writes.total()
         one.send_signal(signal.SIGCONT)
         assert await one.wait() == EXIT_LEADERSHIP_LOST
