@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,8 +76,10 @@ class Setup:
     client: Client
     spire_server: SpireServer | SharedSpire
     settings: Settings
+    http: aiohttp.ClientSession
+    url: str
+    """Where the API server is, and connections to it that are logged in."""
     embedded: KubeAPI | None = None
-    processes: list[Process] = field(default_factory=list)
 
     @property
     def spire(self) -> SpireServer:
@@ -310,7 +312,7 @@ async def embedded_setup(
         kubeconfig.write_text(dump_yaml(api.kubeconfig()), encoding="utf-8")
         async with (
             aiohttp.ClientSession() as http,
-            _setup(folder, Client(http, api.url), kubeconfig, dropped_fields) as setup,
+            _setup(folder, http, api.url, kubeconfig, dropped_fields) as setup,
         ):
             setup.embedded = api
             yield setup
@@ -329,7 +331,7 @@ async def real_setup(
             headers={"Authorization": f"Bearer {plane.token}"},
             connector=aiohttp.TCPConnector(ssl=tls),
         ) as http,
-        _setup(folder, Client(http, plane.url), plane.kubeconfig, spire=spire) as setup,
+        _setup(folder, http, plane.url, plane.kubeconfig, spire=spire) as setup,
     ):
         try:
             yield setup
@@ -355,11 +357,13 @@ def _install_kinds(plane: ControlPlane) -> None:
 @contextlib.asynccontextmanager
 async def _setup(
     folder: Path,
-    client: Client,
+    http: aiohttp.ClientSession,
+    url: str,
     kubeconfig: Path,
     dropped_fields: frozenset[str] = frozenset(),
     spire: RealServer | None = None,
 ) -> AsyncIterator[Setup]:
+    client = Client(http, url)
     for custom in CUSTOM_KINDS:
         await client.apply(crd(custom))
     for custom in CUSTOM_KINDS:
@@ -367,6 +371,8 @@ async def _setup(
     async with _spire(folder / "spire.sock", dropped_fields, spire) as (server, socket):
         yield Setup(
             client=client,
+            http=http,
+            url=url,
             spire_server=server,
             settings=Settings(
                 cluster="test",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from api.codec import JSONObject, encode
+from api.codec import JSONObject, JSONValue, encode
 from api.core import Lease
 from api.kinds import LEASE
 from api.meta import ObjectKey
@@ -56,7 +56,7 @@ class Script:
         if is_question and self.refusals:
             return status_reply(self.refusals.pop(0), "InternalError")
         self.lists += not is_question
-        items = [a_lease(name, 5) for name in self.names]
+        items: list[JSONValue] = [a_lease(name, 5) for name in self.names]
         return json_reply({"metadata": {"resourceVersion": str(self.version)}, "items": items})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
