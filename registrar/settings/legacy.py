@@ -14,6 +14,7 @@ from registrar.settings.yamltree import YAMLError, parse_yaml
 LAYERED = "spire-k8s-registrar"
 WORKLOAD = "k8s-workload-registrar"
 MANAGER = "spire-controller-manager"
+DRIVER = "spire-registrar csi"
 
 _KINDS = ("ControllerManagerConfig", "ProjectConfig")
 _MANAGERS_KEYS = ("apiVersion", "clusterName", "trustDomain")

@@ -5,8 +5,9 @@ says what the program does. Called by the generator of files.
 """
 
 from registrar.settings.csi import CSI_KEYS
-from registrar.settings.keys import KEYS, Key
-from registrar.settings.managerkeys import FLAGS, IGNORED, MANAGER_KEYS
+from registrar.settings.keys import KEYS, keys_of
+from registrar.settings.kinds import Key
+from registrar.settings.managerkeys import IGNORED, MANAGER_KEYS
 from registrar.settings.workloadkeys import ADDED, COMMON, IDLE, OF_MODE, Mode
 
 EXAMPLE = """\
@@ -178,7 +179,7 @@ _MODE_TITLES: dict[Mode, str] = {
 def render_reference() -> str:
     """The page, in Markdown."""
     rows = "".join(_row(key, "*" if key.inherited else "") for key in KEYS)
-    with_flags = set(FLAGS.values())
+    with_flags = {key.name for key in keys_of("manager")}
     manager = _MANAGER.format(
         example=MANAGER_EXAMPLE,
         rows="".join(_row(key, "+" if key.name in with_flags else "") for key in MANAGER_KEYS),
@@ -200,7 +201,7 @@ def render_reference() -> str:
 
 
 def _row(key: Key[object], mark: str) -> str:
-    return f"| `{key.name}`{mark} | {key.kind} | {_default(key)} | {key.meaning} |\n"
+    return f"| `{key.name}`{mark} | {key.kind.name} | {_default(key)} | {key.meaning} |\n"
 
 
 def _default(key: Key[object]) -> str:
@@ -213,6 +214,6 @@ def _default(key: Key[object]) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, frozenset):
         return "`[" + ", ".join(f'"{name}"' for name in sorted(value)) + "]`"
-    if isinstance(value, float) and key.kind == "duration":
+    if isinstance(value, float) and key.kind.name == "duration":
         return f'`"{value:g}s"`'
     return f"`{value}`" if isinstance(value, int | float) else f'`"{value}"`'

@@ -144,7 +144,7 @@ def test_a_duration_that_is_none_or_has_no_unit_is_refused(text: str) -> None:
             "a.fieldSelectors.status.phase: must be the one value that is wanted, not a list",
         ),
         ("clusterName: again\n", "stands twice, first in line 3"),
-        ("leaderElection: {leaseDuration: 5s}\n", "not less than the lease's 5 s"),
+        ("leaderElection: {leaseDuration: 5s}\n", "not less than the lease duration of 5 s"),
         ("a: [\n", "did not find expected"),
     ],
 )
