@@ -106,7 +106,8 @@ POD_ANNOTATION = Key("pod_annotation", kinds.ANNOTATION, None,
 _DISABLED: As[frozenset[str]] = As(meaning="Namespaces whose Pods get no identity.")
 DISABLED = Key("disabled_namespaces", kinds.NAMESPACES, DISABLED_NAMESPACES,
     "Namespaces whose Pods get nothing from the pod controller.",
-    zeros={"[]": "none"}, names=_in(webhook=_DISABLED, reconcile=_DISABLED, crd=_DISABLED))
+    zeros={"[]": "no namespace is left out"},
+    names=_in(webhook=_DISABLED, reconcile=_DISABLED, crd=_DISABLED))
 DRIFT_INTERVAL = Key("drift_interval", kinds.DURATION, DRIFT_INTERVAL_SECONDS,
     "How often the entries on the SPIRE server are compared with what they should be, "
     "and put right.", names=_in(*_MODES, manager=As(name="gcInterval", kind=kinds.INTERVAL,
@@ -147,12 +148,10 @@ RETRY_PERIOD = Key("leader_election_retry_period", kinds.DURATION, _LEASE.retry_
     "The pause between two attempts to take or renew the Lease; less than the renew "
     "deadline.", names=_in(*_ELECTING, manager="leaderElection.retryPeriod"))
 _METRICS = (
-    "Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one, "
-    '`"0"` alone serves nothing.')
+    "Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one.")
 METRICS = Key("metrics_addr", kinds.LISTEN, METRICS_ADDR, _METRICS, inherited=True,
-    zeros={"0": 'as the text `"0"`'}, names=_in("reconcile",
-        manager=As(name="metrics.bindAddress", meaning="Where `/metrics` is served; "
-            '`"0"` alone serves nothing.'),
+    zeros={"0": "nothing is served"}, names=_in("reconcile",
+        manager=As(name="metrics.bindAddress", meaning="Where `/metrics` is served."),
         webhook=As(default="0", meaning=_METRICS + " The original had none of them."),
         crd=As(name="metrics_bind_addr"), csi=As(default=":8090")))
 LOG_LEVEL: Key[LogLevel] = Key("log_level", kinds.LEVEL, "info",

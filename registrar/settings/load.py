@@ -7,12 +7,13 @@ since it reads the file.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from registrar.settings import legacy
 from registrar.settings.files import parse_hcl, read_text
-from registrar.settings.keys import NODE_DRIVER_KEY
+from registrar.settings.hcl import Table
+from registrar.settings.hcltokens import Position
 from registrar.settings.layered import interpret_layered
 from registrar.settings.manager import expand_environment, interpret_manager
 from registrar.settings.model import Origin, Settings
@@ -31,14 +32,22 @@ RESOLVER = Path("/etc/resolv.conf")
 class Examined:
     """A file as it was understood.
 
-    ``origin`` is whose it was taken for, empty where that cannot be told. ``settings`` are None
-    where there are ``problems``; the warnings hold in both cases.
+    ``origin`` is whose it was taken for, empty where that cannot be told. Where there are
+    ``problems``, ``settings`` have defaults in the place of what is wrong, or are None, and nobody
+    may run with them. ``places`` says where each key of the first level stands.
     """
 
     origin: Origin
     settings: Settings | None
     problems: tuple[ConfigProblem, ...]
     warnings: tuple[str, ...] = ()
+    places: Mapping[str, Position] = field(default_factory=dict)
+
+    def usable(self) -> Settings:
+        """The settings. Raises ConfigError where there are problems."""
+        if self.settings is None or self.problems:
+            raise ConfigError(self.problems)
+        return replace(self.settings, warnings=self.warnings, origin=self.origin)
 
 
 def load(
@@ -55,15 +64,13 @@ def load(
     ``expand_env`` variables in the file are replaced first. Raises
     ConfigError with all problems.
     """
-    return _settings(
-        examine(
-            path,
-            overrides=overrides,
-            fallbacks=fallbacks,
-            expand_env=expand_env,
-            environment=environment,
-        )
-    )
+    return examine(
+        path,
+        overrides=overrides,
+        fallbacks=fallbacks,
+        expand_env=expand_env,
+        environment=environment,
+    ).usable()
 
 
 def interpret(
@@ -75,7 +82,7 @@ def interpret(
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
     """As ``load``, with the file's text given; ``path`` only names it in problems."""
-    return _settings(_examine(text, path, overrides or {}, fallbacks or {}, environment or {}))
+    return _examine(text, path, overrides or {}, fallbacks or {}, environment or {}).usable()
 
 
 def examine(
@@ -100,13 +107,6 @@ def examine(
     return replace(found, warnings=(*warnings, *found.warnings))
 
 
-def _settings(found: Examined) -> Settings:
-    """The settings. Raises ConfigError where there are problems."""
-    if found.settings is None:
-        raise ConfigError(found.problems)
-    return replace(found.settings, warnings=found.warnings, origin=found.origin)
-
-
 def _examine(
     text: str,
     path: Path,
@@ -122,10 +122,11 @@ def _examine(
         problem = ConfigProblem(path, place.line, "", error.message, place.column)
         return Examined(Origin(), None, (problem,))
     except ConfigError as error:
-        return Examined(Origin(), None, error.problems)
-    if manager is None and (driver := legacy.node_drivers(document.root)) is not None:
-        problem = ConfigProblem(path, driver.line, NODE_DRIVER_KEY, _NODE_DRIVER)
-        return Examined(Origin(legacy.DRIVER, "csi", f"it has {NODE_DRIVER_KEY}"), None, (problem,))
+        hint = legacy.why_not_yaml(text)
+        problems = (replace(found, message=found.message + hint) for found in error.problems)
+        return Examined(Origin(), None, tuple(problems))
+    if manager is None and (foreign := _foreign(document.root, path)) is not None:
+        return foreign
     reader = Reader(path, document.root, "layered", overrides=overrides, fallbacks=fallbacks)
     reader.report_repeated(document.repeated)
     if manager is not None:
@@ -137,8 +138,22 @@ def _examine(
     else:
         settings = interpret_layered(reader)
         origin = Origin(legacy.LAYERED, "layered", "no key of another tool stands in it")
-    problems = ConfigError(reader.problems).problems
-    return Examined(origin, None if problems else settings, problems, tuple(reader.warnings))
+    wrong = ConfigError(reader.problems).problems
+    places = {name: entry.at for name, entry in document.root.entries.items()}
+    return Examined(origin, settings, wrong, tuple(reader.warnings), places)
+
+
+def _foreign(root: Table, path: Path) -> Examined | None:
+    """What is said of a file in HCL that no registrar reads."""
+    if (driver := legacy.node_drivers(root)) is not None:
+        name, at = driver
+        problem = ConfigProblem(path, at.line, name, _NODE_DRIVER)
+        return Examined(Origin(legacy.DRIVER, "csi", f"it has {name}"), None, (problem,))
+    if (block := legacy.spires(root)) is not None:
+        name, at = block
+        message = "a block of the SPIRE server's or agent's own file: name the registrar's file"
+        return Examined(Origin(), None, (ConfigProblem(path, at.line, name, message, at.column),))
+    return None
 
 
 def _managers(
@@ -152,8 +167,8 @@ def _managers(
     if file.others:
         reader.warnings.insert(0, f"{file.others} more documents in the file are not read")
     is_static = settings.mode == "static"
-    mode, why = ("static", "it has staticManifestPath") if is_static else ("cluster", file.why)
-    return settings, Origin(legacy.MANAGER, mode, why)
+    why = f"it has staticManifestPath; {file.why}" if is_static else file.why
+    return settings, Origin(legacy.MANAGER, "static" if is_static else "cluster", why)
 
 
 def _resolver_configuration() -> str:

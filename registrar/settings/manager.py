@@ -70,7 +70,7 @@ def interpret_manager(
         parent_id_template=reader.get(own.PARENT),
         refuses_dns_names=reader.get(own.INVALID_DNS_NAMES) == "refuse",
         entry_id_prefix_cleanup=_cleanup(reader),
-        cache_namespaces=reader.get(own.CACHED) or _one(reader.get(own.CACHED_ONE)),
+        cache_namespaces=_cached(reader),
         watch_classless=reader.get(own.CLASSLESS),
         template_labels=_template_labels(reader, settings.class_name),
         reconciled=_reconciled(reader),
@@ -85,8 +85,18 @@ def interpret_manager(
     )
 
 
-def _one(namespace: str) -> tuple[CachedNamespace, ...]:
-    return (CachedNamespace(namespace),) if namespace else ()
+def _cached(reader: Reader) -> tuple[CachedNamespace, ...]:
+    """The namespaces that are read; older files name the one in a key of its own."""
+    several, one = reader.get(own.CACHED), reader.get(own.CACHED_ONE)
+    if not one:
+        return several
+    meaning = (
+        f"{own.CACHED.name} counts, and this does nothing"
+        if several
+        else f"it counts as {own.CACHED.name}: {{{one}: {{}}}}"
+    )
+    reader.warn_key(own.CACHED_ONE, f"is deprecated: {meaning}")
+    return several or (CachedNamespace(one),)
 
 
 def _spire(reader: Reader) -> SpireAddress:

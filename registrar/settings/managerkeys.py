@@ -36,7 +36,7 @@ CACHED = Key("cacheNamespaces", kinds.CACHED_NAMESPACES, _ALL,
     "Below a namespace `labelSelectors` and `fieldSelectors`, both mappings of names to values, "
     'leave out what differs: labels in Pods and services, fields in Pods. The name `""` stands for '
     "all other namespaces.", shown="none: all")
-CACHED_ONE = Key("cacheNamespace", kinds.TEXT, "",
+CACHED_ONE = Key("cacheNamespace", kinds.NAMESPACE, "",
     "The one namespace of `cacheNamespaces`, as older versions of the original write it.")
 PARENT = Key("parentIDTemplate", kinds.GO_TEMPLATE, "",
     "Template of the parent ID of Pods' entries.",
@@ -61,7 +61,7 @@ EXPAND = Key("expandEnvStaticManifests", kinds.BOOLEAN, default=False,
     meaning="Whether `$NAME` and `${NAME}` in those manifests stand for environment variables.")
 HEALTH_ADDRESS = Key("health.healthProbeBindAddress", kinds.LISTEN, None,
     "Where `/healthz` and `/readyz` are served.", shown="beside the metrics",
-    zeros={"0": "nowhere, as in the original"})
+    zeros={"0": "probes are not served, as in the original"})
 WEBHOOK_NAME = Key("validatingWebhookConfigurationName", kinds.DNS_NAME,
     _WEBHOOKS.configuration_name,
     "The ValidatingWebhookConfiguration whose `caBundle` is kept right.")

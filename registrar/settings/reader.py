@@ -77,6 +77,16 @@ class Reader:
             entry = self._find(self.name(key))
             self.report(self.name(key), entry.at if entry else None, message)
 
+    def warn_key(self, key: Key[object], message: str) -> None:
+        """Something to know of a key that is right."""
+        name = self.name(key)
+        if key.name in self._overrides:
+            self.warnings.append(f"{_dashed(key.name)} {message}")
+        else:
+            entry = self._find(name)
+            place = f"line {entry.at.line}: " if entry else ""
+            self.warnings.append(f"{place}{name} {message}")
+
     def report_flag(self, flag: str, message: str) -> None:
         """A problem with a flag."""
         self.problems.append(ConfigProblem(None, None, flag, message))

@@ -90,9 +90,10 @@ def _spire(reader: Reader) -> SpireAddress:
 def _election(reader: Reader, name: str) -> LeaderElection | None:
     lock = reader.get(own.LOCK)
     if lock != own.LOCK.default:
-        reader.warnings.append(
-            f"{own.LOCK.name} = {lock!r}: the lock is a Lease nevertheless; the role needs get, "
-            "create and update on leases"
+        reader.warn_key(
+            own.LOCK,
+            f"is {lock!r}, and the lock is a Lease nevertheless; the role needs get, create and "
+            "update on leases",
         )
     return leader_election(reader, name, named_by=own.CONTROLLER_NAME)
 
@@ -146,7 +147,7 @@ def _crd_pods(reader: Reader, identity: PodIdentity) -> PodIdentity | None:
     if identity.mode == "service_account":
         identity = PodIdentity("template", label, identity.disabled_namespaces)
     elif label:
-        reader.warnings.append(
-            f"{own.IDENTITY_LABEL.name} does nothing here: identities come by {identity.mode}"
+        reader.warn_key(
+            own.IDENTITY_LABEL, f"does nothing here: identities come by {identity.mode}"
         )
     return identity if reader.get(keys.POD_CONTROLLER) else None
