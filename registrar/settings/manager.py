@@ -20,6 +20,7 @@ from registrar.settings.model import (
 )
 from registrar.settings.reader import Reader
 from registrar.settings.shared import leader_election, shared_settings
+from registrar.settings.values import described, is_zero
 
 CLUSTER_DOMAIN = "cluster.local"
 CLASS_LABEL = "spire.spiffe.io/class-name"
@@ -59,8 +60,10 @@ def interpret_manager(
     """The settings of a ControllerManagerConfig; what is wrong is left with the reader."""
     version = reader.root.entries.get("apiVersion")
     written = version.value.value if version and isinstance(version.value, Scalar) else None
-    if version is not None and written not in {_API_VERSION, "", None}:
-        reader.report("apiVersion", version.at, f"must be {_API_VERSION}")
+    if version is not None and written != _API_VERSION and not is_zero(version.value):
+        reader.report(
+            "apiVersion", version.at, f"must be {_API_VERSION}, not {described(version.value)}"
+        )
     reader.check_names(own.MANAGER_KEYS, own.IGNORED, _OTHERS)
     settings = shared_settings(reader, _spire)
     config = ControllerManager(

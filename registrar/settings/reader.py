@@ -15,7 +15,7 @@ from registrar.settings.hcl import Entry, Items, Repeated, Scalar, Table, Value,
 from registrar.settings.hcltokens import Position
 from registrar.settings.kinds import Dialect, Key
 from registrar.settings.problems import ConfigProblem
-from registrar.settings.values import Wrong, is_zero
+from registrar.settings.values import Wrong, described, is_zero
 
 T = TypeVar("T")
 
@@ -108,8 +108,7 @@ class Reader:
         looks at.
         """
         names = {key.name for key in known}
-        groups = {name.partition(".")[0] for name in names if "." in name}
-        for name, entry in self._entries(groups, idle):
+        for name, entry in self._entries(names, idle):
             if name in idle:
                 if not _is_off(entry.value):
                     self.warnings.append(
@@ -215,8 +214,9 @@ class Reader:
                 return None
             table = entry.value
 
-    def _entries(self, groups: set[str], idle: Mapping[str, str]) -> Iterator[tuple[str, Entry]]:
-        """Every entry of the file by its dotted name; groups must be tables."""
+    def _entries(self, known: set[str], idle: Mapping[str, str]) -> Iterator[tuple[str, Entry]]:
+        """Every entry of the file by its dotted name; what holds known keys must be a table."""
+        groups = {name.partition(".")[0] for name in known if "." in name}
         for name, entry in self.root.entries.items():
             if name not in groups or name in idle:
                 yield name, entry
@@ -224,7 +224,13 @@ class Reader:
                 for inner, below in entry.value.entries.items():
                     yield f"{name}.{inner}", below
             elif not (isinstance(entry.value, Scalar) and entry.value.value is None):
-                self.report(name, entry.at, "must be a mapping of keys")
+                inner = next(key for key in sorted(known) if key.startswith(f"{name}."))
+                self.report(
+                    name,
+                    entry.at,
+                    f"must be a mapping of keys such as {inner.partition('.')[2]}, not "
+                    f"{described(entry.value)}",
+                )
 
 
 def _dashed(name: str) -> str:

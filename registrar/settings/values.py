@@ -83,7 +83,7 @@ def text(value: Value) -> str:
 def texts(value: Value) -> tuple[str, ...]:
     """A list of texts."""
     if not isinstance(value, Items):
-        raise Wrong("must be a list of texts", value.at)
+        raise Wrong(f'must be a list of texts such as ["a", "b"], not {described(value)}', value.at)
     return tuple(text(item) for item in value.values)
 
 
@@ -182,7 +182,8 @@ def socket_path(value: Value) -> Path:
         raise Wrong(f"must be the path of a unix socket, not {described(value)}", value.at)
     if len(plain.encode()) > _SOCKET_PATH_BYTES:
         raise Wrong(
-            f"is longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have",
+            f"is longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have: "
+            f"give a shorter one than {described(value)}",
             value.at,
         )
     return Path(plain)
@@ -343,7 +344,7 @@ def _without_nul(value: Value) -> str:
     if not written:
         raise Wrong("must be the path of a file, it is empty", value.at)
     if "\0" in written:
-        raise Wrong("a path cannot hold a zero byte", value.at)
+        raise Wrong(f"a path cannot hold a zero byte, as {described(value)} does", value.at)
     return written
 
 

@@ -265,3 +265,8 @@ def test_a_key_that_does_nothing_is_no_news_while_it_is_turned_off() -> None:
     assert manager("enableEntryRenderCache: false\ngrpc: {}\n").warnings == ()
     (warning,) = manager("enableEntryRenderCache: true\n").warnings
     assert "enableEntryRenderCache does nothing here" in warning
+
+
+@pytest.mark.parametrize("inner", ["matchLabels: null", "matchLabels: {}", "matchExpressions: []"])
+def test_a_label_selector_whose_parts_say_nothing_selects_all(inner: str) -> None:
+    assert manager(f"clusterSPIFFEIDLabelSelector: {{{inner}}}\n") == manager("")
