@@ -114,8 +114,8 @@ def test_errors_and_warnings_come_all_at_once(capsys: pytest.CaptureFixture[str]
     assert report["warnings"] == [
         "line 4: grpc does nothing here: pages adapt to the size that the server allows",
         (
-            "line 9: webhook.certDir does nothing here: the certificate comes from SPIRE and stays in "
-            "memory"
+            "line 9: webhook.certDir does nothing here: the certificate comes from SPIRE and "
+            "stays in memory"
         ),
         "line 5: cacheNamespace is deprecated: it counts as cacheNamespaces: {shop: {}}",
     ]
