@@ -7,7 +7,6 @@ from dataclasses import replace
 from registrar.settings import values
 from registrar.settings.hcl import Entry, Items, Scalar, Table, Value
 from registrar.settings.model import CachedNamespace, LogFormat
-from registrar.settings.patterns import compile_search
 from registrar.settings.values import Wrong, described, is_zero
 
 DEFAULT_INTERVAL_SECONDS = 10.0
@@ -74,6 +73,9 @@ def boolean(value: Value) -> bool:
 
 def patterns(value: Value) -> tuple[str, ...]:
     """Regular expressions, as Go has them; each is compiled to see that it is one."""
+    # Only here: the node driver has these tables too, on every node, and needs no such engine.
+    from registrar.settings.patterns import compile_search  # noqa: PLC0415
+
     found = values.texts(value)
     for pattern in found:
         try:
