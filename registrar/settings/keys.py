@@ -142,7 +142,7 @@ LEASE_DURATION = Key("leader_election_lease_duration", kinds.DURATION, _LEASE.le
     names=_in(*_ELECTING, manager="leaderElection.leaseDuration"))
 RENEW_DEADLINE = Key("leader_election_renew_deadline", kinds.DURATION,
     _LEASE.renew_deadline_seconds,
-    "How long the leader tries to renew its Lease before it stops writing; less than "
+    "How long the leader tries to renew its Lease before it ends; less than "
     "the lease duration.", names=_in(*_ELECTING, manager="leaderElection.renewDeadline"))
 RETRY_PERIOD = Key("leader_election_retry_period", kinds.DURATION, _LEASE.retry_seconds,
     "The pause between two attempts to take or renew the Lease; less than the renew "
