@@ -13,7 +13,7 @@ from api.codec import JSONObject, convert, encode
 from hack import tool_build
 from hack.control_plane import ControlPlane
 from registrar.settings.load import load
-from tests.support.manifests import CONFIG, render
+from tests.support.manifests import CONFIG, Rendered, render
 from tests.support.topologies import APPLIED, DEPLOY, MODULES, Container, Metadata, Module, Workload
 
 pytestmark = [pytest.mark.real("control plane", "spire"), pytest.mark.slow]
@@ -210,6 +210,65 @@ def test_nobody_has_a_right_too_many(module: Module) -> None:
                 assert rule.verbs == ["create"]
             if {"pods", "nodes", "namespaces"} & {*rule.resources}:
                 assert {*rule.verbs} <= {"get", "list", "watch"}
+
+
+class _Subject(msgspec.Struct):
+    kind: str
+    name: str
+    namespace: str
+
+
+class _RoleRef(msgspec.Struct):
+    kind: str
+    name: str
+
+
+class _Binding(msgspec.Struct, rename="camel"):
+    metadata: Metadata
+    role_ref: _RoleRef
+    subjects: list[_Subject]
+
+
+def astray(rendered: Rendered) -> list[str]:
+    """The bindings that give rights to nobody, or rights that are not there."""
+    accounts, roles = set(), set()
+    for each in rendered.of_kind("ServiceAccount"):
+        metadata = convert(each["metadata"], Metadata)
+        accounts.add((metadata.namespace, metadata.name))
+    for each in rendered.of_kind("Role", "ClusterRole"):
+        metadata = convert(each["metadata"], Metadata)
+        roles.add((str(each["kind"]), metadata.namespace, metadata.name))
+    found = []
+    for each in rendered.of_kind("RoleBinding", "ClusterRoleBinding"):
+        binding = convert(each, _Binding)
+        namespace = binding.metadata.namespace
+        place = namespace if binding.role_ref.kind == "Role" else ""
+        if (binding.role_ref.kind, place, binding.role_ref.name) not in roles:
+            found.append(f"{each['kind']} {binding.metadata.name}: {binding.role_ref}")
+        found += [
+            f"{each['kind']} {binding.metadata.name}: {subject}"
+            for subject in binding.subjects
+            if (subject.namespace, subject.name) not in accounts
+        ]
+    return found
+
+
+@pytest.mark.parametrize("folder", APPLIED)
+def test_all_rights_are_given_to_somebody_who_is_there(folder: str, tmp_path: Path) -> None:
+    alone = render(DEPLOY / folder)
+    assert alone.of_kind("RoleBinding", "ClusterRoleBinding") or folder == "oidc"
+    assert astray(alone) == []
+    # Also where something of the user's own is taken in beside it, in the same namespace.
+    namespace = f"spire-{folder.rpartition('/')[2]}"
+    other = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "mine", "namespace": namespace},
+    }
+    (tmp_path / "other.yaml").write_text(json.dumps(other))
+    resources = [os.path.relpath(DEPLOY / folder, tmp_path.resolve()), "other.yaml"]
+    (tmp_path / "kustomization.yaml").write_text(json.dumps({"resources": resources}))
+    assert astray(render(tmp_path)) == []
 
 
 class _SpiffeIdSpec(msgspec.Struct, rename="camel"):
