@@ -37,11 +37,14 @@ def why_not_ready(pod: Pod) -> str:
 
 
 def crashes(pods: list[Pod]) -> list[Crash]:
-    """All containers that have ended with an error, or were started again."""
+    """All containers that have ended with an error, or were started again and are not ready yet."""
     found = []
     for pod in pods:
         for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
             ended = status.state.terminated or status.last_state.terminated
+            if status.ready:
+                # Whatever happened once is over.
+                continue
             if ended is not None and (ended.exit_code or status.restart_count):
                 words = ended.message.strip() or ended.reason
                 why = f"exit code {ended.exit_code}" + (f", {words}" if words else "")

@@ -93,7 +93,8 @@ def test_a_container_that_ended_with_an_error_or_again_and_again_has_crashed() -
         "restartCount": 1,
         "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
     }
-    pod = a_pod(initContainerStatuses=[done], containerStatuses=[failed, again])
+    well = again | {"name": "well again", "ready": True}
+    pod = a_pod(initContainerStatuses=[done], containerStatuses=[failed, again, well])
     assert [(crash.container, crash.why) for crash in crashes([pod])] == [
         ("failed", "exit code 2, no such key"),
         ("again", "exit code 137, OOMKilled"),
