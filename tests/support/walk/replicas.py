@@ -1,0 +1,134 @@
+"""The registrars of a walk: they stop, are killed, lose their servers, and others take over."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from registrar.settings.model import Settings
+from tests.support.setup import until
+from tests.support.walk.line import Line
+from tests.support.walk.servers import Servers
+
+log = logging.getLogger(__name__)
+
+
+class Runs(Protocol):
+    """A registrar process, with a cluster or without."""
+
+    port: int
+    """Where it serves metrics, once it runs."""
+
+    @property
+    def first_pass_is_over(self) -> bool:
+        """Whether it leads and has looked at everything."""
+        ...
+
+    async def run(self) -> None:
+        """Work until cancelled, or until it has lost its Lease."""
+        ...
+
+
+@dataclass
+class Replica:
+    """One registrar with lines of its own to its servers."""
+
+    process: Runs
+    api: Line
+    spire: Line
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Replicas:
+    """Runs registrars that ``make`` gives. One that ends by itself is started again.
+
+    ``may_end`` tells whether an error is one with which a registrar ends on purpose.
+    """
+
+    def __init__(
+        self,
+        servers: Servers,
+        make: Callable[[Settings], Runs],
+        *,
+        may_end: Callable[[BaseException], bool],
+    ) -> None:
+        self._servers = servers
+        self._make = make
+        self._may_end = may_end
+        self._tasks: asyncio.TaskGroup | None = None
+        self.running: list[Replica] = []
+
+    @contextlib.asynccontextmanager
+    async def managed(self) -> AsyncIterator[None]:
+        """Let registrars run until the block ends."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                for replica in self.running:
+                    replica.stop.set()
+
+    async def start(self) -> Replica:
+        """Start one more."""
+        assert self._tasks is not None
+        started = asyncio.get_running_loop().create_future()
+        self._tasks.create_task(self._keep_up(started))
+        replica: Replica = await started
+        return replica
+
+    async def end(self, replica: Replica, *, cleanly: bool) -> None:
+        """Stop one; or kill it: it has no chance to say goodbye to anybody."""
+        if not cleanly:
+            replica.api.cut()
+            replica.spire.cut()
+        replica.stop.set()
+        await replica.ended.wait()
+
+    async def end_all(self, *, cleanly: bool) -> None:
+        """Stop or kill all."""
+        for replica in list(self.running):
+            await self.end(replica, cleanly=cleanly)
+
+    def has_looked(self) -> bool:
+        """Whether one leads and has looked at everything."""
+        return any(replica.process.first_pass_is_over for replica in self.running)
+
+    async def _keep_up(self, started: "asyncio.Future[Replica]") -> None:
+        """Run one registrar, and run it again as a kubelet would, until it is to stop."""
+        async with self._servers.lines() as (api, spire, settings):
+            replica = Replica(self._make(settings), api, spire)
+            self.running.append(replica)
+            started.set_result(replica)
+            try:
+                while not replica.stop.is_set():
+                    await self._live(replica)
+                    if not replica.stop.is_set():
+                        replica.process = self._make(settings)
+            finally:
+                self.running.remove(replica)
+                replica.ended.set()
+
+    async def _live(self, replica: Replica) -> None:
+        """One life of a registrar."""
+        async with asyncio.TaskGroup() as tasks:
+
+            async def work() -> None:
+                try:
+                    await replica.process.run()
+                except Exception as error:
+                    if not self._may_end(error):
+                        raise
+                    log.info("a registrar ended by itself: %r", error)
+                stopping.cancel()
+
+            working = tasks.create_task(work())
+            stopping = tasks.create_task(replica.stop.wait())
+            stopping.add_done_callback(lambda _: working.cancel())
+
+    async def until_looked(self) -> None:
+        """Wait until one leads and has looked at everything."""
+        await until(self.has_looked)
