@@ -19,6 +19,7 @@ from devcluster.client import NotFound
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
 from hack.spire import RealServer
+from manager.names import OWNERS_NAMESPACE
 from registrar.settings.model import Settings, UnixAddress
 from tests.support.setup import Setup, embedded_setup, eventually, real_setup
 from tests.support.walk.line import Line
@@ -35,7 +36,6 @@ class Servers(ABC):
     folder: Path
     unserved: set[str] = field(default_factory=set)
     forbidden: set[str] = field(default_factory=set)
-    is_spire_down: bool = False
     _lines: int = 0
 
     @property
@@ -108,15 +108,30 @@ class Servers(ABC):
         plural = SPIRE_ENTRY.resource.partition(".")[0]
         if SPIRE_ENTRY.kind in self.unserved or plural in self.forbidden:
             return
-        items = (await self.setup.client.get(SPIRE_ENTRY.path()))["items"]
-        assert isinstance(items, list)
-        if items:
-            item = items[number % len(items)]
-            assert isinstance(item, dict)
-            metadata = item["metadata"]
-            assert isinstance(metadata, dict)
+        found = await self._metadata(SPIRE_ENTRY)
+        if found:
+            metadata = found[number % len(found)]
             with contextlib.suppress(NotFound):
                 await self.setup.client.delete(SPIRE_ENTRY.path("", str(metadata["name"])))
+
+    async def _metadata(self, kind: Kind[KubeObject]) -> list[JSONObject]:
+        """The metadata of all objects of a kind, once the API server has it ready."""
+        found: list[JSONObject] = []
+
+        async def is_read() -> bool:
+            try:
+                items = (await self.setup.client.get(kind.path()))["items"]
+            except RuntimeError:
+                return False
+            assert isinstance(items, list)
+            for item in items:
+                assert isinstance(item, dict)
+                assert isinstance(item["metadata"], dict)
+                found.append(item["metadata"])
+            return True
+
+        await eventually(is_read)
+        return found
 
     @contextlib.asynccontextmanager
     async def lines(self) -> AsyncIterator[tuple[Line, Line, Settings]]:
@@ -227,10 +242,8 @@ class Real(Servers):
         await self._give_rights()
 
     async def restart_spire(self) -> None:
-        self.is_spire_down = True
         await asyncio.to_thread(self.spire.kill)
         await asyncio.to_thread(self.spire.start)
-        self.is_spire_down = False
 
     async def upset(self, number: int) -> str:
         del number
@@ -288,23 +301,21 @@ class Real(Servers):
         """What does not decode goes first: nobody else could read it."""
         for custom in CUSTOM_KINDS:
             await self.serve(custom.kind, served=True)
-            items = (await self.setup.client.get(custom.kind.path()))["items"]
-            assert isinstance(items, list)
-            for item in items:
-                assert isinstance(item, dict)
-                metadata = item["metadata"]
-                assert isinstance(metadata, dict)
+            for metadata in await self._metadata(custom.kind):
                 namespace, name = str(metadata.get("namespace", "")), str(metadata["name"])
                 with contextlib.suppress(NotFound):
                     await self.setup.client.delete(custom.kind.path(namespace, name))
         crds = [crd(custom) for custom in CUSTOM_KINDS]
         text = "---\n".join(map(dump_yaml, crds))
         await asyncio.to_thread(self.plane.run_kubectl, "replace", "-f", "-", stdin=text)
+        for custom in CUSTOM_KINDS:
+            await self._metadata(custom.kind)
         rbac = "/apis/rbac.authorization.k8s.io/v1"
         for plural in ("clusterroles", "clusterrolebindings"):
             await self.setup.client.delete(f"{rbac}/{plural}/{_USER}")
-        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-public/leases"
-        await self.setup.client.delete(leases)
+        for namespace in ("default", OWNERS_NAMESPACE):
+            leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+            await self.setup.client.delete(leases)
 
 
 def _loose(kind: Kind[KubeObject], *, served: bool) -> JSONObject:

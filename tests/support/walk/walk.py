@@ -265,10 +265,13 @@ class Walk:
     async def _watch(self) -> None:
         """Fail at the moment when something is lost."""
         while True:
+            before = dict(self.model.must)
             entries = await self.servers.read()
             if entries is not None:
                 served = {entry.spiffe_id.path for entry in entries}
-                lost = {name: p for name, p in self.model.must.items() if not p & served}
+                # While a real server answered, an object may have got what it asked for, or gone.
+                must = {n: p | before[n] for n, p in self.model.must.items() if n in before}
+                lost = {name: paths for name, paths in must.items() if not paths & served}
                 assert not lost, f"{lost} went; there are {sorted(served)}"
             await asyncio.sleep(0.003)
 
