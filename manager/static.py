@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn, TypeVar
 
 from api.codec import JSONObject
@@ -32,13 +32,16 @@ from manager.wiring import Run, World, computing, remote, timestamp
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim, Source
 from registrar.claims.classes import by_class
+from registrar.claims.clusterstaticentry import claim_of
 from registrar.claims.federatedtrustdomain import bare
 from registrar.claims.instance import Form, Instance, Made, Records, no_form
 from registrar.claims.ownership import Ownership, Prefixes, static_prefixes
+from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
 from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.manifests.folder import Folder
+from registrar.manifests.successors import Successors
 from registrar.settings.manager import expand_environment
 from registrar.settings.model import ControllerManager, Settings, StaticManifests
 from registrar.telemetry.health import Checks, Heartbeat, serve
@@ -86,7 +89,10 @@ def _no_cluster(kind: Kind[T], what: str) -> NoReturn:
 class StaticMode:
     """The mode: the objects of the folder, in stores like those of a cluster."""
 
-    def __init__(self, config: ControllerManager, class_name: str) -> None:
+    def __init__(self, config: ControllerManager, *, trust_domain: str, class_name: str) -> None:
+        self._trust_domain = trust_domain
+        self._successors = Successors()
+        self._stayed: frozenset[ObjectKey] = frozenset()
         self.reconciled = config.reconciled
         self.own_namespace = ""
         # Nothing is recorded without a cluster.
@@ -135,7 +141,9 @@ class StaticMode:
         # What stands in no file is gone only where every file says what it holds.
         is_whole = folder.is_whole and manifests.is_complete
         if self.reconciled.cluster_static_entries:
-            for key in _replace(self.static_entries, manifests.static_entries, is_whole=is_whole):
+            found = manifests.static_entries
+            stays = self._left_for_wrong_ones(found, is_whole=is_whole)
+            for key in _replace(self.static_entries, found, is_whole=is_whole, stays=stays):
                 if sources is not None:
                     sources.entries.queue.add(key)
         if self.reconciled.cluster_federated_trust_domains:
@@ -148,11 +156,44 @@ class StaticMode:
         if is_whole:
             self.is_whole.set()
 
+    def _left_for_wrong_ones(
+        self, found: Found[ClusterStaticEntry], *, is_whole: bool
+    ) -> frozenset[ObjectKey]:
+        """The objects that stand in no file any more, but may be new ones that are wrong."""
+        wrong = {*found.broken, *(k for k, obj in found.objects.items() if self._is_wrong(obj))}
+        stays = self._successors.look([*found.objects, *found.broken], wrong, is_whole=is_whole)
+        if stays - self._stayed:
+            log.warning(
+                "objects are in no file any more, and others came that are wrong: they may be the "
+                "same ones by other names, so their entries stay until those are corrected",
+                extra=kv(left=_names(stays), wrong=_names(wrong)),
+            )
+        self._stayed = stays
+        return stays
 
-def _replace(store: Store[T], found: Found[T], *, is_whole: bool) -> set[ObjectKey]:
+    def _is_wrong(self, obj: ClusterStaticEntry) -> bool:
+        try:
+            claim_of(obj, trust_domain=self._trust_domain)
+        except InvalidField:
+            return True
+        return False
+
+
+def _names(keys: Iterable[ObjectKey]) -> str:
+    return " ".join(sorted(key.name for key in keys))
+
+
+def _replace(
+    store: Store[T],
+    found: Found[T],
+    *,
+    is_whole: bool,
+    stays: frozenset[ObjectKey] = frozenset(),
+) -> set[ObjectKey]:
     """Make the store hold what was found; gives the keys that changed.
 
-    What was not found goes only if ``is_whole``; of what does not decode the last good stays.
+    What was not found goes only if ``is_whole`` and if it is not to stay; of what does not
+    decode the last good stays.
     """
     changed = set[ObjectKey]()
     for key, obj in found.objects.items():
@@ -164,7 +205,8 @@ def _replace(store: Store[T], found: Found[T], *, is_whole: bool) -> set[ObjectK
             store.observe_broken(broken.meta, broken.error)
             changed.add(key)
     if is_whole:
-        for key in {*store.keys(), *store.broken} - found.objects.keys() - found.broken.keys():
+        known = {*store.keys(), *store.broken}
+        for key in known - found.objects.keys() - found.broken.keys() - stays:
             store.remove(key)
             changed.add(key)
     return changed
@@ -271,7 +313,9 @@ class StaticProcess:
         self._settings = settings
         self._cleanup = config.entry_id_prefix_cleanup
         self._metrics = Metrics()
-        self._mode = StaticMode(config, settings.class_name)
+        self._mode = StaticMode(
+            config, trust_domain=settings.trust_domain, class_name=settings.class_name
+        )
         environment = dict(os.environ)
         self._folder = Folder(
             manifests.path,

@@ -61,18 +61,14 @@ class Mode:
 
 
 MODES = {
-    "layered": Mode(
-        settings={"pods": LABELLED}, kinds=(CLUSTER_SPIFFE_IDS,), needs_records=True
-    ),
+    "layered": Mode(settings={"pods": LABELLED}, kinds=(CLUSTER_SPIFFE_IDS,), needs_records=True),
     "manager": Mode(
         settings={"controller_manager": ControllerManager()},
         kinds=(STATIC_ENTRIES,),
         pods=TemplatedPods,
     ),
     "reconcile": Mode(settings={"workload_registrar": ReconcileMode(), "pods": LABELLED}),
-    "crd": Mode(
-        settings={"workload_registrar": CRDMode(), "pods": LABELLED}, kinds=(SPIFFE_IDS,)
-    ),
+    "crd": Mode(settings={"workload_registrar": CRDMode(), "pods": LABELLED}, kinds=(SPIFFE_IDS,)),
 }
 
 
@@ -132,7 +128,7 @@ def a_walk(
         *on("real", REAL_SEEDS, *(f"{mode} recorded" for mode in MODES)),
     ],
 )
-async def test_whatever_happens_nothing_is_lost_and_all_becomes_right(  # noqa: PLR0913, PLR0917
+async def test_whatever_happens_nothing_is_lost_and_all_becomes_right(
     which: str,
     mode: str,
     records: str,
@@ -176,7 +172,7 @@ async def test_whatever_happens_nothing_is_lost_and_all_becomes_right(  # noqa: 
         *on("real", REAL_SEEDS, "sees recorded", "blind recorded"),
     ],
 )
-async def test_whatever_happens_pods_that_are_asked_about_lose_nothing(  # noqa: PLR0913, PLR0917
+async def test_whatever_happens_pods_that_are_asked_about_lose_nothing(
     which: str,
     rights: str,
     records: str,

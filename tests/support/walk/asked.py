@@ -82,7 +82,11 @@ class AskedPods(LabelledPods):
         # Whose uid is not said is whoever is stored under that name.
         question = review(operation, name, uid="", metadata=labels)
         asked = self.model.random.choice(listening)
-        missed = contextlib.nullcontext() if self.is_blind else contextlib.suppress(OSError, aiohttp.ClientError)
+        missed = (
+            contextlib.nullcontext()
+            if self.is_blind
+            else contextlib.suppress(OSError, aiohttp.ClientError)
+        )
         with missed:
             await ask(asked, self.folder, question)
 

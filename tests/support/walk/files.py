@@ -27,7 +27,8 @@ class Files:
     def actions(self) -> list[Action]:
         """What happens to files."""
         edits = [self.apply, self.apply, self.delete, self.break_file, self.mend_file]
-        return [*edits, self.move_object, self.move_file, self.take_folder_away]
+        moves = [self.move_object, self.move_file, self.take_folder_away]
+        return [*edits, *moves, self.rename_and_break]
 
     def is_in_doubt(self) -> bool:
         """Whether some file cannot be read."""
@@ -66,19 +67,26 @@ class Files:
         name = self.model.random.choice(files)
         path = self.folder / name
         text = path.read_text()
-        wrong = [
-            "kind: [",
-            "",
-            text[: len(text) // 2],
-            text.replace('["unix:uid:0"]', '"unix:uid:0"'),
-            text.replace('["unix:uid:0"]', '["nonsense"]'),
-            text.replace("StaticEntry", "StaticEntri"),
-            text.replace("metadata: {", "metadata: {generation: x, "),
-        ]
+        wrong = ["kind: [", "", text[: len(text) // 2], *_misspelt(text)]
         self.broken.add(name)
         number = self.model.random.randrange(len(wrong))
         self.model.note(f"{name} is broken in way {number}")
         path.write_text(wrong[number])
+
+    async def rename_and_break(self) -> None:
+        """An object gets another name and goes wrong in one edit: nobody said that it goes."""
+        whole = [name for name, file in self.files.items() if file not in self.broken]
+        free = sorted({f"o{number}" for number in range(5)} - self.files.keys())
+        if not whole or not free or self.is_away:
+            return
+        old, new = self.model.random.choice(sorted(whole)), self.model.random.choice(free)
+        file = self.files.pop(old)
+        self.files[new] = file
+        self.model.becomes(old, new)
+        number = self.model.random.randrange(_WAYS)
+        self.model.note(f"and is wrong in way {number}")
+        self.broken.add(file)
+        (self.folder / file).write_text(_misspelt(self._text(file))[number])
 
     async def mend_file(self) -> None:
         """Write a broken file anew."""
@@ -124,18 +132,34 @@ class Files:
 
     def _write(self, name: str) -> None:
         """Write a file as the model has it; one without objects goes."""
-        objects = sorted(obj for obj, file in self.files.items() if file == name)
-        text = "---\n".join(_manifest(obj, *self.model.wanted[obj]) for obj in objects)
+        text = self._text(name)
         if text:
             (self.folder / name).write_text(text)
         else:
             (self.folder / name).unlink(missing_ok=True)
+
+    def _text(self, name: str) -> str:
+        objects = sorted(obj for obj, file in self.files.items() if file == name)
+        return "---\n".join(_manifest(obj, *self.model.wanted[obj]) for obj in objects)
 
     def _some(self, name: str) -> tuple[str, str]:
         path = f"{PREFIX}{name}-{self.model.random.randrange(3)}"
         if self.model.chance(0.2):
             path = f"{PREFIX}shared"
         return path, self.model.random.choice(["", "x"])
+
+
+_WAYS = 4
+
+
+def _misspelt(text: str) -> list[str]:
+    """YAML whose objects are wrong, in some ways."""
+    return [
+        text.replace('["unix:uid:0"]', '"unix:uid:0"'),
+        text.replace('["unix:uid:0"]', '["nonsense"]'),
+        text.replace("StaticEntry", "StaticEntri"),
+        text.replace("metadata: {", "metadata: {generation: x, "),
+    ]
 
 
 def _manifest(name: str, path: str, hint: str) -> str:

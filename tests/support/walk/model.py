@@ -39,6 +39,13 @@ class Model:
         self.must.pop(name, None)
         del self.wanted[name]
 
+    def becomes(self, old: str, new: str) -> None:
+        """Somebody has another name from now on."""
+        self.note(f"{old} becomes {new}")
+        self.wanted[new] = self.wanted.pop(old)
+        if old in self.must:
+            self.must[new] = self.must.pop(old)
+
     def expected(self) -> dict[str, set[str]]:
         """Hints that are right, by path: any owner's where two disagree."""
         found: dict[str, set[str]] = {}

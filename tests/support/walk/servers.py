@@ -68,7 +68,7 @@ class Servers(ABC):
         return [e for e in self.setup.all_entries() if e.spiffe_id.path.startswith(PREFIX)]
 
     async def read(self) -> list[Entry] | None:
-        """The entries of the walk, beside whatever else goes on; None when SPIRE does not answer."""
+        """The entries of the walk, while all else goes on; None when SPIRE does not answer."""
         try:
             if isinstance(self.setup.spire_server, SpireServer):
                 return self.entries()

@@ -5,8 +5,6 @@ until the object that asked for it is known to be gone or its next entry is set.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
