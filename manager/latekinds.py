@@ -36,16 +36,25 @@ class Late(Protocol):
         """Whether it is installed and may be read."""
         ...
 
+    @property
+    def remedy(self) -> str:
+        """What to do when it is not."""
+        ...
+
     async def available(self) -> None:
         """Wait until the store is full."""
         ...
 
 
 class LateKinds:
-    """The optional kinds of one term."""
+    """The optional kinds of one term; no entry is for an object of the ``others``."""
 
     def __init__(
-        self, last_good: LastGood, kinds: Sequence[tuple[Late, Sequence[Settled]]]
+        self,
+        last_good: LastGood,
+        kinds: Sequence[tuple[Late, Sequence[Settled]]],
+        *,
+        others: Sequence[Late] = (),
     ) -> None:
         self._last_good = last_good
         self._late = [
@@ -53,12 +62,16 @@ class LateKinds:
         ]
         for cache, _ in self._late:
             self._last_good.unavailable(cache.kind_name, "it is not installed or may not be read")
-            log.warning(
-                "a kind cannot be read, so entries that may be for its objects are kept: install "
-                "its CustomResourceDefinition and serve its version, or let the configuration "
-                "leave the kind out",
-                extra=kv(kind=cache.kind_name),
-            )
+        for cache in (*(cache for cache, _ in self._late), *others):
+            if cache.is_read and not cache.is_available:
+                log.warning(
+                    "a kind cannot be read, so what may be for its objects is kept and all else "
+                    "goes on",
+                    extra=kv(
+                        kind=cache.kind_name,
+                        remedy=f"{cache.remedy}, or let the configuration leave the kind out",
+                    ),
+                )
 
     def runs(self) -> Iterator[Run]:
         """The loops to run: each ends when its kind was taken up."""

@@ -106,6 +106,16 @@ class Cache(Generic[T]):
         """The kind, as owners are recorded with it."""
         return self.kind.kind
 
+    @property
+    def remedy(self) -> str:
+        """What to do about a kind that cannot be read, in words."""
+        if self.reflector is not None and self.reflector.is_forbidden:
+            return f"give the registrar's role get, list and watch on {self.kind.resource}"
+        return (
+            f"install the CustomResourceDefinition {self.kind.resource} and serve its version "
+            f"{self.kind.api_version.rpartition('/')[2]}"
+        )
+
     async def available(self) -> None:
         """Wait until the store is full and its changes were announced."""
         await self.store.synced.wait()

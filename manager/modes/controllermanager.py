@@ -93,20 +93,23 @@ class ControllerManager:
         self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
         self.nodes = node_cache(packing)
         self.pods = PodCaches(packing, config.cache_namespaces)
-        # A kind that is not installed stops no other; what may be for its objects is kept.
+        # A kind that is not installed, or that we may not read, stops no other; what may be for
+        # its objects is kept.
         self.templates: Cache[ClusterSPIFFEID] = Cache(
             CLUSTER_SPIFFEID,
             Store(),
             optional=True,
+            may_be_forbidden=True,
             label_selector=",".join(f"{label}={value}" for label, value in config.template_labels),
         )
         self.static_entries: Cache[ClusterStaticEntry] = Cache(
-            CLUSTER_STATIC_ENTRY, Store(), optional=True
+            CLUSTER_STATIC_ENTRY, Store(), optional=True, may_be_forbidden=True
         )
         self.trust_domains: Cache[ClusterFederatedTrustDomain] = Cache(
             CLUSTER_FEDERATED_TRUST_DOMAIN,
             Store({TRUST_DOMAIN_INDEX: trust_domains_of}),
             optional=True,
+            may_be_forbidden=True,
         )
         self.caches = Caches(self._read())
         self.services = ServiceCaches(self.caches, config.cache_namespaces)
@@ -252,6 +255,7 @@ class ControllerManagerSources(SeesAll):
         self._late = LateKinds(
             book.last_good,
             [(mode.templates, rendered), (mode.static_entries, (self._static.settled,))],
+            others=[mode.trust_domains],
         )
         book.wake.pod = self._rendering.queue.add
         book.wake.status = self._wake_status
