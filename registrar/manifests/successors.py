@@ -6,7 +6,8 @@ that the workload should lose its identity. Such an object stays until the new o
 right or gone. Pure: no file is read here.
 """
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 from api.meta import ObjectKey
 
@@ -21,7 +22,7 @@ class Successors:
         self._heirs: dict[ObjectKey, frozenset[ObjectKey]] = {}
 
     def look(
-        self, present: Collection[ObjectKey], wrong: Set[ObjectKey], *, is_whole: bool
+        self, present: Collection[ObjectKey], wrong: AbstractSet[ObjectKey], *, is_whole: bool
     ) -> frozenset[ObjectKey]:
         """Take in one look at the folder; gives those that left and must stay.
 

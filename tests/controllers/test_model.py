@@ -16,7 +16,6 @@ import pytest
 
 from api.kinds import SPIRE_ENTRY
 from manager.process import Process
-from manager.static import StaticProcess
 from registrar.settings.model import (
     ControllerManager,
     CRDMode,
@@ -39,7 +38,7 @@ from tests.support.walk.declared import (
 from tests.support.walk.files import Files
 from tests.support.walk.model import Model
 from tests.support.walk.pods import LABEL, LabelledPods, TemplatedPods
-from tests.support.walk.replicas import Replicas, Runs
+from tests.support.walk.replicas import Replicas
 from tests.support.walk.servers import Embedded, Real, Servers
 from tests.support.walk.walk import Length, Walk
 
@@ -99,7 +98,7 @@ async def on_servers(
 def a_walk(
     servers: Servers,
     seed: str,
-    make: Callable[[Settings], Runs],
+    make: Callable[[Settings], Process],
     *,
     has_records: bool = True,
     needs_records: bool = False,
@@ -108,7 +107,7 @@ def a_walk(
     """A walk without actors yet."""
     return Walk(
         servers=servers,
-        replicas=Replicas(servers, make, may_end=lambda _: False),
+        replicas=Replicas(servers, make),
         model=Model(random.Random(seed)),
         actors=[],
         length=EMBEDDED_LENGTH if isinstance(servers, Embedded) else REAL_LENGTH,
@@ -214,10 +213,9 @@ async def test_whatever_happens_the_static_mode_loses_nothing(
     manifests = StaticManifests(tmp_path / "manifests")
     async with on_servers(which, tmp_path, request) as servers:
 
-        def make(settings: Settings) -> StaticProcess:
+        def make(settings: Settings) -> Process:
             mode = ControllerManager(static_manifests=manifests)
-            changed = replace(settings, kubeconfig=None, controller_manager=mode)
-            return StaticProcess(changed, manifests)
+            return Process(replace(settings, kubeconfig=None, controller_manager=mode))
 
         walk = a_walk(servers, seed, make, has_records=False, has_replicas=False)
         walk.actors.append(Files(walk.model, manifests.path))

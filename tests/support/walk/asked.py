@@ -92,4 +92,4 @@ class AskedPods(LabelledPods):
 
     def _listening(self) -> list[Process]:
         processes = [replica.process for replica in self.replicas.running]
-        return [p for p in processes if isinstance(p, Process) and p.webhooks and p.webhooks.port]
+        return [p for p in processes if p.webhooks is not None and p.webhooks.port]

@@ -5,8 +5,9 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from manager.process import Process
+from registrar.errors import LeadershipLost
 from registrar.settings.model import Settings
 from tests.support.setup import until
 from tests.support.walk.line import Line
@@ -15,27 +16,11 @@ from tests.support.walk.servers import Servers
 log = logging.getLogger(__name__)
 
 
-class Runs(Protocol):
-    """A registrar process, with a cluster or without."""
-
-    port: int
-    """Where it serves metrics, once it runs."""
-
-    @property
-    def first_pass_is_over(self) -> bool:
-        """Whether it leads and has looked at everything."""
-        ...
-
-    async def run(self) -> None:
-        """Work until cancelled, or until it has lost its Lease."""
-        ...
-
-
 @dataclass
 class Replica:
     """One registrar with lines of its own to its servers."""
 
-    process: Runs
+    process: Process
     api: Line
     spire: Line
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,21 +28,11 @@ class Replica:
 
 
 class Replicas:
-    """Runs registrars that ``make`` gives. One that ends by itself is started again.
+    """Runs registrars that ``make`` gives. One that has lost its Lease is started again."""
 
-    ``may_end`` tells whether an error is one with which a registrar ends on purpose.
-    """
-
-    def __init__(
-        self,
-        servers: Servers,
-        make: Callable[[Settings], Runs],
-        *,
-        may_end: Callable[[BaseException], bool],
-    ) -> None:
+    def __init__(self, servers: Servers, make: Callable[[Settings], Process]) -> None:
         self._servers = servers
         self._make = make
-        self._may_end = may_end
         self._tasks: asyncio.TaskGroup | None = None
         self.running: list[Replica] = []
 
@@ -119,10 +94,8 @@ class Replicas:
             async def work() -> None:
                 try:
                     await replica.process.run()
-                except Exception as error:
-                    if not self._may_end(error):
-                        raise
-                    log.info("a registrar ended by itself: %r", error)
+                except* LeadershipLost:
+                    log.info("a registrar lost its Lease, ended, and is started again")
                 stopping.cancel()
 
             working = tasks.create_task(work())
