@@ -26,6 +26,11 @@ class Replica:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it cannot reach one of its servers."""
+        return self.api.is_cut or self.spire.is_cut
+
 
 class Replicas:
     """Runs registrars that ``make`` gives. One that has lost its Lease is started again."""

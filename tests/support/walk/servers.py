@@ -38,11 +38,6 @@ class Servers(ABC):
     forbidden: set[str] = field(default_factory=set)
     _lines: int = 0
 
-    @property
-    @abstractmethod
-    def api_url(self) -> str:
-        """Where the API server is."""
-
     @abstractmethod
     async def forbid(self, plural: str) -> None:
         """Take away the registrar's right to read and write a kind."""
@@ -140,14 +135,14 @@ class Servers(ABC):
         settings, socket = self.setup.settings, self.folder / f"{self._lines}.sock"
         assert isinstance(settings.spire, UnixAddress)
         assert settings.kubeconfig is not None
-        host, _, port = self.api_url.rpartition(":")
+        host, _, port = self.setup.url.rpartition(":")
         async with (
             Line.to_port(int(port)) as api,
             Line.to_socket(settings.spire.path, socket) as spire,
         ):
             kubeconfig = self.folder / f"{self._lines}.kubeconfig"
             text = settings.kubeconfig.read_text(encoding="utf-8")
-            kubeconfig.write_text(text.replace(self.api_url, f"{host}:{api.port}"))
+            kubeconfig.write_text(text.replace(self.setup.url, f"{host}:{api.port}"))
             changed = replace(settings, kubeconfig=kubeconfig, spire=UnixAddress(socket))
             yield api, spire, changed
 
@@ -161,11 +156,6 @@ class Embedded(Servers):
         """Servers of one's own, until the block ends."""
         async with embedded_setup(folder) as setup:
             yield cls(setup, folder)
-
-    @property
-    def api_url(self) -> str:
-        assert self.setup.embedded is not None
-        return self.setup.embedded.url
 
     async def forbid(self, plural: str) -> None:
         assert self.setup.embedded is not None
@@ -228,10 +218,6 @@ class Real(Servers):
                 yield made
             finally:
                 await made._put_back()
-
-    @property
-    def api_url(self) -> str:
-        return self.plane.url
 
     async def forbid(self, plural: str) -> None:
         self.forbidden.add(plural)

@@ -147,7 +147,7 @@ class Walk:
         if how == "cut off":
             for replica in first:
                 replica.api.cut()
-            if not self._is_in_doubt_for(second):
+            if not (second.is_cut_off or self._are_objects_in_doubt()):
                 await until(lambda: second.process.first_pass_is_over)
         for replica in first:
             await self.replicas.end(replica, cleanly=how == "cleanly")
@@ -167,11 +167,12 @@ class Walk:
                 replica.spire.mend()
 
     async def _cut_api(self) -> None:
-        """Every connection to the API server ends."""
-        self.model.note("connections to the API server end")
+        """The API server cannot be reached, for a moment or for longer: a leader may end."""
+        self.model.note("the API server is cut off")
         for replica in self.replicas.running:
             replica.api.cut()
-            replica.api.mend()
+            if self.model.chance(0.7):
+                replica.api.mend()
 
     async def _drift(self) -> None:
         """Somebody deletes an entry on the SPIRE server, while it need not be there."""
@@ -200,20 +201,13 @@ class Walk:
     # What should be.
 
     def _is_in_doubt(self) -> bool:
-        return self.needs_and_lacks_records() or any(
-            [
-                *(actor.is_in_doubt() for actor in self.actors),
-                *(replica.spire.is_cut for replica in self.replicas.running),
-            ]
-        )
+        """Whether something is broken or out of reach, so that nobody can tell what should be."""
+        cut_off = [replica.is_cut_off for replica in self.replicas.running]
+        return any(cut_off) or self._are_objects_in_doubt()
 
-    def _is_in_doubt_for(self, replica: Replica) -> bool:
-        """Whether a registrar may be unable to look at everything."""
-        return replica.spire.is_cut or self._is_in_doubt()
-
-    def needs_and_lacks_records(self) -> bool:
-        """Whether nothing can be done without the right to records."""
-        return self.needs_records and _RECORDS in self.servers.forbidden
+    def _are_objects_in_doubt(self) -> bool:
+        lacks_records = self.needs_records and _RECORDS in self.servers.forbidden
+        return lacks_records or any(actor.is_in_doubt() for actor in self.actors)
 
     async def _mend(self) -> None:
         self.model.note("all is mended")
