@@ -124,7 +124,7 @@ def a_walk(
     [
         *on("embedded", EMBEDDED_SEEDS, *(f"{mode} recorded" for mode in MODES)),
         *on("embedded", EMBEDDED_SEEDS, "manager missing", "reconcile missing", "crd missing"),
-        *on("real", REAL_SEEDS, *(f"{mode} recorded" for mode in MODES)),
+        *on("real", REAL_SEEDS, *(f"{mode} recorded" for mode in MODES), "manager missing"),
     ],
 )
 async def test_whatever_happens_nothing_is_lost_and_all_becomes_right(
