@@ -68,6 +68,11 @@ class Line:
             writer.transport.abort()
             return
         ours = {writer, to_server}
+        if self.is_cut:
+            # It was cut while the connection was made.
+            for each in ours:
+                each.transport.abort()
+            return
         self._open |= ours
         try:
             async with asyncio.TaskGroup() as tasks:
