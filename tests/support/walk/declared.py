@@ -7,7 +7,7 @@ from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID, CLUSTER_STATIC_ENTRY, SPIFFE_ID, Kind
 from api.meta import KubeObject
 from tests.support.walk.actor import Action
-from tests.support.walk.model import PREFIX, Model
+from tests.support.walk.model import Model
 from tests.support.walk.servers import Servers
 
 
@@ -142,9 +142,9 @@ class Declared:
 
     def _some(self, name: str) -> tuple[str, str]:
         """A path and a hint; some objects ask for one entry together."""
-        path = f"{PREFIX}{name}-{self.model.random.randrange(3)}"
+        path = self.model.some_path(name)
         if self.model.chance(0.2):
-            path = f"{PREFIX}{self.declares.kind.kind.lower()}-shared"
+            path = self.model.shared_path(self.declares.kind.kind.lower())
         return path, self.model.random.choice(["", "x"])
 
     def _is_unserved(self) -> bool:

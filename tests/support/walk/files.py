@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.walk.actor import Action
-from tests.support.walk.model import PREFIX, Model
+from tests.support.walk.model import Model
 
 
 @dataclass
@@ -143,9 +143,9 @@ class Files:
         return "---\n".join(_manifest(obj, *self.model.wanted[obj]) for obj in objects)
 
     def _some(self, name: str) -> tuple[str, str]:
-        path = f"{PREFIX}{name}-{self.model.random.randrange(3)}"
+        path = self.model.some_path(name)
         if self.model.chance(0.2):
-            path = f"{PREFIX}shared"
+            path = self.model.shared_path("file")
         return path, self.model.random.choice(["", "x"])
 
 

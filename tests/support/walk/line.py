@@ -59,29 +59,30 @@ class Line:
             await server.wait_closed()
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
-        if self.is_cut:
-            writer.transport.abort()
-            return
+        # Of one that is cut while it connects nothing may be left either.
+        self._open.add(writer)
+        ours = [writer]
         try:
-            there, to_server = await self._connect()
+            if not self.is_cut:
+                there, to_server = await self._connect()
+                ours.append(to_server)
+                self._open.add(to_server)
+                await self._pass_both(reader, writer, there, to_server)
         except OSError:
-            writer.transport.abort()
-            return
-        ours = {writer, to_server}
-        if self.is_cut:
-            # It was cut while the connection was made.
-            for each in ours:
-                each.transport.abort()
-            return
-        self._open |= ours
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_pass_on(reader, to_server))
-                tasks.create_task(_pass_on(there, writer))
+            return  # nobody is there
         finally:
-            self._open -= ours
             for each in ours:
+                self._open.discard(each)
                 each.transport.abort()
+
+    async def _pass_both(
+        self, reader: StreamReader, writer: StreamWriter, there: StreamReader, to: StreamWriter
+    ) -> None:
+        if self.is_cut:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_pass_on(reader, to))
+            tasks.create_task(_pass_on(there, writer))
 
 
 async def _pass_on(reader: StreamReader, writer: StreamWriter) -> None:

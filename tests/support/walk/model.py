@@ -15,6 +15,7 @@ class Model:
     wanted: dict[str, tuple[str, str]] = field(default_factory=dict)
     must: dict[str, set[str]] = field(default_factory=dict)
     """Paths of which one must be served at every moment, by who has them."""
+    births: int = 0
     steps: list[str] = field(default_factory=list)
     """What happened so far, for whoever looks for the cause of a failure."""
 
@@ -25,6 +26,26 @@ class Model:
     def note(self, step: str) -> None:
         """Note what happens now."""
         self.steps.append(step)
+
+    def some_path(self, name: str) -> str:
+        """A path for somebody; who comes anew has none that he had in an earlier life.
+
+        Else nobody could tell the entry of then, which goes, from the one that is to come.
+        """
+        known = self.wanted.get(name, ("", ""))[0].rpartition("-")[0]
+        if not known.startswith(f"{PREFIX}{name}-"):
+            self.births += 1
+            known = f"{PREFIX}{name}-{self.births}"
+        return f"{known}-{self.random.randrange(3)}"
+
+    def shared_path(self, name: str) -> str:
+        """A path that several ask for; another one once nobody does any more."""
+        path = f"{PREFIX}{name}-shared-{self.births}"
+        found = {p for p, _ in self.wanted.values() if p.startswith(f"{PREFIX}{name}-shared-")}
+        if found:
+            return min(found)
+        self.births += 1
+        return path
 
     def asks(self, name: str, path: str, hint: str = "") -> None:
         """Somebody asks for this from now on; what it had serves until that is set."""

@@ -6,7 +6,7 @@ from api.codec import JSONObject, JSONValue
 from api.kinds import CLUSTER_SPIFFEID, POD
 from tests.support.controllermanager import Manager
 from tests.support.walk.actor import Action
-from tests.support.walk.model import PREFIX, Model
+from tests.support.walk.model import Model
 from tests.support.walk.servers import Servers
 
 LABEL = "spiffe"
@@ -101,7 +101,7 @@ class LabelledPods:
         return self.model.random.choice(sorted(self.mine))
 
     def _some_label(self, name: str) -> str:
-        return f"{PREFIX[1:]}{name}-{self.model.random.randrange(3)}"
+        return self.model.some_path(name).removeprefix("/")
 
 
 @dataclass

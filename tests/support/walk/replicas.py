@@ -73,10 +73,6 @@ class Replicas:
         for replica in list(self.running):
             await self.end(replica, cleanly=cleanly)
 
-    def has_looked(self) -> bool:
-        """Whether one leads and has looked at everything."""
-        return any(replica.process.first_pass_is_over for replica in self.running)
-
     async def _keep_up(self, started: "asyncio.Future[Replica]") -> None:
         """Run one registrar, and run it again as a kubelet would, until it is to stop."""
         async with self._servers.lines() as (api, spire, settings):
@@ -107,6 +103,10 @@ class Replicas:
             stopping = tasks.create_task(replica.stop.wait())
             stopping.add_done_callback(lambda _: working.cancel())
 
-    async def until_looked(self) -> None:
+    async def until_looked(self, replica: Replica) -> None:
         """Wait until one leads and has looked at everything."""
-        await until(self.has_looked)
+        try:
+            await until(lambda: replica.process.first_pass_is_over)
+        except TimeoutError:
+            why = replica.process.why_not_ready()
+            raise AssertionError(f"it does not get through its first pass: {why}") from None

@@ -148,7 +148,7 @@ class Walk:
             for replica in first:
                 replica.api.cut()
             if not (second.is_cut_off or self._are_objects_in_doubt()):
-                await until(lambda: second.process.first_pass_is_over)
+                await self.replicas.until_looked(second)
         for replica in first:
             await self.replicas.end(replica, cleanly=how == "cleanly")
 
@@ -269,8 +269,8 @@ class Walk:
 
     async def _see_no_writes(self) -> None:
         """Where there is nothing to do nothing is written."""
-        await self.replicas.until_looked()
         (replica,) = self.replicas.running
+        await self.replicas.until_looked(replica)
         await self._some_looks(replica)
         before, writes = self._all_entries(), await _calls(replica, *_WRITES)
         await self._some_looks(replica)
