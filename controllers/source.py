@@ -62,6 +62,11 @@ class Origin(Protocol):
         """Whether all objects are known, so that one that is not among them is not there."""
         ...
 
+    @property
+    def remedy(self) -> str:
+        """What to do while that is not so, in words."""
+        ...
+
     async def available(self) -> None:
         """Wait until that is so."""
         ...

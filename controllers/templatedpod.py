@@ -178,7 +178,7 @@ class TemplatedPodReconciler:
             try:
                 claims.append(render(template, view, self._templates.surroundings, left_out.append))
             except InvalidField as error:
-                came.failures[name] = str(error)
+                came.failures[name] = _said_of(error, pod)
                 continue
             if left_out:
                 came.left_out[name] = left_out[0]
@@ -283,6 +283,13 @@ class TemplatedPodReconciler:
                 uid=template_uid,
             )
         return claim
+
+
+def _said_of(error: InvalidField, pod: WholePod) -> str:
+    """What is wrong, without the Pod, which whoever shows it names: many fail for one reason."""
+    if error.value == str(pod.key):
+        return f"{error.path}: {error.remedy}"
+    return str(error)
 
 
 def _applying(selecting: list[PodTemplate]) -> list[PodTemplate]:

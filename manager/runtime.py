@@ -34,11 +34,9 @@ class Runtime:
         for origin in self._late:
             self._last_good.unavailable(origin.kind_name, "not all of its objects can be read")
             log.warning(
-                "objects of a kind cannot be read, so entries that may be for them are kept: "
-                "install its CustomResourceDefinition, serve its version and allow the registrar "
-                "to read it; or let the configuration leave the kind out; in static mode, mend "
-                "the files that the log names",
-                extra=kv(kind=origin.kind_name),
+                "objects of a kind cannot be read, so entries that may be for them are kept and "
+                "all else goes on",
+                extra=kv(kind=origin.kind_name, remedy=origin.remedy),
             )
 
     def runs(self) -> Iterator[Run]:

@@ -107,6 +107,19 @@ class Cache(Generic[T]):
         """The kind, as owners are recorded with it."""
         return self.kind.kind
 
+    @property
+    def remedy(self) -> str:
+        """What to do about a kind that cannot be read, in words."""
+        if self.reflector is not None and self.reflector.is_forbidden:
+            remedy = f"give the registrar's role get, list and watch on {self.kind.resource}"
+        else:
+            version = self.kind.api_version.rpartition("/")[2]
+            remedy = (
+                f"install the CustomResourceDefinition {self.kind.resource} and serve its version "
+                f"{version}"
+            )
+        return f"{remedy}, or let the configuration leave the kind out"
+
     async def available(self) -> None:
         """Wait until the store is full and its changes were announced."""
         await self.store.synced.wait()

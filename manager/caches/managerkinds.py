@@ -23,7 +23,8 @@ from registrar.settings.model import ControllerManager
 class ManagerCaches:
     """Pods and what they are rendered from are only read where templates are handled.
 
-    A kind that is not installed stops no other; what may be for its objects is kept.
+    A kind that is not installed, or that we may not read, stops no other; what may be for its
+    objects is kept.
     """
 
     def __init__(self, config: ControllerManager) -> None:
@@ -36,15 +37,17 @@ class ManagerCaches:
             CLUSTER_SPIFFEID,
             Store(),
             optional=True,
+            may_be_forbidden=True,
             label_selector=",".join(f"{label}={value}" for label, value in config.template_labels),
         )
         self.static_entries: Cache[ClusterStaticEntry] = Cache(
-            CLUSTER_STATIC_ENTRY, Store(), optional=True
+            CLUSTER_STATIC_ENTRY, Store(), optional=True, may_be_forbidden=True
         )
         self.trust_domains: Cache[ClusterFederatedTrustDomain] = Cache(
             CLUSTER_FEDERATED_TRUST_DOMAIN,
             Store({TRUST_DOMAIN_INDEX: trust_domains_of}),
             optional=True,
+            may_be_forbidden=True,
         )
         self.all = Caches(self._read(config))
         self.services = ServiceCaches(self.all, config.cache_namespaces)

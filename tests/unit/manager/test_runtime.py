@@ -33,6 +33,7 @@ class Pods:
     whole: asyncio.Event = field(default_factory=asyncio.Event)
     is_read: bool = True
     kind_name: str = POD.kind
+    remedy: str = "wait for them"
 
     def listen(self, heard: Callable[[Change[Pod]], None]) -> None:
         self.heard.append(heard)
