@@ -127,9 +127,9 @@ class Cache(Generic[T]):
     async def settled(self) -> None:
         """Wait until the store is full, or known to stay empty because the kind is optional."""
         if self.optional and self.reflector is not None:
-            await self.reflector.settled()
-            if self.is_unavailable:
-                return
+            # What was missing may be cut off just now, and be missing still after that.
+            await self.reflector.until(lambda: self.is_available or self.is_unavailable)
+            return
         await self.store.synced.wait()
 
     async def catch_up(self, since: float) -> bool:
