@@ -62,6 +62,10 @@ class StatusWake:
         """The wake-up of the statuses of one kind, for the source that writes them."""
         return StatusOf(kind, self._adds)
 
+    def unserved(self, kinds: Collection[str]) -> set[str]:
+        """Those of the kinds whose statuses nobody writes, and that are not left out."""
+        return set(kinds) - self._adds.keys() - self._without
+
     def leave_out(self, kinds: Collection[str]) -> None:
         """Objects of these kinds show no status that we write."""
         self._without |= frozenset(kinds)
@@ -104,16 +108,20 @@ class Wakeups:
         self.status = StatusWake()
         """An object may need another status."""
 
-    def check(self, *, unused: Collection[str]) -> None:
+    def check(self, *, unused: Collection[str], kinds: Collection[str] = ()) -> None:
         """Make sure that every wake-up is served, but those that the mode has no use for.
 
-        Those lead nowhere from now on. Raises WiringError for any other that nobody serves, and for
-        one that is called unused and is served.
+        Those lead nowhere from now on. Raises WiringError for any other that nobody serves, for
+        one that is called unused and is served, and for one of the ``kinds`` whose statuses
+        nobody writes.
         """
         unserved, expected = self.unserved(), set(unused)
         if unserved != expected:
             missing, served = sorted(unserved - expected), sorted(expected - unserved)
             raise WiringError(f"no source serves {missing}; served although unused: {served}")
+        silent = sorted(self.status.unserved(kinds))
+        if silent:
+            raise WiringError(f"no source writes the statuses of {silent}")
         for wake in self._all():
             if not wake.is_served:
                 wake.serve(_nowhere)

@@ -45,6 +45,8 @@ class FolderCache(Generic[T]):
     check: Callable[[T], object]
     successors: Successors = field(default_factory=Successors)
     stayed: frozenset[ObjectKey] = frozenset()
+    is_needed: bool = True
+    may_be_unknown: bool = True
     listeners: list[Callable[[Change[T]], None]] = field(default_factory=list)
 
     def listen(self, heard: Callable[[Change[T]], None]) -> None:

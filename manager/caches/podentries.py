@@ -3,7 +3,7 @@
 from api.core import Namespace, Pod
 from api.kinds import NAMESPACE, POD
 from api.meta import ObjectKey
-from manager.caches.cache import Cache
+from manager.caches.cache import Cache, Unreadable
 from registrar.kube.store import Store
 
 NAMESPACE_INDEX = "namespace"
@@ -12,7 +12,7 @@ NAMESPACE_INDEX = "namespace"
 def pod_cache(*, optional: bool = False) -> Cache[Pod]:
     """The cache of Pods, by namespace."""
     store: Store[Pod] = Store({NAMESPACE_INDEX: lambda pod: (pod.metadata.namespace,)})
-    return Cache(POD, store, optional=optional, may_be_forbidden=optional)
+    return Cache(POD, store, unreadable=Unreadable.EMPTY if optional else Unreadable.STOPS)
 
 
 def namespace_cache() -> Cache[Namespace]:
@@ -20,7 +20,7 @@ def namespace_cache() -> Cache[Namespace]:
 
     Records then have no owner; what they stand for is released all the same.
     """
-    return Cache(NAMESPACE, Store(), optional=True, may_be_forbidden=True)
+    return Cache(NAMESPACE, Store(), unreadable=Unreadable.EMPTY)
 
 
 def namespace_uid(namespaces: Cache[Namespace], name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from api.core import Namespace, Pod
-from api.kinds import CLUSTER_SPIFFE_ID
+from api.kinds import CLUSTER_SPIFFE_ID, POD
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers import triggers
@@ -45,6 +45,7 @@ def cluster_spiffe_id_sources(
     )
     yield Source(
         name="clusterspiffeid",
+        kind=CLUSTER_SPIFFE_ID.kind,
         reconcile=claims.reconcile,
         serves=book.wake.claims,
         watches=[watch(objects, triggers.itself)],
@@ -104,6 +105,7 @@ def layered_pod_sources(
     # First of all who an object was made for: what is still wanted is claimed without a gap.
     yield Source(
         name="pod",
+        kind=POD.kind,
         reconcile=judging.reconcile,
         serves=book.wake.pod,
         notes=[note(pods, going_pods(book))],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from api.core import Endpoints, EndpointSlice, Namespace, Node, Pod
-from api.kinds import POD
+from api.kinds import NODE, POD
 from api.meta import ObjectKey
 from controllers import triggers
 from controllers.complaints import Complaints
@@ -82,6 +82,7 @@ def _nodes(context: Context, rules: PodEntries, nodes: Cache[Node]) -> Source[st
     )
     return Source(
         name="node",
+        kind=NODE.kind,
         reconcile=reconciler.reconcile,
         serves=context.book.wake.node,
         notes=[note(nodes, going_nodes(context.book))],
@@ -130,6 +131,7 @@ def _pods(
         runs.append(lambda: services.become_readable(wake_all))
     return Source(
         name="pod",
+        kind=POD.kind,
         reconcile=reconciler.reconcile,
         serves=wake,
         notes=notes,

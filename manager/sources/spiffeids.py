@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from api.kinds import NODE, SPIFFE_ID
+from api.kinds import NODE, POD, SPIFFE_ID
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
 from controllers import triggers
@@ -74,6 +74,7 @@ def spiffe_id_sources(
 
     yield Source(
         name="spiffeid",
+        kind=SPIFFE_ID.kind,
         reconcile=claims.reconcile,
         serves=book.wake.claims,
         watches=[
@@ -149,6 +150,7 @@ def _made_for_nodes(
 
     return Source(
         name="node",
+        kind=NODE.kind,
         reconcile=reconciler.reconcile,
         serves=context.book.wake.node,
         notes=[note(nodes, going_nodes(context.book, goes_too))],
@@ -202,6 +204,7 @@ def _made_for_pods(
         runs.append(lambda: services.become_readable(wake_pods))
     return Source(
         name="pod",
+        kind=POD.kind,
         reconcile=reconciler.reconcile,
         serves=wake,
         notes=[note(pods, going_pods(context.book, goes_too))],
