@@ -27,7 +27,7 @@ def own_test(module: str) -> Path:
 
 
 def listed() -> dict[str, list[str]]:
-    """The lines of the list, by module: what tests it, and why it is tested there."""
+    """The lines of the list, by module or folder: what tests it, and why it is tested there."""
     lines = LIST.read_text(encoding="utf-8").splitlines()
     found = [line.split(": ", 2) for line in lines if line and not line.startswith("#")]
     assert len({module for module, *_ in found}) == len(found), "a module has two lines"
@@ -41,7 +41,7 @@ def test_every_module_has_its_own_tests_or_a_line_that_says_why_not(module: str)
     if own.exists():
         assert module not in listed(), f"{where} exists: take the line of {module} out of {LIST}"
     else:
-        assert module in listed(), (
+        assert {module, module.rpartition("/")[0] + "/"} & listed().keys(), (
             f"write {where}, or a line in {LIST}: "
             f"'{module}: tests/that/test_it.py: why it has no file of its own'"
         )
@@ -49,7 +49,9 @@ def test_every_module_has_its_own_tests_or_a_line_that_says_why_not(module: str)
 
 @pytest.mark.parametrize("module", listed())
 def test_every_line_names_a_module_what_tests_it_and_why(module: str) -> None:
-    assert (ROOT / module).is_file(), f"{module} is gone: take its line out of {LIST}"
+    path = ROOT / module
+    is_there = path.is_dir() if module.endswith("/") else path.is_file()
+    assert is_there, f"{module} is gone: take its line out of {LIST}"
     rest = listed()[module]
     assert len(rest) == 2, f"the line of {module} is to be 'module: tests: why'"
     tests, why = rest

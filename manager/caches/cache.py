@@ -1,34 +1,37 @@
 """The caches of one process: what the API server holds of the kinds that we read.
 
-They fill as soon as the process starts and stay warm on a standby, so that a
-change of leader costs no list.
+They stay warm on a standby. When it becomes the leader it waits until they are up to date
+(``Caches.catch_up``), which costs a list only of kinds in which nothing has changed lately.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.lastgood import RECORD_INDEXES
+from registrar.kube.barrier import Barrier
+from registrar.kube.errors import Forbidden, KubeError, NotFound
 from registrar.kube.reflector import Reflector
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
+from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 from registrar.telemetry.rounds import tell
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=KubeObject)
 
 
-def _ignore(_: object) -> None:
-    """Nobody listens: this process does not lead."""
-
-
 @dataclass(slots=True)
 class Cache(Generic[T]):
-    """One kind's store, with who hears of its changes at the moment.
+    """One kind's store, and who hears of its changes.
 
     An ``optional`` kind may be missing: the process goes on without it and
     takes it up when it is there. What may not be read is no reason to believe
@@ -44,9 +47,9 @@ class Cache(Generic[T]):
     field_selector: str = ""
     transform: Callable[[T], T] | None = None
     metadata_only: bool = False
-    listener: Callable[[Change[T]], None] = _ignore
+    listeners: list[Callable[[Change[T]], None]] = field(default_factory=list)
     reflector: Reflector[T] | None = None
-    task: asyncio.Task[None] | None = None
+    barrier: Barrier[T] | None = None
 
     def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill the store."""
@@ -62,22 +65,20 @@ class Cache(Generic[T]):
             metadata_only=self.metadata_only,
             observer=metrics.reflector(self.kind.resource),
         )
-        name = f"reflector {self.kind.resource}"
-        self.task = tasks.create_task(self.reflector.run(), name=name)
+        tasks.create_task(self.reflector.run(), name=f"reflector {self.kind.resource}")
 
-    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """List anew, whatever the watch may have missed."""
-        if self.task is not None:
-            self.task.cancel()
-        self.store.synced.clear()
-        self.start(session, tasks, metrics)
+    def listen(self, heard: Callable[[Change[T]], None]) -> None:
+        """Have each change told from now on."""
+        self.listeners.append(heard)
 
     def _announce(self, change: Change[T]) -> None:
-        tell(f"change of {self.kind.resource}", lambda: self.listener(change))
+        for heard in self.listeners:
+            tell(f"change of {self.kind.resource}", partial(heard, change))
 
-    def silence(self) -> None:
-        """Stop announcing changes; the store goes on filling."""
-        self.listener = _ignore
+    @property
+    def name(self) -> str:
+        """The kind, as logs and metrics call it."""
+        return self.kind.resource
 
     @property
     def is_read(self) -> bool:
@@ -118,8 +119,32 @@ class Cache(Generic[T]):
                 return
         await self.store.synced.wait()
 
+    async def catch_up(self, since: float) -> bool:
+        """Wait until the store holds what was there at ``since``; whether that took a list.
+
+        Nothing of a kind that is not read, or that the process does without.
+        """
+        if self.reflector is None:
+            return False
+        self.barrier = Barrier(
+            self.reflector,
+            name=self.kind.resource,
+            may_lack=self._may_lack,
+            is_lacking=lambda: self.is_unavailable,
+        )
+        try:
+            return await self.barrier.passed(since)
+        finally:
+            self.barrier = None
+
+    def _may_lack(self, error: KubeError) -> bool:
+        is_forbidden = self.may_be_forbidden and isinstance(error, Forbidden)
+        return self.optional and (is_forbidden or isinstance(error, NotFound))
+
     def why_not_synced(self) -> str | None:
         """None when the store is full or need not be, else what it waits for, in words."""
+        if self.barrier is not None:
+            return f"{self.kind.resource}: {self.barrier.problem}{self._last_error()}"
         if self.store.synced.is_set():
             return None
         reflector = self.reflector
@@ -127,8 +152,11 @@ class Cache(Generic[T]):
             return f"{self.kind.resource}: not started"
         if self.is_unavailable:
             return None
-        detail = f": {reflector.last_error}" if reflector.last_error else ""
-        return f"{self.kind.resource}: {reflector.state}{detail}"
+        return f"{self.kind.resource}: {reflector.state}{self._last_error()}"
+
+    def _last_error(self) -> str:
+        error = "" if self.reflector is None else self.reflector.last_error
+        return f": {error}" if error else ""
 
 
 class AnyCache(Protocol):
@@ -138,12 +166,13 @@ class AnyCache(Protocol):
         """Begin to fill the store."""
         ...
 
-    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """List anew."""
+    async def catch_up(self, since: float) -> bool:
+        """Wait until it holds what was there then; whether that took a list."""
         ...
 
-    def silence(self) -> None:
-        """Stop announcing changes."""
+    @property
+    def name(self) -> str:
+        """The kind, as logs and metrics call it."""
         ...
 
     async def settled(self) -> None:
@@ -174,15 +203,12 @@ class Caches:
         self._begin: Callable[[AnyCache], None] | None = None
 
     def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """Begin to fill all."""
+        """Begin to fill all; nothing the second time."""
+        if self._begin is not None:
+            return
         self._begin = lambda cache: cache.start(session, tasks, metrics)
         for cache in self._caches:
             cache.start(session, tasks, metrics)
-
-    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """List everything anew: a standby's watch may lag behind what the last leader acted on."""
-        for cache in (*self._caches, *self._added):
-            cache.restart(session, tasks, metrics)
 
     def add(self, cache: AnyCache) -> None:
         """Begin to fill one more, which turns out to be needed; nothing the second time."""
@@ -192,11 +218,6 @@ class Caches:
             raise RuntimeError("the caches were not started")
         self._added.append(cache)
         self._begin(cache)
-
-    def silence(self) -> None:
-        """Stop announcing changes."""
-        for cache in (*self._caches, *self._added):
-            cache.silence()
 
     def require(self, settled: Callable[[], Awaitable[None]]) -> None:
         """Let ``synced`` wait for this too; it may add caches."""
@@ -208,6 +229,31 @@ class Caches:
             await cache.settled()
         for settled in self._required:
             await settled()
+
+    async def catch_up(self, since: float) -> None:
+        """Wait until every store is full, and holds what was there at ``since``.
+
+        By the event loop's clock: the moment from which nobody else may write. What was listed
+        after that is new enough, as at a start that finds the Lease free.
+        """
+        await self.synced()
+        listed = list[str]()
+
+        async def catch_up(cache: AnyCache) -> None:
+            if await cache.catch_up(since):
+                listed.append(cache.name)
+
+        started = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            for cache in (*self._caches, *self._added):
+                tasks.create_task(catch_up(cache))
+        seconds = round(asyncio.get_running_loop().time() - started, 3)
+        log.info(
+            "the caches are up to date",
+            extra=kv(seconds=seconds, listed_anew=" ".join(sorted(listed)) or "none"),
+        )
+        # What came may have made others necessary.
+        await self.synced()
 
     def why_not_synced(self) -> str | None:
         """None when every store is full, else the first that is not and why."""
