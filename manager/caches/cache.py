@@ -189,7 +189,7 @@ SpireEntryCache = Cache[SpireEntry]
 
 def spire_entry_cache(*, optional: bool = False) -> SpireEntryCache:
     """The cache of SpireEntries, which every mode has."""
-    store = Store(RECORD_INDEXES)
+    store = Store(RECORD_INDEXES, packed=SPIRE_ENTRY.type)
     return Cache(SPIRE_ENTRY, store, optional=optional, may_be_forbidden=optional)
 
 
