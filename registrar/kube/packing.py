@@ -4,7 +4,6 @@ One Pod resembles the next, so each is compressed with earlier ones as its dicti
 kilobytes become a few hundred bytes. Stores of kinds that have many objects keep them so.
 """
 
-import sys
 import zlib
 from collections.abc import Iterator, MutableMapping
 from typing import TypeVar
@@ -17,7 +16,7 @@ T = TypeVar("T", bound=KubeObject)
 
 _WINDOW = 15
 _MOST_DICTIONARY = 32 * 1024
-_LEARNT_AT = frozenset({16, 256, 4096, 65_536})
+_LEARNT_AT = frozenset({16, 64, 256, 1024, 4096, 16_384})
 """After so many documents the next one is put into the dictionary too."""
 
 
@@ -67,9 +66,6 @@ class PackedObjects(MutableMapping[ObjectKey, T]):
 
     def __setitem__(self, key: ObjectKey, obj: T) -> None:
         """Keep the object."""
-        if key not in self._held:
-            # Decoders make a new text for the same namespace each time.
-            key = ObjectKey(sys.intern(key.namespace), key.name)
         try:
             self._held[key] = self._packer.pack(self._encoder.encode(obj))
         except OverflowError:

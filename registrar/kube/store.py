@@ -13,6 +13,7 @@ older watch events do not undo it.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, KeysView, Mapping, MutableMapping, ValuesView
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -132,7 +133,8 @@ class Store(Generic[T]):
 
     def _replace(self, old: T | None, obj: T) -> None:
         """Put an object in the place of the one that is known to stand there."""
-        key = obj.key
+        # Decoders make a new text for the same namespace each time.
+        key = ObjectKey(sys.intern(obj.metadata.namespace), obj.metadata.name)
         self._objects[key] = obj if self._sharing is None else self._sharing.share(obj)
         self._broken.pop(key, None)
         for name, indexer in self._indexers.items():
