@@ -116,10 +116,10 @@ def test_lookups_agree_with_a_plain_model(
 
 def test_a_claim_that_is_made_again_is_held_once() -> None:
     index = ClaimIndex()
-    for _ in range(2):
-        claim = make_claim("web", A)
-        assert index.replace(claim.source, [claim]) in ({A}, set())
-    assert index.of_source(claim.source)[0] is index.claims(A)[0]
+    first, again = make_claim("web", A), make_claim("web", A)
+    assert index.replace(first.source, [first]) == {A}
+    assert index.replace(again.source, [again]) == set()
+    assert index.of_source(again.source)[0] is index.claims(A)[0]
 
 
 def tenant(namespace: str, name: str, *, downstream: bool, created: str, path: str = "x") -> Claim:
