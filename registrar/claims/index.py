@@ -7,6 +7,7 @@ delete); only then they are dropped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from registrar.claims.claim import Claim, Origin, Source
@@ -33,11 +34,7 @@ class ClaimIndex:
     def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
         """Replace what ``source`` claims; keys that it gives up begin to retire."""
         old = {claim.key: claim for claim in self._current.get(source, ())}
-        # Of equal claims the old one stays: the lookups hold it, and nothing is held twice.
-        new = {
-            claim.key: before if (before := old.get(claim.key)) == claim else claim
-            for claim in claims
-        }
+        new = {claim.key: _sharing(claim, old.get(claim.key)) for claim in claims}
         retiring = {claim.key: claim for claim in self._retiring.get(source, ())}
         touched = {key for key, claim in new.items() if old.get(key) != claim}
         for key in old.keys() - new.keys():
@@ -227,6 +224,13 @@ class ClaimIndex:
             claims.pop((source, key), None)
         if not claims:
             del plain[source.namespace]
+
+
+def _sharing(claim: Claim, before: Claim | None) -> Claim:
+    """The claim with what is equal in an earlier one of the same key: nothing is held twice."""
+    if before is None or claim == before:
+        return before or claim
+    return replace(claim, key=before.key)
 
 
 def _of_key(claims: tuple[Claim, ...], key: EntryKey) -> Claim | None:

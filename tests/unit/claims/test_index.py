@@ -120,6 +120,10 @@ def test_a_claim_that_is_made_again_is_held_once() -> None:
     assert index.replace(first.source, [first]) == {A}
     assert index.replace(again.source, [again]) == set()
     assert index.of_source(again.source)[0] is index.claims(A)[0]
+    created = make_claim("web", make_key("/a"), created="")
+    assert index.replace(created.source, [created]) == {A}
+    assert index.claims(A) == [created]
+    assert index.claims(A)[0].key is A
 
 
 def tenant(namespace: str, name: str, *, downstream: bool, created: str, path: str = "x") -> Claim:
