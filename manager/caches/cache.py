@@ -219,7 +219,7 @@ SpireEntryCache = Cache[SpireEntry]
 
 def spire_entry_cache(*, optional: bool = False) -> SpireEntryCache:
     """The cache of SpireEntries, which every mode has."""
-    store = Store(RECORD_INDEXES)
+    store = Store(RECORD_INDEXES, packed=SPIRE_ENTRY.type)
     unreadable = Unreadable.EMPTY if optional else Unreadable.STOPS
     return Cache(SPIRE_ENTRY, store, unreadable=unreadable)
 

@@ -11,7 +11,8 @@ NAMESPACE_INDEX = "namespace"
 
 def pod_cache(*, optional: bool = False) -> Cache[Pod]:
     """The cache of Pods, by namespace."""
-    store: Store[Pod] = Store({NAMESPACE_INDEX: lambda pod: (pod.metadata.namespace,)})
+    indexes = {NAMESPACE_INDEX: lambda pod: (pod.metadata.namespace,)}
+    store: Store[Pod] = Store(indexes, packed=POD.type)
     return Cache(POD, store, unreadable=Unreadable.EMPTY if optional else Unreadable.STOPS)
 
 

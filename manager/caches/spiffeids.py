@@ -39,7 +39,8 @@ class SpiffeIDCaches:
                     NAMESPACE_INDEX: lambda obj: (obj.metadata.namespace,),
                     # Only the webhook asks who else wants the same.
                     _KEY_INDEX: self._keys_of if config.webhook is not None else lambda _: (),
-                }
+                },
+                packed=SPIFFE_ID.type,
             ),
         )
         self.spire_entries = spire_entry_cache(optional=True)

@@ -17,6 +17,7 @@ from manager.sources.clusterspiffeids import cluster_spiffe_id_sources, layered_
 from registrar.claims.claim import REGISTRAR
 from registrar.claims.clusterspiffeid import alias_claim
 from registrar.claims.instance import made_for_cluster_spiffe_ids
+from registrar.claims.pods import identity_slice
 from registrar.kube.store import Store
 from registrar.settings.model import Settings
 
@@ -25,10 +26,15 @@ def layered(settings: Settings) -> Mode:
     """The mode; Pods and Namespaces are read only for the pod controller."""
     identity = settings.pods
     objects: Cache[ClusterSpiffeId] = Cache(
-        CLUSTER_SPIFFE_ID, Store({MADE_FOR_INDEX: MADE_FOR_PODS.index})
+        CLUSTER_SPIFFE_ID,
+        Store({MADE_FOR_INDEX: MADE_FOR_PODS.index}, packed=CLUSTER_SPIFFE_ID.type),
     )
     spire_entries = spire_entry_cache()
-    pods: Cache[Pod] = Cache(POD, Store())
+    pods: Cache[Pod] = Cache(
+        POD,
+        Store(packed=POD.type),
+        transform=None if identity is None else lambda pod: identity_slice(pod, identity),
+    )
     namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
     alias = alias_claim(settings.trust_domain, settings.cluster, settings.class_name)
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
+from demo.failure import DemoFailed
 from devcluster.kubelet import InlineVolume, Kubelet, driver_configuration
 from devcluster.mounts import unmount_below
 from devcluster.spire.agent import Agent
 from devcluster.spire.server import SpireServer
 from manager.csiprocess import CSIProcess
-from manager.demo.failure import DemoFailed
 from registrar.csi.identity import DRIVER_NAME
 from registrar.settings.csi import interpret_csi
 

@@ -12,14 +12,15 @@ import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
 
+from demo.failure import DemoFailed
 from manager.commands.lifecycle import flat
-from manager.demo.failure import DemoFailed
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "dev",
+        aliases=["demo"],
         help="run everything on an embedded cluster and show it live",
         description="Start an embedded Kubernetes API and an embedded SPIRE server on loopback, "
         "apply samples, run the registrar against them, and show what becomes what. Needs no "
@@ -52,7 +53,7 @@ def _csi(*, once: bool) -> int:
     if why:
         print(f"spire-registrar dev --csi: {why}: run it as root", file=sys.stderr)
         return 1
-    from manager.demo.files import play_files  # noqa: PLC0415
+    from demo.files import play_files  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="spire-csi-") as name:
         return play_to_its_end(play_files(Path(name), once=once))
@@ -60,12 +61,9 @@ def _csi(*, once: bool) -> int:
 
 def _registrar(arguments: argparse.Namespace) -> int:
     """The registrar's demo."""
-    # Only here: a registrar in a cluster should not carry the embedded servers in its memory.
-    from manager.demo import play  # noqa: PLC0415
+    # Only here: `--help` should not wait until the embedded servers are imported.
+    from demo import play  # noqa: PLC0415
 
-    if not play.SAMPLES.is_dir():
-        print("spire-registrar dev: the samples are missing: run it in a checkout", file=sys.stderr)
-        return 1
     with tempfile.TemporaryDirectory(prefix="spire-registrar-") as name:
         folder = Path(name)
         log = folder / play.LOG

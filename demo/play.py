@@ -9,12 +9,15 @@ from pathlib import Path
 
 from api.codec import JSONObject
 from api.documents import load_yaml_documents
+from demo.scenario import Scenario
+from demo.view import View
+from demo.world import World
 from devcluster.cluster import Cluster
-from manager.demo.scenario import Scenario
-from manager.demo.view import View
-from manager.demo.world import World
 
-SAMPLES = Path(__file__).resolve().parents[2] / "config" / "samples"
+_HERE = Path(__file__).resolve().parent
+_INSTALLED = _HERE / "samples"
+SAMPLES = _INSTALLED if _INSTALLED.is_dir() else _HERE.parent / "config" / "samples"
+"""Beside the demo in its wheel; in a checkout they stay where users look for them."""
 LOG = "registrar.log"
 _STOP_SECONDS = 5.0
 

@@ -7,10 +7,10 @@ from api.kinds import CLUSTER_SPIFFE_ID
 from api.meta import find_condition
 from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector, X509Certificate
 from api.spiffeid.v1beta1.clusterspiffeid import POD_NAME_ANNOTATION
+from demo.failure import DemoFailed
+from demo.view import View
+from demo.world import World
 from devcluster.spire.authority import Authority
-from manager.demo.failure import DemoFailed
-from manager.demo.view import View
-from manager.demo.world import World
 
 _SECONDS = 10.0
 _TTL = 1234

@@ -13,7 +13,7 @@ from api.meta import KubeObject, find_condition
 from api.proto.types_pb2 import Entry
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from manager.demo.world import World
+from demo.world import World
 
 T = TypeVar("T", bound=KubeObject)
 
