@@ -6,12 +6,13 @@ from api.core import Pod
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers.book import Book
-from controllers.complaints import INVALID_IDENTITY, Complaints
+from controllers.complaints import Complaints
 from controllers.generation import Generation
 from controllers.ports import Events
 from registrar.claims.claim import Source
 from registrar.claims.clusterspiffeid import source_of
 from registrar.claims.podentry import pod_source
+from registrar.claims.podrules import INVALID_IDENTITY
 from registrar.claims.pods import cluster_spiffe_id_for, generated_name
 from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Outcome

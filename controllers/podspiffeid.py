@@ -6,20 +6,20 @@ from collections.abc import Callable
 from api.core import Node, Pod
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import SpiffeID
-from controllers.complaints import (
-    ALL,
-    INVALID_DNS_NAME,
-    INVALID_FEDERATION,
-    INVALID_IDENTITY,
-    SERVICES_UNREADABLE,
-    Complaints,
-)
+from controllers.complaints import Complaints
 from controllers.generation import Generation
 from controllers.ports import Services
 from controllers.sources import addresses_of
 from registrar.claims.claim import Source
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import node_source, pod_source
+from registrar.claims.podrules import (
+    INVALID_DNS_NAME,
+    INVALID_FEDERATION,
+    INVALID_IDENTITY,
+    NAME_TAKEN,
+    SERVICES_UNREADABLE,
+)
 from registrar.claims.podspiffeid import (
     SpiffeIDRules,
     made_for_uid,
@@ -34,8 +34,6 @@ from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
-
-_NAME_TAKEN = "NameTaken"
 
 
 class PodSpiffeIDReconciler:
@@ -70,7 +68,7 @@ class PodSpiffeIDReconciler:
         if key in self._pods.broken:
             return Done()
         if pod is None:
-            self._complaints.forget(key, *ALL, _NAME_TAKEN)
+            self._complaints.gone(key)
             self._generation.drop_all_but(owner, None)
             return Done()
         addresses = addresses_of(self._services, key)
@@ -95,12 +93,12 @@ class PodSpiffeIDReconciler:
         if wanted is not None and self._generation.is_somebody_elses(wanted.key, owner):
             self._complaints.say(
                 pod,
-                _NAME_TAKEN,
+                NAME_TAKEN,
                 f"somebody wrote a SpiffeID {wanted.key}, so this Pod gets none of its own: give "
                 "that one another name",
             )
             return Done()
-        self._complaints.say(pod, _NAME_TAKEN, "")
+        self._complaints.say(pod, NAME_TAKEN, "")
         self._generation.drop_all_but(owner, None if wanted is None else wanted.key)
         if wanted is not None and self._generation.want(owner, wanted):
             self._on_pod(source_of(wanted.key))

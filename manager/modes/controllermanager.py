@@ -33,7 +33,7 @@ from controllers.spire_clusterspiffeid import (
     refusable_templates,
     template_statuses,
 )
-from controllers.templatedpod import TemplatedPodReconciler
+from controllers.templatedpod import templated_pods
 from controllers.templates import Cluster, Templates
 from manager.federating import Federating, record_of
 from manager.latekinds import LateKinds
@@ -197,7 +197,7 @@ class ControllerManagerSources(SeesAll):
             objects=mode.templates.store,
             is_handled=mode.is_handled,
         )
-        rendering = TemplatedPodReconciler(
+        rendering = templated_pods(
             book,
             templates=templates,
             cluster=mode.cluster,

@@ -1,6 +1,7 @@
 """What the workload registrar's reconcile and webhook modes share: Pods straight to entries."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 from api.core import Namespace, Node, Pod
@@ -9,15 +10,17 @@ from api.meta import ObjectKey
 from controllers.book import Book
 from controllers.complaints import Complaints
 from controllers.drift import SeesAll
-from controllers.podentry import NodeEntryReconciler, PodEntryReconciler
+from controllers.podentry import HeldPods, PodEntryGather
 from controllers.podentry import Pods as KnownPods
 from controllers.podevents import PodEventReconciler
+from controllers.pods import NodeReconciler, PodReconciler
 from manager.latency import PodLatency
 from manager.modes.servicecaches import ServiceCaches
 from manager.stores import Cache
 from manager.wiring import Run, World, computing
 from registrar.claims.claim import Source
-from registrar.claims.podentry import PodEntries, node_source, pod_source
+from registrar.claims.podentry import PodEntries, node_claim, node_source, pod_source
+from registrar.claims.podentryrules import PodEntryRules
 from registrar.identity.entry import Entry
 from registrar.kube.store import Change, Store
 
@@ -78,25 +81,36 @@ class PodEntrySources(SeesAll):
         self._mode = mode
         self._book = book
         complaints = Complaints(world.events)
-        self._reconciler = PodEntryReconciler(
+        self._held = HeldPods(book, entries=mode.rules, pods=mode.known_pods, mirror=world.mirror)
+        self._gather = PodEntryGather(
             book,
-            rules=mode.rules,
+            entries=mode.rules,
             pods=mode.known_pods,
             services=mode.services,
             namespace_uid=self._namespace_uid,
-            complaints=complaints,
+            mirror=world.mirror,
+        )
+        reconciler = PodReconciler(
+            book,
+            gather=self._gather,
+            rules=PodEntryRules(mode.rules),
+            held=self._held,
+            report=complaints,
             mirror=world.mirror,
             on_pod=latency.pod_seen,
         )
         reporter = PodEventReconciler(
             book, pod_of=mode.known_pods.get, complaints=complaints, events=world.events
         )
-        self._pods = computing(world, "pod", self._reconciler.reconcile)
+        self._pods = computing(world, "pod", reconciler.reconcile)
         self._events = computing(world, "pod-events", reporter.reconcile)
         self._nodes = None
         if mode.nodes is not None:
-            nodes = NodeEntryReconciler(
-                book, rules=mode.rules, nodes=mode.nodes.store, mirror=world.mirror
+            nodes = NodeReconciler(
+                book,
+                nodes=mode.nodes.store,
+                claim_of=partial(node_claim, rules=mode.rules),
+                mirror=world.mirror,
             )
             self._nodes = computing(world, "node", nodes.reconcile)
         book.wake.pod = self._pods.queue.add
@@ -111,18 +125,18 @@ class PodEntrySources(SeesAll):
         services = self._mode.services
         if services is not None:
             yield lambda: services.become_readable(self._wake_pods)
-        yield from self._mode.runs(self._pods.queue.add, self._reconciler.held)
+        yield from self._mode.runs(self._pods.queue.add, self._held.all)
 
     def listen(self) -> None:
         """Hear of changes from now on."""
         mode, wake = self._mode, self._pods.queue.add
         mode.pods.listener = self._pod_changed
         mode.namespaces.listener = self._namespace_changed
-        mode.listen(wake, self._reconciler.doubt)
+        mode.listen(wake, self._held.doubt)
         if mode.nodes is not None:
             mode.nodes.listener = self._node_changed
         if mode.services is not None:
-            mode.services.listen(self._pods.queue.add, self._reconciler.wake_sharing)
+            mode.services.listen(self._pods.queue.add, self._gather.wake_sharing)
 
     async def look_at_all(self) -> None:
         """Look at every Node, then at every Pod and at those that only SPIRE knows of."""
@@ -136,17 +150,17 @@ class PodEntrySources(SeesAll):
 
     def takes_up(self, entry: Entry) -> bool:
         """Whether it is for a Pod of which only another replica may have heard."""
-        pod = self._reconciler.hold(entry)
+        pod = self._held.hold(entry)
         if pod is not None:
             self._pods.queue.add(pod)
         return pod is not None
 
     def gives_up(self, entry: Entry) -> bool:
         """Whether nothing but the entry spoke for its Pod."""
-        return self._reconciler.let_go(entry)
+        return self._held.let_go(entry)
 
     def _wake_pods(self) -> None:
-        for pod in {*self._mode.all_pods(), *self._reconciler.held()}:
+        for pod in {*self._mode.all_pods(), *self._held.all()}:
             self._pods.queue.add(pod)
 
     def _wake_status(self, source: Source) -> None:
