@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.lastgood import ENTRY_ID_INDEX, LastGood
+from controllers.wakeups import Wakeups
 from registrar.claims.claim import Claim, Problem, Source
 from registrar.claims.departed import Departed
 from registrar.claims.federation import Federating, resolve
@@ -24,32 +25,8 @@ from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
 
 
-def _nothing(_: object) -> None:
-    """Stand in until the wiring connects a queue."""
-
-
 def _none() -> None:
     """Stand in where the SPIRE server was not asked for its bundles."""
-
-
-@dataclass(slots=True)
-class Wakeups:
-    """How a reconciler tells another that a key has work; the wiring connects the queues."""
-
-    claims: Callable[[ObjectKey], None] = _nothing
-    """An object that asks for one entry may claim something else now."""
-    entry: Callable[[EntryKey], None] = _nothing
-    """A key may differ from what the SPIRE server holds."""
-    release: Callable[[EntryKey], None] = _nothing
-    """Nobody may claim the key any more."""
-    record: Callable[[str], None] = _nothing
-    """A SpireEntry, by name, may differ from what is recorded."""
-    status: Callable[[Source], None] = _nothing
-    """An object may need another status."""
-    pod: Callable[[ObjectKey], None] = _nothing
-    """A Pod may want another identity."""
-    generated: Callable[[ObjectKey], None] = _nothing
-    """An object made for a Pod or Node may need to be written."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ or do not decode, and what is recorded of trust domains that no object names.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from api.meta import ObjectKey
@@ -16,11 +16,13 @@ from controllers.federationstatus import UNDECODABLE, FederationStatuses
 from controllers.ports import Bundles, Events, Federation, Kubernetes, TrustDomains
 from registrar.claims.claim import Problem
 from registrar.claims.federatedtrustdomain import (
-    bare,
+    NO_TRUST_DOMAIN,
+    TRUST_DOMAIN_INDEX,
     conflict,
     noted_in,
     oldest_first,
     relationship_exists,
+    trust_domains_of,
     wanted_by,
     was_set,
 )
@@ -34,16 +36,6 @@ from registrar.spire.errors import AlreadyExists, NotFound, SpireError, Unavaila
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
-
-TRUST_DOMAIN_INDEX = "trust-domain"
-
-NO_TRUST_DOMAIN = ""
-"""The key of what no trust domain leads to."""
-
-
-def trust_domains_of(obj: ClusterFederatedTrustDomain) -> Iterable[str]:
-    """The values of TRUST_DOMAIN_INDEX."""
-    return (bare(obj.spec.trust_domain),)
 
 
 class FederationReconciler:

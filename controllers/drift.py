@@ -4,10 +4,10 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
 
 from controllers.book import Book
+from controllers.source import AnySource
 from registrar.claims.ownership import is_join_token
 from registrar.identity.entry import Entry, EntryKey
 from registrar.spire.errors import SpireError
@@ -18,43 +18,12 @@ from registrar.telemetry.rounds import attempt
 log = logging.getLogger(__name__)
 
 
-class Drifting(Protocol):
-    """What turns objects into claims, as far as the drift check asks it."""
-
-    def drifted(self) -> None:
-        """Compare with the SPIRE server whatever is no entry; called after each look."""
-        ...
-
-    def takes_up(self, entry: Entry) -> bool:
-        """Whether an entry of ours that nobody claims is claimed from now on, after all."""
-        ...
-
-    def gives_up(self, entry: Entry) -> bool:
-        """Whether an entry that somebody deleted is claimed no longer, and not made anew."""
-        ...
-
-
-class SeesAll:
-    """Sources that see every object: what none of them claims is nobody's."""
-
-    def drifted(self) -> None:
-        """Nothing to compare besides the entries."""
-
-    def takes_up(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
-        """Never."""
-        return False
-
-    def gives_up(self, entry: Entry) -> bool:  # noqa: ARG002 - the protocol's
-        """Never."""
-        return False
-
-
 class DriftCheck:
     """Compares the SPIRE server with the claims, about every ``interval_seconds``.
 
     ``repaired`` counts what it found, by kind: changed, vanished or orphan.
-    ``checked`` is called after each look, failed or not. ``sources`` gives those of the
-    mode, which are made after the check.
+    ``checked`` is called after each look, failed or not, and so is what the ``sources`` have to
+    compare with the SPIRE server besides their entries.
     """
 
     def __init__(
@@ -65,7 +34,7 @@ class DriftCheck:
         interval_seconds: float,
         repaired: Callable[[str], None],
         checked: Callable[[], None],
-        sources: Callable[[], Drifting],
+        sources: Sequence[AnySource],
     ) -> None:
         self._book = book
         self._mirror = mirror
@@ -88,17 +57,18 @@ class DriftCheck:
             log.warning("drift check failed", extra=kv(error=error.message))
         finally:
             self._checked()
-            self._sources().drifted()
+            for source in self._sources:
+                source.drifted()
 
     async def check(self) -> None:
         """Look once. Raises SpireError when the server cannot be read."""
         privileged = frozenset(self._mirror.privileged_ids)
-        drift, sources = await self._mirror.refresh(), self._sources()
+        drift = await self._mirror.refresh()
         self._inherit(drift.appeared)
         put_right: Counter[str] = Counter()
         for kind, entries in (("changed", drift.changed), ("vanished", drift.vanished)):
             for entry in entries:
-                if kind == "vanished" and sources.gives_up(entry):
+                if kind == "vanished" and any(s.gives_up(entry) for s in self._sources):
                     continue
                 self._book.wake.entry(entry.key)
                 put_right[kind] += 1
@@ -147,4 +117,6 @@ class DriftCheck:
         """Whether an entry of ours may go: nobody claims it, nor may do so."""
         if entry.key in self._book.index or is_join_token(entry.key):
             return False
-        return not self._book.last_good.holds(entry.key) and not self._sources().takes_up(entry)
+        if self._book.last_good.holds(entry.key):
+            return False
+        return not any(source.takes_up(entry) for source in self._sources)

@@ -45,7 +45,7 @@ RECORD_INDEXES = {OWNER_INDEX: _owner_uids, ENTRY_ID_INDEX: _entry_ids}
 SignOf: TypeAlias = Callable[[EntryKey], Sign | None]
 
 
-def _no_sign(_: EntryKey) -> None:
+def no_sign(_: EntryKey) -> None:
     """In most modes an entry does not say whose it is."""
 
 
@@ -66,7 +66,7 @@ class LastGood:
         *,
         records: Store[SpireEntry] | None = None,
         is_own: Callable[[SpireEntry], bool] = lambda _: True,
-        sign_of: SignOf = _no_sign,
+        sign_of: SignOf = no_sign,
         own_namespace: str = "",
     ) -> None:
         self._records = Store(RECORD_INDEXES) if records is None else records

@@ -12,13 +12,13 @@ from functools import partial
 from api.kinds import NAMESPACE, SPIRE_ENTRY
 from api.meta import ObjectKey
 from controllers.refusal import Objects
+from manager.context import timestamp
 from manager.modes.choice import mode_of, own_namespace, own_namespace_or_none
 from manager.modes.mode import Webhook
 from manager.names import HEALTH_KEY, USER_AGENT, lease_namespace_key, metrics_key
 from manager.prefixowner import PrefixOwner, all_work, described
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
-from manager.wiring import World, timestamp
 from registrar.backoff import Backoff
 from registrar.claims.instance import Instance, Records, recorded_ids
 from registrar.claims.ownership import (
@@ -193,7 +193,7 @@ class Process:
                 conditions=lambda obj: obj.status.conditions,
                 subresource="",
             )
-            for objects in (*self._mode.refusable(), records):
+            for objects in (*self._mode.refusable, records):
                 refuse = partial(objects.refuse, kube, why=why, now=timestamp())
                 await attempt("conditions while another holds the prefix", refuse)
 
@@ -210,20 +210,16 @@ class Process:
         await self._mode.caches.synced()
         records = self._records()
         async with spire.term(self._ownership(prefixes, records)) as side:
-            world = World(
+            self._term = Term(
+                self._mode,
                 settings=self._settings,
-                spire_entries=self._mode.spire_entries,
                 kube=kube,
                 events=recorder,
-                mirror=side.mirror,
-                writer=side.writer,
-                trust_domains=side.trust_domains,
-                federation=side.federation,
-                bundles=side.bundles,
-                dropped=side.dropped,
+                spire=side,
                 metrics=self._metrics,
+                prefixes=prefixes,
+                records=records,
             )
-            self._term = Term(world, self._mode, prefixes=prefixes, records=records)
             log.info("leading", extra=kv(prefix=prefixes.current, own_entries=len(side.mirror.own)))
             try:
                 await self._term.run()

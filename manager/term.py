@@ -1,29 +1,28 @@
-"""One term of leadership: from an empty book through the first pass to the end.
+"""The time in which a registrar leads: from empty knowledge through the first pass to the end.
 
-A term starts from nothing but the stores and the SPIRE server, so becoming
-leader and starting are the same thing.
+It starts from nothing but the caches and the SPIRE server, and it is there once in a process.
 """
 
 import asyncio
 import gc
 import logging
-from collections.abc import Iterable
 
-from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
 from controllers.lastgood import LastGood
-from controllers.vanished import Vanished
+from controllers.ports import Events, Kubernetes
+from manager.context import Context, clock
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
-from manager.wiring import World, wire_core
+from manager.runtime import Runtime
+from manager.sources.core import entry_source, record_source, release_pass
+from manager.spire import TermSide
 from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import State
 from registrar.claims.ownership import Prefixes
-from registrar.claims.record import key_of
-from registrar.identity.entry import Attributes, differing
-from registrar.kube.store import Change
+from registrar.settings.model import Settings
 from registrar.telemetry.logging import kv
+from registrar.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +34,29 @@ NO_ENTRIES = dict.fromkeys(("desired", "present", "failed", "withheld", "foreign
 
 
 class Term:
-    """Runs the controllers until cancelled.
+    """Runs the sources of a mode until cancelled.
 
-    The caller has filled the stores and the mirror. ``ready`` is set once
-    every source was looked at; before that nothing is released.
+    The caller has filled the caches and the mirror. ``ready`` is set once every object was
+    looked at; before that nothing is released.
     """
 
-    def __init__(self, world: World, mode: Mode, *, prefixes: Prefixes, records: Records) -> None:
-        settings = world.settings
-        self._world = world
-        self._mode = mode
+    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
+        self,
+        mode: Mode,
+        *,
+        settings: Settings,
+        kube: Kubernetes,
+        events: Events,
+        spire: TermSide,
+        metrics: Metrics,
+        prefixes: Prefixes,
+        records: Records,
+    ) -> None:
         self.ready = asyncio.Event()
-        self.book = Book(
+        self._mode = mode
+        self._spire = spire
+        self._interval = settings.drift_interval_seconds
+        self._book = Book(
             trust_domain=settings.trust_domain,
             cluster=settings.cluster,
             class_name=settings.class_name,
@@ -54,82 +64,74 @@ class Term:
             former_prefixes=prefixes.former,
             records=records,
             naming=Naming(records.label),
-            spire_entries=world.spire_entries.store,
-            own_entry=world.mirror.own.get,
-            known_domains=lambda: world.trust_domains.known,
+            spire_entries=mode.spire_entries.store,
+            own_entry=spire.mirror.own.get,
+            known_domains=lambda: spire.trust_domains.known,
             last_good=LastGood(
-                world.mirror.own.values(),
-                records=world.spire_entries.store,
+                spire.mirror.own.values(),
+                records=mode.spire_entries.store,
                 is_own=records.is_own,
                 sign_of=mode.sign_of,
                 own_namespace=mode.own_namespace,
             ),
         )
-        self._alias = mode.alias()
-        self._vanished: Vanished[str] = Vanished(asyncio.get_running_loop().time)
-        self._latency = PodLatency(
-            observe=world.metrics.spire.pod_to_entry, clock=asyncio.get_running_loop().time
+        self._latency = PodLatency(observe=metrics.spire.pod_to_entry, clock=clock)
+        context = Context(settings, self._book, kube, events, spire, metrics, self._latency)
+        alias_key = None if mode.alias is None else mode.alias.key
+        sources = [
+            *mode.sources(context),
+            entry_source(context),
+            record_source(context, mode.spire_entries, alias_key),
+        ]
+        self._release, self._drift = release_pass(
+            context,
+            mode.spire_entries,
+            confirmation=mode.confirmation(context),
+            alias_key=alias_key,
+            sources=sources,
         )
-        self._core = wire_core(
-            world,
-            self.book,
-            alias_key=None if self._alias is None else self._alias.key,
-            confirmation=mode.confirmation(world, self.book),
-            vanished=self._vanished,
-            latency=self._latency,
-            sources=lambda: self._sources,
-        )
-        self._sources = mode.sources(world, self.book, self._latency)
+        self._book.wake.status.leave_out(mode.without_status)
+        self._runtime = Runtime(sources, book=self._book, metrics=metrics, unused=mode.unused)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        self._sources.listen()
-        self._world.spire_entries.listener = self._spire_entry_changed
-        self._world.trust_domains.on_change = self._trust_domains_changed
-        self._world.dropped.on_change = self._dropped_fields_changed
-        self._world.trust_domains.is_awaited = self.book.unfederated.any
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for run in (*self._core.runs(), *self._sources.runs()):
-                    tasks.create_task(run())
-                await self._first_pass()
-                tasks.create_task(self._say_what_is_left())
-                await self._record_when_possible()
-        finally:
-            self._mode.caches.silence()
+        async with asyncio.TaskGroup() as tasks:
+            for run in (*self._runtime.runs(), self._release.run, self._drift.run):
+                tasks.create_task(run())
+            await self._first_pass()
+            tasks.create_task(self._say_what_is_left())
 
     async def _first_pass(self) -> None:
-        """Look at every source once; only then what is unclaimed is known to be."""
-        book, core = self.book, self._core
-        if self._alias is not None:
-            for key in book.index.replace(self._alias.source, [self._alias]):
+        """Look at every object once; only then what is unclaimed is known to be."""
+        book, alias = self._book, self._mode.alias
+        if alias is not None:
+            for key in book.index.replace(alias.source, [alias]):
                 book.wake.entry(key)
-        await self._sources.look_at_all()
-        for found in list(self._world.spire_entries.store.keys()):
-            book.wake.record(found.name)
-        core.drift.sweep()
+        await self._runtime.first_pass()
+        self._drift.sweep()
         book.has_seen_all = True
-        core.release.open()
+        self._release.open()
         self._latency.begin()
+        await self._runtime.afterwards()
         # What the first pass built stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         self.ready.set()
         log.info(
             "first pass is over",
-            extra=kv(claims=len(book.index), own_entries=len(self._world.mirror.own)),
+            extra=kv(claims=len(book.index), own_entries=len(self._spire.mirror.own)),
         )
 
     async def _say_what_is_left(self) -> None:
         """Name entries of earlier versions that may be another registrar's, so they stay."""
-        book = self.book
+        book = self._book
         if not book.former_prefixes:
             return
         # What is claimed is taken over by then.
-        await asyncio.sleep(min(self._world.settings.drift_interval_seconds, _LEFT_SECONDS))
+        await asyncio.sleep(min(self._interval, _LEFT_SECONDS))
         left = sorted(
             id_
-            for id_ in self._world.mirror.foreign_ids
+            for id_ in self._spire.mirror.foreign_ids
             if book.is_former_id(id_) and not book.is_recorded_by_another(id_)
         )
         if left:
@@ -139,50 +141,13 @@ class Term:
                 extra=kv(number=len(left), some=" ".join(left[:_MOST_NAMED])),
             )
 
-    async def _record_when_possible(self) -> None:
-        """Record everything once SpireEntries are installed and may be read, if they were not."""
-        records = self._world.spire_entries
-        if records.is_available:
-            return
-        await records.store.synced.wait()
-        for key in self.book.index.keys():  # noqa: SIM118 - the index is no mapping
-            self.book.wake.record(self.book.name_of(key))
-
-    def _spire_entry_changed(self, change: Change[SpireEntry]) -> None:
-        self.book.wake.record(change.key.name)
-        if change.new is None and change.old is not None:
-            self._vanished.note(change.key.name)
-            key = key_of(change.old)
-            if key is not None and key in self.book.index:
-                self.book.wake.record(self.book.name_of(key))
-        if self._alias is not None and change.key.name == self.book.known_name_of(self._alias.key):
-            self._core.release.look_again()
-
-    def _trust_domains_changed(self, added: Iterable[str], removed: Iterable[str]) -> None:
-        for key in self.book.federating.touched({*added, *removed}):
-            self.book.wake.entry(key)
-
-    def _dropped_fields_changed(self, added: frozenset[str], removed: frozenset[str]) -> None:
-        if added:
-            log.warning(
-                "the SPIRE server is too old for these attributes; entries are set without",
-                extra=kv(attributes=" ".join(sorted(added))),
-            )
-        if not removed:
-            return
-        # Another server may know them: give it what it was spared.
-        for key in self.book.index.keys():  # noqa: SIM118 - the index is no mapping
-            winner = self.book.index.winner(key)
-            if winner is not None and differing(winner.attributes, Attributes()) & removed:
-                self.book.wake.entry(key)
-
     def entry_counts(self) -> dict[str, int]:
         """Entries by state, as the gauge names the states."""
-        outcomes = self.book.outcomes
+        outcomes = self._book.outcomes
         return {
-            "desired": len(self.book.index),
-            "present": len(self._world.mirror.own),
+            "desired": len(self._book.index),
+            "present": len(self._spire.mirror.own),
             "failed": outcomes.count(State.FAILED) + outcomes.count(State.REFUSED),
-            "withheld": self.book.withheld_count,
-            "foreign": self._world.mirror.foreign_count,
+            "withheld": self._book.withheld_count,
+            "foreign": self._spire.mirror.foreign_count,
         }

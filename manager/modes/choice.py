@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-from manager.modes.controllermanager import ControllerManager
-from manager.modes.crd import CRD
-from manager.modes.layered import Layered
+from manager.modes.controllermanager import controller_manager
+from manager.modes.crd import crd
+from manager.modes.layered import layered
 from manager.modes.mode import Mode
-from manager.modes.reconcile import Reconcile
-from manager.modes.webhook import PodAdmission
+from manager.modes.reconcile import reconcile
+from manager.modes.webhook import webhook
 from registrar.errors import InvalidField
 from registrar.settings.model import CRDMode, ReconcileMode, Settings, WebhookMode
 
@@ -24,15 +24,15 @@ def mode_of(settings: Settings, *, namespace: str | None = None) -> Mode:
     if namespace is None:
         namespace = own_namespace_or_none()
     if manager is not None:
-        return ControllerManager(settings, manager, own_namespace=namespace)
+        return controller_manager(settings, manager, namespace=namespace)
     match workload:
         case ReconcileMode():
-            return Reconcile(settings, workload, own_namespace=namespace)
+            return reconcile(settings, workload, namespace=namespace)
         case WebhookMode():
-            return PodAdmission(settings, workload, own_namespace=namespace)
+            return webhook(settings, workload, namespace=namespace)
         case CRDMode():
-            return CRD(settings, workload, own_namespace=namespace)
-    return Layered(settings)
+            return crd(settings, workload, namespace=namespace)
+    return layered(settings)
 
 
 def own_namespace(field: str = "leader_election_namespace") -> str:

@@ -1,41 +1,23 @@
-"""What a mode brings: its caches, and for each term the controllers of its sources.
+"""What a mode is: caches, a list of sources and some settings, as data.
 
-The modes are the tools that we replace: the layered registrar, the controller
-manager, the three of the workload registrar. From the claim on they are one.
+The modes are the tools that we replace: the layered registrar, the controller manager and its
+static mode, the three of the workload registrar. From the claim on they are one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from controllers.book import Book
-from controllers.confirmation import Confirmation
-from controllers.drift import Drifting
+from controllers.confirmation import BySetting, Confirmation
+from controllers.lastgood import SignOf, no_sign
 from controllers.refusal import Refusable
-from manager.latency import PodLatency
-from manager.stores import Caches, SpireEntryCache
-from manager.wiring import Run, World
+from controllers.source import AnySource
+from manager.caches.cache import Caches, SpireEntryCache
+from manager.context import Context
 from registrar.admission.certificates import Minter
-from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim
-from registrar.claims.instance import Form, Made
-from registrar.identity.entry import EntryKey
+from registrar.claims.instance import Form, Made, no_form
 from registrar.kube.session import Session
-
-
-class Sources(Drifting, Protocol):
-    """The controllers of one term that turn objects into claims."""
-
-    def runs(self) -> Iterator[Run]:
-        """The loops to run."""
-        ...
-
-    def listen(self) -> None:
-        """Hear of changes from now on."""
-        ...
-
-    async def look_at_all(self) -> None:
-        """Look at every source once; returns when all are claimed for."""
-        ...
 
 
 class Webhook(Protocol):
@@ -53,54 +35,33 @@ class Webhook(Protocol):
         ...
 
 
-class Mode(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
     """One way to run the registrar."""
 
-    @property
-    def caches(self) -> Caches:
-        """What it reads."""
-        ...
-
-    @property
-    def spire_entries(self) -> SpireEntryCache:
-        """The records, one of the caches."""
-        ...
-
-    @property
-    def own_namespace(self) -> str:
-        """The namespace that it runs in; empty outside of a cluster."""
-        ...
-
-    def sign_of(self, key: EntryKey) -> Sign | None:
-        """What an entry of the mode says of whose it is; None for nothing."""
-        ...
-
-    def alias(self) -> Claim | None:
-        """The registrar's own claim, if it needs one."""
-        ...
-
-    @property
-    def made(self) -> Made:
-        """Whether this mode made a record of an earlier version, which named no mode."""
-        ...
-
-    @property
-    def form(self) -> Form:
-        """Whether only this mode makes entries of that form."""
-        ...
-
-    def confirmation(self, world: World, book: Book) -> Confirmation:
-        """Where a person agrees to withheld deletions."""
-        ...
-
-    def refusable(self) -> Iterator[Refusable]:
-        """The objects that only this mode and class handles, and that have conditions."""
-        ...
-
-    def sources(self, world: World, book: Book, latency: PodLatency) -> Sources:
-        """The controllers of its sources, for one term."""
-        ...
-
-    def webhook(self, session: Session, minter: Minter) -> Webhook | None:
-        """The server that the API server calls, if there is one; every replica has it."""
-        ...
+    caches: Caches
+    """What it reads of the API server."""
+    spire_entries: SpireEntryCache
+    """The records, one of the caches."""
+    sources: Callable[[Context], Sequence[AnySource]]
+    """What turns objects into claims and shows what became of them."""
+    unused: frozenset[str]
+    """The wake-ups that it has no use for."""
+    without_status: frozenset[str] = frozenset()
+    """The kinds that claim something and show no status that we write."""
+    made: Made
+    """Whether this mode made a record of an earlier version, which named no mode."""
+    form: Form = no_form
+    """Whether only this mode makes entries of that form."""
+    sign_of: SignOf = no_sign
+    """What an entry of the mode says of whose it is; None for nothing."""
+    own_namespace: str = ""
+    """The namespace that it runs in; empty outside of a cluster."""
+    alias: Claim | None = None
+    """The registrar's own claim, if it needs one: an alias of the agents, parent of entries."""
+    confirmation: Callable[[Context], Confirmation] = lambda _: BySetting()
+    """Where a person agrees to withheld deletions."""
+    refusable: Sequence[Refusable] = ()
+    """The objects that only this mode and class handles, and that have conditions."""
+    webhook: Callable[[Session, Minter], Webhook | None] = lambda _, __: None
+    """The server that the API server calls, if there is one; every replica has it."""

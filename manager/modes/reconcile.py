@@ -1,126 +1,60 @@
 """The workload registrar's reconcile mode: an entry for each Node and each Pod on it."""
 
-from collections.abc import Callable, Iterable, Iterator
-
-from api.core import Namespace, Node, Pod
+from api.core import Node
 from api.kinds import NODE
-from api.meta import ObjectKey
-from controllers.book import Book
-from controllers.confirmation import Confirmation, by_own_namespace
-from controllers.podentry import Pods as KnownPods
-from controllers.refusal import Refusable
-from manager.latency import PodLatency
-from manager.modes.podentries import PodEntrySources, namespace_cache, pod_cache
-from manager.modes.servicecaches import ServiceCaches
-from manager.stores import Cache, Caches, spire_entry_cache
-from manager.wiring import Run, World
-from registrar.admission.certificates import Minter
-from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim
-from registrar.claims.instance import Form, Made, form_of_pods, made_for_pods
+from controllers.confirmation import by_own_namespace
+from manager.caches.cache import Cache, Caches, spire_entry_cache
+from manager.caches.podentries import StoredPods, namespace_cache, pod_cache
+from manager.caches.services import ServiceCaches
+from manager.modes.mode import Mode
+from manager.sources.podentries import PodsToEntries, pod_entry_sources
+from registrar.claims.instance import form_of_pods, made_for_pods
 from registrar.claims.podentry import PodEntries, root_path, source_of_key
-from registrar.identity.entry import EntryKey
-from registrar.kube.session import Session
 from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity, ReconcileMode, Settings
 
 
-class StoredPods:
-    """The Pods of a cache."""
-
-    def __init__(self, cache: Cache[Pod]) -> None:
-        self._store = cache.store
-
-    def get(self, key: ObjectKey) -> Pod | None:
-        """The Pod, or None."""
-        return self._store.get(key)
-
-    def is_unknown(self, key: ObjectKey) -> bool:
-        """Whether it exists and does not decode."""
-        return key in self._store.broken
-
-    def may_have(self, key: ObjectKey, created: int) -> bool:  # noqa: ARG002 - the protocol's
-        """Whether it exists and does not decode."""
-        return key in self._store.broken
-
-    def is_said_to_go(self, key: ObjectKey) -> bool:  # noqa: ARG002 - the protocol's
-        """Nobody is asked: the cache tells."""
-        return False
-
-    def leaves(self, key: ObjectKey, created: int) -> None:
-        """The cache tells what is gone."""
-
-    def drop(self, key: ObjectKey) -> bool:  # noqa: ARG002 - the protocol's
-        """Never: the cache knows."""
-        return False
-
-
-class Reconcile:
-    """The mode. ``own_namespace`` is the one that it runs in, empty outside of a cluster."""
-
-    def __init__(self, settings: Settings, config: ReconcileMode, *, own_namespace: str) -> None:
-        self.own_namespace = own_namespace
-        self.rules = PodEntries(
-            trust_domain=settings.trust_domain,
-            cluster=settings.cluster,
-            identity=settings.pods or PodIdentity("service_account"),
-            root=root_path(config.controller_name, settings.cluster),
-            per_node=True,
-            dns_zone=config.dns_zone,
-        )
-        self.form: Form = form_of_pods(self.rules, None)
-        self.made: Made = made_for_pods(self.form)
-        self.pods: Cache[Pod] = pod_cache()
-        self.known_pods: KnownPods = StoredPods(self.pods)
-        self.nodes: Cache[Node] | None = Cache(NODE, Store())
-        self.namespaces: Cache[Namespace] = namespace_cache()
-        self.spire_entries = spire_entry_cache(optional=True)
-        self.caches = Caches([self.spire_entries, self.namespaces, self.nodes, self.pods])
-        self.services = ServiceCaches(self.caches, ()) if config.dns_zone else None
-        if self.services is not None:
-            # Known before the first look: what is released after it must be known to be unwanted.
-            self.caches.require(self.services.settled)
-
-    def sign_of(self, key: EntryKey) -> Sign | None:
-        """The Pod or Node that it is for."""
-        return source_of_key(key, self.rules)
-
-    def alias(self) -> Claim | None:
-        """None: each Node has an alias of its own."""
-        return None
-
-    def refusable(self) -> Iterator[Refusable]:
-        """The objects that only this mode and class handles, and that have conditions."""
-        return iter(())
-
-    def confirmation(self, world: World, book: Book) -> Confirmation:
-        """The Namespace that the registrar runs in."""
-        return by_own_namespace(
-            book,
-            name=self.own_namespace,
-            namespaces=self.namespaces.store,
-            events=world.events,
-        )
-
-    def listen(self, wake: Callable[[ObjectKey], None], doubt: Callable[[ObjectKey], None]) -> None:
-        """There is no other way to hear of Pods."""
-
-    def runs(
-        self,
-        wake: Callable[[ObjectKey], None],  # noqa: ARG002 - the protocol's
-        kept: Callable[[], Iterable[ObjectKey]],  # noqa: ARG002 - the protocol's
-    ) -> Iterator[Run]:
-        """Nothing more to run."""
-        return iter(())
-
-    def all_pods(self) -> Iterable[ObjectKey]:
-        """Every Pod, also those that do not decode."""
-        yield from self.pods.store.keys()
-        yield from self.pods.store.broken
-
-    def webhook(self, session: Session, minter: Minter) -> None:
-        """There is none."""
-
-    def sources(self, world: World, book: Book, latency: PodLatency) -> PodEntrySources:
-        """The controllers of Pods and Nodes, for one term."""
-        return PodEntrySources(self, world, book, latency)
+def reconcile(settings: Settings, config: ReconcileMode, *, namespace: str) -> Mode:
+    """The mode. ``namespace`` is the one that it runs in, empty outside of a cluster."""
+    rules = PodEntries(
+        trust_domain=settings.trust_domain,
+        cluster=settings.cluster,
+        identity=settings.pods or PodIdentity("service_account"),
+        root=root_path(config.controller_name, settings.cluster),
+        per_node=True,
+        dns_zone=config.dns_zone,
+    )
+    form = form_of_pods(rules, None)
+    pods, namespaces, spire_entries = (
+        pod_cache(),
+        namespace_cache(),
+        spire_entry_cache(optional=True),
+    )
+    nodes: Cache[Node] = Cache(NODE, Store())
+    caches = Caches([spire_entries, namespaces, nodes, pods])
+    services = ServiceCaches(caches, ()) if config.dns_zone else None
+    if services is not None:
+        # Known before the first look: what is released after it must be known to be unwanted.
+        caches.require(services.settled)
+    pods_to_entries = PodsToEntries(
+        rules=rules,
+        pods=pods,
+        known_pods=StoredPods(pods),
+        namespaces=namespaces,
+        nodes=nodes,
+        services=services,
+    )
+    return Mode(
+        caches=caches,
+        spire_entries=spire_entries,
+        sources=lambda context: list(pod_entry_sources(context, pods_to_entries)),
+        unused=frozenset({"claims", "generated", "trust_domain"}),
+        without_status=frozenset({NODE.kind}),
+        made=made_for_pods(form),
+        form=form,
+        sign_of=lambda key: source_of_key(key, rules),
+        own_namespace=namespace,
+        confirmation=lambda context: by_own_namespace(
+            context.book, name=namespace, namespaces=namespaces.store, events=context.events
+        ),
+    )

@@ -19,6 +19,12 @@ from registrar.identity.spiffeid import SCHEME, check_spiffe_id, check_trust_dom
 READY = "Ready"
 BUNDLE = "BundleAvailable"
 
+TRUST_DOMAIN_INDEX = "trust-domain"
+"""Index of the objects' store: the trust domain that each names."""
+
+NO_TRUST_DOMAIN = ""
+"""The key of what no trust domain leads to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -31,6 +37,11 @@ class Wanted:
 def bare(trust_domain: str) -> str:
     """The name of a trust domain that may be given as a whole SPIFFE ID, as Go's library takes."""
     return trust_domain.removeprefix(SCHEME).partition("/")[0]
+
+
+def trust_domains_of(obj: ClusterFederatedTrustDomain) -> Iterable[str]:
+    """The values of TRUST_DOMAIN_INDEX."""
+    return (bare(obj.spec.trust_domain),)
 
 
 def wanted_by(obj: ClusterFederatedTrustDomain, *, trust_domain: str) -> Wanted:

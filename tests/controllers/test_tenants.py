@@ -11,8 +11,8 @@ from api.kinds import SPIRE_ENTRY
 from api.meta import find_condition
 from api.proto.types_pb2 import SPIFFEID, Bundle, Entry, Selector
 from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION
+from manager.context import timestamp
 from manager.process import Process
-from manager.wiring import timestamp
 from registrar.settings.model import (
     ControllerManager,
     CRDMode,

@@ -27,6 +27,7 @@ from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
+from tests.support.book import unconnected
 from tests.support.builders import make_claim, make_cluster_spiffe_id, make_key
 
 KEY, OTHER = make_key("/web"), make_key("/other")
@@ -90,16 +91,18 @@ class World:
             self.mirror.wrote(each)
         store = records(*stored)
         self.last_good = LastGood(held, records=store, sign_of=sign_of)
-        self.book = Book(
-            "example.org",
-            "test",
-            "",
-            "p",
-            Records("", "", lambda _: True),
-            Naming(""),
-            store,
-            lambda _: None,
-            last_good=self.last_good,
+        self.book = unconnected(
+            Book(
+                "example.org",
+                "test",
+                "",
+                "p",
+                Records("", "", lambda _: True),
+                Naming(""),
+                store,
+                lambda _: None,
+                last_good=self.last_good,
+            )
         )
         self.objects: Store[ClusterSpiffeId] = Store()
         self.error: Exception | None = None

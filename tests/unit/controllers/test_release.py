@@ -18,6 +18,7 @@ from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
+from tests.support.book import unconnected
 from tests.support.builders import make_claim, make_key
 from tests.support.waiting import until
 
@@ -61,15 +62,17 @@ async def test_an_entry_that_is_claimed_while_another_is_deleted_stays() -> None
     mirror.wrote(Entry("p.plain", PLAIN, Attributes()))
     mirror.wrote(Entry("p.boss", BOSS, Attributes(admin=True)))
     store: Store[SpireEntry] = Store(RECORD_INDEXES)
-    book = Book(
-        "example.org",
-        "test",
-        "",
-        "p",
-        Records("", "", lambda _: True),
-        Naming(""),
-        store,
-        mirror.own.get,
+    book = unconnected(
+        Book(
+            "example.org",
+            "test",
+            "",
+            "p",
+            Records("", "", lambda _: True),
+            Naming(""),
+            store,
+            mirror.own.get,
+        )
     )
     released: list[EntryKey] = []
 

@@ -24,6 +24,7 @@ from registrar.claims.rendering import Owner
 from registrar.kube.store import Store
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
+from tests.support.book import unconnected
 
 KEY = ObjectKey("shop", "web")
 SOURCE = Source("Pod", "shop", "web")
@@ -79,8 +80,8 @@ class World:
         namespaces.put(Namespace(metadata=ObjectMeta(name="shop")))
         self.templates = Templates(AROUND, PodIndex())
         records = Records("", "", lambda _: False)
-        self.book = Book(
-            "example.org", "prod", "", "p", records, Naming(""), Store(), lambda _: None
+        self.book = unconnected(
+            Book("example.org", "prod", "", "p", records, Naming(""), Store(), lambda _: None)
         )
         for name in names:
             self.put(name)

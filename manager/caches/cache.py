@@ -6,7 +6,8 @@ change of leader costs no list.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from api.kinds import SPIRE_ENTRY, Kind
@@ -22,13 +23,9 @@ from registrar.telemetry.rounds import tell
 T = TypeVar("T", bound=KubeObject)
 
 
-def _ignore(_: object) -> None:
-    """Nobody listens: this process does not lead."""
-
-
 @dataclass(slots=True)
 class Cache(Generic[T]):
-    """One kind's store, with who hears of its changes at the moment.
+    """One kind's store, and who hears of its changes.
 
     An ``optional`` kind may be missing: the process goes on without it and
     takes it up when it is there. What may not be read is no reason to believe
@@ -44,7 +41,7 @@ class Cache(Generic[T]):
     field_selector: str = ""
     transform: Callable[[T], T] | None = None
     metadata_only: bool = False
-    listener: Callable[[Change[T]], None] = _ignore
+    listeners: list[Callable[[Change[T]], None]] = field(default_factory=list)
     reflector: Reflector[T] | None = None
     task: asyncio.Task[None] | None = None
 
@@ -72,12 +69,13 @@ class Cache(Generic[T]):
         self.store.synced.clear()
         self.start(session, tasks, metrics)
 
-    def _announce(self, change: Change[T]) -> None:
-        tell(f"change of {self.kind.resource}", lambda: self.listener(change))
+    def listen(self, heard: Callable[[Change[T]], None]) -> None:
+        """Have each change told from now on."""
+        self.listeners.append(heard)
 
-    def silence(self) -> None:
-        """Stop announcing changes; the store goes on filling."""
-        self.listener = _ignore
+    def _announce(self, change: Change[T]) -> None:
+        for heard in self.listeners:
+            tell(f"change of {self.kind.resource}", partial(heard, change))
 
     @property
     def is_read(self) -> bool:
@@ -142,10 +140,6 @@ class AnyCache(Protocol):
         """List anew."""
         ...
 
-    def silence(self) -> None:
-        """Stop announcing changes."""
-        ...
-
     async def settled(self) -> None:
         """Wait until it is full, or known to stay empty."""
         ...
@@ -192,11 +186,6 @@ class Caches:
             raise RuntimeError("the caches were not started")
         self._added.append(cache)
         self._begin(cache)
-
-    def silence(self) -> None:
-        """Stop announcing changes."""
-        for cache in (*self._caches, *self._added):
-            cache.silence()
 
     def require(self, settled: Callable[[], Awaitable[None]]) -> None:
         """Let ``synced`` wait for this too; it may add caches."""

@@ -8,10 +8,17 @@ from typing import TypeVar
 from api.core import Endpoints, EndpointSlice
 from api.kinds import ENDPOINT_SLICE, ENDPOINTS
 from api.meta import KubeObject, ObjectKey
-from manager.modes.podcaches import EVERYWHERE
-from manager.stores import Cache, Caches
+from manager.caches.cache import Cache, Caches
+from manager.caches.pods import EVERYWHERE
 from registrar.claims.dnsnames import ServiceAddress
-from registrar.kube.store import Change, Store
+from registrar.claims.serviceaddresses import (
+    addresses_in_endpoints,
+    addresses_in_slice,
+    pods_in_endpoints,
+    pods_in_slice,
+    service_of,
+)
+from registrar.kube.store import Store
 from registrar.settings.model import CachedNamespace
 
 T = TypeVar("T", bound=KubeObject)
@@ -26,7 +33,6 @@ def _of_metadata(field_selector: str) -> str:
 _POD_INDEX = "pod"
 _SERVICE_INDEX = "service"
 _LOOK_SECONDS = 1.0
-_SERVICE_NAME = "kubernetes.io/service-name"
 
 
 class ServiceCaches:
@@ -42,7 +48,7 @@ class ServiceCaches:
         self.slices: list[Cache[EndpointSlice]] = [
             Cache(
                 ENDPOINT_SLICE,
-                Store({_POD_INDEX: pods_of_slice, _SERVICE_INDEX: _services_of_slice}),
+                Store({_POD_INDEX: _pods_of_slice, _SERVICE_INDEX: _services_of_slice}),
                 namespace=n.name,
                 label_selector=n.label_selector,
                 field_selector=_of_metadata(n.field_selector),
@@ -54,7 +60,7 @@ class ServiceCaches:
         self.endpoints: list[Cache[Endpoints]] = [
             Cache(
                 ENDPOINTS,
-                Store({_POD_INDEX: pods_of_endpoints}),
+                Store({_POD_INDEX: _pods_of_endpoints}),
                 namespace=n.name,
                 label_selector=n.label_selector,
                 field_selector=_of_metadata(n.field_selector),
@@ -78,33 +84,6 @@ class ServiceCaches:
             else:
                 known = False
         return known
-
-    def listen(
-        self,
-        wake: Callable[[ObjectKey], None],
-        service_changed: Callable[[ObjectKey], None] = lambda _: None,
-    ) -> None:
-        """Wake the Pods whose addresses in services change; tell which services came or went."""
-
-        def slice_changed(change: Change[EndpointSlice]) -> None:
-            for pod in touched_by_slice(change):
-                wake(pod)
-            # A label that is changed takes a slice from one service to another.
-            before, after = _service_of(change.old), _service_of(change.new)
-            for service in {before, after} if before != after else ():
-                if service.name:
-                    service_changed(service)
-
-        def endpoints_changed(change: Change[Endpoints]) -> None:
-            for pod in touched_by_endpoints(change):
-                wake(pod)
-            if change.old is None or change.new is None:
-                service_changed(change.key)
-
-        for slices in self.slices:
-            slices.listener = slice_changed
-        for endpoints in self.endpoints:
-            endpoints.listener = endpoints_changed
 
     async def settled(self) -> None:
         """Begin to read them, and wait until they are read or known not to be readable."""
@@ -171,88 +150,14 @@ def _indexed(store: Store[T], pod: ObjectKey) -> Iterator[T]:
             yield found
 
 
-def addresses_in_slice(obj: EndpointSlice, pod: ObjectKey) -> Iterator[ServiceAddress]:
-    """The Pod's addresses in an EndpointSlice; none in one that is of no service."""
-    service = obj.metadata.labels.get(_SERVICE_NAME, "")
-    for endpoint in obj.endpoints or () if service else ():
-        target = endpoint.target_ref
-        if target is not None and target.kind == "Pod" and target.name == pod.name:
-            for ip in endpoint.addresses or ("",):
-                # What does not say that it is not ready is (EndpointConditions, Kubernetes API).
-                is_ready = endpoint.conditions.ready is not False
-                yield ServiceAddress(service, ip, endpoint.hostname, is_ready)
+def _pods_of_slice(obj: EndpointSlice) -> Iterable[str]:
+    return map(str, pods_in_slice(obj))
 
 
-def addresses_in_endpoints(obj: Endpoints, pod: ObjectKey) -> Iterator[ServiceAddress]:
-    """The Pod's addresses in an Endpoints object, which has its service's name."""
-    for subset in obj.subsets or ():
-        for is_ready, addresses in ((True, subset.addresses), (False, subset.not_ready_addresses)):
-            for address in addresses or ():
-                target = address.target_ref
-                if target is not None and target.kind == "Pod" and target.name == pod.name:
-                    yield ServiceAddress(obj.metadata.name, address.ip, address.hostname, is_ready)
-
-
-def pods_of_slice(obj: EndpointSlice) -> Iterable[str]:
-    """The Pods that it names, as ``namespace/name``."""
-    for endpoint in obj.endpoints or ():
-        target = endpoint.target_ref
-        if target is not None and target.kind == "Pod":
-            yield f"{obj.metadata.namespace}/{target.name}"
-
-
-def pods_of_endpoints(obj: Endpoints) -> Iterable[str]:
-    """The Pods that it names, as ``namespace/name``."""
-    for subset in obj.subsets or ():
-        for address in (*(subset.addresses or ()), *(subset.not_ready_addresses or ())):
-            target = address.target_ref
-            if target is not None and target.kind == "Pod":
-                yield f"{obj.metadata.namespace}/{target.name}"
-
-
-def _service_of(obj: EndpointSlice | None) -> ObjectKey:
-    """The service of an EndpointSlice; the name is empty for one of none, or without a slice."""
-    if obj is None:
-        return ObjectKey("", "")
-    return ObjectKey(obj.metadata.namespace, obj.metadata.labels.get(_SERVICE_NAME, ""))
+def _pods_of_endpoints(obj: Endpoints) -> Iterable[str]:
+    return map(str, pods_in_endpoints(obj))
 
 
 def _services_of_slice(obj: EndpointSlice) -> Iterable[str]:
-    service = _service_of(obj)
-    return (str(service),) if service.name else ()
-
-
-def touched_by_slice(change: Change[EndpointSlice]) -> set[ObjectKey]:
-    """The Pods whose addresses in the service differ between the two versions."""
-    return _differing(*map(_by_pod_in_slice, (change.old, change.new)))
-
-
-def touched_by_endpoints(change: Change[Endpoints]) -> set[ObjectKey]:
-    """The Pods whose addresses in the service differ between the two versions."""
-    return _differing(*map(_by_pod_in_endpoints, (change.old, change.new)))
-
-
-_Addresses = dict[ObjectKey, set[ServiceAddress]]
-
-
-def _by_pod_in_slice(obj: EndpointSlice | None) -> _Addresses:
-    if obj is None:
-        return {}
-    pods = {_key(name) for name in pods_of_slice(obj)}
-    return {pod: set(addresses_in_slice(obj, pod)) for pod in pods}
-
-
-def _by_pod_in_endpoints(obj: Endpoints | None) -> _Addresses:
-    if obj is None:
-        return {}
-    pods = {_key(name) for name in pods_of_endpoints(obj)}
-    return {pod: set(addresses_in_endpoints(obj, pod)) for pod in pods}
-
-
-def _differing(old: _Addresses, new: _Addresses) -> set[ObjectKey]:
-    return {pod for pod in old.keys() | new.keys() if old.get(pod) != new.get(pod)}
-
-
-def _key(name: str) -> ObjectKey:
-    namespace, _, pod = name.partition("/")
-    return ObjectKey(namespace, pod)
+    service = service_of(obj)
+    return () if service is None else (str(service),)

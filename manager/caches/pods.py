@@ -9,7 +9,7 @@ from api.core import Owned
 from api.kinds import JOB, REPLICA_SET
 from api.meta import ObjectKey, OwnerReference, Wire
 from api.whole import WHOLE_NODE, WHOLE_POD, WholeNode, WholePod
-from manager.stores import Cache, Caches
+from manager.caches.cache import Cache, Caches
 from registrar.claims.rendering import Owner
 from registrar.kube.packing import Packer
 from registrar.kube.store import Store
@@ -144,13 +144,3 @@ class OwnerCaches:
 
 def _controller(owners: Iterable[OwnerReference]) -> OwnerReference | None:
     return next((owner for owner in owners if owner.controller), None)
-
-
-def says_the_same(old: WholeNode, new: WholeNode) -> bool:
-    """Whether a Node differs in nothing that a template may show but its resourceVersion."""
-    return (
-        old.spec == new.spec
-        and old.metadata.labels == new.metadata.labels
-        and old.metadata.annotations == new.metadata.annotations
-        and old.metadata.uid == new.metadata.uid
-    )

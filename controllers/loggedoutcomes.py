@@ -1,0 +1,38 @@
+"""What became of objects that nobody can write a status into: said once in the log."""
+
+import logging
+
+from api.meta import ObjectKey
+from controllers.book import Book
+from registrar.claims.claim import Source
+from registrar.kube.controller import Done, Outcome
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+
+class OutcomeLogger:
+    """Says of each object of one kind what is new. No remote call."""
+
+    def __init__(self, book: Book, kind: str) -> None:
+        self._book = book
+        self._kind = kind
+        self._said: dict[ObjectKey, tuple[str, str]] = {}
+
+    async def reconcile(self, key: ObjectKey) -> Outcome:
+        """Look at one object."""
+        source = Source(self._kind, key.namespace, key.name)
+        problem, claims = self._book.problems.get(source), self._book.index.of_source(source)
+        if problem is not None:
+            said, is_set = (problem.reason, problem.message), False
+        elif claims:
+            outcome = self._book.outcomes.get(claims[0].key)
+            said, is_set = (outcome.reason, outcome.message), outcome.is_set
+        else:
+            self._said.pop(key, None)
+            return Done()
+        if said[0] and self._said.get(key) != said:
+            self._said[key] = said
+            level = logging.INFO if is_set else logging.WARNING
+            log.log(level, said[1], extra=kv(object=str(source), reason=said[0]))
+        return Done()

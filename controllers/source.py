@@ -1,0 +1,213 @@
+"""What a source is: one controller, said as data.
+
+A source says which keys it works on, which changes wake them, and where it stands in the first
+pass. The modes list their sources; ``manager.runtime`` makes queues and loops of them. A source
+never knows another one: it wakes others by ``controllers.wakeups``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from api.meta import KubeObject, ObjectKey
+from registrar.identity.entry import Entry, EntryKey
+from registrar.kube.controller import Controller, Outcome
+from registrar.kube.store import Change, Store
+from registrar.telemetry.observers import ControllerObserver
+
+T = TypeVar("T", bound=KubeObject)
+K = TypeVar("K", bound=Hashable)
+K_co = TypeVar("K_co", bound=Hashable, covariant=True)
+Run = Callable[[], Coroutine[None, None, None]]
+"""A loop, which works until it is cancelled."""
+
+_COMPUTE_SECONDS = 10.0
+_REMOTE_SECONDS = 120.0
+_TURN_AFTER = 500
+
+
+class Cached(Protocol[T]):
+    """The objects of one kind as they are known, wherever they come from: an API server, a folder.
+
+    ``store`` holds them.
+    """
+
+    @property
+    def store(self) -> Store[T]:
+        """The objects."""
+        ...
+
+    def listen(self, heard: Callable[[Change[T]], None]) -> None:
+        """Have each change told from now on."""
+        ...
+
+
+class Origin(Protocol):
+    """Where the objects of one kind come from, of whatever kind."""
+
+    @property
+    def kind_name(self) -> str:
+        """The kind, as owners are recorded with it."""
+        ...
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the configuration has it read at all."""
+        ...
+
+    @property
+    def is_available(self) -> bool:
+        """Whether all objects are known, so that one that is not among them is not there."""
+        ...
+
+    async def available(self) -> None:
+        """Wait until that is so."""
+        ...
+
+
+class Wakeup(Protocol[K_co]):
+    """A wake-up that a source can serve; ``controllers.wakeups`` has them."""
+
+    def serve(self, add: Callable[[K_co], None]) -> None:
+        """Give the keys to ``add`` from now on."""
+        ...
+
+
+class FirstPass(IntEnum):
+    """When the keys of a source are looked at for the first time."""
+
+    AT_ONCE = 0
+    """With the start; nobody waits until it is done."""
+    OBJECTS = 1
+    """Then what asks for entries by itself, or what Pods are judged by."""
+    PODS = 2
+    """Then the Pods. After these it is known what is claimed."""
+    AFTERWARDS = 3
+    """What is written about all that: statuses and records. Nobody waits until it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch(Generic[K]):
+    """Changes that wake keys of a source; see ``watch``."""
+
+    connect: Callable[[Callable[[K], None]], None]
+
+
+def watch(
+    caches: Cached[T] | Sequence[Cached[T]], keys_of: Callable[[Change[T]], Iterable[K]]
+) -> Watch[K]:
+    """Wake what ``keys_of`` says of each change of the objects in one cache, or in several."""
+
+    def connect(add: Callable[[K], None]) -> None:
+        def heard(change: Change[T]) -> None:
+            for key in keys_of(change):
+                add(key)
+
+        for cache in caches if isinstance(caches, Sequence) else (caches,):
+            cache.listen(heard)
+
+    return Watch(connect)
+
+
+def note(
+    caches: Cached[T] | Sequence[Cached[T]], heard: Callable[[Change[T]], None]
+) -> Callable[[], None]:
+    """What a source remembers of each change; connected before its watches."""
+
+    def connect() -> None:
+        for cache in caches if isinstance(caches, Sequence) else (caches,):
+            cache.listen(heard)
+
+    return connect
+
+
+def all_keys(store: Store[T]) -> Callable[[], Iterable[ObjectKey]]:
+    """The keys of all objects of a store, also of those that do not decode."""
+    return lambda: [*store.keys(), *(key for key in store.broken if key not in store)]
+
+
+def all_names(store: Store[T]) -> Callable[[], Iterable[str]]:
+    """The names of all objects of a store that have no namespace."""
+    return lambda: [key.name for key in all_keys(store)()]
+
+
+def _nothing() -> Iterable[K]:
+    return ()
+
+
+def _never(_: Entry) -> bool:
+    return False
+
+
+def _ignore() -> None:
+    """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Generic[K]):
+    """One controller. Only ``name`` and ``reconcile`` must be given."""
+
+    name: str
+    """In logs and metrics; a name of its own in the whole process."""
+    reconcile: Callable[[K], Awaitable[Outcome]]
+    """Brings one key in line; see ``registrar.kube.controller``."""
+    concurrency: int = 0
+    """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
+    serves: Wakeup[K] | None = None
+    """By which wake-up other sources ask for its keys."""
+    watches: Sequence[Watch[K]] = ()
+    notes: Sequence[Callable[[], None]] = ()
+    keys: Callable[[], Iterable[K]] = _nothing
+    """All keys, for the first pass."""
+    first_pass: FirstPass = FirstPass.AFTERWARDS
+    prepare: Callable[[], None] = _ignore
+    """Called in the first pass, before its keys are added."""
+    decides: Sequence[Origin] = ()
+    """The kinds of which it is known what they claim once this source has looked at them all."""
+    drifted: Callable[[], None] = _ignore
+    """Called after each look at what the SPIRE server holds."""
+    takes_up: Callable[[Entry], bool] = _never
+    """Whether an entry of ours that nobody claims is claimed from now on, after all."""
+    gives_up: Callable[[Entry], bool] = _never
+    """Whether an entry that somebody deleted is claimed no longer, and not made anew."""
+    runs: Sequence[Run] = ()
+    """Further loops."""
+
+    def wire(self, observer: ControllerObserver) -> "Wired":
+        """Make its queue and its loop, and connect what wakes it."""
+        controller = Controller(
+            name=self.name,
+            reconcile=self.reconcile,
+            concurrency=self.concurrency or 1,
+            timeout_seconds=_REMOTE_SECONDS if self.concurrency else _COMPUTE_SECONDS,
+            observer=observer,
+        )
+        for connect in self.notes:
+            connect()
+        for watched in self.watches:
+            watched.connect(controller.queue.add)
+        if self.serves is not None:
+            self.serves.serve(controller.queue.add)
+
+        async def look_at_all() -> None:
+            self.prepare()
+            for number, key in enumerate(list(self.keys()), start=1):
+                controller.queue.add(key)
+                if number % _TURN_AFTER == 0:
+                    await asyncio.sleep(0)
+
+        return Wired(controller.run, look_at_all, controller.settled)
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A source at work: its loop, the beginning of its first pass, and the end of its work."""
+
+    run: Run
+    look_at_all: Callable[[], Awaitable[None]]
+    settled: Callable[[], Awaitable[None]]
+
+
+AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[str]

@@ -1,0 +1,1 @@
+"""The caches of one process: what its sources know of the objects, wherever these come from."""

@@ -1,0 +1,38 @@
+"""What the sources of a registrar work with: both servers, and what is known of them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from controllers.book import Book
+from controllers.ports import Events, Kubernetes
+from manager.latency import PodLatency
+from manager.spire import TermSide
+from registrar.settings.model import Settings
+from registrar.telemetry.metrics import Metrics
+
+
+def timestamp() -> str:
+    """Now, as Kubernetes writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock() -> float:
+    """Monotonic seconds, by the event loop."""
+    return asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``kube`` and ``events`` are the API server's side, ``spire`` is the SPIRE server's."""
+
+    settings: Settings
+    book: Book
+    kube: Kubernetes
+    events: Events
+    spire: TermSide
+    metrics: Metrics
+    latency: PodLatency
+    timestamp: Callable[[], str] = timestamp
+    clock: Callable[[], float] = clock

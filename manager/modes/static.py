@@ -1,0 +1,37 @@
+"""The controller manager's static mode: the same objects, from a folder, and no cluster at all."""
+
+from collections.abc import Iterator
+
+from controllers.source import AnySource
+from manager.caches.cache import Caches, spire_entry_cache
+from manager.caches.folder import FolderCaches
+from manager.context import Context
+from manager.modes.mode import Mode
+from manager.sources.federation import federation_source
+from manager.sources.staticentries import static_entry_sources_of_folder
+from registrar.claims.classes import by_class
+from registrar.settings.model import ControllerManager
+
+
+def static(config: ControllerManager, class_name: str, folder: FolderCaches) -> Mode:
+    """The mode. Nothing is recorded without a cluster, and only a setting can agree to much."""
+    is_handled = by_class(class_name, watch_classless=config.watch_classless)
+
+    def sources(context: Context) -> Iterator[AnySource]:
+        if folder.static_entries.is_read:
+            yield from static_entry_sources_of_folder(context, folder.static_entries, is_handled)
+        if folder.trust_domains.is_read:
+            yield federation_source(
+                context, folder.trust_domains, is_handled=is_handled, record=None
+            )
+
+    unused = {"claims", "pod", "node", "generated"}
+    if not folder.trust_domains.is_read:
+        unused.add("trust_domain")
+    return Mode(
+        caches=Caches([]),
+        spire_entries=spire_entry_cache(optional=True),
+        sources=lambda context: list(sources(context)),
+        unused=frozenset(unused),
+        made=lambda _: False,
+    )

@@ -1,0 +1,87 @@
+"""Makes queues, loops and the first pass of declared sources.
+
+The one place that does so for all modes. It refuses to begin where a wake-up leads nowhere.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from controllers.book import Book
+from controllers.source import AnySource, FirstPass, Origin, Run, Wired
+from registrar.telemetry.logging import kv
+from registrar.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """The sources at work. Raises WiringError for a fault in how they were declared.
+
+    ``unused`` are the wake-ups that the mode has no use for.
+    """
+
+    def __init__(
+        self, sources: Sequence[AnySource], *, book: Book, metrics: Metrics, unused: frozenset[str]
+    ) -> None:
+        self._sources = sources
+        self._last_good = book.last_good
+        self._wired = {
+            source.name: source.wire(metrics.controller(source.name)) for source in sources
+        }
+        book.wake.check(unused=unused)
+        self._late = [origin for origin in self._origins() if not origin.is_available]
+        for origin in self._late:
+            self._last_good.unavailable(origin.kind_name, "not all of its objects can be read")
+            log.warning(
+                "objects of a kind cannot be read, so entries that may be for them are kept: "
+                "install its CustomResourceDefinition, serve its version and allow the registrar "
+                "to read it; or let the configuration leave the kind out; in static mode, mend "
+                "the files that the log names",
+                extra=kv(kind=origin.kind_name),
+            )
+
+    def runs(self) -> Iterator[Run]:
+        """The loops to run."""
+        for source in self._sources:
+            yield self._wired[source.name].run
+            yield from source.runs
+        for origin in self._late:
+            yield partial(self._take_up, origin)
+
+    async def first_pass(self) -> None:
+        """Look at every key of every source that tells what is claimed; wait until that is done.
+
+        A later source may have given an earlier one work, so the later ones are awaited first.
+        """
+        looked_at: list[Wired] = []
+        for place in (FirstPass.AT_ONCE, FirstPass.OBJECTS, FirstPass.PODS):
+            for wired in self._placed(place):
+                await wired.look_at_all()
+                if place is not FirstPass.AT_ONCE:
+                    looked_at.insert(0, wired)
+            for wired in looked_at:
+                await wired.settled()
+
+    async def afterwards(self) -> None:
+        """Look at every key of the sources that write about all that; do not wait for them."""
+        for wired in self._placed(FirstPass.AFTERWARDS):
+            await wired.look_at_all()
+
+    def _placed(self, place: FirstPass) -> list[Wired]:
+        return [self._wired[s.name] for s in self._sources if s.first_pass is place]
+
+    def _origins(self) -> list[Origin]:
+        """The kinds that sources decide on and that are read, each once."""
+        found: list[Origin] = []
+        for source in self._sources:
+            found += [o for o in source.decides if o.is_read and o not in found]
+        return found
+
+    async def _take_up(self, origin: Origin) -> None:
+        """Let go what was kept for a kind, once it is known what all of its objects claim."""
+        await origin.available()
+        for source in self._sources:
+            if origin in source.decides:
+                await self._wired[source.name].settled()
+        self._last_good.available(origin.kind_name)

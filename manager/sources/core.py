@@ -1,0 +1,164 @@
+"""The sources of every mode: from claims to entries on the SPIRE server, and to records."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from api.meta import ObjectKey
+from api.spiffeid.v1beta1.spireentry import SpireEntry
+from controllers import triggers
+from controllers.book import Book
+from controllers.confirmation import Confirmation
+from controllers.drift import DriftCheck
+from controllers.record import RecordReconciler
+from controllers.release import ReleasePass
+from controllers.source import AnySource, Source, all_names, note, watch
+from controllers.spireentry import EntryReconciler
+from controllers.vanished import Vanished
+from manager.caches.cache import SpireEntryCache
+from manager.context import Context
+from registrar.claims.budget import DeletionBudget
+from registrar.identity.entry import Attributes, EntryKey, differing
+from registrar.kube.store import Change
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
+
+SPIRE_CONCURRENCY = 1000
+"""Entries under way at once; the writer gathers them into batches of up to 500."""
+
+RECORDERS = 8
+"""API writes under way at once: the API server is shared with everything in the cluster."""
+
+
+def entry_source(context: Context) -> Source[EntryKey]:
+    """Entries of claimed keys, which the SPIRE server must hold as they were asked for."""
+    book, spire = context.book, context.spire
+    reconciler = EntryReconciler(
+        book,
+        writer=spire.writer,
+        mirror=spire.mirror,
+        adoption_allowed=context.settings.adoption_policy == "adopt",
+        look_for_bundles=spire.trust_domains.refresh,
+        on_set=context.latency.entry_set,
+        on_vain_update=context.metrics.spire.update_in_vain,
+    )
+
+    def trust_domains_changed(added: Iterable[str], removed: Iterable[str]) -> None:
+        for key in book.federating.touched({*added, *removed}):
+            book.wake.entry(key)
+
+    def dropped_fields_changed(added: frozenset[str], removed: frozenset[str]) -> None:
+        if added:
+            log.warning(
+                "the SPIRE server is too old for these attributes; entries are set without",
+                extra=kv(attributes=" ".join(sorted(added))),
+            )
+        # Another server may know them: give it what it was spared.
+        for key in book.index.keys() if removed else ():
+            winner = book.index.winner(key)
+            if winner is not None and differing(winner.attributes, Attributes()) & removed:
+                book.wake.entry(key)
+
+    spire.trust_domains.on_change = trust_domains_changed
+    spire.trust_domains.is_awaited = book.unfederated.any
+    spire.dropped.on_change = dropped_fields_changed
+    return Source(
+        name="spireentry",
+        reconcile=reconciler.reconcile,
+        concurrency=SPIRE_CONCURRENCY,
+        serves=book.wake.entry,
+    )
+
+
+def record_source(
+    context: Context, records: SpireEntryCache, alias_key: EntryKey | None
+) -> Source[str]:
+    """SpireEntries, by name: what was asked for and what the SPIRE server said."""
+    book = context.book
+    vanished: Vanished[str] = Vanished(context.clock)
+    reconciler = RecordReconciler(
+        book,
+        objects=records.store,
+        kube=context.kube,
+        events=context.events,
+        mirror=context.spire.mirror,
+        is_available=lambda: records.is_available,
+        alias_key=alias_key,
+        vanished=vanished,
+        timestamp=context.timestamp,
+    )
+
+    def deleted(change: Change[SpireEntry]) -> None:
+        if change.new is None and change.old is not None:
+            vanished.note(change.key.name)
+
+    async def record_when_possible() -> None:
+        """Record everything once SpireEntries are installed and may be read, if they were not."""
+        if not records.is_available:
+            await records.available()
+            for key in book.index.keys():  # noqa: SIM118 - no mapping
+                book.wake.record(book.name_of(key))
+
+    return Source(
+        name="spireentry-record",
+        reconcile=reconciler.reconcile,
+        concurrency=RECORDERS,
+        serves=book.wake.record,
+        notes=[note(records, deleted)],
+        watches=[watch(records, triggers.records_of_change(book.index.__contains__, book.name_of))],
+        keys=all_names(records.store),
+        runs=[record_when_possible],
+    )
+
+
+def release_pass(
+    context: Context,
+    records: SpireEntryCache,
+    *,
+    confirmation: Confirmation,
+    alias_key: EntryKey | None,
+    sources: Sequence[AnySource],
+) -> tuple[ReleasePass, DriftCheck]:
+    """What deletes entries that nobody claims, and what looks for those that others changed."""
+    book, spire, settings = context.book, context.spire, context.settings
+    budget = settings.deletion_budget
+
+    def look_at_held() -> None:
+        drift.look_at_held()
+
+    release = ReleasePass(
+        book,
+        objects=records.store,
+        writer=spire.writer,
+        budget=DeletionBudget(
+            count=budget.count,
+            fraction=budget.fraction,
+            window_seconds=settings.drift_interval_seconds,
+            unlimited=budget.allow_mass_deletion,
+        ),
+        confirmation=confirmation,
+        mirror=spire.mirror,
+        clock=context.clock,
+        look_at_held=look_at_held,
+    )
+    drift = DriftCheck(
+        book,
+        mirror=spire.mirror,
+        interval_seconds=settings.drift_interval_seconds,
+        repaired=context.metrics.spire.drift_repaired,
+        checked=release.look_again,
+        sources=sources,
+    )
+    book.wake.release.serve(release.add)
+
+    def agreed(change: Change[SpireEntry]) -> None:
+        """A person may have agreed to deletions, on the registrar's own record."""
+        if alias_key is not None and change.key == _named(book, alias_key):
+            release.look_again()
+
+    records.listen(agreed)
+    return release, drift
+
+
+def _named(book: Book, key: EntryKey) -> ObjectKey:
+    return ObjectKey("", book.known_name_of(key))

@@ -1,0 +1,69 @@
+"""The sources of ClusterStaticEntries, from a cluster or from a folder."""
+
+from collections.abc import Callable, Iterator
+
+from api.kinds import CLUSTER_STATIC_ENTRY
+from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
+from controllers import triggers
+from controllers.clusterstaticentry import static_entry_claims, static_entry_statuses
+from controllers.loggedoutcomes import OutcomeLogger
+from controllers.source import AnySource, FirstPass, Source, all_keys, watch
+from manager.caches.cache import Cache
+from manager.caches.folder import FolderCache
+from manager.context import Context
+from manager.sources.core import RECORDERS
+
+Handled = Callable[[str], bool]
+
+
+def static_entry_sources(
+    context: Context, cache: Cache[ClusterStaticEntry], is_handled: Handled
+) -> Iterator[AnySource]:
+    """What ClusterStaticEntries of a cluster claim, and their statuses."""
+    yield _claims(context, cache, is_handled)
+    statuses = static_entry_statuses(
+        context.book,
+        objects=cache.store,
+        is_handled=is_handled,
+        kube=context.kube,
+        events=context.events,
+        clock=context.clock,
+        timestamp=context.timestamp,
+    )
+    yield Source(
+        name="clusterstaticentry-status",
+        reconcile=statuses.reconcile,
+        concurrency=RECORDERS // 2,
+        serves=context.book.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
+    )
+
+
+def static_entry_sources_of_folder(
+    context: Context, cache: FolderCache[ClusterStaticEntry], is_handled: Handled
+) -> Iterator[AnySource]:
+    """What ClusterStaticEntries of a folder claim; the log says what becomes of it."""
+    yield _claims(context, cache, is_handled)
+    outcomes = OutcomeLogger(context.book, CLUSTER_STATIC_ENTRY.kind)
+    yield Source(
+        name="clusterstaticentry-log",
+        reconcile=outcomes.reconcile,
+        serves=context.book.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
+    )
+
+
+def _claims(
+    context: Context,
+    cache: Cache[ClusterStaticEntry] | FolderCache[ClusterStaticEntry],
+    is_handled: Handled,
+) -> AnySource:
+    claims = static_entry_claims(
+        context.book, objects=cache.store, is_handled=is_handled, mirror=context.spire.mirror
+    )
+    return Source(
+        name="clusterstaticentry",
+        reconcile=claims.reconcile,
+        watches=[watch(cache, triggers.itself)],
+        keys=all_keys(cache.store),
+        first_pass=FirstPass.OBJECTS,
+        decides=[cache],
+    )
