@@ -161,7 +161,7 @@ class HeldPods:
             claim for claim in self.claims(source, uid) if self._claims.holders(claim.key) <= {uid}
         ]
 
-    def keep(self, source: Source) -> set[EntryKey]:
+    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         """Fail static: what SPIRE holds for a Pod of which nothing can be said is claimed."""
         if any(claim.uid for claim in self._book.index.of_source(source)):
             return set()  # it was known once

@@ -67,7 +67,7 @@ class Held(Protocol):
         """Those of them that are not known to be an earlier one's."""
         ...
 
-    def keep(self, source: Source) -> set[EntryKey]:
+    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:
         """Claim what is there for a Pod of which nothing can be said; gives the touched keys."""
         ...
 
@@ -94,7 +94,7 @@ class PodReconciler(Generic[P, V, W]):
     ``on_pod`` is told of each Pod that claims for the first time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
         book: Book,
         *,
@@ -103,9 +103,11 @@ class PodReconciler(Generic[P, V, W]):
         held: Held,
         report: Report[P, W],
         mirror: Mirror,
+        source_of: Callable[[ObjectKey], Source] = pod_source,
         on_pod: Callable[[Source], None] = lambda _: None,
     ) -> None:
         self._book = book
+        self._source_of = source_of
         self._gather = gather
         self._rules = rules
         self._held = held
@@ -118,12 +120,13 @@ class PodReconciler(Generic[P, V, W]):
 
         Raises Retry while something that they come of is not known yet.
         """
-        source, pod = pod_source(key), self._gather.pod(key)
-        self._claims.begin(source, self._gather.sign(key, pod))
-        if pod is None and self._gather.is_unknown(key):
-            self._announce(source, self._held.keep(source))
+        source, pod = self._source_of(key), self._gather.pod(key)
+        sign = self._gather.sign(key, pod)
+        self._claims.begin(source, sign)
+        if self.is_unknown(key):
+            self._announce(source, self._held.keep(source, sign))
             return Done()
-        found = None if pod is None else await self._want(key, pod)
+        found = await self.wanted(key)
         if found is None:
             self._gone(key, source)
             return Done()
@@ -132,21 +135,24 @@ class PodReconciler(Generic[P, V, W]):
         self._report.tell(pod, wanted)
         return Done()
 
-    async def _want(self, key: ObjectKey, pod: P) -> tuple[P, W] | None:
-        """What the Pod should have; None when it went meanwhile. Raises Retry.
+    def is_unknown(self, key: ObjectKey) -> bool:
+        """Whether nobody can tell if there is such a Pod, or what it should have."""
+        return self._gather.pod(key) is None and self._gather.is_unknown(key)
+
+    async def wanted(self, key: ObjectKey) -> tuple[P, W] | None:
+        """The Pod and what it should have; None where there is none. Raises Retry.
 
         The rules may give others a turn. What they saw may be another then: all begins again.
         """
-        while True:
-            source, uid = pod_source(key), pod.metadata.uid
-            view = self._gather.view(pod, self._last_good(source, uid))
+        source, pod = self._source_of(key), self._gather.pod(key)
+        while pod is not None:
+            view = self._gather.view(pod, self._last_good(source, pod.metadata.uid))
             wanted = await self._rules.want(view)
             now = self._gather.pod(key)
-            if now is None:
-                return None
-            if self._gather.is_current(now, view):
+            if now is not None and self._gather.is_current(now, view):
                 return pod, wanted
             pod = now
+        return None
 
     def _last_good(self, source: Source, uid: str) -> list[Claim]:
         """What the very Pod claimed before, or what the SPIRE server holds for it."""
@@ -167,13 +173,12 @@ class PodReconciler(Generic[P, V, W]):
 
     def _keep_last_good(self, source: Source, uid: str, wanted: Wanted) -> set[EntryKey]:
         """Fail static, but for another Pod of that name: what one was given no other inherits."""
-        if wanted.problem is None:
-            return set()
         index, touched = self._book.index, set[EntryKey]()
         if any(is_of_another(claim, uid) for claim in index.of_source(source)):
             touched = self._claims.remove(source)
         last_good = self._last_good(source, uid)
-        return touched | self._claims.keep_last_good(source, wanted.problem, lambda: last_good)
+        shown = wanted.problem if wanted.is_shown else None
+        return touched | self._claims.keep_last_good(source, shown, lambda: last_good)
 
     def _gone(self, key: ObjectKey, source: Source) -> None:
         self._held.known(source)
@@ -184,12 +189,18 @@ class PodReconciler(Generic[P, V, W]):
     def _announce(self, source: Source, touched: set[EntryKey]) -> None:
         self._claims.announce(source, touched)
         # An entry that is under way tells its sources itself when it is settled.
-        if self._claims.is_known(source):
-            self._book.wake.status(source)
+        if not self._claims.is_known(source):
+            return
+        claims = self._book.index.of_source(source)
+        for subject in {claim.holder for claim in claims} or {source}:
+            self._book.wake.status(subject)
 
 
 class NodeReconciler:
-    """Keeps the claims of Nodes in line with them; ``claim_of`` is the rule."""
+    """Keeps the claims of Nodes in line with them, without objects in between.
+
+    ``claim_of`` is the rule.
+    """
 
     def __init__(
         self,

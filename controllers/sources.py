@@ -56,14 +56,26 @@ class Claims:
         book.last_good.claimed(source, new, self._is_held)
         return touched
 
-    def keep_last_good(self, source: Source, problem: Problem, recorded: Recorded) -> set[EntryKey]:
+    def keep_last_good(
+        self, source: Source, problem: Problem | None, recorded: Recorded
+    ) -> set[EntryKey]:
         """Fail static: what worked goes on working while the object is wrong.
 
-        After a restart the last good state is what SpireEntries record for
-        this object and the SPIRE server holds; nothing new comes of it.
+        ``problem`` is what its status shows, if it has one. After a restart the last good state
+        is what SpireEntries record for this object and the SPIRE server holds; nothing new
+        comes of it.
         """
-        self._book.problems[source] = problem
+        if problem is None:
+            self._book.problems.pop(source, None)
+        else:
+            self._book.problems[source] = problem
         self._book.last_good.kept(source)
+        if self._book.index.has(source):
+            return set()
+        return self._book.index.replace(source, recorded())
+
+    def keep_in_doubt(self, source: Source, recorded: Recorded) -> set[EntryKey]:
+        """Fail static: nothing can be said of the source, so it stays in doubt with what it had."""
         if self._book.index.has(source):
             return set()
         return self._book.index.replace(source, recorded())

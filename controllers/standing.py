@@ -18,9 +18,17 @@ class Standing:
     masked: Problem | None
 
 
-def standing_of(book: Book, source: Source) -> Standing | None:
-    """How it stands, or None while the SPIRE server has not been asked."""
+def standing_of(book: Book, source: Source, made_uid: str = "") -> Standing | None:
+    """How it stands, or None while the SPIRE server has not been asked.
+
+    ``source`` is who claims. Where that is a Pod or Node, ``made_uid`` is the uid of the object
+    that was made for it: one that was made for an earlier one of its name has no say.
+    """
     claims, problem = book.index.of_source(source), book.problems.get(source)
+    if made_uid and claims:
+        claims = [claim for claim in claims if claim.uid == made_uid]
+        if not claims:
+            return None
     if not claims:
         return None if problem is None else Standing("", PENDING, problem, None)
     key = claims[0].key

@@ -175,7 +175,7 @@ class HeldForTemplates:
         """The same: no other Pod has had that uid."""
         return self.claims(source, uid)
 
-    def keep(self, source: Source) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
+    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         """Nothing: the Pod is in doubt, which holds its entries, and its claims stay."""
         return set()
 

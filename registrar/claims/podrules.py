@@ -43,12 +43,14 @@ class Wanted:
     """What one Pod should have.
 
     ``problem`` is what is wrong with the Pod as a whole: its last good claims stay then, and
-    ``claims`` is empty. ``warnings`` are by reason; the empty text says that all is well in
+    ``claims`` is empty. ``is_shown``: it is that of an object made for the Pod, whose status
+    shows it. ``warnings`` are by reason; the empty text says that all is well in
     that respect, and a reason that is not there says nothing new.
     """
 
     claims: tuple[Claim, ...] = ()
     problem: Problem | None = None
+    is_shown: bool = False
     warnings: Mapping[str, str] = field(default_factory=dict)
 
 

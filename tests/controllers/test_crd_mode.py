@@ -456,7 +456,8 @@ async def test_a_node_recreated_unseen_has_its_own_uid_in_the_entry(alone: Decla
         await until(lambda: uids() == [f"agent_node_uid:{uid}"])
 
         async def is_the_new_ones() -> bool:
-            return made_for_uid(await alone.until_ready(NODE, namespace=OWN)) == uid
+            made = await alone.until_ready(NODE, namespace=OWN)
+            return made_for_uid(made.metadata) == uid
 
         await eventually(is_the_new_ones)
 
