@@ -166,10 +166,10 @@ class MadeReconciler(Generic[T]):
 
     def _waits(self, owner: Source, obj: T) -> bool:
         """Whether an object must stay until its entry is gone; its release wakes us then."""
-        waits = False
+        waits, recorder = False, self._making.source_of(obj.key)
         for key in self._made.keys_of(obj):
             claims = self._book.index.claims(key)
-            is_still = any(claim.source == owner for claim in claims)
+            is_still = any(claim.template == recorder for claim in claims)
             is_held = not claims and self._mirror.entry_of(key) is not None
             if is_still or is_held:
                 self._waiting.setdefault(key, set()).add(owner)

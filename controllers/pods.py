@@ -168,8 +168,7 @@ class PodReconciler(Generic[P, V, W]):
         self._held.known(source)
         if wanted.claims and not index.has(source):
             self._on_pod(source)
-        held = self._held.claims(source, uid)
-        return self._claims.put(source, wanted.claims, lambda: held)
+        return self._claims.put(source, wanted.claims, lambda: self._held.claims(source, uid))
 
     def _keep_last_good(self, source: Source, uid: str, wanted: Wanted) -> set[EntryKey]:
         """Fail static, but for another Pod of that name: what one was given no other inherits."""
