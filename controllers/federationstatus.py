@@ -8,8 +8,8 @@ from api.core import ObjectReference
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
 from api.meta import ObjectKey, find_condition
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
-from controllers.pace import Pace
 from controllers.ports import Events, Kubernetes, TrustDomains, reference
+from controllers.prunedstatus import PrunedStatuses
 from registrar.claims.claim import Problem
 from registrar.claims.federatedtrustdomain import READY, bare, status_of
 from registrar.kube.errors import Undecodable
@@ -39,7 +39,7 @@ class FederationStatuses:
         self._kube = kube
         self._events = events
         self._timestamp = timestamp
-        self._pace = Pace(lambda: 0.0)
+        self._pruned = PrunedStatuses()
         self._said: dict[ObjectKey, str] = {}
 
     async def write(
@@ -60,7 +60,7 @@ class FederationStatuses:
             has_bundle=None if known is None else bare(obj.spec.trust_domain) in known,
             now=self._timestamp(),
         )
-        if wanted == obj.status or self._pace.is_in_vain(obj.metadata.name, wanted, obj.status):
+        if wanted == obj.status or self._pruned.is_in_vain(obj.metadata.name, wanted, obj.status):
             return
         if self._kube is None:
             if problem is not None:
@@ -76,9 +76,9 @@ class FederationStatuses:
             )
         except Undecodable:
             # The status stands there now; the rest of the object is what does not decode.
-            self._pace.unread(obj.metadata.name, wanted, obj.status)
+            self._pruned.unread(obj.metadata.name, wanted, obj.status)
         else:
-            self._pace.answered(obj.metadata.name, wanted, stored.status)
+            self._pruned.answered(obj.metadata.name, wanted, stored.status)
             self._objects.assume(stored)
         before = find_condition(obj.status.conditions, READY)
         after = find_condition(wanted.conditions, READY)

@@ -7,8 +7,9 @@ from typing import Generic, Protocol, TypeVar
 from api.codec import merge_diff, to_json
 from api.kinds import Kind
 from api.meta import Condition, KubeObject, ObjectKey, find_condition
-from controllers.pace import Pace
 from controllers.ports import Events, Kubernetes, reference
+from controllers.prunedstatus import PrunedStatuses
+from controllers.statusrate import StatusRateLimiter
 from registrar.claims.federation import FEDERATION_PENDING, began_waiting
 from registrar.claims.outcome import LATE
 from registrar.kube.controller import Again, Done, Outcome
@@ -71,19 +72,21 @@ class ObjectStatusReconciler(Generic[T, S]):
         self._objects = objects
         self._kube = kube
         self._events = events
-        self._pace = Pace(clock)
+        self._rate = StatusRateLimiter(clock)
+        self._pruned = PrunedStatuses()
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Write the status if it differs from the stored one."""
         stating, name = self._stating, str(key)
         obj = self._objects.get(key)
         if obj is None or not stating.is_ours(obj):
-            self._pace.forget(name)
+            self._rate.forget(name)
+            self._pruned.forget(name)
             return Done()
         before, wanted = stating.status_of(obj), stating.wanted(obj)
-        if wanted is None or wanted == before or self._pace.is_in_vain(name, wanted, before):
+        if wanted is None or wanted == before or self._pruned.is_in_vain(name, wanted, before):
             return Done()
-        wait = self._pace.wait_seconds(name)
+        wait = self._rate.wait_seconds(name)
         if wait:
             return Again(wait, "statuses are written once a second")
         patch = merge_diff(to_json(before), to_json(wanted))
@@ -93,12 +96,11 @@ class ObjectStatusReconciler(Generic[T, S]):
             )
         except Undecodable:
             # The status stands there now; the rest of the object is what does not decode.
-            self._pace.note(name)
-            self._pace.unread(name, wanted, before)
+            self._pruned.unread(name, wanted, before)
         else:
-            self._pace.note(name)
-            self._pace.answered(name, wanted, stating.status_of(stored))
+            self._pruned.answered(name, wanted, stating.status_of(stored))
             self._objects.assume(stored)
+        self._rate.written(name)
         self._report(obj, before, wanted)
         return Done()
 

@@ -25,14 +25,24 @@ def clock() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``kube`` and ``events`` are the API server's side, ``spire`` is the SPIRE server's."""
+    """``api`` and ``events`` are the cluster's side, ``spire`` is the SPIRE server's.
+
+    ``api`` is None without a cluster; who asks for ``kube`` needs one.
+    """
 
     settings: Settings
     book: Book
-    kube: Kubernetes
+    api: Kubernetes | None
     events: Events
     spire: TermSide
     metrics: Metrics
     latency: PodLatency
     timestamp: Callable[[], str] = timestamp
     clock: Callable[[], float] = clock
+
+    @property
+    def kube(self) -> Kubernetes:
+        """The Kubernetes API. Raises RuntimeError where there is no cluster."""
+        if self.api is None:
+            raise RuntimeError("there is no cluster to write to")
+        return self.api

@@ -83,8 +83,6 @@ class PrefixOwner:
         self._events = events
         self._other: Lease | None = None
         self._key = ObjectKey(OWNERS_NAMESPACE, owner_lease(prefix))
-        self.is_late = False
-        """Whether another may have worked since the caches were filled: they may be old."""
         timing = election or LeaderElection(None, "")
         self._elector = LeaderElector(
             client,
@@ -102,6 +100,8 @@ class PrefixOwner:
                 stands_back=self._is_of_others,
                 waits=self._wait,
                 is_shared=not identity,
+                # An API server that is away takes the prefix from nobody.
+                is_patient=True,
             ),
         )
 
@@ -110,8 +110,16 @@ class PrefixOwner:
         return self._elector.is_leader()
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Work while the prefix is ours, wait while it is another's; for ever."""
+        """Wait while the prefix is another's, then work, once. Raises LeadershipLost.
+
+        While the Lease cannot be renewed in time ``may_write`` says no, and the work goes on;
+        it is cancelled once another is seen to have had the Lease since.
+        """
         await self._elector.run(work)
+
+    async def tried(self) -> None:
+        """Wait until it is known whether the prefix can be had at once."""
+        await self._elector.tried.wait()
 
     @property
     def state(self) -> str:
@@ -175,7 +183,6 @@ class PrefixOwner:
 
     def _wait(self, lease: Lease) -> None:
         """Say once of each holder that it is another."""
-        self.is_late = True
         known, self._other = self._other, lease
         if known is not None and known.spec.holder_identity == lease.spec.holder_identity:
             return

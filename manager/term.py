@@ -9,17 +9,15 @@ import logging
 
 from controllers.book import Book
 from controllers.lastgood import LastGood
-from controllers.ports import Events, Kubernetes
 from manager.context import Context, clock
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
 from manager.runtime import Runtime
+from manager.side import Beginning
 from manager.sources.core import entry_source, record_source, release_pass
 from manager.spire import TermSide
-from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import State
-from registrar.claims.ownership import Prefixes
 from registrar.settings.model import Settings
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
@@ -40,18 +38,16 @@ class Term:
     looked at; before that nothing is released.
     """
 
-    def __init__(  # noqa: PLR0913 - collaborators, all by keyword
+    def __init__(
         self,
         mode: Mode,
+        beginning: Beginning,
         *,
         settings: Settings,
-        kube: Kubernetes,
-        events: Events,
         spire: TermSide,
         metrics: Metrics,
-        prefixes: Prefixes,
-        records: Records,
     ) -> None:
+        prefixes, records = beginning.prefixes, beginning.records
         self.ready = asyncio.Event()
         self._mode = mode
         self._spire = spire
@@ -76,13 +72,19 @@ class Term:
             ),
         )
         self._latency = PodLatency(observe=metrics.spire.pod_to_entry, clock=clock)
-        context = Context(settings, self._book, kube, events, spire, metrics, self._latency)
+        context = Context(
+            settings,
+            self._book,
+            beginning.kube,
+            beginning.events,
+            spire,
+            metrics,
+            self._latency,
+        )
         alias_key = None if mode.alias is None else mode.alias.key
-        sources = [
-            *mode.sources(context),
-            entry_source(context),
-            record_source(context, mode.spire_entries, alias_key),
-        ]
+        sources = [*mode.sources(context), entry_source(context)]
+        if beginning.kube is not None:
+            sources.append(record_source(context, mode.spire_entries, alias_key))
         self._release, self._drift = release_pass(
             context,
             mode.spire_entries,

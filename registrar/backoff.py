@@ -25,6 +25,11 @@ class Backoff:
         self._maximum = maximum
         self._failures = 0
 
+    @property
+    def failures(self) -> int:
+        """How often it failed since the last ``reset``."""
+        return self._failures
+
     def next_seconds(self) -> float:
         """Seconds to wait now; longer with every call since the last ``reset``."""
         seconds = delay_seconds(self._failures, self._base, self._maximum)

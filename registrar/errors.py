@@ -7,7 +7,7 @@ what it cannot handle into one of these two, and the controller acts on it.
 
 from api.errors import InvalidField, printable
 
-__all__ = ["InvalidField", "Retry", "Terminal", "printable"]
+__all__ = ["InvalidField", "LeadershipLost", "Retry", "Terminal", "printable"]
 
 
 class Retry(Exception):  # noqa: N818 - named by what the caller does
@@ -32,3 +32,10 @@ class Terminal(Exception):  # noqa: N818 - named by what the caller does
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class LeadershipLost(Exception):  # noqa: N818 - named by what happened
+    """This process led and may not write any more: it ends, and a new one begins from nothing.
+
+    The message says of which Lease, and why.
+    """

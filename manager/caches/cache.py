@@ -1,10 +1,11 @@
 """The caches of one process: what the API server holds of the kinds that we read.
 
-They fill as soon as the process starts and stay warm on a standby, so that a
-change of leader costs no list.
+They stay warm on a standby. When it becomes the leader it waits until they are up to date
+(``Caches.catch_up``), which costs a list only of kinds in which nothing has changed lately.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +15,16 @@ from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.lastgood import RECORD_INDEXES
+from registrar.kube.barrier import Barrier
+from registrar.kube.errors import Forbidden, KubeError, NotFound
 from registrar.kube.reflector import Reflector
 from registrar.kube.session import Session
 from registrar.kube.store import Change, Store
+from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 from registrar.telemetry.rounds import tell
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -43,7 +49,7 @@ class Cache(Generic[T]):
     metadata_only: bool = False
     listeners: list[Callable[[Change[T]], None]] = field(default_factory=list)
     reflector: Reflector[T] | None = None
-    task: asyncio.Task[None] | None = None
+    barrier: Barrier[T] | None = None
 
     def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill the store."""
@@ -59,15 +65,7 @@ class Cache(Generic[T]):
             metadata_only=self.metadata_only,
             observer=metrics.reflector(self.kind.resource),
         )
-        name = f"reflector {self.kind.resource}"
-        self.task = tasks.create_task(self.reflector.run(), name=name)
-
-    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """List anew, whatever the watch may have missed."""
-        if self.task is not None:
-            self.task.cancel()
-        self.store.synced.clear()
-        self.start(session, tasks, metrics)
+        tasks.create_task(self.reflector.run(), name=f"reflector {self.kind.resource}")
 
     def listen(self, heard: Callable[[Change[T]], None]) -> None:
         """Have each change told from now on."""
@@ -76,6 +74,11 @@ class Cache(Generic[T]):
     def _announce(self, change: Change[T]) -> None:
         for heard in self.listeners:
             tell(f"change of {self.kind.resource}", partial(heard, change))
+
+    @property
+    def name(self) -> str:
+        """The kind, as logs and metrics call it."""
+        return self.kind.resource
 
     @property
     def is_read(self) -> bool:
@@ -116,8 +119,32 @@ class Cache(Generic[T]):
                 return
         await self.store.synced.wait()
 
+    async def catch_up(self, since: float) -> bool:
+        """Wait until the store holds what was there at ``since``; whether that took a list.
+
+        Nothing of a kind that is not read, or that the process does without.
+        """
+        if self.reflector is None:
+            return False
+        self.barrier = Barrier(
+            self.reflector,
+            name=self.kind.resource,
+            may_lack=self._may_lack,
+            is_lacking=lambda: self.is_unavailable,
+        )
+        try:
+            return await self.barrier.passed(since)
+        finally:
+            self.barrier = None
+
+    def _may_lack(self, error: KubeError) -> bool:
+        is_forbidden = self.may_be_forbidden and isinstance(error, Forbidden)
+        return self.optional and (is_forbidden or isinstance(error, NotFound))
+
     def why_not_synced(self) -> str | None:
         """None when the store is full or need not be, else what it waits for, in words."""
+        if self.barrier is not None:
+            return f"{self.kind.resource}: {self.barrier.problem}{self._last_error()}"
         if self.store.synced.is_set():
             return None
         reflector = self.reflector
@@ -125,8 +152,11 @@ class Cache(Generic[T]):
             return f"{self.kind.resource}: not started"
         if self.is_unavailable:
             return None
-        detail = f": {reflector.last_error}" if reflector.last_error else ""
-        return f"{self.kind.resource}: {reflector.state}{detail}"
+        return f"{self.kind.resource}: {reflector.state}{self._last_error()}"
+
+    def _last_error(self) -> str:
+        error = "" if self.reflector is None else self.reflector.last_error
+        return f": {error}" if error else ""
 
 
 class AnyCache(Protocol):
@@ -136,8 +166,13 @@ class AnyCache(Protocol):
         """Begin to fill the store."""
         ...
 
-    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """List anew."""
+    async def catch_up(self, since: float) -> bool:
+        """Wait until it holds what was there then; whether that took a list."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The kind, as logs and metrics call it."""
         ...
 
     async def settled(self) -> None:
@@ -168,15 +203,12 @@ class Caches:
         self._begin: Callable[[AnyCache], None] | None = None
 
     def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """Begin to fill all."""
+        """Begin to fill all; nothing the second time."""
+        if self._begin is not None:
+            return
         self._begin = lambda cache: cache.start(session, tasks, metrics)
         for cache in self._caches:
             cache.start(session, tasks, metrics)
-
-    def restart(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
-        """List everything anew: a standby's watch may lag behind what the last leader acted on."""
-        for cache in (*self._caches, *self._added):
-            cache.restart(session, tasks, metrics)
 
     def add(self, cache: AnyCache) -> None:
         """Begin to fill one more, which turns out to be needed; nothing the second time."""
@@ -197,6 +229,31 @@ class Caches:
             await cache.settled()
         for settled in self._required:
             await settled()
+
+    async def catch_up(self, since: float) -> None:
+        """Wait until every store is full, and holds what was there at ``since``.
+
+        By the event loop's clock: the moment from which nobody else may write. What was listed
+        after that is new enough, as at a start that finds the Lease free.
+        """
+        await self.synced()
+        listed = list[str]()
+
+        async def catch_up(cache: AnyCache) -> None:
+            if await cache.catch_up(since):
+                listed.append(cache.name)
+
+        started = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            for cache in (*self._caches, *self._added):
+                tasks.create_task(catch_up(cache))
+        seconds = round(asyncio.get_running_loop().time() - started, 3)
+        log.info(
+            "the caches are up to date",
+            extra=kv(seconds=seconds, listed_anew=" ".join(sorted(listed)) or "none"),
+        )
+        # What came may have made others necessary.
+        await self.synced()
 
     def why_not_synced(self) -> str | None:
         """None when every store is full, else the first that is not and why."""

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from manager.collector import survivors_set_aside
 from manager.commands.configuration import EXIT_CONFIGURATION
-from registrar.errors import InvalidField
+from registrar.errors import InvalidField, LeadershipLost
 from registrar.settings.model import LogFormat, LogLevel
 from registrar.telemetry.logging import configure, kv
 
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 _LEVELS: dict[LogLevel, str] = {"trace": "debug", "fatal": "error", "panic": "error"}
 """Levels of the tools we replace that the standard library does not have."""
 
+EXIT_LEADERSHIP_LOST = 75
+"""``EX_TEMPFAIL`` of ``sysexits.h``: nothing is wrong with what it was given, start it again."""
 
 E = TypeVar("E", bound=Exception)
 
@@ -27,7 +29,7 @@ class Runnable(Protocol):
     """A program that works until it is cancelled."""
 
     async def run(self) -> None:
-        """Work. Raises InvalidField for what only a start can find wrong."""
+        """Work. Raises InvalidField for what only a start can find wrong, and LeadershipLost."""
         ...
 
 
@@ -60,12 +62,29 @@ async def _until_stopped(make: Callable[[], Runnable]) -> int:
         loop.add_signal_handler(number, stop)
     try:
         with survivors_set_aside():
-            await make().run()
+            return await _until_lost(make())
     except asyncio.CancelledError:
         if not stopped:
             raise
         log.info("stopped", extra=kv(reason="signal"))
     return 0
+
+
+async def _until_lost(program: Runnable) -> int:
+    """Run a program; gives the exit code where it ends because it may not lead any more."""
+    lost = list[LeadershipLost]()
+    try:
+        await program.run()
+    except* LeadershipLost as errors:
+        lost = flat(errors)
+    if not lost:
+        return 0
+    log.error(
+        "leadership was lost, so this process ends: it must be started again, as the kubelet does "
+        "with a container",
+        extra=kv(why="; ".join(map(str, lost)), exit_code=EXIT_LEADERSHIP_LOST),
+    )
+    return EXIT_LEADERSHIP_LOST
 
 
 def flat(group: BaseExceptionGroup[E]) -> list[E]:

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
-from manager.commands.lifecycle import Runnable, run_until_stopped
+from manager.commands.lifecycle import EXIT_LEADERSHIP_LOST, Runnable, run_until_stopped
 from registrar.settings.model import Settings
 from registrar.telemetry.logging import kv
 
@@ -18,7 +18,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "run",
         help="keep the SPIRE server's entries right",
         description="Watch the cluster and keep the SPIRE server's registration entries right, "
-        "until stopped. Exit code 2 for a mistake in the configuration.",
+        "until stopped. Exit code 0 when a signal stopped it, 2 for a mistake in the "
+        f"configuration, {EXIT_LEADERSHIP_LOST} when it led and lost its Lease, or its prefix to "
+        "another: start it again.",
     )
     add_config_flags(parser)
     parser.set_defaults(main=main)
@@ -46,9 +48,5 @@ def _process(settings: Settings, path: Path) -> Runnable:
     )
     # Only here: the other commands, the node driver among them, need not carry all of this.
     from manager.process import Process  # noqa: PLC0415
-    from manager.static import StaticProcess  # noqa: PLC0415
 
-    manager = settings.controller_manager
-    if manager is None or manager.static_manifests is None:
-        return Process(settings)
-    return StaticProcess(settings, manager.static_manifests)
+    return Process(settings)

@@ -26,7 +26,7 @@ def federation_source(
 ) -> Source[str]:
     """Trust domains that objects name or named, each with its relationship and its bundle.
 
-    Without a ``record`` there is no cluster: nothing is written into the objects.
+    ``record`` is None without a cluster, where nothing is written into the objects either.
     """
     wake = context.book.wake.trust_domain
     reconciler = FederationReconciler(
@@ -37,7 +37,7 @@ def federation_source(
         federation=context.spire.federation,
         bundles=context.spire.bundles,
         trust_domains=context.spire.trust_domains,
-        kube=None if record is None else context.kube,
+        kube=context.api,
         record=record,
         events=context.events,
         timestamp=context.timestamp,

@@ -6,6 +6,9 @@ compared. The holder itself stops after ``renew_deadline_seconds`` without a
 successful renewal, counted from before the request, so it is silent for
 ``lease_seconds - renew_deadline_seconds`` before another may take over.
 
+An elector leads once. A lost Lease is an error that ends the process, as in
+controller-runtime: nothing of what was known while leading is used again.
+
 A Lease may also stand beside another one: ``Beside`` has what is different then.
 """
 
@@ -21,6 +24,7 @@ from api.codec import JSONObject
 from api.core import Lease, LeaseSpec
 from api.kinds import LEASE
 from api.meta import ObjectKey, ObjectMeta
+from registrar.errors import LeadershipLost
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from registrar.telemetry.logging import kv
@@ -60,6 +64,8 @@ class Beside:
     its holder, who may go on without it as well, must be waited for though it seems to have
     expired. ``waits`` is told the Lease while another holds it.
     ``is_shared``: several processes hold it together, by one identity, so that none gives it back.
+    ``is_patient``: a Lease that could not be renewed in time is not lost. Nothing may be written
+    from then on, until it is renewed or another holder is seen.
     """
 
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +74,7 @@ class Beside:
     stands_back: Callable[[Lease], bool] = lambda _: False
     waits: Callable[[Lease], None] = lambda _: None
     is_shared: bool = False
+    is_patient: bool = False
 
 
 class LeaderElector:
@@ -101,6 +108,8 @@ class LeaderElector:
         self._valid_until: float | None = None
         self._may_not_write = False
         self._pauses = 1
+        self.tried = asyncio.Event()
+        """Set after the first attempt to have the Lease, whatever came of it."""
         self.is_unrecorded = False
         """Whether it leads without the Lease, because this may not be written."""
         self._record: Lease | None = None
@@ -121,31 +130,33 @@ class LeaderElector:
         return (self._record.spec.holder_identity or "") if self._record is not None else ""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
-        """Acquire, run ``lead`` while leading, compete again after a loss; for ever.
+        """Wait for the Lease, then run ``lead``, once. Raises LeadershipLost.
 
-        ``lead`` is cancelled when leadership is lost. When it returns or
-        raises, or this is cancelled, the Lease is given back, so that another
-        replica need not wait for it to expire.
+        ``lead`` is cancelled when the Lease is lost, and the error raised when it has ended.
+        When ``lead`` returns or raises, or this is cancelled, the Lease is given back, so that
+        another replica need not wait for it to expire.
         """
-        while True:
-            await self._acquire()
-            if not self.is_unrecorded:
-                self._say_held()
-            self._observer.leading(leads=True)
-            try:
-                finished = await self._hold(lead)
-            finally:
-                still_ours = self._is_valid()
-                self._valid_until, self.is_unrecorded = None, False
-                self._observer.leading(leads=False)
-                if still_ours and not self._beside.is_shared:
-                    await self._release()
-            if finished:
-                return
-            log.warning(
-                "lost the lease, not leading any more",
-                extra=kv(lease=str(self._key), holder=self.holder, error=self.last_error),
-            )
+        await self._acquire()
+        if not self.is_unrecorded:
+            self._say_held()
+        self._observer.leading(leads=True)
+        try:
+            finished = await self._hold(lead)
+        finally:
+            still_ours = self._is_valid()
+            self._valid_until, self.is_unrecorded = None, False
+            self._observer.leading(leads=False)
+            if still_ours and not self._beside.is_shared:
+                await self._release()
+        if not finished:
+            raise LeadershipLost(self._why_lost())
+
+    def _why_lost(self) -> str:
+        """What became of the Lease, in words."""
+        if self.holder != self._identity:
+            return f"the Lease {self._key} is held by {self.holder or 'nobody'} now"
+        error = self.last_error or "this process was stopped or too slow"
+        return f"the Lease {self._key} was not renewed in time: {error}"
 
     async def _acquire(self) -> None:
         while not await self._try() and not self._goes_on():  # noqa: ASYNC110 - polls a server
@@ -194,10 +205,10 @@ class LeaderElector:
         """Renew until the Lease is lost: taken by another, or not renewed in time."""
         while True:
             pause = self._pause_seconds()
-            if self._valid_until is not None:
+            if self._valid_until is not None and self._is_valid():
                 pause = max(0.0, min(pause, self._valid_until - self._clock()))
             await asyncio.sleep(pause)
-            if not self.is_leader():
+            if not self.is_leader() and not self._beside.is_patient:
                 return
             if await self._try():
                 if self.is_unrecorded:
@@ -206,6 +217,10 @@ class LeaderElector:
             elif not self._goes_on() and self._is_lost():
                 self._valid_until, self.is_unrecorded = None, False
                 return
+
+    def _is_too_late(self) -> bool:
+        """Whether the Lease that was held may not be renewed any more, for its time is over."""
+        return not self._beside.is_patient and not self._is_valid()
 
     def _is_lost(self) -> bool:
         """Whether another is seen to hold what this one held, or went on without."""
@@ -225,10 +240,15 @@ class LeaderElector:
 
     async def _try(self) -> bool:
         """One attempt to acquire or renew; any failure counts as "not now"."""
+        written = await self._attempt()
+        self.tried.set()
+        return written
+
+    async def _attempt(self) -> bool:
         started = self._clock()
         # Half of the deadline at most, so that one call that hangs leaves time for another.
         left = self._timing.renew_deadline_seconds / 2
-        if self._valid_until is not None:
+        if self._valid_until is not None and self._is_valid():
             left = max(min(self._valid_until - started, left), 0.0)
         try:
             async with asyncio.timeout(left):
@@ -263,9 +283,13 @@ class LeaderElector:
         self._see(lease, now)
         spec = lease.spec
         holder = spec.holder_identity or ""
+        if self._valid_until is not None and (holder != self._identity or self._is_too_late()):
+            # It was held: whoever has had it since, if only for a moment, has written.
+            return False
         is_anothers = bool(holder) and holder != self._identity and now < self._expires_at(spec)
         if is_anothers and not self._beside.succeeds(lease):
-            self._beside.waits(lease)
+            if not self.is_unrecorded:
+                self._beside.waits(lease)
             return False
         wanted: JSONObject = {
             "holderIdentity": self._identity,

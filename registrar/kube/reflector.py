@@ -8,31 +8,29 @@ the store: an unreachable server or a missing kind means "what we last knew".
 """
 
 import asyncio
+import contextlib
 import logging
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, Literal, TypeVar
 
-import msgspec
-
-from api.codec import DecodeError, Decoder, decode
+from api.codec import DecodeError
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectMeta
 from registrar.backoff import Backoff
-from registrar.kube.client import JSON, METADATA, ListMeta, list_request, read_page
+from registrar.kube.client import JSON, METADATA, list_request, read_page
 from registrar.kube.errors import (
     Forbidden,
     Garbled,
     Gone,
-    Invalid,
     KubeError,
     NotFound,
-    Status,
     TooManyRequests,
-    error_for,
 )
 from registrar.kube.lines import LineSplitter
+from registrar.kube.received import OBJECT_EVENTS, Received
 from registrar.kube.session import Request, Session
 from registrar.kube.store import Change, Store, version_of
 from registrar.telemetry.logging import kv
@@ -53,21 +51,6 @@ SILENCE_SECONDS = 100.0
 REFUSALS_BEFORE_LIST = 3
 """A watch that ends that often in a row with an error of the server's, or with what cannot be read,
 and has given nothing new in between, is not resumed any more (a restored backup, say)."""
-
-
-class _List(msgspec.Struct, Generic[T]):
-    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
-    items: list[T] | None = None
-
-
-class _Event(msgspec.Struct, Generic[T]):
-    type: str
-    object: T
-
-
-class _RawEvent(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
 
 
 class Reflector(Generic[T]):
@@ -103,15 +86,19 @@ class Reflector(Generic[T]):
         self._transform = transform
         self._metadata_only = metadata_only
         self._observer = observer or Silent()
-        # The concrete kind is only known here; the type checker sees its type variable.
-        self._list_decoder = Decoder(_List[kind.type])  # type: ignore[name-defined]
-        self._event_decoder = Decoder(_Event[kind.type])  # type: ignore[name-defined]
-        self._decoder = Decoder(kind.type)
+        self._received = Received(kind)
         self._version = ""
+        self._must_list = False
+        self._patience: asyncio.Timeout | None = None
+        self._moved = asyncio.Event()
         self._refusals = 0
         self._paged = True
         self._refused = False
         self._settled = asyncio.Event()
+        self.listed_from = -math.inf
+        """When the last complete list was asked for, by the event loop's clock."""
+        self.failures = 0
+        """How often a list or watch ended in an error, one that has only expired left out."""
         self.state: State = "listing"
         self.last_error = ""
 
@@ -129,13 +116,43 @@ class Reflector(Generic[T]):
         """Wait until the first list is in the store, or the kind is known to be unavailable."""
         await self._settled.wait()
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something about the store's version, or about this one's own state."""
+        while not condition():
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def present_version(self, *, within_seconds: float) -> int:
+        """The version that the API server is at now, 0 for a strange one. Raises KubeError.
+
+        A list without a version is a consistent read, of one object as of all.
+        """
+        request = list_request(
+            self._kind, limit=1, namespace=self._namespace, metadata_only=self._metadata_only
+        )
+        reply = await self._session.call(replace(request, deadline_seconds=within_seconds))
+        return version_of(ObjectMeta(resource_version=read_page(reply).resource_version))
+
+    @property
+    def seen_version(self) -> int:
+        """The highest version that the list or watch has delivered."""
+        return self._store.seen_version
+
+    def list_anew(self) -> None:
+        """Ask for a complete list next, whatever the watch does at this moment."""
+        self._must_list = True
+        self._moved.set()
+        if self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
     async def run(self) -> None:
         """List and watch until cancelled."""
         backoff = Backoff(base=0.2, maximum=10.0)
         missing = Backoff(base=1.0, maximum=10.0)
         while True:
             try:
-                if not self._version:
+                while self._must_list or not self._version:
+                    self._must_list, self._version = False, ""
                     self._enter("listing")
                     await self._list()
                     missing.reset()
@@ -144,18 +161,19 @@ class Reflector(Generic[T]):
                     backoff.reset()
                 else:
                     # A server that ends its watches at once must not be asked in a tight loop.
-                    await asyncio.sleep(backoff.next_seconds())
+                    await self._pause(backoff.next_seconds())
             except NotFound as error:
                 self._version = ""
+                self.failures += 1
                 self._enter("missing", str(error))
                 self._settled.set()
-                await asyncio.sleep(missing.next_seconds())
+                await self._pause(missing.next_seconds())
             except Gone as error:
                 log.debug("watch expired, listing again", extra=kv(kind=self._kind.resource))
                 self._paged = bool(self._version)
                 self._version = ""
                 self._enter("listing", str(error))
-                await asyncio.sleep(backoff.next_seconds())
+                await self._pause(backoff.next_seconds())
             except KubeError as error:
                 await self._recover(error, backoff)
             except Exception as error:
@@ -164,8 +182,15 @@ class Reflector(Generic[T]):
                 self._version = ""
                 await self._recover(KubeError(f"{type(error).__name__}: {error}"), backoff)
 
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer once a list is asked for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.until(lambda: self._must_list)
+
     async def _recover(self, error: KubeError, backoff: Backoff) -> None:
         self._refused = isinstance(error, Forbidden)
+        self.failures += 1
         if error.status or isinstance(error, Garbled):
             self._refusals += 1
             if self._refusals >= REFUSALS_BEFORE_LIST:
@@ -181,7 +206,7 @@ class Reflector(Generic[T]):
         self._enter("broken", str(error))
         if self._refused:
             self._settled.set()
-        await asyncio.sleep(seconds)
+        await self._pause(seconds)
 
     def _enter(self, state: State, error: str = "") -> None:
         # A new attempt does not hide the last failure: only success (see _succeeded) does.
@@ -194,6 +219,7 @@ class Reflector(Generic[T]):
                 log.info("the kind is not installed yet", extra=kv(kind=self._kind.resource))
             self.state = state
         self._observer.state(state)
+        self._moved.set()
 
     def _succeeded(self, state: State) -> None:
         if self.state in {"broken", "missing"}:
@@ -201,6 +227,7 @@ class Reflector(Generic[T]):
         self.last_error = ""
         self.state = state
         self._observer.state(state)
+        self._moved.set()
 
     # The list.
 
@@ -219,7 +246,7 @@ class Reflector(Generic[T]):
                 metadata_only=self._metadata_only,
             )
             reply = await self._session.call(request)
-            good, bad, meta = self._read_list(reply)
+            good, bad, meta = self._received.read_list(reply)
             del reply
             if not version:
                 version = meta.resource_version
@@ -246,41 +273,9 @@ class Reflector(Generic[T]):
         self._store.synced.set()
         self._settled.set()
         self._refusals = 0
+        self.listed_from = started
         self._succeeded("watching")
         self._observer.listed(asyncio.get_running_loop().time() - started)
-
-    def _read_list(self, reply: bytes) -> tuple[list[T], list[tuple[ObjectMeta, str]], ListMeta]:
-        """The objects of a page, those that do not decode apart."""
-        try:
-            listed = self._list_decoder.decode(reply)
-        except DecodeError as error:
-            try:
-                page = read_page(reply)
-            except Invalid:
-                raise Garbled(f"broken list: {error}", 0, "Undecodable") from error
-        else:
-            return listed.items or [], [], listed.metadata
-        good: list[T] = []
-        bad: list[tuple[ObjectMeta, str]] = []
-        for item in page.items:
-            try:
-                good.append(self._decoder.decode(item))
-            except DecodeError as error:
-                meta = self._metadata(item)
-                if meta is not None:
-                    bad.append((meta, str(error)))
-        return good, bad, ListMeta(page.resource_version, page.continue_token)
-
-    def _metadata(self, item: bytes | msgspec.Raw) -> ObjectMeta | None:
-        """The metadata of an object that does not decode, None where even that is broken."""
-        try:
-            return decode(bytes(item), KubeObject).metadata
-        except DecodeError as error:
-            log.warning(
-                "an object without readable metadata is ignored",
-                extra=kv(kind=self._kind.resource, error=str(error)),
-            )
-            return None
 
     # The watch.
 
@@ -307,6 +302,20 @@ class Reflector(Generic[T]):
         )
         loop = asyncio.get_running_loop()
         started, before = loop.time(), self._version
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                await self._follow(request)
+        except TimeoutError:
+            log.debug("listing again, as asked to", extra=kv(kind=self._kind.resource))
+        finally:
+            self._patience = None
+            if self._version != before:
+                # That it opened says nothing: an error may be all that it ever carries.
+                self._refusals = 0
+        return self._must_list or self._version != before or loop.time() - started >= 1.0
+
+    async def _follow(self, request: Request) -> None:
+        """Take what a watch brings, until it ends."""
         lines = LineSplitter()
         async with self._session.stream(request, read_seconds=SILENCE_SECONDS) as chunks:
             self._succeeded("watching")
@@ -314,56 +323,33 @@ class Reflector(Generic[T]):
                 async for chunk in chunks:
                     for line in lines.feed(chunk):
                         self._take_event(line)
+                    self._moved.set()
                     # Chunks that are there already would otherwise be taken without a pause.
                     await asyncio.sleep(0)
             except TimeoutError:
                 log.debug("silent watch, resuming", extra=kv(kind=self._kind.resource))
-            finally:
-                if self._version != before:
-                    # That it opened says nothing: an error may be all that it ever carries.
-                    self._refusals = 0
-        return self._version != before or loop.time() - started >= 1.0
 
     def _take_event(self, line: bytes) -> None:
-        try:
-            event = self._event_decoder.decode(line)
-        except DecodeError:
-            self._take_raw_event(line)
-            return
-        if event.type not in _OBJECT_EVENTS:
-            self._take_raw_event(line)
-            return
+        event = self._received.read_event(line)
         self._observer.received(event.type)
-        if event.type == "DELETED":
-            self._announce(self._deleted(event.object.metadata))
-        else:
-            try:
-                change = self._store.observe(self._kept(event.object))
-            except DecodeError as error:
-                change = self._store.observe_broken(event.object.metadata, str(error))
-            self._announce(change)
-        self._version = event.object.metadata.resource_version or self._version
-
-    def _take_raw_event(self, line: bytes) -> None:
-        """Bookmarks, errors, and objects that do not decode."""
-        try:
-            event = decode(line, _RawEvent)
-            if event.type == "ERROR":
-                status = decode(bytes(event.object), Status)
-                raise error_for(status.code or 500, status, call=f"watch {self._kind.resource}")
-            meta = self._metadata(event.object)
-        except DecodeError as error:
-            raise Garbled(f"broken watch event: {error}", 0, "Undecodable") from error
-        self._observer.received(event.type)
+        meta = event.meta
         if meta is None:
             return
         if event.type == "BOOKMARK":
             self._store.advance(version_of(meta))
         elif event.type == "DELETED":
             self._announce(self._deleted(meta))
-        elif event.type in _OBJECT_EVENTS:
-            self._announce(self._store.observe_broken(meta, self._why_broken(event.object)))
+        elif event.type in OBJECT_EVENTS:
+            self._announce(self._observed(meta, event.object, event.error))
         self._version = meta.resource_version or self._version
+
+    def _observed(self, meta: ObjectMeta, obj: T | None, error: str) -> Change[T] | None:
+        if obj is not None:
+            try:
+                return self._store.observe(self._kept(obj))
+            except DecodeError as why:
+                error = str(why)
+        return self._store.observe_broken(meta, error)
 
     def _deleted(self, meta: ObjectMeta) -> Change[T] | None:
         change = self._store.observe_deleted(meta)
@@ -371,13 +357,6 @@ class Reflector(Generic[T]):
             # It may only have left what the selectors cover.
             return replace(change, is_seen_to_go=False)
         return change
-
-    def _why_broken(self, item: msgspec.Raw) -> str:
-        try:
-            self._decoder.decode(item)
-        except DecodeError as error:
-            return str(error)
-        return "unreadable"
 
     def _kept(self, obj: T) -> T:
         return obj if self._transform is None else self._transform(obj)
@@ -392,6 +371,3 @@ class Reflector(Generic[T]):
                 "a change handler failed",
                 extra=kv(kind=self._kind.resource, object=str(change.key)),
             )
-
-
-_OBJECT_EVENTS = frozenset({"ADDED", "MODIFIED", "DELETED"})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from manager.static import StaticProcess
+from manager.process import Process
 from registrar.settings.model import ControllerManager, StaticManifests
 from tests.support.setup import embedded_setup, until
 from tests.support.walk import SEEDS, Action, Walk
@@ -49,7 +49,7 @@ class StaticWalk(Walk):
             kubeconfig=None,
             controller_manager=ControllerManager(static_manifests=manifests),
         )
-        process = StaticProcess(settings, manifests)
+        process = Process(settings)
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(process.run())
             if not self.is_away:

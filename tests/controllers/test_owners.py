@@ -262,23 +262,60 @@ async def test_the_next_leader_by_the_same_lease_does_not_wait_for_the_prefix(
         await setup.until_ready("later")
 
 
-async def test_who_loses_the_prefix_stops_writing_until_it_is_free_again(setup: Setup) -> None:
-    times = (30.0, 20.0, 0.1)
-    async with setup.registrar(leader_election=election("one", times)) as one:
+async def test_who_loses_the_prefix_to_another_ends_and_waits_for_it_when_started_again(
+    setup: Setup,
+) -> None:
+    mine = {"leader_election": election("one")}
+    async with setup.life(**mine) as first:
+        await until(lambda: first.process.first_pass_is_over)
         await setup.apply("web")
         await setup.until_ready("web")
-        async with held(setup, prefix_of(setup), "thief_1"):
-            await until_refused(one, "thief_1")
-            assert not one.is_leading()
-            await setup.apply("later")
-            await setup.client.delete(CLUSTER_SPIFFE_ID.path("", "web"))
+        await eventually(lambda: all_recorded(setup))
+        prefix = prefix_of(setup)
+        async with held(setup, prefix, "thief_1"):
+            await until(lambda: bool(first.lost))
+            assert not first.process.is_leading()
+            lease = f"{OWNERS_NAMESPACE}/{owner_lease(prefix)}"
+            assert first.lost == f"the Lease {lease} is held by thief_1 now"
             writes = setup.spire.writes.total()
-            # The Lease is looked at every 0.1 s.
-            gets = setup.spire.calls["ListEntries"]
-            await until(lambda: setup.spire.calls["ListEntries"] > gets)
-            assert setup.spire.writes.total() == writes
-        await setup.until_entries("/later", 1)
-        await setup.until_entries("/web", 0)
+            async with setup.starting(**mine) as second:
+                await until_refused(second, "thief_1")
+                await setup.apply("later")
+                await setup.client.delete(CLUSTER_SPIFFE_ID.path("", "web"))
+                # It looks at the Lease every 0.1 s.
+                gets = setup.spire.calls["ListEntries"]
+                await until(lambda: setup.spire.calls["ListEntries"] > gets)
+                assert setup.spire.writes.total() == writes
+                await setup.client.delete(lease_path(prefix))
+                await setup.until_entries("/later", 1)
+                await setup.until_entries("/web", 0)
+
+
+async def all_recorded(setup: Setup) -> bool:
+    """Whether each entry has its record."""
+    return len(await all_records(setup)) == len(setup.all_entries())
+
+
+@pytest.mark.slow
+async def test_an_api_server_that_is_away_takes_the_prefix_from_nobody(embedded: Setup) -> None:
+    assert embedded.embedded is not None
+    # Without leader election the prefix has the usual times: 10 s to renew its Lease in.
+    async with embedded.life() as one:
+        await until(lambda: one.process.first_pass_is_over)
+        await embedded.apply("web")
+        await embedded.until_ready("web")
+        embedded.embedded.faults.fail(None, 503, method="patch", resource="leases")
+        await until(lambda: "waiting for the Lease" in (one.process.why_not_ready() or ""), 30.0)
+        assert not one.process.is_leading()
+        writes = embedded.spire.writes.total()
+        looks = embedded.spire.calls["ListEntries"]
+        await embedded.apply("later")
+        await until(lambda: embedded.spire.calls["ListEntries"] > looks + 2)
+        assert embedded.spire.writes.total() == writes
+        embedded.embedded.faults.clear()
+        await until(one.process.is_leading)
+        await embedded.until_ready("later")
+        assert one.lost == ""
 
 
 async def test_without_the_right_to_the_lease_it_works_and_says_so(

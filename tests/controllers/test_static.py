@@ -14,7 +14,7 @@ import pytest
 
 from api.documents import load_yaml_documents
 from api.proto import types_pb2
-from manager.static import StaticProcess
+from manager.process import Process
 from registrar.errors import InvalidField
 from registrar.settings.model import ControllerManager, StaticManifests
 from tests.support.setup import Setup, eventually, some_looks, until
@@ -47,12 +47,12 @@ def folder(tmp_path: Path) -> Path:
 @contextlib.asynccontextmanager
 async def running(
     setup: Setup, folder: Path, *, expand: bool = False, **changes: object
-) -> AsyncIterator[StaticProcess]:
+) -> AsyncIterator[Process]:
     manifests = StaticManifests(folder, expand)
     manager = ControllerManager(static_manifests=manifests)
     settings = replace(setup.settings, kubeconfig=None, controller_manager=manager)
     settings = replace(settings, **changes)  # type: ignore[arg-type]
-    process = StaticProcess(settings, manifests)
+    process = Process(settings)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(process.run())
         await until(lambda: process.first_pass_is_over)

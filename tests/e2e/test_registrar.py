@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest_asyncio
 
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
+from manager.commands.lifecycle import EXIT_LEADERSHIP_LOST
 from tests.support.control_plane import REGISTRAR
 from tests.support.setup import eventually, until
 
@@ -96,6 +98,44 @@ class World:
         )
         return text.strip()
 
+    async def until_held(self) -> None:
+        """Wait until somebody holds the Lease."""
+
+        async def is_held() -> bool:
+            return bool(await self.holder())
+
+        await eventually(is_held)
+
+    async def records(self) -> str:
+        """All objects of ours as they are, versions included."""
+        kinds = "clusterspiffeids.spiffeid.spiffe.io,spireentries.spiffeid.spiffe.io"
+        return await self.kubectl("get", kinds, "-o", "yaml")
+
+    async def leases(self) -> str:
+        """The Lease of the replicas as it is."""
+        return await self.kubectl("get", "leases", "-n", "spire", "-o", "yaml")
+
+    async def until_settled(self, *names: str) -> None:
+        """Wait until these and no others have their entries, and nothing is left to write."""
+        await until(lambda: self.ids() == sorted(f"/{name}" for name in names))
+        for name in names:
+            kind = f"clusterspiffeids.spiffeid.spiffe.io/{name}"
+            await self.kubectl("wait", "--for=condition=Ready", "--timeout=60s", kind)
+        before = ""
+
+        async def is_quiet() -> bool:
+            nonlocal before
+            seen, before = before, await self.records()
+            looks = self.spire.calls["ListEntries"]
+            await until(lambda: self.spire.calls["ListEntries"] > looks + 1)
+            return seen == before
+
+        await eventually(is_quiet)
+
+    def log(self, name: str) -> list[str]:
+        """The lines that a process logged."""
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8").splitlines()
+
 
 @pytest_asyncio.fixture
 async def world(real_control_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[World]:
@@ -152,11 +192,7 @@ async def test_the_api_server_refuses_what_a_rule_forbids(world: World) -> None:
 
 async def test_another_registrar_takes_over_when_the_leader_dies(world: World) -> None:
     async with world.registrar("one", ELECTION) as one:
-
-        async def is_held() -> bool:
-            return bool(await world.holder())
-
-        await eventually(is_held)
+        await world.until_held()
         first = await world.holder()
         async with world.registrar("two", ELECTION):
             await world.kubectl("apply", "-f", "-", stdin=WEB)
@@ -174,11 +210,7 @@ async def test_another_registrar_takes_over_when_the_leader_dies(world: World) -
 async def test_a_leader_that_is_stopped_in_order_hands_over_at_once(world: World) -> None:
     long = ELECTION.replace('"3s"', '"60s"').replace('"2s"', '"40s"')
     async with world.registrar("one", long) as one, world.registrar("two", long):
-
-        async def is_held() -> bool:
-            return bool(await world.holder())
-
-        await eventually(is_held)
+        await world.until_held()
         first = await world.holder()
         one.terminate()
         assert await one.wait() == 0
@@ -187,25 +219,57 @@ async def test_a_leader_that_is_stopped_in_order_hands_over_at_once(world: World
         assert first
 
 
-async def test_a_paused_leader_does_not_write_when_it_wakes_up(world: World) -> None:
+async def test_a_paused_leader_ends_when_it_wakes_up_and_writes_nothing(world: World) -> None:
     async with world.registrar("one", ELECTION) as one:
-
-        async def is_held() -> bool:
-            return bool(await world.holder())
-
-        await eventually(is_held)
+        await world.until_held()
         first = await world.holder()
+        await world.kubectl("apply", "-f", "-", stdin=WEB)
+        await until(lambda: world.ids() == ["/web"])
         one.send_signal(signal.SIGSTOP)
-        async with world.registrar("two", ELECTION):
+        async with world.registrar("two", ELECTION) as two:
 
             async def is_taken() -> bool:
                 return await world.holder() not in {"", first}
 
             await eventually(is_taken)
+            await world.kubectl("apply", "-f", "-", stdin=WEB.replace("web", "shop"))
+            await world.until_settled("web", "shop")
+            entries, records = world.spire.state.entries(), await world.records()
+            writes = world.spire.writes.total()
             one.send_signal(signal.SIGCONT)
-            await world.kubectl("apply", "-f", "-", stdin=WEB)
-            await until(lambda: world.ids() == ["/web"])
-            assert one.returncode is None
+            assert await one.wait() == EXIT_LEADERSHIP_LOST
+            assert world.spire.writes.total() == writes
+            assert world.spire.state.entries() == entries
+            assert await world.records() == records
+            assert two.returncode is None
+            said = [line for line in world.log("one") if "leadership was lost" in line]
+            assert len(said) == 1
+            assert "was not renewed in time" in said[0]
+
+
+async def test_a_paused_leader_writes_nothing_when_it_wakes_up_though_nobody_took_its_lease(
+    world: World,
+) -> None:
+    async with world.registrar("one", ELECTION) as one:
+        await world.until_held()
+        await world.kubectl("apply", "-f", "-", stdin=WEB)
+        await world.until_settled("web")
+        one.send_signal(signal.SIGSTOP)
+        # All that it would act on is waiting for it when it wakes up.
+        await world.kubectl("apply", "-f", "-", stdin=WEB.replace("web", "shop"))
+        await world.kubectl("delete", "clusterspiffeids.spiffeid.spiffe.io", "web")
+        leases, records = await world.leases(), await world.records()
+        over = time.monotonic() + 4.0  # longer than the Lease lasts
+        await until(lambda: time.monotonic() > over)
+        writes = world.spire.writes.total()
+        one.send_signal(signal.SIGCONT)
+        assert await one.wait() == EXIT_LEADERSHIP_LOST
+        assert world.spire.writes.total() == writes
+        assert world.ids() == ["/web"]
+        assert await world.records() == records
+        assert await world.leases() == leases
+    async with world.registrar("again", ELECTION):
+        await until(lambda: world.ids() == ["/shop"])
 
 
 def test_a_wrong_configuration_stops_the_start_with_the_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +36,9 @@ from devcluster.kubeapi.server import KubeAPI
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
 from hack.spire import RealServer
+from manager.commands.lifecycle import flat
 from manager.process import Process
+from registrar.errors import LeadershipLost
 from registrar.settings.model import Settings, UnixAddress
 from tests.support.waiting import eventually, until
 
@@ -59,14 +61,25 @@ DRIFT_SECONDS = 0.5
 
 
 @dataclass
+class Life:
+    """One process from its start to its end."""
+
+    process: Process
+    lost: str = ""
+    """Why it lost its leadership and ended, in words."""
+
+
+@dataclass
 class Setup:
     """The servers, and a client that knows nothing of the product's own."""
 
     client: Client
     spire_server: SpireServer | SharedSpire
     settings: Settings
+    http: aiohttp.ClientSession
+    url: str
+    """Where the API server is, and connections to it that are logged in."""
     embedded: KubeAPI | None = None
-    processes: list[Process] = field(default_factory=list)
 
     @property
     def spire(self) -> SpireServer:
@@ -95,6 +108,26 @@ class Setup:
             running = tasks.create_task(process.run())
             try:
                 yield process
+            finally:
+                running.cancel()
+
+    @contextlib.asynccontextmanager
+    async def life(self, **changes: object) -> AsyncIterator[Life]:
+        """Run a registrar until the block ends, or it loses its leadership."""
+        life = Life(Process(replace(self.settings, **changes)))  # type: ignore[arg-type]
+
+        async def run() -> None:
+            lost = list[LeadershipLost]()
+            try:
+                await life.process.run()
+            except* LeadershipLost as errors:
+                lost = flat(errors)
+            life.lost = "; ".join(map(str, lost))
+
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(run())
+            try:
+                yield life
             finally:
                 running.cancel()
 
@@ -279,7 +312,7 @@ async def embedded_setup(
         kubeconfig.write_text(dump_yaml(api.kubeconfig()), encoding="utf-8")
         async with (
             aiohttp.ClientSession() as http,
-            _setup(folder, Client(http, api.url), kubeconfig, dropped_fields) as setup,
+            _setup(folder, http, api.url, kubeconfig, dropped_fields) as setup,
         ):
             setup.embedded = api
             yield setup
@@ -298,7 +331,7 @@ async def real_setup(
             headers={"Authorization": f"Bearer {plane.token}"},
             connector=aiohttp.TCPConnector(ssl=tls),
         ) as http,
-        _setup(folder, Client(http, plane.url), plane.kubeconfig, spire=spire) as setup,
+        _setup(folder, http, plane.url, plane.kubeconfig, spire=spire) as setup,
     ):
         try:
             yield setup
@@ -324,11 +357,13 @@ def _install_kinds(plane: ControlPlane) -> None:
 @contextlib.asynccontextmanager
 async def _setup(
     folder: Path,
-    client: Client,
+    http: aiohttp.ClientSession,
+    url: str,
     kubeconfig: Path,
     dropped_fields: frozenset[str] = frozenset(),
     spire: RealServer | None = None,
 ) -> AsyncIterator[Setup]:
+    client = Client(http, url)
     for custom in CUSTOM_KINDS:
         await client.apply(crd(custom))
     for custom in CUSTOM_KINDS:
@@ -336,6 +371,8 @@ async def _setup(
     async with _spire(folder / "spire.sock", dropped_fields, spire) as (server, socket):
         yield Setup(
             client=client,
+            http=http,
+            url=url,
             spire_server=server,
             settings=Settings(
                 cluster="test",

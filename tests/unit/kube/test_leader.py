@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from api.codec import JSONObject, decode
+from registrar.errors import LeadershipLost
 from registrar.kube.client import KubeClient
 from registrar.kube.leader import Beside, LeaderElector
 from registrar.kube.session import connect
@@ -78,7 +79,15 @@ class Replica:
     def __init__(self) -> None:
         self.leads = 0
         self.stopped = 0
+        self.lost = ""
+        """Why it lost the Lease, in words."""
         self.elector: LeaderElector
+
+    async def run(self) -> None:
+        try:
+            await self.elector.run(self.lead)
+        except LeadershipLost as error:
+            self.lost = str(error)
 
     async def lead(self) -> None:
         self.leads += 1
@@ -112,7 +121,7 @@ async def replica(
             retry_seconds=0.02,
             beside=beside,
         )
-        task = group.create_task(one.elector.run(one.lead))
+        task = group.create_task(one.run())
         yield one
         task.cancel()
 
@@ -167,6 +176,7 @@ async def test_one_that_cannot_renew_stops_before_the_other_begins(
                 assert not first.elector.is_leader()
                 await until(lambda: second.leads == 1)
                 assert (first.leads, lease.holder) == (1, "second")
+                assert "was not renewed in time: PATCH" in first.lost
 
 
 async def test_a_lease_taken_by_force_ends_the_leadership(tmp_path: Path, lease: OneLease) -> None:
@@ -177,8 +187,27 @@ async def test_a_lease_taken_by_force_ends_the_leadership(tmp_path: Path, lease:
         await until(lambda: first.leads == 1)
         lease.spec = {"holderIdentity": "thief", "leaseDurationSeconds": 60, "renewTime": "x"}
         lease.version += 1
-        await until(lambda: first.stopped == 1)
+        await until(lambda: bool(first.lost))
         assert not first.elector.is_leader()
+        assert (first.leads, first.stopped) == (1, 1)
+        assert first.lost == "the Lease spire/lock is held by thief now"
+        assert lease.holder == "thief"
+
+
+async def test_a_lost_lease_is_not_competed_for_again(tmp_path: Path, lease: OneLease) -> None:
+    async with (
+        scripted_api(lease) as api,
+        replica(api.kubeconfig(tmp_path), "first") as first,
+    ):
+        await until(lambda: first.leads == 1)
+        # Another had it, if only for a moment: it may have written.
+        lease.spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "x"}
+        lease.version += 1
+        await until(lambda: bool(first.lost))
+        assert first.lost == "the Lease spire/lock is held by nobody now"
+        async with replica(api.kubeconfig(tmp_path), "second") as second:
+            await until(lambda: second.leads == 1)
+            assert (first.leads, lease.holder) == (1, "second")
 
 
 async def test_a_process_that_was_stalled_does_not_believe_it_leads(
@@ -207,6 +236,60 @@ async def test_a_process_that_was_stalled_does_not_believe_it_leads(
         assert elector.is_leader()
         now += 0.2
         assert not elector.is_leader()
+        task.cancel()
+
+
+class Stalling(OneLease):
+    """Holds the answer to a read of the Lease back until it is told to give it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stalling = False
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if self.is_stalling and request.method == "GET":
+            self.asked.set()
+            await self.go_on.wait()
+        return await super().__call__(request)
+
+
+@pytest.mark.parametrize("is_patient", [False, True])
+async def test_a_renewal_that_was_under_way_when_time_ran_out_writes_nothing(
+    tmp_path: Path, *, is_patient: bool
+) -> None:
+    now, lease, replica = 100.0, Stalling(), Replica()
+    async with (
+        scripted_api(lease) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="first") as session,
+        asyncio.TaskGroup() as group,
+    ):
+        replica.elector = LeaderElector(
+            KubeClient(session),
+            namespace="spire",
+            name="lock",
+            identity="first",
+            retry_seconds=0.02,
+            clock=lambda: now,
+            beside=Beside(is_patient=is_patient),
+        )
+        task = group.create_task(replica.run())
+        await until(lambda: replica.leads == 1)
+        lease.is_stalling = True
+        await lease.asked.wait()
+        version = lease.version
+        now += 60.0
+        lease.go_on.set()
+        if is_patient:
+            # Nobody else has had it, so it is renewed, and the work goes on.
+            await until(lambda: lease.version > version)
+            await until(replica.elector.is_leader)
+            assert (replica.leads, replica.stopped) == (1, 0)
+        else:
+            await until(lambda: bool(replica.lost))
+            assert lease.version == version
+            assert "was not renewed in time: this process was stopped" in replica.lost
         task.cancel()
 
 
@@ -350,7 +433,7 @@ async def test_without_rights_it_does_not_go_on_while_another_is_seen_to_hold_it
         assert first.elector.is_unrecorded
         # One that has the right takes it: two would work if this one went on.
         lease.spec = dict(OTHERS)
-        await until(lambda: first.stopped == 1)
+        await until(lambda: bool(first.lost))
         assert not first.elector.is_leader()
 
 
@@ -391,3 +474,43 @@ async def test_a_shared_one_is_held_by_all_and_given_back_by_none(
             assert first.elector.is_leader()
             assert second.elector.is_leader()
         assert lease.holder == "all"
+
+
+async def test_a_patient_one_writes_nothing_while_it_cannot_renew_and_then_goes_on(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    now, one = 100.0, Replica()
+    async with (
+        scripted_api(lease) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="first") as session,
+        asyncio.TaskGroup() as group,
+    ):
+        one.elector = LeaderElector(
+            KubeClient(session),
+            namespace="spire",
+            name="lock",
+            identity="first",
+            retry_seconds=0.02,
+            clock=lambda: now,
+            beside=Beside(is_patient=True),
+        )
+        task = group.create_task(one.run())
+        await until(lambda: one.leads == 1)
+        lease.refuse_writes_of.add("first")
+        await until(lambda: bool(one.elector.last_error))
+        now += 60.0
+        assert not one.elector.is_leader()
+        asked = len(api.asked)
+        await until(lambda: len(api.asked) > asked + 8)
+        assert not one.elector.is_leader()
+        lease.refuse_writes_of.clear()
+        await until(one.elector.is_leader)
+        assert (one.leads, one.stopped, one.lost) == (1, 0, "")
+        # But not once another has had it.
+        lease.refuse_writes_of.add("first")
+        now += 60.0
+        lease.spec = {"holderIdentity": "", "leaseDurationSeconds": 1}
+        lease.version += 1
+        await until(lambda: bool(one.lost))
+        assert one.stopped == 1
+        task.cancel()

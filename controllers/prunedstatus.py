@@ -1,47 +1,25 @@
-"""When a status is written: once a second per object at most, and not in vain.
+"""Statuses that the API server does not keep as they were sent, so that none is sent for ever.
 
-API writes are the scarce good. Where the CRDs of the original are installed
-the API server prunes the fields of a status that they do not know: what comes
-back differs from what was sent, and would be sent for ever.
+Where the CRDs of the original tools are installed, the API server prunes the fields of a status
+that they do not know: what comes back differs from what was sent.
 """
 
 import logging
-from collections.abc import Callable
 
 from api.codec import JSONObject, JSONValue, to_json
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
-_INTERVAL_SECONDS = 1.0
 
+class PrunedStatuses:
+    """Remembers, by object, which status was sent and what came of it."""
 
-class Pace:
-    """Remembers when each object's status was written. ``clock`` is monotonic seconds."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._written: dict[str, float] = {}
+    def __init__(self) -> None:
         self._pruned: dict[str, tuple[JSONValue, JSONValue]] = {}
-
-    def wait_seconds(self, name: str) -> float:
-        """How long to wait until the status may be written again; 0 for now."""
-        written = self._written.get(name)
-        return 0.0 if written is None else max(0.0, written + _INTERVAL_SECONDS - self._clock())
-
-    def note(self, name: str) -> None:
-        """The status was written now; what no longer matters is forgotten."""
-        now = self._clock()
-        for known, written in list(self._written.items()):
-            if written + _INTERVAL_SECONDS > now:
-                break  # in the order of time: all others are younger
-            del self._written[known]
-        self._written.pop(name, None)
-        self._written[name] = now
 
     def forget(self, name: str) -> None:
         """The object is gone."""
-        self._written.pop(name, None)
         self._pruned.pop(name, None)
 
     def answered(self, name: str, sent: object, stored: object) -> None:
