@@ -71,9 +71,9 @@ class SpireSide:
             settings.spire, trust_domain=settings.trust_domain
         ) as connection:
             observer = self._metrics.spire
-            self._client = EntryClient(connection, observer=observer)
-            self.bundles = BundleClient(connection, observer=observer)
-            self.federation = FederationClient(connection, observer=observer)
+            self._client = EntryClient(connection, observer=observer, gate=self._is_leading)
+            self.bundles = BundleClient(connection, observer=observer, gate=self._is_leading)
+            self.federation = FederationClient(connection, observer=observer, gate=self._is_leading)
             self.minter = Minter(connection, observer=observer)
             yield
 

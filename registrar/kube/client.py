@@ -1,7 +1,8 @@
 """Typed reads and writes of single objects; every write passes the gate.
 
-The gate is asked at the moment of the write: a process that has lost its
-Lease stops writing even where some code has not noticed yet.
+The gate is asked at the moment of the write, and again when it is about to be
+sent: a process that has lost its Lease stops writing even where some code has
+not noticed yet.
 """
 
 import time
@@ -114,7 +115,11 @@ class KubeClient:
         self._check_gate("DELETE", kind)
         reply = await self._call(
             Request(
-                "DELETE", _path(kind, key), body=encode(options), deadline_seconds=WRITE_SECONDS
+                "DELETE",
+                _path(kind, key),
+                body=encode(options),
+                deadline_seconds=WRITE_SECONDS,
+                gate=self._gate,
             )
         )
         # What is gone is answered with a Status, what is only marked with the object itself.
@@ -143,7 +148,12 @@ class KubeClient:
     ) -> T:
         self._check_gate(method, kind)
         request = Request(
-            method, path, body=body, content_type=content_type, deadline_seconds=WRITE_SECONDS
+            method,
+            path,
+            body=body,
+            content_type=content_type,
+            deadline_seconds=WRITE_SECONDS,
+            gate=self._gate,
         )
         return self._typed(kind, await self._call(request))
 

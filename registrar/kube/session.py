@@ -16,7 +16,14 @@ import aiohttp
 from yarl import URL
 
 from registrar.kube.config import Credentials
-from registrar.kube.errors import KubeError, Unauthorized, Unavailable, error_for, read_status
+from registrar.kube.errors import (
+    KubeError,
+    NotLeading,
+    Unauthorized,
+    Unavailable,
+    error_for,
+    read_status,
+)
 from registrar.kube.login import Login
 from registrar.telemetry.observers import CallObserver, Silent
 
@@ -29,7 +36,11 @@ DEADLINE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. ``deadline_seconds`` covers everything from connecting to the last byte."""
+    """One call. ``deadline_seconds`` covers everything from connecting to the last byte.
+
+    ``gate`` is asked when the call is about to be sent, after all that may have taken time, such
+    as a new login; NotLeading is raised where it says no.
+    """
 
     method: str
     path: str
@@ -38,6 +49,7 @@ class Request:
     content_type: str = "application/json"
     accept: str = "application/json"
     deadline_seconds: float = DEADLINE_SECONDS
+    gate: Callable[[], bool] | None = None
 
 
 class _Pool:
@@ -169,6 +181,9 @@ class Session:
         target = login.host + request.path
         if request.query:
             target += "?" + urlencode(request.query)
+        if request.gate is not None and not request.gate():
+            call = f"{request.method} {request.path}"
+            raise NotLeading(f"{call}: not the leader any more", 0, "NotLeading")
         started = time.monotonic()
         code = "<error>"
         try:

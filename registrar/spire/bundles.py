@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from api.proto import bundle_pb2, bundle_pb2_grpc, types_pb2
 from registrar.identity.bundle import Bundle
 from registrar.identity.spiffeid import SCHEME
-from registrar.spire.calls import TIMEOUT_SECONDS, Caller, CallObserver, Channels, Unobserved
+from registrar.spire.calls import (
+    TIMEOUT_SECONDS,
+    Caller,
+    CallObserver,
+    Channels,
+    MayWrite,
+    Unobserved,
+    open_gate,
+)
 from registrar.spire.errors import Internal, error_of
 from registrar.spire.federation import bundle_from_proto, bundle_to_proto
 
@@ -13,7 +21,7 @@ PAGE_SIZE = 100
 
 
 class BundleClient:
-    """Calls the Bundle API. Every method raises SpireError."""
+    """Calls the Bundle API. Every method raises SpireError; ``gate``: see Caller."""
 
     def __init__(
         self,
@@ -21,9 +29,10 @@ class BundleClient:
         *,
         observer: CallObserver | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        gate: MayWrite = open_gate,
     ) -> None:
         self._caller = Caller(
-            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds
+            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds, gate=gate
         )
 
     async def trust_domain(self) -> str:
@@ -75,7 +84,7 @@ class BundleClient:
     async def set_federated(self, bundle: Bundle) -> None:
         """Store the bundle of another trust domain in the place of what is there."""
         request = bundle_pb2.BatchSetFederatedBundleRequest(bundle=[bundle_to_proto(bundle)])
-        async with self._caller.call("set-bundle") as channel:
+        async with self._caller.call("set-bundle", writes=True) as channel:
             response = await bundle_pb2_grpc.BundleStub(channel).BatchSetFederatedBundle(
                 request, timeout=self._caller.timeout_seconds
             )
@@ -90,7 +99,7 @@ class BundleClient:
             trust_domains=[trust_domain],
             mode=bundle_pb2.BatchDeleteFederatedBundleRequest.Mode.DISSOCIATE,
         )
-        async with self._caller.call("delete-bundle") as channel:
+        async with self._caller.call("delete-bundle", writes=True) as channel:
             response = await bundle_pb2_grpc.BundleStub(channel).BatchDeleteFederatedBundle(
                 request, timeout=self._caller.timeout_seconds
             )

@@ -1,13 +1,13 @@
 """One unary call to the SPIRE server: with a deadline, observed, its errors in our terms."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import grpc
 
-from registrar.spire.errors import SpireError, error_of
+from registrar.spire.errors import NotLeading, SpireError, error_of
 
 TIMEOUT_SECONDS = 30.0
 """How long a call may take by default."""
@@ -48,23 +48,44 @@ class Channels(Protocol):
         ...
 
 
+MayWrite = Callable[[], bool]
+"""Says whether this process may write now."""
+
+
+def open_gate() -> bool:
+    """Yes: where nobody else can write."""
+    return True
+
+
 class Caller:
-    """Wraps each call of one client."""
+    """Wraps each call of one client. ``gate`` is asked before each that writes."""
 
     def __init__(
-        self, channels: Channels, *, observer: CallObserver, timeout_seconds: float
+        self,
+        channels: Channels,
+        *,
+        observer: CallObserver,
+        timeout_seconds: float,
+        gate: MayWrite = open_gate,
     ) -> None:
         self._channels = channels
         self._observer = observer
         self.timeout_seconds = timeout_seconds
+        self._gate = gate
 
     @asynccontextmanager
-    async def call(self, method: str) -> AsyncIterator[grpc.aio.Channel]:
-        """A channel for one call in the block; what it raises becomes a SpireError."""
+    async def call(self, method: str, *, writes: bool = False) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel for one call in the block; what it raises becomes a SpireError.
+
+        NotLeading where the call ``writes`` and this process may not: asked once the channel is
+        there, for that may have taken a while.
+        """
         began = time.perf_counter()
         code = grpc.StatusCode.OK
         try:
             async with self._channels.use() as channel:
+                if writes:
+                    self._check_gate()
                 yield channel
         except grpc.aio.AioRpcError as error:
             code = error.code()
@@ -77,6 +98,10 @@ class Caller:
             raise
         finally:
             self._observer.called(method, code.name, time.perf_counter() - began)
+
+    def _check_gate(self) -> None:
+        if not self._gate():
+            raise NotLeading("this process may not write: another one leads")
 
     def _explained(self, code: grpc.StatusCode, details: str) -> SpireError:
         problem = self._channels.problem

@@ -7,7 +7,15 @@ import grpc
 
 from api.proto import entry_pb2, entry_pb2_grpc, types_pb2
 from registrar.identity.entry import Entry
-from registrar.spire.calls import TIMEOUT_SECONDS, Caller, CallObserver, Channels, Unobserved
+from registrar.spire.calls import (
+    TIMEOUT_SECONDS,
+    Caller,
+    CallObserver,
+    Channels,
+    MayWrite,
+    Unobserved,
+    open_gate,
+)
 from registrar.spire.convert import attribute_mask, from_proto, id_to_proto, to_proto
 from registrar.spire.errors import AlreadyExists, Internal, InvalidArgument, SpireError, error_of
 
@@ -37,9 +45,10 @@ class EntryClient:
         *,
         observer: CallObserver | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        gate: MayWrite = open_gate,
     ) -> None:
         self._caller = Caller(
-            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds
+            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds, gate=gate
         )
 
     async def pages(
@@ -94,7 +103,7 @@ class EntryClient:
 
         async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
             request = entry_pb2.BatchCreateEntryRequest(entries=part)
-            async with self._caller.call("create") as channel:
+            async with self._caller.call("create", writes=True) as channel:
                 response = await _stub(channel).BatchCreateEntry(
                     request, timeout=self._caller.timeout_seconds
                 )
@@ -113,7 +122,7 @@ class EntryClient:
 
         async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
             request = entry_pb2.BatchUpdateEntryRequest(entries=part, input_mask=mask)
-            async with self._caller.call("update") as channel:
+            async with self._caller.call("update", writes=True) as channel:
                 response = await _stub(channel).BatchUpdateEntry(
                     request, timeout=self._caller.timeout_seconds
                 )
@@ -127,7 +136,7 @@ class EntryClient:
 
         async def send(part: Sequence[str]) -> list[SpireError | None]:
             request = entry_pb2.BatchDeleteEntryRequest(ids=part)
-            async with self._caller.call("delete") as channel:
+            async with self._caller.call("delete", writes=True) as channel:
                 response = await _stub(channel).BatchDeleteEntry(
                     request, timeout=self._caller.timeout_seconds
                 )

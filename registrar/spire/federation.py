@@ -11,7 +11,15 @@ from api.proto import trustdomain_pb2, trustdomain_pb2_grpc, types_pb2
 from registrar.identity.bundle import Bundle
 from registrar.identity.relationship import Relationship
 from registrar.identity.spiffeid import SCHEME
-from registrar.spire.calls import TIMEOUT_SECONDS, Caller, CallObserver, Channels, Unobserved
+from registrar.spire.calls import (
+    TIMEOUT_SECONDS,
+    Caller,
+    CallObserver,
+    Channels,
+    MayWrite,
+    Unobserved,
+    open_gate,
+)
 from registrar.spire.errors import AlreadyExists, Internal, NotFound, error_of
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ PAGE_SIZE = 100
 
 
 class FederationClient:
-    """Calls the Trust domain API. Every method raises SpireError."""
+    """Calls the Trust domain API. Every method raises SpireError; ``gate``: see Caller."""
 
     def __init__(
         self,
@@ -31,9 +39,10 @@ class FederationClient:
         *,
         observer: CallObserver | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        gate: MayWrite = open_gate,
     ) -> None:
         self._caller = Caller(
-            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds
+            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds, gate=gate
         )
 
     async def list(self) -> dict[str, Relationship]:
@@ -63,7 +72,7 @@ class FederationClient:
         request = trustdomain_pb2.BatchCreateFederationRelationshipRequest(
             federation_relationships=[relationship_to_proto(relationship)]
         )
-        async with self._caller.call("create-relationship") as channel:
+        async with self._caller.call("create-relationship", writes=True) as channel:
             response = await _stub(channel).BatchCreateFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
             )
@@ -85,7 +94,7 @@ class FederationClient:
                 trust_domain_bundle=relationship.bundle is not None,
             ),
         )
-        async with self._caller.call("update-relationship") as channel:
+        async with self._caller.call("update-relationship", writes=True) as channel:
             response = await _stub(channel).BatchUpdateFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
             )
@@ -101,7 +110,7 @@ class FederationClient:
         request = trustdomain_pb2.BatchDeleteFederationRelationshipRequest(
             trust_domains=[trust_domain]
         )
-        async with self._caller.call("delete-relationship") as channel:
+        async with self._caller.call("delete-relationship", writes=True) as channel:
             response = await _stub(channel).BatchDeleteFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
             )

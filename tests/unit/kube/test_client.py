@@ -1,7 +1,7 @@
 """The client: what goes over the wire, and what its refusals are called."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -95,6 +95,27 @@ async def test_no_write_passes_a_closed_gate(tmp_path: Path) -> None:
             await client.create(NAMESPACE, Namespace())
         assert api.asked == []
         await client.get(NAMESPACE, KEY)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda client: client.create(NAMESPACE, Namespace()), id="create"),
+        pytest.param(lambda client: client.merge_patch(NAMESPACE, KEY, {}), id="patch"),
+        pytest.param(lambda client: client.delete(NAMESPACE, KEY), id="delete"),
+    ],
+)
+async def test_a_gate_that_closes_while_a_write_is_on_its_way_holds_it_back(
+    tmp_path: Path, write: Callable[[KubeClient], Awaitable[object]]
+) -> None:
+    answers = iter([True, False])
+    async with (
+        scripted_api(a_namespace) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="test") as session,
+    ):
+        with pytest.raises(errors.NotLeading):
+            await write(KubeClient(session, gate=lambda: next(answers)))
+        assert api.asked == []
 
 
 @pytest.mark.parametrize(
