@@ -87,7 +87,9 @@ class MadeObjects(Generic[T]):
     def stored(self, owner: Source, uid: str) -> Stored:
         """What the API server gave the object that was made for that very owner."""
         meta = self._meta(owner, uid)
-        return NOT_STORED if meta is None else Stored(meta.uid, meta.creation_timestamp or "")
+        if meta is None:
+            return NOT_STORED
+        return Stored(meta.uid, meta.creation_timestamp or "", meta.name)
 
     def is_taken(self, owner: Source, uid: str) -> bool:
         """Whether somebody wrote an object that has the name of the owner's."""

@@ -40,8 +40,10 @@ class Claims:
         """The source is right and claims this; gives the keys that it touched."""
         book = self._book
         book.problems.pop(source, None)
-        # One key in memory instead of two equal ones, tens of thousands of times.
-        claims = [self._with_shared_key(claim) for claim in claims]
+        # One value in memory instead of two equal ones, tens of thousands of times.
+        known = book.index.of_source(source)
+        shared = known[0].source if known else source
+        claims = [self._shared(claim, shared) for claim in claims]
         touched: set[EntryKey] = set()
         if not book.index.has(source):
             # Seen for the first time in this term: what is recorded for it goes on until the
@@ -134,9 +136,9 @@ class Claims:
         found = (records.get(name) for name in names)
         return {h.uid for record in found if record for h in record.spec.holders if h.uid}
 
-    def _with_shared_key(self, claim: Claim) -> Claim:
+    def _shared(self, claim: Claim, source: Source) -> Claim:
         entry = self._mirror.entry_of(claim.key)
-        return claim if entry is None else replace(claim, key=entry.key)
+        return replace(claim, source=source, key=claim.key if entry is None else entry.key)
 
     def _is_held(self, key: EntryKey) -> bool:
         return self._mirror.entry_of(key) is not None

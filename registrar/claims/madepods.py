@@ -39,10 +39,14 @@ T = TypeVar("T", bound=KubeObject)
 
 
 class Stored(NamedTuple):
-    """What the API server gave an object that was made; empty while it is not stored."""
+    """What an object that was made has in the API server; empty while it is not stored.
+
+    Its ``name`` is the same text in memory, tens of thousands of times, as that of the object.
+    """
 
     uid: str = ""
     created: str = ""
+    name: str = ""
 
 
 NOT_STORED = Stored()
@@ -204,10 +208,12 @@ def _claimed(
     except InvalidField as error:
         problem = Problem("InvalidSpec", str(error))
         return MadeWanted(made=obj, problem=problem, is_shown=True, warnings=said)
+    stored, template = view.stored, claim.subject
     claim = replace(
         claim,
-        uid=view.stored.uid,
-        created=view.stored.created,
+        uid=stored.uid,
+        created=stored.created,
+        template=template._replace(name=stored.name) if stored.name else template,
         namespace_uid=view.namespace_uid,
     )
     return MadeWanted(made=obj, claims=(claim,), warnings=said)

@@ -64,7 +64,11 @@ async def test_the_pod_claims_and_the_object_stands_for_it() -> None:
     claim = await layered_claim()
     assert claim.source == POD
     assert claim.subject.kind == claim.holder.kind == "ClusterSpiffeId"
-    assert (claim.uid, claim.source_uid, claim.created) == (*("made-1", "uid-of-web-0"), STORED[1])
+    assert (claim.uid, claim.source_uid, claim.created) == (
+        "made-1",
+        "uid-of-web-0",
+        STORED.created,
+    )
     assert claim.origin is Origin.POD
 
 
