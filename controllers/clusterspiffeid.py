@@ -10,11 +10,11 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     ClusterSpiffeIdStatus,
 )
 from controllers.book import Book
+from controllers.claimstate import claim_state
 from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
-from controllers.standing import standing_of
 from registrar.claims.claim import Origin, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
 from registrar.claims.podentry import pod_source
@@ -104,17 +104,17 @@ def _wanted(
     ``pod`` claims in the object's place, if it was made for one.
     """
     if pod is None:
-        standing = standing_of(book, source_of(obj.metadata.name))
+        state = claim_state(book, source_of(obj.metadata.name))
     else:
-        standing = standing_of(book, pod, obj.metadata.uid)
-    if standing is None:
+        state = claim_state(book, pod, obj.metadata.uid)
+    if state is None:
         return None
     return status_of(
         obj,
-        name=standing.name,
-        outcome=standing.outcome,
-        problem=standing.problem,
-        masked=standing.masked,
+        name=state.name,
+        outcome=state.outcome,
+        problem=state.problem,
+        masked=state.masked,
         now=now,
     )
 

@@ -7,11 +7,11 @@ from api.kinds import SPIFFE_ID
 from api.meta import ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID, SpiffeIDStatus
 from controllers.book import Book
+from controllers.claimstate import claim_state
 from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
-from controllers.standing import standing_of
 from registrar.claims.claim import Source
 from registrar.claims.podspiffeid import made_for, made_for_uid
 from registrar.claims.spiffeid import claim_of, origin_of, source_of, status_of
@@ -94,17 +94,17 @@ def _wanted(book: Book, obj: SpiffeID, owner: Source | None, now: str) -> Spiffe
     ``owner`` claims in the object's place, if it was made for a Pod or Node.
     """
     if owner is None:
-        standing = standing_of(book, source_of(obj.key))
+        state = claim_state(book, source_of(obj.key))
     else:
-        standing = standing_of(book, owner, obj.metadata.uid)
-    if standing is None:
+        state = claim_state(book, owner, obj.metadata.uid)
+    if state is None:
         return None
     return status_of(
         obj,
-        name=standing.name,
-        outcome=standing.outcome,
-        problem=standing.problem,
-        masked=standing.masked,
+        name=state.name,
+        outcome=state.outcome,
+        problem=state.problem,
+        masked=state.masked,
         now=now,
     )
 

@@ -12,10 +12,10 @@ from controllers.clusterspiffeid import (
     cluster_spiffe_id_claims,
     cluster_spiffe_id_statuses,
 )
-from controllers.complaints import Complaints
 from controllers.made import MadeReconciler, MadeReport
 from controllers.madeobjects import MadeGather, MadeObjects
 from controllers.pods import PodReconciler
+from controllers.podwarnings import PodWarnings
 from controllers.source import AnySource, FirstPass, Source, all_keys, note, watch
 from manager.caches.cache import Cache
 from manager.context import Context
@@ -84,7 +84,7 @@ def layered_pod_sources(
             class_name=book.class_name,
         ),
         held=made,
-        report=MadeReport(book, made, source_of=pod_source, told=Complaints(context.events)),
+        report=MadeReport(book, made, source_of=pod_source, told=PodWarnings(context.events)),
         mirror=mirror,
         on_pod=context.latency.pod_seen,
     )

@@ -8,11 +8,11 @@ from api.core import Endpoints, EndpointSlice, Namespace, Node, Pod
 from api.kinds import POD
 from api.meta import ObjectKey
 from controllers import triggers
-from controllers.complaints import Complaints
 from controllers.podentry import HeldPods, PodEntryGather
 from controllers.podentry import Pods as KnownPods
 from controllers.podevents import PodEventReconciler
 from controllers.pods import NodeReconciler, PodReconciler
+from controllers.podwarnings import PodWarnings
 from controllers.source import (
     AnySource,
     FirstPass,
@@ -54,12 +54,12 @@ class PodsToEntries:
 
 def pod_entry_sources(context: Context, mode: PodsToEntries) -> Iterator[AnySource]:
     """Nodes and Pods, and Events on Pods of what becomes of their entries."""
-    complaints = Complaints(context.events)
+    warnings = PodWarnings(context.events)
     if mode.nodes is not None:
         yield _nodes(context, mode.rules, mode.nodes)
-    yield _pods(context, mode, complaints)
+    yield _pods(context, mode, warnings)
     reporting = PodEventReconciler(
-        context.book, pod_of=mode.known_pods.get, complaints=complaints, events=context.events
+        context.book, pod_of=mode.known_pods.get, warnings=warnings, events=context.events
     )
     yield Source(
         name="pod-events",
@@ -86,7 +86,7 @@ def _nodes(context: Context, rules: PodEntries, nodes: Cache[Node]) -> Source[st
     )
 
 
-def _pods(context: Context, mode: PodsToEntries, complaints: Complaints) -> Source[ObjectKey]:
+def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Source[ObjectKey]:
     book, mirror = context.book, context.spire.mirror
     held = HeldPods(book, entries=mode.rules, pods=mode.known_pods, mirror=mirror)
     gather = PodEntryGather(
@@ -102,7 +102,7 @@ def _pods(context: Context, mode: PodsToEntries, complaints: Complaints) -> Sour
         gather=gather,
         rules=PodEntryRules(mode.rules),
         held=held,
-        report=complaints,
+        report=warnings,
         mirror=mirror,
         on_pod=context.latency.pod_seen,
     )

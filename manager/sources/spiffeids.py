@@ -9,10 +9,10 @@ from api.kinds import NODE, SPIFFE_ID
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
 from controllers import triggers
-from controllers.complaints import Complaints
 from controllers.made import MadeReconciler, MadeReport
 from controllers.madeobjects import MadeGather, MadeObjects
 from controllers.pods import PodReconciler
+from controllers.podwarnings import PodWarnings
 from controllers.source import (
     AnySource,
     FirstPass,
@@ -158,7 +158,7 @@ def made_spiffe_id_sources(
         ),
         rules=CRDPodRules(crd),
         held=made,
-        report=MadeReport(book, made, source_of=pod_source, told=Complaints(context.events)),
+        report=MadeReport(book, made, source_of=pod_source, told=PodWarnings(context.events)),
         mirror=context.spire.mirror,
         on_pod=context.latency.pod_seen,
     )

@@ -11,7 +11,7 @@ from controllers.ports import Events, reference
 from registrar.claims.podrules import REASONS, Wanted
 
 
-class Complaints:
+class PodWarnings:
     """Remembers what was said of which Pod, by reason."""
 
     def __init__(self, events: Events) -> None:

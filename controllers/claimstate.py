@@ -1,4 +1,4 @@
-"""How an object stands that asks for one entry: what its status is made of."""
+"""What became of the claim of an object that asks for one entry: what its status is made of."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from registrar.claims.status import masking
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClaimState:
     """``name`` is the SpireEntry's; ``problem`` what is wrong with the object itself."""
 
     name: str
@@ -18,8 +18,8 @@ class Standing:
     masked: Problem | None
 
 
-def standing_of(book: Book, source: Source, made_uid: str = "") -> Standing | None:
-    """How it stands, or None while the SPIRE server has not been asked.
+def claim_state(book: Book, source: Source, made_uid: str = "") -> ClaimState | None:
+    """What became of the claim; None while the SPIRE server has not been asked.
 
     ``source`` is who claims. Where that is a Pod or Node, ``made_uid`` is the uid of the object
     that was made for it: one that was made for an earlier one of its name has no say.
@@ -30,10 +30,10 @@ def standing_of(book: Book, source: Source, made_uid: str = "") -> Standing | No
         if not claims:
             return None
     if not claims:
-        return None if problem is None else Standing("", PENDING, problem, None)
+        return None if problem is None else ClaimState("", PENDING, problem, None)
     key = claims[0].key
     if problem is None and not book.outcomes.is_known(key):
         return None
     winner = book.index.winner(key)
     masked = None if winner is None else masking(claims[0], winner)
-    return Standing(book.name_of(key), book.outcomes.get(key), problem, masked)
+    return ClaimState(book.name_of(key), book.outcomes.get(key), problem, masked)
