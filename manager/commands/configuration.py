@@ -2,8 +2,10 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manager.commands.originals import (
     add_original_flags,
@@ -15,7 +17,10 @@ from manager.commands.originals import (
 from registrar.errors import printable
 from registrar.settings.flags import add_flags, overrides_of
 from registrar.settings.model import Settings
-from registrar.settings.problems import ConfigError
+from registrar.settings.problems import ConfigError, ConfigProblem
+
+if TYPE_CHECKING:
+    from registrar.settings.load import Examined
 
 DEFAULTS = (Path("spire-k8s-registrar.conf"), Path("k8s-workload-registrar.conf"))
 """The file, when none is named: the first that there is."""
@@ -47,32 +52,43 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     add_original_flags(parser)
 
 
+def path_of(arguments: argparse.Namespace) -> Path:
+    """The file that is named, else the first of the default ones that there is."""
+    named: Path | None = arguments.config
+    return named or next((path for path in DEFAULTS if path.exists()), DEFAULTS[0])
+
+
+def examined(arguments: argparse.Namespace) -> "Examined":
+    """The file with the flags, and everything that can be said of both."""
+    # Only here: the node driver has a file of its own, and need not carry the other three.
+    from registrar.settings.load import examine  # noqa: PLC0415
+
+    found = examine(
+        path_of(arguments),
+        overrides={**original_overrides(arguments), **overrides_of(arguments)},
+        fallbacks=original_fallbacks(arguments),
+        expand_env=arguments.expand_env,
+    )
+    return replace(found, warnings=(*original_warnings(arguments), *found.warnings))
+
+
 def settings_of(arguments: argparse.Namespace) -> Settings | None:
     """The settings, or None after every mistake in them was printed."""
-    path = arguments.config = arguments.config or next(
-        (path for path in DEFAULTS if path.exists()), DEFAULTS[0]
-    )
-    # Only here: the node driver has a file of its own, and need not carry the other three.
-    from registrar.settings.load import load  # noqa: PLC0415
-
+    arguments.config = path_of(arguments)
+    found = examined(arguments)
+    say(found.problems, found.warnings, arguments.config)
     try:
-        settings = load(
-            path,
-            overrides={**original_overrides(arguments), **overrides_of(arguments)},
-            fallbacks=original_fallbacks(arguments),
-            expand_env=arguments.expand_env,
-        )
-    except ConfigError as error:
-        say_problems(error)
+        return replace(found.usable(), context=arguments.context)
+    except ConfigError:
         return None
-    settings = replace(
-        settings,
-        context=arguments.context,
-        warnings=(*original_warnings(arguments), *settings.warnings),
-    )
-    for warning in settings.warnings:
-        print(f"spire-registrar: {path}: {printable(warning)}", file=sys.stderr)
-    return settings
+
+
+def say(problems: Iterable[ConfigProblem], warnings: Iterable[str], path: Path) -> None:
+    """Print every mistake in a file, and every warning."""
+    for problem in problems:
+        print(f"spire-registrar: {problem}", file=sys.stderr)
+    for warning in warnings:
+        print(f"spire-registrar: {path}: warning: {printable(warning)}", file=sys.stderr)
 
 
 def say_problems(error: ConfigError) -> None:

@@ -6,13 +6,13 @@ every node.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from registrar.settings import keys, values
+from registrar.settings import keys, kinds
 from registrar.settings.exposure import shown_by
-from registrar.settings.files import read_hcl, read_text
-from registrar.settings.keys import Key
+from registrar.settings.files import parse_hcl, read_text
+from registrar.settings.kinds import Key
 from registrar.settings.model import LogFormat, LogLevel
 from registrar.settings.problems import ConfigError
 from registrar.settings.reader import Reader
@@ -66,122 +66,46 @@ class CSISettings:
         return found
 
 
-NODE: Key[str] = Key(
-    name="node_name",
-    kind="text",
-    read=values.lease_name,
-    default="",
-    shown=f"the variable `{NODE_NAME}`",
-    meaning="The node's name, for the selector `k8s:node-name`.",
-)
-ADMIN_SOCKET: Key[Path | None] = Key(
-    name=keys.NODE_DRIVER_KEY,
-    kind="path",
-    read=values.socket_path,
-    default=None,
-    shown="none, if there is a `workload_api_socket_path`: volumes of the mode `files` are refused",
-    meaning="The SPIRE agent's admin socket, with the Delegated Identity API. The agent's "
+# The table: one row for each key, in the order of the reference page.
+# fmt: off
+NODE = Key("node_name", kinds.DNS_NAME, "",
+    "The node's name, for the selector `k8s:node-name`.", shown=f"the variable `{NODE_NAME}`")
+ADMIN_SOCKET = Key(keys.NODE_DRIVER_KEY, kinds.SOCKET, None,
+    "The SPIRE agent's admin socket, with the Delegated Identity API. The agent's "
     "`authorized_delegates` must name the driver's SPIFFE ID.",
-)
-WORKLOAD_API: Key[Path | None] = Key(
-    name="workload_api_socket_path",
-    kind="path",
-    read=values.socket_path,
-    default=None,
-    shown="none: volumes of the mode `workload-api` are refused",
-    meaning="The agent's Workload API socket, whose folder volumes of the mode `workload-api` "
+    shown="none, if there is a `workload_api_socket_path`: volumes of the mode `files` are refused")
+WORKLOAD_API = Key("workload_api_socket_path", kinds.SOCKET, None,
+    "The agent's Workload API socket, whose folder volumes of the mode `workload-api` "
     "show. The folder must not hold the admin socket, by whatever path or link.",
-)
-CSI_SOCKET: Key[Path] = Key(
-    name="csi_socket_path",
-    kind="path",
-    read=values.socket_path,
-    default=Path("/csi/csi.sock"),
-    meaning="The socket that the kubelet calls.",
-)
-ENDPOINT: Key[Path | None] = Key(
-    name="kubelet_socket_path",
-    kind="path",
-    read=values.path,
-    default=None,
-    shown="`plugins/csi.spire.io/csi.sock` in `kubelet_dir`",
-    meaning="The same socket, by the path that the kubelet sees.",
-)
-SELF_REGISTRATION: Key[bool] = Key(
-    name="self_registration",
-    kind="boolean",
-    read=values.boolean,
-    bare=True,
-    default=True,
-    meaning="Register with the kubelet; `false` where the sidecar node-driver-registrar does.",
-)
-REGISTRATION_DIR: Key[Path] = Key(
-    name="registration_dir",
-    kind="path",
-    read=values.path,
-    default=Path("/registration"),
-    meaning="The kubelet's folder `plugins_registry`, as the driver sees it.",
-)
-KUBELET_DIR: Key[Path] = Key(
-    name="kubelet_dir",
-    kind="path",
-    read=values.path,
-    default=Path("/var/lib/kubelet"),
-    meaning="The folder that the kubelet works in; the same path inside the driver's container.",
-)
-DATA_DIR: Key[Path] = Key(
-    name="data_dir",
-    kind="path",
-    read=values.path,
-    default=Path("/csi/volumes"),
-    meaning="Where the driver remembers its volumes. No secrets; it must outlive the container.",
-)
-FIRST_SVID: Key[float] = Key(
-    name="first_svid_timeout",
-    kind="duration",
-    read=values.seconds,
-    default=30.0,
-    meaning="How long a Pod's start waits for its first SVID before the kubelet is told why there "
-    "is none. The kubelet tries again, and each further call waits longer, up to 100 s.",
-)
-AGENT_AWAY: Key[float] = Key(
-    name="agent_away",
-    kind="duration",
-    read=values.seconds,
-    default=600.0,
-    meaning="How long the agent may be away before Pods are told, and volumes count as abnormal.",
-)
-EVENTS: Key[bool] = Key(
-    name="events",
-    kind="boolean",
-    read=values.boolean,
-    bare=True,
-    default=True,
+    shown="none: volumes of the mode `workload-api` are refused")
+CSI_SOCKET = Key("csi_socket_path", kinds.SOCKET, Path("/csi/csi.sock"),
+    "The socket that the kubelet calls.")
+ENDPOINT = Key("kubelet_socket_path", kinds.PATH, None,
+    "The same socket, by the path that the kubelet sees.",
+    shown="`plugins/csi.spire.io/csi.sock` in `kubelet_dir`")
+SELF_REGISTRATION = Key("self_registration", kinds.BOOLEAN, default=True,
+    meaning="Register with the kubelet; `false` where the sidecar node-driver-registrar does.")
+REGISTRATION_DIR = Key("registration_dir", kinds.PATH, Path("/registration"),
+    "The kubelet's folder `plugins_registry`, as the driver sees it.")
+KUBELET_DIR = Key("kubelet_dir", kinds.PATH, Path("/var/lib/kubelet"),
+    "The folder that the kubelet works in; the same path inside the driver's container.")
+DATA_DIR = Key("data_dir", kinds.PATH, Path("/csi/volumes"),
+    "Where the driver remembers its volumes. No secrets; it must outlive the container.")
+FIRST_SVID = Key("first_svid_timeout", kinds.DURATION, 30.0,
+    "How long a Pod's start waits for its first SVID before the kubelet is told why there "
+    "is none. The kubelet tries again, and each further call waits longer, up to 100 s.")
+AGENT_AWAY = Key("agent_away", kinds.DURATION, 600.0,
+    "How long the agent may be away before Pods are told, and volumes count as abnormal.")
+EVENTS = Key("events", kinds.BOOLEAN, default=True,
     meaning="Say in Events on Pods why they wait, and what is wrong with their volumes. `false`: "
-    "in the log alone; the API server is never called.",
-)
-METRICS = replace(keys.METRICS, default=":8090")
+    "in the log alone; the API server is never called.")
+# fmt: on
 
 CSI_KEYS: tuple[Key[object], ...] = (
-    NODE,
-    ADMIN_SOCKET,
-    WORKLOAD_API,
-    CSI_SOCKET,
-    ENDPOINT,
-    SELF_REGISTRATION,
-    REGISTRATION_DIR,
-    KUBELET_DIR,
-    DATA_DIR,
-    FIRST_SVID,
-    AGENT_AWAY,
-    EVENTS,
-    METRICS,
-    keys.LOG_LEVEL,
-    keys.LOG_FORMAT,
-    keys.LOG_PATH,
-    keys.KUBECONFIG,
+    *(row for row in list(globals().values()) if type(row) is Key),
+    *keys.keys_of("csi"),
 )
-"""The table, in the order of the reference page."""
+"""The table: every row above, and what the driver shares with the registrars."""
 
 
 def load_csi(path: Path, *, environment: Mapping[str, str] | None = None) -> CSISettings:
@@ -193,7 +117,9 @@ def load_csi(path: Path, *, environment: Mapping[str, str] | None = None) -> CSI
 
 def interpret_csi(text: str, *, path: Path, environment: Mapping[str, str]) -> CSISettings:
     """As ``load_csi``, with the file's text given; ``path`` only names it in problems."""
-    reader = read_hcl(text, path, {})
+    document = parse_hcl(text, path)
+    reader = Reader(path, document.root, "csi")
+    reader.report_repeated(document.repeated)
     reader.check_names(CSI_KEYS, {})
     settings = _settings(reader, environment)
     if reader.problems:
@@ -229,7 +155,7 @@ def _settings(reader: Reader, environment: Mapping[str, str]) -> CSISettings:
         first_svid_timeout=reader.get(FIRST_SVID),
         agent_away=reader.get(AGENT_AWAY),
         events=reader.get(EVENTS),
-        metrics_addr=reader.get(METRICS),
+        metrics_addr=reader.get(keys.METRICS),
         log_level=reader.get(keys.LOG_LEVEL),
         log_format=reader.get(keys.LOG_FORMAT),
         log_path=reader.get(keys.LOG_PATH),

@@ -1,12 +1,10 @@
 """Configuration files: their text, and what stands in an HCL one."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from registrar.settings.hcl import parse
+from registrar.settings.hcl import Document, parse
 from registrar.settings.hcltokens import HCLError
 from registrar.settings.problems import ConfigError, ConfigProblem
-from registrar.settings.reader import Reader
 
 
 def read_text(path: Path) -> str:
@@ -21,22 +19,11 @@ def read_text(path: Path) -> str:
         raise ConfigError([ConfigProblem(path, line, "", "is not UTF-8 text")]) from error
 
 
-def read_hcl(
-    text: str,
-    path: Path,
-    overrides: Mapping[str, str],
-    fallbacks: Mapping[str, str] | None = None,
-) -> Reader:
-    """A reader of what stands in a text; keys that stand twice are reported.
-
-    Raises ConfigError for a mistake in the syntax.
-    """
+def parse_hcl(text: str, path: Path) -> Document:
+    """What stands in a text. Raises ConfigError for a mistake in the syntax."""
     try:
-        document = parse(text)
+        return parse(text)
     except HCLError as error:
         place = error.at
         problem = ConfigProblem(path, place.line, "", error.message, place.column)
         raise ConfigError([problem]) from error
-    reader = Reader(path, document.root, overrides, fallbacks=fallbacks)
-    reader.report_repeated(document.repeated)
-    return reader

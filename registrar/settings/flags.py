@@ -6,7 +6,8 @@ alone for true, a list is separated by commas.
 
 import argparse
 
-from registrar.settings.keys import KEYS, Key
+from registrar.settings.keys import KEYS
+from registrar.settings.kinds import Key
 
 _PREFIX = "setting_"
 

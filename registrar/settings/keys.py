@@ -1,15 +1,16 @@
-"""Every key of the configuration: its type, default and meaning, said once.
+"""Every key that the tools share: its names, type, default and meaning, said once.
 
-The file, the flags and the reference page are all read off this table.
+A row is the layered registrar's key. ``names`` says what the same setting is called in the files
+of the other tools, and what is different there. Flags and the reference page are read off this
+table, too.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar, get_args
 
-from registrar.settings import values
-from registrar.settings.hcl import Value
+from registrar.settings import kinds
+from registrar.settings.kinds import As, Dialect, Key
 from registrar.settings.model import (
     DISABLED_NAMESPACES,
     DRIFT_INTERVAL_SECONDS,
@@ -21,303 +22,159 @@ from registrar.settings.model import (
     LogLevel,
 )
 
-T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 
 LEASE_NAME = "spire-registrar"
 """The Lease's default name; an instance with a class name adds ``-<class name>``."""
-
-LOG_LEVELS: tuple[LogLevel, ...] = ("trace", "debug", "info", "warn", "error", "fatal", "panic")
-LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
-ADOPTION_POLICIES: tuple[AdoptionPolicy, ...] = ("adopt", "refuse")
-
-_LEASE = LeaderElection(namespace=None, name=LEASE_NAME)
-_BUDGET = DeletionBudget()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key(Generic[T_co]):
-    """One key.
-
-    ``kind`` is the type's name for a person; ``read`` checks and converts.
-    ``bare``: on a command line its value is a number or boolean, not text.
-    ``default`` holds where the key is not given; of a required key it is
-    never used. ``shown`` is the default in words where the value does not
-    tell. ``inherited``: the layered registrar that this one follows has it.
-    ``blank``: an empty text has a meaning of its own, elsewhere it is nothing.
-    """
-
-    name: str
-    kind: str
-    read: Callable[[Value], T_co]
-    default: T_co
-    meaning: str
-    bare: bool = False
-    required: bool = False
-    shown: str = ""
-    inherited: bool = False
-    blank: bool = False
-
-    @property
-    def flag(self) -> str:
-        """The flag that overrides it."""
-        return "--" + self.name.replace("_", "-")
-
-
-CLUSTER: Key[str] = Key(
-    name="cluster",
-    kind="text",
-    read=values.cluster,
-    default="",
-    required=True,
-    inherited=True,
-    meaning="Name of the Kubernetes cluster, as the SPIRE agents attest it (`k8s_psat:cluster`).",
-)
-TRUST_DOMAIN: Key[str] = Key(
-    name="trust_domain",
-    kind="text",
-    read=values.trust_domain,
-    default="",
-    required=True,
-    inherited=True,
-    meaning="The SPIRE server's trust domain, such as `example.org`.",
-)
-SERVER_SOCKET_PATH: Key[Path] = Key(
-    name="server_socket_path",
-    kind="path",
-    read=values.socket_path,
-    default=Path(),
-    required=True,
-    inherited=True,
-    meaning="The SPIRE server's unix socket; with `server_address` the socket of the agent's "
-    "Workload API, from which the SVID for mTLS comes.",
-)
-SERVER_ADDRESS: Key[tuple[str, int] | None] = Key(
-    name="server_address",
-    kind="host:port",
-    read=values.server_address,
-    default=None,
-    shown="none: the unix socket",
-    inherited=True,
-    meaning="The SPIRE server's TCP address. The server must prove to be "
-    "`spiffe://<trust domain>/spire/server`.",
-)
-CLASS_NAME: Key[str] = Key(
-    name="class_name",
-    kind="text",
-    read=values.class_name,
-    default="",
-    meaning="Name of this instance where several of one mode work on one cluster; each has a "
-    "prefix of its own and leaves the SpireEntries of the others alone.",
-)
-ENTRY_ID_PREFIX: Key[str | None] = Key(
-    name="entry_id_prefix",
-    kind="text",
-    read=values.entry_id_prefix,
-    default=None,
-    shown="derived from cluster, mode and class",
-    meaning="What the IDs of our SPIRE entries begin with, before a dot. Entries with this "
-    "prefix are taken to be ours, so no other registrar on the server may use it: a second one "
-    "in the cluster writes nothing.",
-)
-ADOPTION_POLICY: Key[AdoptionPolicy] = Key(
-    name="adoption_policy",
-    kind="`adopt` or `refuse`",
-    read=values.choice(ADOPTION_POLICIES),
-    default="adopt",
-    meaning="What to do with an entry that has the same SPIFFE ID, parent and selectors under "
-    "an ID that is not ours: manage it from now on, or leave it and report a conflict.",
-)
-POD_CONTROLLER: Key[bool] = Key(
-    name="pod_controller",
-    kind="boolean",
-    read=values.boolean,
-    bare=True,
-    default=False,
-    inherited=True,
-    meaning="Make a ClusterSpiffeId for every Pod: by `pod_label` or `pod_annotation`, else by "
-    "its service account as `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.",
-)
-POD_LABEL: Key[str | None] = Key(
-    name="pod_label",
-    kind="label name",
-    read=values.metadata_key,
-    default=None,
-    inherited=True,
-    meaning="The pod controller takes the SPIFFE ID's path from this label; a Pod without it "
-    "gets no identity. Not together with `pod_annotation`.",
-)
-POD_ANNOTATION: Key[str | None] = Key(
-    name="pod_annotation",
-    kind="annotation name",
-    read=values.metadata_key,
-    default=None,
-    inherited=True,
-    meaning="As `pod_label`, from an annotation.",
-)
-DISABLED: Key[frozenset[str]] = Key(
-    name="disabled_namespaces",
-    kind="list of text",
-    read=values.namespaces,
-    default=DISABLED_NAMESPACES,
-    meaning="Namespaces whose Pods get nothing from the pod controller.",
-)
-DRIFT_INTERVAL: Key[float] = Key(
-    name="drift_interval",
-    kind="duration",
-    read=values.seconds,
-    bare=True,
-    default=DRIFT_INTERVAL_SECONDS,
-    meaning="How often the entries on the SPIRE server are compared with what they should be, "
-    "and put right.",
-)
-BUDGET_COUNT: Key[int] = Key(
-    name="deletion_budget_count",
-    kind="whole number",
-    read=values.count,
-    bare=True,
-    default=_BUDGET.count,
-    meaning="A pass that would delete more entries than this, and also more than the fraction "
-    "below, is withheld until a person confirms it.",
-)
-BUDGET_FRACTION: Key[float] = Key(
-    name="deletion_budget_fraction",
-    kind="number from 0 to 1",
-    read=values.fraction,
-    bare=True,
-    default=_BUDGET.fraction,
-    meaning="The fraction of our entries for `deletion_budget_count`.",
-)
-ALLOW_MASS_DELETION: Key[bool] = Key(
-    name="allow_mass_deletion",
-    kind="boolean",
-    read=values.boolean,
-    bare=True,
-    default=_BUDGET.allow_mass_deletion,
-    meaning="Confirms every deletion, however large.",
-)
-LEADER_ELECTION: Key[bool] = Key(
-    name="leader_election",
-    kind="boolean",
-    read=values.boolean,
-    bare=True,
-    default=False,
-    inherited=True,
-    meaning="Hold a Lease before writing, so that several replicas may run.",
-)
-LEASE_NAMESPACE: Key[str | None] = Key(
-    name="leader_election_namespace",
-    kind="text",
-    read=values.namespace,
-    default=None,
-    shown="the namespace it runs in",
-    meaning="The namespace of the Lease.",
-)
-LEASE: Key[str | None] = Key(
-    name="leader_election_name",
-    kind="text",
-    read=values.lease_name,
-    default=None,
-    shown=f"`{LEASE_NAME}`, with `-<class_name>` if there is one",
-    meaning="The name of the Lease.",
-)
-LEASE_DURATION: Key[float] = Key(
-    name="leader_election_lease_duration",
-    kind="duration",
-    read=values.seconds,
-    bare=True,
-    default=_LEASE.lease_seconds,
-    meaning="How long a Lease that is not renewed keeps the other replicas waiting.",
-)
-RENEW_DEADLINE: Key[float] = Key(
-    name="leader_election_renew_deadline",
-    kind="duration",
-    read=values.seconds,
-    bare=True,
-    default=_LEASE.renew_deadline_seconds,
-    meaning="How long the leader tries to renew its Lease before it stops writing; less than "
-    "the lease duration.",
-)
-RETRY_PERIOD: Key[float] = Key(
-    name="leader_election_retry_period",
-    kind="duration",
-    read=values.seconds,
-    bare=True,
-    default=_LEASE.retry_seconds,
-    meaning="The pause between two attempts to take or renew the Lease; less than the renew "
-    "deadline.",
-)
-METRICS: Key[str] = Key(
-    name="metrics_addr",
-    kind="host:port",
-    read=values.listen_address,
-    default=METRICS_ADDR,
-    inherited=True,
-    meaning="Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one, "
-    '`"0"` alone serves nothing.',
-)
-LOG_LEVEL: Key[LogLevel] = Key(
-    name="log_level",
-    kind="level",
-    read=values.choice(LOG_LEVELS, {"warning": "warn"}),
-    default="info",
-    inherited=True,
-    meaning="The least severe messages to write: `trace`, `debug`, `info`, `warn` (or "
-    "`warning`), `error`, `fatal`, `panic`, in any case.",
-)
-LOG_FORMAT: Key[LogFormat] = Key(
-    name="log_format",
-    kind="`text` or `json`",
-    read=values.choice(LOG_FORMATS),
-    default="text",
-    meaning="How a line of the log is written.",
-)
-LOG_PATH: Key[Path | None] = Key(
-    name="log_path",
-    kind="path",
-    read=values.path,
-    default=None,
-    shown="standard error",
-    inherited=True,
-    meaning="The file to write the log to.",
-)
+MANAGERS_LEASE = "spire-controller-manager"
+CRD_LEASE = "spire-k8s-registrar-leader-election"
 NODE_DRIVER_KEY = "agent_admin_socket_path"
 """A key of the node driver's file, which the registrars' files lack."""
 
-KUBECONFIG: Key[Path | None] = Key(
-    name="kubeconfig",
-    kind="path",
-    read=values.path,
-    default=None,
-    shown="as kubectl finds it, see above",
-    meaning="How to reach the Kubernetes API; wins over the Pod's own.",
-)
+_LEASE = LeaderElection(namespace=None, name=LEASE_NAME)
+_BUDGET = DeletionBudget()
+_DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
+_MODES: tuple[Dialect, ...] = ("webhook", "reconcile", "crd")
+_ELECTING: tuple[Dialect, ...] = ("reconcile", "crd")
 
-KEYS: tuple[Key[object], ...] = (
-    CLUSTER,
-    TRUST_DOMAIN,
-    SERVER_SOCKET_PATH,
-    SERVER_ADDRESS,
-    CLASS_NAME,
-    ENTRY_ID_PREFIX,
-    ADOPTION_POLICY,
-    POD_CONTROLLER,
-    POD_LABEL,
-    POD_ANNOTATION,
-    DISABLED,
-    DRIFT_INTERVAL,
-    BUDGET_COUNT,
-    BUDGET_FRACTION,
-    ALLOW_MASS_DELETION,
-    LEADER_ELECTION,
-    LEASE_NAMESPACE,
-    LEASE,
-    LEASE_DURATION,
-    RENEW_DEADLINE,
-    RETRY_PERIOD,
-    METRICS,
-    LOG_LEVEL,
-    LOG_FORMAT,
-    LOG_PATH,
-    KUBECONFIG,
-)
-"""The table, in the order of the reference page and of ``--help``."""
+
+def _in(*same: Dialect, **others: As[T] | str) -> Mapping[Dialect, As[T]]:
+    """A row's part of the alias table: who has the key as it is, and who by another name."""
+    found: dict[Dialect, As[T]] = {dialect: As() for dialect in same}
+    for dialect in _DIALECTS:
+        if dialect in others:
+            other = others[dialect]
+            found[dialect] = As(name=other) if isinstance(other, str) else other
+    return found
+
+
+# The table: one row for each key, in the order of the reference page and of --help.
+# fmt: off
+CLUSTER = Key("cluster", kinds.CLUSTER, "",
+    "Name of the Kubernetes cluster, as the SPIRE agents attest it (`k8s_psat:cluster`).",
+    required=True, inherited=True, names=_in(*_MODES, manager="clusterName"))
+TRUST_DOMAIN = Key("trust_domain", kinds.TRUST_DOMAIN, "",
+    "The SPIRE server's trust domain, such as `example.org`.",
+    required=True, inherited=True, names=_in(*_MODES, manager="trustDomain"))
+_SERVER_SOCKET: As[Path] = As(required=False, shown="none: `server_address`",
+    meaning="The SPIRE server's unix socket. One of the two must be given.")
+SERVER_SOCKET_PATH = Key("server_socket_path", kinds.SOCKET, Path(),
+    "The SPIRE server's unix socket; with `server_address` the socket of the agent's "
+    "Workload API, from which the SVID for mTLS comes.",
+    required=True, inherited=True,
+    names=_in(webhook=_SERVER_SOCKET, reconcile=_SERVER_SOCKET, crd=_SERVER_SOCKET,
+        manager=As(name="spireServerSocketPath", required=False,
+            default=Path("/spire-server/api.sock"),
+            meaning="The SPIRE server's unix socket; with `spireServerAddress` the socket of the "
+            "agent's Workload API.")))
+SERVER_ADDRESS = Key("server_address", kinds.SERVER, None,
+    "The SPIRE server's TCP address. The server must prove to be "
+    "`spiffe://<trust domain>/spire/server`.",
+    shown="none: the unix socket", inherited=True, names=_in(manager="spireServerAddress"))
+CLASS_NAME = Key("class_name", kinds.CLASS_NAME, "",
+    "Name of this instance where several of one mode work on one cluster; each has a "
+    "prefix of its own and leaves the SpireEntries of the others alone.",
+    names=_in(*_MODES, manager=As(name="className",
+        meaning="Only objects of this class are handled. Without it, only objects without a class "
+        "are: what another controller's class names is left to that one.")))
+_PREFIX: As[str | None] = As(shown="derived from `cluster`")
+ENTRY_ID_PREFIX = Key("entry_id_prefix", kinds.PREFIX, None,
+    "What the IDs of our SPIRE entries begin with, before a dot. Entries with this "
+    "prefix are taken to be ours, so no other registrar on the server may use it: a second one "
+    "in the cluster writes nothing.", shown="derived from cluster, mode and class",
+    names=_in(manager="entryIDPrefix", webhook=_PREFIX, reconcile=_PREFIX, crd=_PREFIX))
+ADOPTION_POLICY: Key[AdoptionPolicy] = Key("adoption_policy", kinds.POLICY, "adopt",
+    "What to do with an entry that has the same SPIFFE ID, parent and selectors under "
+    "an ID that is not ours, such as those of the tool that was here before: manage it from now "
+    "on, or leave it and report a conflict.", names=_in(*_MODES, manager="adoptionPolicy"))
+POD_CONTROLLER = Key("pod_controller", kinds.BOOLEAN, default=False, inherited=True,
+    meaning="Make a ClusterSpiffeId for every Pod: by `pod_label` or `pod_annotation`, else by "
+    "its service account as `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.",
+    names=_in(crd=As(default=True, meaning="Make a SpiffeID for every Pod and every Node.")))
+_LABEL: As[str | None] = As(
+    meaning="The SPIFFE ID's path is the value of this label; a Pod without it gets no identity. "
+    "Not together with `pod_annotation`.")
+POD_LABEL = Key("pod_label", kinds.LABEL, None,
+    "The pod controller takes the SPIFFE ID's path from this label; a Pod without it "
+    "gets no identity. Not together with `pod_annotation`.",
+    inherited=True, names=_in(webhook=_LABEL, reconcile=_LABEL, crd=_LABEL))
+_ANNOTATION: As[str | None] = As(
+    meaning="As `pod_label`, from an annotation; its value may have slashes.")
+POD_ANNOTATION = Key("pod_annotation", kinds.ANNOTATION, None,
+    "As `pod_label`, from an annotation.",
+    inherited=True, names=_in(webhook=_ANNOTATION, reconcile=_ANNOTATION, crd=_ANNOTATION))
+_DISABLED: As[frozenset[str]] = As(meaning="Namespaces whose Pods get no identity.")
+DISABLED = Key("disabled_namespaces", kinds.NAMESPACES, DISABLED_NAMESPACES,
+    "Namespaces whose Pods get nothing from the pod controller.",
+    zeros={"[]": "no namespace is left out"},
+    names=_in(webhook=_DISABLED, reconcile=_DISABLED, crd=_DISABLED))
+DRIFT_INTERVAL = Key("drift_interval", kinds.DURATION, DRIFT_INTERVAL_SECONDS,
+    "How often the entries on the SPIRE server are compared with what they should be, "
+    "and put right.", names=_in(*_MODES, manager=As(name="gcInterval", kind=kinds.INTERVAL,
+        default=10.0,
+        meaning="How often the entries on the SPIRE server are compared with what they should be. "
+        "Changes in the cluster do not wait for it; an hour is fine.")))
+BUDGET_COUNT = Key("deletion_budget_count", kinds.COUNT, _BUDGET.count,
+    "A pass that would delete more entries than this, and also more than the fraction "
+    "below, is withheld until a person confirms it.",
+    zeros={"0": "a budget of none"}, names=_in(*_MODES, manager="deletionBudget.count"))
+BUDGET_FRACTION = Key("deletion_budget_fraction", kinds.FRACTION, _BUDGET.fraction,
+    "The fraction of our entries for `deletion_budget_count`.",
+    zeros={"0": "the count alone decides", "0.0": ""},
+    names=_in(*_MODES, manager=As(name="deletionBudget.fraction",
+        meaning="The fraction of our entries for `deletionBudget.count`.")))
+ALLOW_MASS_DELETION = Key("allow_mass_deletion", kinds.BOOLEAN, _BUDGET.allow_mass_deletion,
+    "Confirms every deletion, however large.",
+    names=_in(*_MODES, manager="deletionBudget.allowMassDeletion"))
+LEADER_ELECTION = Key("leader_election", kinds.BOOLEAN, default=False, inherited=True,
+    meaning="Hold a Lease before writing, so that several replicas may run.",
+    names=_in(*_ELECTING, manager="leaderElection.leaderElect"))
+LEASE_NAMESPACE = Key("leader_election_namespace", kinds.NAMESPACE, None,
+    "The namespace of the Lease.", shown="the namespace it runs in",
+    names=_in(*_ELECTING, manager="leaderElection.resourceNamespace"))
+LEASE = Key("leader_election_name", kinds.DNS_NAME, None,
+    "The name of the Lease.", shown=f"`{LEASE_NAME}`, with `-<class_name>` if there is one",
+    names=_in(manager=As(name="leaderElection.resourceName", shown=f'`"{MANAGERS_LEASE}"`'),
+        reconcile=As(shown="`<controller_name>-leader-election`, as the original's"),
+        crd=As(shown=f"`{CRD_LEASE}`, as the original's")))
+LEASE_DURATION = Key("leader_election_lease_duration", kinds.DURATION, _LEASE.lease_seconds,
+    "How long a Lease that is not renewed keeps the other replicas waiting.",
+    names=_in(*_ELECTING, manager="leaderElection.leaseDuration"))
+RENEW_DEADLINE = Key("leader_election_renew_deadline", kinds.DURATION,
+    _LEASE.renew_deadline_seconds,
+    "How long the leader tries to renew its Lease before it ends; less than "
+    "the lease duration.", names=_in(*_ELECTING, manager="leaderElection.renewDeadline"))
+RETRY_PERIOD = Key("leader_election_retry_period", kinds.DURATION, _LEASE.retry_seconds,
+    "The pause between two attempts to take or renew the Lease; less than the renew "
+    "deadline.", names=_in(*_ELECTING, manager="leaderElection.retryPeriod"))
+_METRICS = (
+    "Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one.")
+METRICS = Key("metrics_addr", kinds.LISTEN, METRICS_ADDR, _METRICS, inherited=True,
+    zeros={"0": "nothing is served"}, names=_in("reconcile",
+        manager=As(name="metrics.bindAddress", meaning="Where `/metrics` is served."),
+        webhook=As(default="0", meaning=_METRICS + " The original had none of them."),
+        crd=As(name="metrics_bind_addr"), csi=As(default=":8090")))
+LOG_LEVEL: Key[LogLevel] = Key("log_level", kinds.LEVEL, "info",
+    "The least severe messages to write: `trace`, `debug`, `info`, `warn` (or "
+    "`warning`), `error`, `fatal`, `panic`, in any case.", inherited=True,
+    names=_in(*_MODES, "csi", manager=As(name="logLevel", kind=kinds.MANAGERS_LEVEL,
+        meaning="The least severe messages to write: `debug`, `info`, `warn`, `error`.")))
+LOG_FORMAT: Key[LogFormat] = Key("log_format", kinds.FORMAT, "text",
+    "How a line of the log is written.",
+    names=_in(*_MODES, "csi",
+        manager=As(name="logEncoding", kind=kinds.ENCODING, shown="`console`")))
+LOG_PATH = Key("log_path", kinds.PATH, None,
+    "The file to write the log to.", shown="standard error", inherited=True,
+    names=_in(*_MODES, "csi", manager="logPath"))
+KUBECONFIG = Key("kubeconfig", kinds.PATH, None,
+    "How to reach the Kubernetes API; wins over the Pod's own.",
+    shown="as kubectl finds it, see above", names=_in(*_MODES, "csi", manager="kubeconfig"))
+# fmt: on
+
+KEYS: tuple[Key[object], ...] = tuple(row for row in list(globals().values()) if type(row) is Key)
+"""The layered registrar's keys: every row above."""
+
+
+def keys_of(dialect: Dialect) -> tuple[Key[object], ...]:
+    """The rows above that a file of another tool has, as they are there."""
+    return tuple(key.spelled(dialect) for key in KEYS if dialect in key.names)

@@ -1,17 +1,15 @@
-"""The controller manager's YAML into Settings, or everything that is wrong with it."""
+"""The controller manager's YAML into Settings."""
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 
-from registrar.settings import managerkeys as keys
-from registrar.settings.hcl import Document, Scalar
-from registrar.settings.managerkeys import FLAGS, IGNORED, MANAGER_KEYS
+from registrar.settings import keys
+from registrar.settings import managerkeys as own
+from registrar.settings.hcl import Scalar
 from registrar.settings.model import (
     CachedNamespace,
     ControllerManager,
-    DeletionBudget,
-    LeaderElection,
     Reconciled,
     Settings,
     SpireAddress,
@@ -20,8 +18,9 @@ from registrar.settings.model import (
     UnixAddress,
     Webhooks,
 )
-from registrar.settings.problems import ConfigError
 from registrar.settings.reader import Reader
+from registrar.settings.shared import leader_election, shared_settings
+from registrar.settings.values import described, is_zero
 
 CLUSTER_DOMAIN = "cluster.local"
 CLASS_LABEL = "spire.spiffe.io/class-name"
@@ -56,124 +55,74 @@ def detect_cluster_domain(resolver_configuration: str) -> str:
 
 
 def interpret_manager(
-    document: Document,
-    *,
-    path: Path,
-    overrides: Mapping[str, str],
-    fallbacks: Mapping[str, str],
-    environment: Mapping[str, str],
-    resolver_configuration: str = "",
+    reader: Reader, *, environment: Mapping[str, str], resolver_configuration: str = ""
 ) -> Settings:
-    """The settings of a ControllerManagerConfig; ``overrides`` are flags by key.
-
-    Raises ConfigError with all problems.
-    """
-    reader = Reader(
-        path,
-        document.root,
-        {FLAGS[name]: text for name, text in overrides.items() if name in FLAGS},
-        flags={key: flag for flag, key in FLAGS.items()},
-        fallbacks={FLAGS[name]: text for name, text in fallbacks.items()},
-    )
-    for name in overrides.keys() - FLAGS.keys():
-        reader.report_flag(name, "goes with the configuration of the layered registrar only")
-    reader.report_repeated(document.repeated)
-    version = document.root.entries.get("apiVersion")
+    """The settings of a ControllerManagerConfig; what is wrong is left with the reader."""
+    version = reader.root.entries.get("apiVersion")
     written = version.value.value if version and isinstance(version.value, Scalar) else None
-    if version is not None and written not in {_API_VERSION, "", None}:
-        reader.report("apiVersion", version.at, f"must be {_API_VERSION}")
-    reader.check_names(MANAGER_KEYS, IGNORED, _OTHERS)
-    settings = _settings(reader, environment, resolver_configuration)
-    if reader.problems:
-        raise ConfigError(reader.problems)
-    return settings
-
-
-def _settings(
-    reader: Reader, environment: Mapping[str, str], resolver_configuration: str
-) -> Settings:
-    class_name = reader.get(keys.CLASS)
+    if version is not None and written != _API_VERSION and not is_zero(version.value):
+        reader.report(
+            "apiVersion", version.at, f"must be {_API_VERSION}, not {described(version.value)}"
+        )
+    reader.check_names(own.MANAGER_KEYS, own.IGNORED, _OTHERS)
+    settings = shared_settings(reader, _spire)
     config = ControllerManager(
-        cluster_domain=reader.get(keys.CLUSTER_DOMAIN)
+        cluster_domain=reader.get(own.CLUSTER_DOMAIN)
         or detect_cluster_domain(resolver_configuration),
-        ignore_namespaces=reader.get(keys.IGNORE_NAMESPACES),
-        parent_id_template=reader.get(keys.PARENT),
-        refuses_dns_names=reader.get(keys.INVALID_DNS_NAMES) == "refuse",
+        ignore_namespaces=reader.get(own.IGNORE_NAMESPACES),
+        parent_id_template=reader.get(own.PARENT),
+        refuses_dns_names=reader.get(own.INVALID_DNS_NAMES) == "refuse",
         entry_id_prefix_cleanup=_cleanup(reader),
-        cache_namespaces=reader.get(keys.CACHED) or _one(reader.get(keys.CACHED_ONE)),
-        watch_classless=reader.get(keys.CLASSLESS),
-        template_labels=_template_labels(reader, class_name),
+        cache_namespaces=_cached(reader),
+        watch_classless=reader.get(own.CLASSLESS),
+        template_labels=_template_labels(reader, settings.class_name),
         reconciled=_reconciled(reader),
         webhooks=_webhooks(reader, environment),
         static_manifests=_static_manifests(reader),
     )
-    return Settings(
-        cluster=reader.get(keys.CLUSTER_NAME),
-        trust_domain=reader.get(keys.TRUST),
-        spire=_spire(reader),
-        class_name=class_name,
-        entry_id_prefix=reader.get(keys.PREFIX),
-        adoption_policy=reader.get(keys.ADOPTION),
-        leader_election=_leader_election(reader),
-        drift_interval_seconds=reader.get(keys.GC_INTERVAL),
-        deletion_budget=DeletionBudget(
-            count=reader.get(keys.COUNT),
-            fraction=reader.get(keys.FRACTION),
-            allow_mass_deletion=reader.get(keys.UNLIMITED),
-        ),
-        metrics_addr=reader.get(keys.METRICS_ADDRESS),
-        health_addr=reader.get(keys.HEALTH_ADDRESS),
-        log_level=reader.get(keys.LEVEL),
-        log_format=reader.get(keys.ENCODING),
-        log_path=reader.get(keys.LOG_FILE),
-        kubeconfig=reader.get(keys.KUBECONFIG_FILE),
-        warnings=tuple(reader.warnings),
+    return replace(
+        settings,
+        health_addr=reader.get(own.HEALTH_ADDRESS),
+        leader_election=leader_election(reader, keys.MANAGERS_LEASE, named_by=keys.LEASE),
         controller_manager=config,
     )
 
 
-def _one(namespace: str) -> tuple[CachedNamespace, ...]:
-    return (CachedNamespace(namespace),) if namespace else ()
+def _cached(reader: Reader) -> tuple[CachedNamespace, ...]:
+    """The namespaces that are read; older files name the one in a key of its own."""
+    several, one = reader.get(own.CACHED), reader.get(own.CACHED_ONE)
+    if not one:
+        return several
+    meaning = (
+        f"{own.CACHED.name} counts, and this does nothing"
+        if several
+        else f"it counts as {own.CACHED.name}: {{{one}: {{}}}}"
+    )
+    reader.warn_key(own.CACHED_ONE, f"is deprecated: {meaning}")
+    return several or (CachedNamespace(one),)
 
 
 def _spire(reader: Reader) -> SpireAddress:
-    socket, address = reader.get(keys.SOCKET), reader.get(keys.ADDRESS)
+    socket, address = reader.get(keys.SERVER_SOCKET_PATH), reader.get(keys.SERVER_ADDRESS)
     if address is None:
         return UnixAddress(socket)
     return TCPAddress(host=address[0], port=address[1], workload_api_socket=socket)
 
 
-def _leader_election(reader: Reader) -> LeaderElection | None:
-    election = LeaderElection(
-        namespace=reader.get(keys.LEASE_IN),
-        name=reader.get(keys.LEASE),
-        lease_seconds=reader.get(keys.LEASE_DURATION),
-        renew_deadline_seconds=reader.get(keys.RENEW),
-        retry_seconds=reader.get(keys.RETRY),
-    )
-    lease, renew = election.lease_seconds, election.renew_deadline_seconds
-    if renew >= lease:
-        reader.report_key(keys.RENEW, f"{renew:g} s is not less than the lease's {lease:g} s")
-    if election.retry_seconds >= renew:
-        message = f"{election.retry_seconds:g} s is not less than the deadline of {renew:g} s"
-        reader.report_key(keys.RETRY, message)
-    return election if reader.get(keys.ELECT) else None
-
-
 def _cleanup(reader: Reader) -> str | None:
-    cleanup, prefix = reader.get(keys.CLEANUP), reader.get(keys.PREFIX)
+    cleanup, prefix = reader.get(own.CLEANUP), reader.get(keys.ENTRY_ID_PREFIX)
     if cleanup and cleanup == prefix:
         reader.report_key(
-            keys.CLEANUP, f"{cleanup!r} is the prefix in use (entryIDPrefix): name another one"
+            own.CLEANUP, f"{cleanup!r} is the prefix in use (entryIDPrefix): name another one"
         )
     return cleanup
 
 
 def _template_labels(reader: Reader, class_name: str) -> tuple[tuple[str, str], ...]:
-    labels = dict(reader.get(keys.LABELS))
-    if reader.get(keys.BY_CLASS):
+    labels = dict(reader.get(own.LABELS))
+    if reader.get(own.BY_CLASS):
         if not class_name:
-            reader.report_key(keys.BY_CLASS, "needs className: give one")
+            reader.report_key(own.BY_CLASS, "needs className: give one")
         labels[CLASS_LABEL] = class_name
     return tuple(sorted(labels.items()))
 
@@ -182,9 +131,9 @@ def _reconciled(reader: Reader) -> Reconciled:
     if not reader.has("reconcile"):
         return Reconciled()
     reconciled = Reconciled(
-        cluster_spiffe_ids=reader.get(keys.RECONCILE_TEMPLATES),
-        cluster_static_entries=reader.get(keys.RECONCILE_STATIC),
-        cluster_federated_trust_domains=reader.get(keys.RECONCILE_DOMAINS),
+        cluster_spiffe_ids=reader.get(own.RECONCILE_TEMPLATES),
+        cluster_static_entries=reader.get(own.RECONCILE_STATIC),
+        cluster_federated_trust_domains=reader.get(own.RECONCILE_DOMAINS),
     )
     if reconciled == Reconciled(
         cluster_spiffe_ids=False,
@@ -197,14 +146,14 @@ def _reconciled(reader: Reader) -> Reconciled:
 
 def _webhooks(reader: Reader, environment: Mapping[str, str]) -> Webhooks | None:
     webhooks = Webhooks(
-        configuration_name=reader.get(keys.WEBHOOK_NAME),
-        host=reader.get(keys.WEBHOOK_HOST),
-        port=reader.get(keys.WEBHOOK_PORT),
+        configuration_name=reader.get(own.WEBHOOK_NAME),
+        host=reader.get(own.WEBHOOK_HOST),
+        port=reader.get(own.WEBHOOK_PORT),
     )
-    is_off = environment.get("ENABLE_WEBHOOKS", "") == "false" or reader.given(keys.MANIFESTS)
+    is_off = environment.get("ENABLE_WEBHOOKS", "") == "false" or reader.given(own.MANIFESTS)
     return None if is_off else webhooks
 
 
 def _static_manifests(reader: Reader) -> StaticManifests | None:
-    path = reader.get(keys.MANIFESTS)
-    return None if path is None else StaticManifests(path, reader.get(keys.EXPAND))
+    path = reader.get(own.MANIFESTS)
+    return None if path is None else StaticManifests(path, reader.get(own.EXPAND))

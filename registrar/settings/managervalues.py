@@ -7,7 +7,6 @@ from dataclasses import replace
 from registrar.settings import values
 from registrar.settings.hcl import Entry, Items, Scalar, Table, Value
 from registrar.settings.model import CachedNamespace, LogFormat
-from registrar.settings.patterns import compile_search
 from registrar.settings.values import Wrong, described, is_zero
 
 DEFAULT_INTERVAL_SECONDS = 10.0
@@ -18,6 +17,7 @@ _SHORTEST_NANOSECONDS = 1_000_000
 _LONGEST_NANOSECONDS = 2**63
 _DIGITS = re.compile("-?[0-9]{1,18}")
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*)*")
+_SELECTOR = ("matchLabels", "matchExpressions")
 _WORDS = {"yes": True, "on": True, "y": True, "no": False, "off": False, "n": False}
 _ENCODINGS: dict[str, LogFormat] = {"console": "text", "text": "text", "json": "json"}
 _PLAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -73,6 +73,9 @@ def boolean(value: Value) -> bool:
 
 def patterns(value: Value) -> tuple[str, ...]:
     """Regular expressions, as Go has them; each is compiled to see that it is one."""
+    # Only here: the node driver has these tables too, on every node, and needs no such engine.
+    from registrar.settings.patterns import compile_search  # noqa: PLC0415
+
     found = values.texts(value)
     for pattern in found:
         try:
@@ -114,7 +117,10 @@ def _cached(name: str, entry: Entry) -> CachedNamespace:
     if is_zero(entry.value):
         return CachedNamespace(name)
     if not isinstance(entry.value, Table):
-        raise Wrong(f"{name}: must be a mapping, {{}} for all of its objects", entry.at)
+        raise Wrong(
+            f"{name}: must be a mapping, {{}} for all of its objects, not {described(entry.value)}",
+            entry.at,
+        )
     selectors = {"labelSelectors": "", "fieldSelectors": ""}
     for key, below in entry.value.entries.items():
         if key not in selectors:
@@ -124,7 +130,10 @@ def _cached(name: str, entry: Entry) -> CachedNamespace:
         if is_zero(below.value):
             continue
         if not isinstance(below.value, Table):
-            raise Wrong(f"{name}.{key}: must be a mapping of names to values", below.at)
+            raise Wrong(
+                f"{name}.{key}: must be a mapping of names to values, not {described(below.value)}",
+                below.at,
+            )
         check = _label if key == "labelSelectors" else _field
         selectors[key] = ",".join(
             check(f"{name}.{key}", pair, inner)
@@ -172,12 +181,30 @@ def _text_or_word(value: Value) -> str:
 
 
 def labels(value: Value) -> tuple[tuple[str, str], ...]:
-    """Labels by name, as a mapping or under ``matchLabels``."""
+    """Labels by name, as a mapping or under ``matchLabels``, where that says anything."""
     if not isinstance(value, Table):
-        raise Wrong("must be a mapping of labels to values", value.at)
-    inner = value.entries.get("matchLabels")
-    table = inner.value if inner is not None and isinstance(inner.value, Table) else value
-    return tuple(sorted((name, _text_or_word(e.value)) for name, e in table.entries.items()))
+        raise Wrong(f"must be a mapping of labels to values, not {described(value)}", value.at)
+    entries = {
+        name: entry
+        for name, entry in value.entries.items()
+        if name not in _SELECTOR or not is_zero(entry.value)
+    }
+    inner = entries.get("matchLabels")
+    if inner is not None and isinstance(inner.value, Table):
+        if len(entries) > 1:
+            raise Wrong(
+                f"{' and '.join(sorted(entries.keys() - {'matchLabels'}))} beside matchLabels: "
+                "write every label under it",
+                inner.at,
+            )
+        entries = dict(inner.value.entries)
+    elif wrong := next((name for name in _SELECTOR if name in entries), None):
+        raise Wrong(
+            f"{wrong}: write the labels and their values alone, all of which must be there",
+            entries[wrong].at,
+        )
+    pairs = (_label("labels", name, entry).partition("=") for name, entry in entries.items())
+    return tuple(sorted((name, text) for name, _, text in pairs))
 
 
 def prefix(value: Value) -> str | None:

@@ -5,8 +5,9 @@ says what the program does. Called by the generator of files.
 """
 
 from registrar.settings.csi import CSI_KEYS
-from registrar.settings.keys import KEYS, Key
-from registrar.settings.managerkeys import FLAGS, IGNORED, MANAGER_KEYS
+from registrar.settings.keys import KEYS, keys_of
+from registrar.settings.kinds import Dialect, Key
+from registrar.settings.managerkeys import IGNORED, MANAGER_KEYS
 from registrar.settings.workloadkeys import ADDED, COMMON, IDLE, OF_MODE, Mode
 
 EXAMPLE = """\
@@ -72,14 +73,16 @@ _HEAD = """\
 Without `--config` the file is `spire-k8s-registrar.conf` in the current folder, else
 `k8s-workload-registrar.conf`.
 
-`spire-registrar check --config FILE` says whether a file is right, whose it is, which mode it
-means, and how that is known; the first line of the log says so too. All mistakes are reported
+`spire-registrar check FILE` says which tool's file it is taken for, in which mode it would run, and
+by which key that is known; the first line of the log says so too. All mistakes are reported
 together, each with its line: unknown and repeated keys, wrong types, values out of range, required
-keys that are missing. A mistake in the syntax is reported alone.
+keys that are missing, templates that do not render. So are the keys that are deprecated or
+ignored, with what each does. A mistake in the syntax is reported alone. `-o json` and `-o yaml` are
+for programs; the exit code is 0 for a file that is right, else 2.
 
-**A zero value that a key cannot have counts as not given**, in every file: `null`, an empty text,
-list or mapping, `0`, `0s`. Programs and templates write them for what nobody set. So an interval of
-0 is the default, while `deletion_budget_count = 0` is a budget of none.
+What counts as not given, in every file and on the command line, is
+[one rule](#what-counts-as-not-given). What a setting is called in each file is in
+[one table](#one-setting-in-every-file). [samples](samples) has each file with every key.
 
 ## The layered registrar's file
 
@@ -113,8 +116,7 @@ first of that kind is read.
   is not set is an empty text.
 - A duration is a text such as `10s`, `1m30s` or `500ms`, or a whole number of nanoseconds, also as
   `1e+10`. `gcInterval` below zero is the default, as in the original.
-- `reconcile: {{}}` turns all three kinds off, as in the original; `reconcile: null` is nothing.
-- `ignoreNamespaces: []` ignores none; `entryIDPrefixCleanup: ""` is not nothing either, see there.
+- The namespace of the deprecated `cacheNamespace` counts where `cacheNamespaces` names none.
 - `ENABLE_WEBHOOKS=false` in the environment turns the validating webhook off.
 - A flag of the layered registrar overrides the key here that means the same, where there is one.
   The keys marked with + have one.
@@ -140,7 +142,8 @@ or by its name, `k8s-workload-registrar.conf`.
 - A key of another mode is accepted with a warning, so that a file can be kept while its mode
   changes. But without `mode`, a key that webhook mode, its default, does not have is a mistake:
   `mode` must be written then.
-- A flag of the layered registrar overrides the key of the same name here.
+- A flag of the layered registrar overrides the key here that means the same; its name is in the
+  [table](#one-setting-in-every-file).
 {tables}
 These keys are accepted with a warning in every mode, and do nothing:
 
@@ -161,6 +164,38 @@ that is right.
 |---|---|---|---|
 {rows}"""
 
+_NOTHING = """
+## What counts as not given
+
+Programs and templates write something for a key that nobody set, and the original tools take that
+for nothing. So there is one rule for every key of every file:
+
+**`null`, an empty text, an empty list, an empty mapping, `0` and `0s` count as not given**, and the
+default holds. A required key is missing then. Nothing in this is a mistake or brings a warning.
+
+- A value that the key can have is no such thing. `false` is false for a boolean, and so is `0`. For
+  a key whose type is a text (a name, path, prefix or template) `0` and `0s` are that text.
+- On the command line a flag without a text sets its key back to the default, whatever the file
+  says; `[]` is the empty list.
+- A key that holds other keys, such as `leaderElection`, says nothing as `null` or `{{}}`. Only
+  `reconcile: {{}}` turns all three kinds off, as in the original.
+
+Where a zero value has a meaning of its own, the tool that the file is for gave it that:
+
+| Key | Written | Means |
+|---|---|---|
+{zeros}"""
+
+_ALIASES = """
+## One setting in every file
+
+Each row is one setting. A flag has the name of the first column. *no*: the tool's file has no such
+key. What differs besides the name stands in the sections above.
+
+| Layered registrar, flag | Controller manager | webhook | reconcile | crd | Node driver |
+|---|---|---|---|---|---|
+{rows}"""
+
 _TABLE = """
 {title}
 
@@ -168,6 +203,7 @@ _TABLE = """
 |---|---|---|---|
 {rows}"""
 
+_DIALECTS: tuple[Dialect, ...] = ("manager", "webhook", "reconcile", "crd", "csi")
 _MODE_TITLES: dict[Mode, str] = {
     "webhook": "Keys of webhook mode:",
     "reconcile": "Keys of reconcile mode:",
@@ -178,7 +214,7 @@ _MODE_TITLES: dict[Mode, str] = {
 def render_reference() -> str:
     """The page, in Markdown."""
     rows = "".join(_row(key, "*" if key.inherited else "") for key in KEYS)
-    with_flags = set(FLAGS.values())
+    with_flags = {key.name for key in keys_of("manager")}
     manager = _MANAGER.format(
         example=MANAGER_EXAMPLE,
         rows="".join(_row(key, "+" if key.name in with_flags else "") for key in MANAGER_KEYS),
@@ -196,14 +232,47 @@ def render_reference() -> str:
         idle="".join(f"| `{name}` | {why} |\n" for name, why in IDLE.items()),
     )
     csi = _CSI.format(example=CSI_EXAMPLE, rows="".join(_row(key, "") for key in CSI_KEYS))
-    return _HEAD.format(example=EXAMPLE) + rows + manager + workload + csi
+    return _HEAD.format(example=EXAMPLE) + rows + manager + workload + csi + _zeros() + _aliases()
+
+
+def _zeros() -> str:
+    """The rule of zero values, with each one that means something."""
+    tables = (KEYS, MANAGER_KEYS, *OF_MODE.values(), CSI_KEYS)
+    found = {
+        f"| `{key.name}` | `{zero}` | {words} |\n"
+        for table in tables
+        for key in table
+        for zero, words in key.zeros.items()
+        if words
+    }
+    return _NOTHING.format(zeros="".join(sorted(found)))
+
+
+def _aliases() -> str:
+    """The alias table."""
+    rows = ""
+    for key in KEYS:
+        names = [key.names.get(dialect) for dialect in _DIALECTS]
+        cells = ["*no*" if other is None else f"`{other.name or key.name}`" for other in names]
+        if key.name == "server_address":
+            # The workload registrar's takes the path of a socket, too: a row of its own.
+            cells[1:4] = [f"`{key.name}`"] * 3
+        rows += f"| `{key.name}` | {' | '.join(cells)} |\n"
+    return _ALIASES.format(rows=rows)
 
 
 def _row(key: Key[object], mark: str) -> str:
-    return f"| `{key.name}`{mark} | {key.kind} | {_default(key)} | {key.meaning} |\n"
+    return f"| `{key.name}`{mark} | {key.kind.name} | {default_of(key)} | {meaning_of(key)} |\n"
 
 
-def _default(key: Key[object]) -> str:
+def meaning_of(key: Key[object]) -> str:
+    """The meaning, with what zero values mean that count as given."""
+    zeros = [f"`{zero}`: {words}." for zero, words in key.zeros.items() if words]
+    return " ".join([key.meaning, *zeros])
+
+
+def default_of(key: Key[object]) -> str:
+    """The default, for a person; a value stands in backticks."""
     if key.required:
         return "**required**"
     value = key.default
@@ -213,6 +282,6 @@ def _default(key: Key[object]) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, frozenset):
         return "`[" + ", ".join(f'"{name}"' for name in sorted(value)) + "]`"
-    if isinstance(value, float) and key.kind == "duration":
+    if isinstance(value, float) and key.kind.name == "duration":
         return f'`"{value:g}s"`'
     return f"`{value}`" if isinstance(value, int | float) else f'`"{value}"`'

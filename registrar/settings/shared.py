@@ -1,14 +1,48 @@
-"""What the two dialects of HCL files share: identities by Pod, leader election, the budget."""
+"""What the files of all registrars say alike: the settings that have a row in the alias table."""
+
+from collections.abc import Callable
 
 from registrar.settings import keys
 from registrar.settings.hcl import Scalar
 from registrar.settings.hcltokens import Position
-from registrar.settings.keys import Key
-from registrar.settings.model import DeletionBudget, LeaderElection, PodIdentity
+from registrar.settings.kinds import Key
+from registrar.settings.model import (
+    DeletionBudget,
+    LeaderElection,
+    PodIdentity,
+    Settings,
+    SpireAddress,
+)
 from registrar.settings.reader import Reader
 from registrar.settings.values import Wrong, lease_name
 
 _NOWHERE = Position(1, 1)
+
+
+def shared_settings(reader: Reader, spire: Callable[[Reader], SpireAddress]) -> Settings:
+    """The settings that every tool has; what only one has is added by that one's module.
+
+    ``spire`` reads where the server is, which each tool has its own rules for.
+    """
+    return Settings(
+        cluster=reader.get(keys.CLUSTER),
+        trust_domain=reader.get(keys.TRUST_DOMAIN),
+        spire=spire(reader),
+        class_name=reader.get(keys.CLASS_NAME),
+        entry_id_prefix=reader.get(keys.ENTRY_ID_PREFIX),
+        adoption_policy=reader.get(keys.ADOPTION_POLICY),
+        drift_interval_seconds=reader.get(keys.DRIFT_INTERVAL),
+        deletion_budget=DeletionBudget(
+            count=reader.get(keys.BUDGET_COUNT),
+            fraction=reader.get(keys.BUDGET_FRACTION),
+            allow_mass_deletion=reader.get(keys.ALLOW_MASS_DELETION),
+        ),
+        metrics_addr=reader.get(keys.METRICS),
+        log_level=reader.get(keys.LOG_LEVEL),
+        log_format=reader.get(keys.LOG_FORMAT),
+        log_path=reader.get(keys.LOG_PATH),
+        kubeconfig=reader.get(keys.KUBECONFIG),
+    )
 
 
 def pod_identity(reader: Reader) -> PodIdentity:
@@ -24,15 +58,6 @@ def pod_identity(reader: Reader) -> PodIdentity:
     if annotation:
         return PodIdentity("annotation", annotation, disabled)
     return PodIdentity("service_account", "", disabled)
-
-
-def deletion_budget(reader: Reader) -> DeletionBudget:
-    """The most that one pass may delete."""
-    return DeletionBudget(
-        count=reader.get(keys.BUDGET_COUNT),
-        fraction=reader.get(keys.BUDGET_FRACTION),
-        allow_mass_deletion=reader.get(keys.ALLOW_MASS_DELETION),
-    )
 
 
 def leader_election(
@@ -62,7 +87,7 @@ def leader_election(
             reader.report_key(
                 named_by,
                 f"makes {default_name!r}, which cannot be the name of a Lease: give "
-                f"{keys.LEASE.name}",
+                f"{reader.name(keys.LEASE)}",
             )
     return election
 
@@ -72,10 +97,13 @@ def _check_order(reader: Reader, election: LeaderElection) -> None:
     lease, renew = election.lease_seconds, election.renew_deadline_seconds
     if renew >= lease:
         reader.report_key(
-            keys.RENEW_DEADLINE, f"{renew:g} s is not less than the lease duration of {lease:g} s"
+            keys.RENEW_DEADLINE,
+            f"{renew:g} s is not less than the lease duration of {lease:g} s: make it shorter, or "
+            f"{reader.name(keys.LEASE_DURATION)} longer",
         )
     if election.retry_seconds >= renew:
         reader.report_key(
             keys.RETRY_PERIOD,
-            f"{election.retry_seconds:g} s is not less than the renew deadline of {renew:g} s",
+            f"{election.retry_seconds:g} s is not less than the renew deadline of {renew:g} s: "
+            f"make it shorter, or {reader.name(keys.RENEW_DEADLINE)} longer",
         )

@@ -1,14 +1,14 @@
 """Values of a configuration file into typed ones, each with its own check.
 
 A reader takes a value of the tree and returns what it means, or raises Wrong.
-Which reader a key has is said in ``keys.py``.
+Which reader a key has is said by its kind, in ``kinds.py``.
 """
 
 import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from api.errors import MOST_SHOWN, shortened
 from registrar.errors import InvalidField
@@ -17,6 +17,9 @@ from registrar.settings.hcl import Items, Scalar, Table, Value
 from registrar.settings.hcltokens import Position
 
 T = TypeVar("T", bound=str)
+
+Zero = Literal["null", '""', "0", "0.0", "0s", "[]", "{}"]
+"""The ways to write nothing; 0.0 is a number with a fraction, which no text can mean."""
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
@@ -32,19 +35,31 @@ _DNS_NAME = re.compile(
 _ENTRY_ID_PREFIX = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9_-]")
 
 
-def is_zero(value: Value) -> bool:
-    """Whether this is what Go's decoders leave where nothing was given.
+def zero_of(value: Value) -> Zero | None:
+    """Which of the zero values this is, None if it is none.
 
-    Programs that write a Go structure out, and templates, write such a value
-    for every key that nobody set: null, an empty text, list or mapping, 0, 0s.
+    Go's decoders leave one where nothing was given. So programs that write a Go structure out,
+    and templates, write such a value for every key that nobody set.
     """
     if isinstance(value, Table):
-        return not value.entries
+        return None if value.entries else "{}"
     if isinstance(value, Items):
-        return not value.values
-    if isinstance(value.value, str):
-        return not value.value or go_seconds(value.value) == 0
-    return value.value is None or (type(value.value) is not bool and value.value == 0)
+        return None if value.values else "[]"
+    written = value.value
+    if written is None:
+        return "null"
+    if isinstance(written, str):
+        if not written:
+            return '""'
+        return "0s" if go_seconds(written) == 0 else None
+    if isinstance(written, bool) or written != 0:
+        return None
+    return "0" if value.written or isinstance(written, int) else "0.0"
+
+
+def is_zero(value: Value) -> bool:
+    """Whether this is a zero value."""
+    return zero_of(value) is not None
 
 
 class Wrong(ValueError):  # noqa: N818 - reads as what it is
@@ -68,7 +83,7 @@ def text(value: Value) -> str:
 def texts(value: Value) -> tuple[str, ...]:
     """A list of texts."""
     if not isinstance(value, Items):
-        raise Wrong("must be a list of texts", value.at)
+        raise Wrong(f'must be a list of texts such as ["a", "b"], not {described(value)}', value.at)
     return tuple(text(item) for item in value.values)
 
 
@@ -167,7 +182,8 @@ def socket_path(value: Value) -> Path:
         raise Wrong(f"must be the path of a unix socket, not {described(value)}", value.at)
     if len(plain.encode()) > _SOCKET_PATH_BYTES:
         raise Wrong(
-            f"is longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have",
+            f"is longer than the {_SOCKET_PATH_BYTES} bytes that the path of a socket may have: "
+            f"give a shorter one than {described(value)}",
             value.at,
         )
     return Path(plain)
@@ -328,7 +344,7 @@ def _without_nul(value: Value) -> str:
     if not written:
         raise Wrong("must be the path of a file, it is empty", value.at)
     if "\0" in written:
-        raise Wrong("a path cannot hold a zero byte", value.at)
+        raise Wrong(f"a path cannot hold a zero byte, as {described(value)} does", value.at)
     return written
 
 

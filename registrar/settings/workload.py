@@ -1,5 +1,6 @@
 """k8s-workload-registrar's file into Settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from registrar.settings import keys
@@ -8,7 +9,6 @@ from registrar.settings.legacy import WORKLOAD
 from registrar.settings.model import (
     CRDMode,
     LeaderElection,
-    Origin,
     PodIdentity,
     ReconcileMode,
     Settings,
@@ -19,55 +19,37 @@ from registrar.settings.model import (
     WebhookMode,
 )
 from registrar.settings.reader import Reader
-from registrar.settings.shared import deletion_budget, leader_election, pod_identity
+from registrar.settings.shared import leader_election, pod_identity, shared_settings
 from registrar.settings.values import is_zero
 
-_CRD_LEASE = "spire-k8s-registrar-leader-election"
 
+def interpret_workload(reader: Reader, why: str) -> tuple[Settings, str]:
+    """The settings, and why it is this mode; what is wrong is left with the reader.
 
-def interpret_workload(reader: Reader, why: str) -> Settings:
-    """The settings; what is wrong is left with the reader. ``why`` it is this tool's file."""
+    ``why`` it is this tool's file.
+    """
     mode = reader.get(own.MODE)
     if not reader.given(own.MODE):
         _check_default_mode(reader, why)
         why += "; webhook is the default of mode"
-    reader.check_names((*own.COMMON, *own.OF_MODE[mode], *own.ADDED), own.idle_in(mode))
+    reader.dialect = mode
+    reader.check_names(own.keys_of(mode), own.idle_in(mode))
+    settings = shared_settings(reader, _spire)
     identity = pod_identity(reader)
     pods: PodIdentity | None = identity
     election: LeaderElection | None = None
     config: WebhookMode | ReconcileMode | CRDMode
     if mode == "webhook":
         config = _webhook(reader)
-        metrics = reader.get(own.WEBHOOK_METRICS)
     elif mode == "reconcile":
         config = _reconcile(reader)
-        metrics = reader.get(keys.METRICS)
         election = _election(reader, f"{config.controller_name}-leader-election")
     else:
         config = _crd(reader)
         pods = _crd_pods(reader, identity)
-        metrics = reader.get(own.CRD_METRICS)
-        election = _election(reader, _CRD_LEASE)
-    return Settings(
-        cluster=reader.get(keys.CLUSTER),
-        trust_domain=reader.get(keys.TRUST_DOMAIN),
-        spire=_spire(reader),
-        class_name=reader.get(keys.CLASS_NAME),
-        entry_id_prefix=reader.get(keys.ENTRY_ID_PREFIX),
-        adoption_policy=reader.get(keys.ADOPTION_POLICY),
-        pods=pods,
-        leader_election=election,
-        drift_interval_seconds=reader.get(keys.DRIFT_INTERVAL),
-        deletion_budget=deletion_budget(reader),
-        metrics_addr=metrics,
-        log_level=reader.get(keys.LOG_LEVEL),
-        log_format=reader.get(keys.LOG_FORMAT),
-        log_path=reader.get(keys.LOG_PATH),
-        kubeconfig=reader.get(keys.KUBECONFIG),
-        warnings=tuple(reader.warnings),
-        workload_registrar=config,
-        origin=Origin(WORKLOAD, mode, why),
-    )
+        election = _election(reader, keys.CRD_LEASE)
+    settings = replace(settings, pods=pods, leader_election=election, workload_registrar=config)
+    return settings, why
 
 
 def _check_default_mode(reader: Reader, why: str) -> None:
@@ -90,14 +72,14 @@ def _check_default_mode(reader: Reader, why: str) -> None:
 
 
 def _spire(reader: Reader) -> SpireAddress:
-    address, socket = reader.get(own.SERVER), reader.get(own.SERVER_SOCKET)
+    address, socket = reader.get(own.SERVER), reader.get(keys.SERVER_SOCKET_PATH)
     agent = reader.get(own.AGENT_SOCKET)
-    if not reader.given(own.SERVER) and not reader.given(own.SERVER_SOCKET):
-        reader.report_key(own.SERVER_SOCKET, "missing: give it or server_address")
+    if not reader.given(own.SERVER) and not reader.given(keys.SERVER_SOCKET_PATH):
+        reader.report_key(keys.SERVER_SOCKET_PATH, "missing: give it or server_address")
     if isinstance(address, Path):
         return UnixAddress(address)
     if address is None:
-        return UnixAddress(socket or Path())
+        return UnixAddress(socket)
     if not reader.given(own.AGENT_SOCKET):
         reader.report_key(
             own.AGENT_SOCKET, "missing; it is required while server_address is no unix socket"
@@ -108,9 +90,10 @@ def _spire(reader: Reader) -> SpireAddress:
 def _election(reader: Reader, name: str) -> LeaderElection | None:
     lock = reader.get(own.LOCK)
     if lock != own.LOCK.default:
-        reader.warnings.append(
-            f"{own.LOCK.name} = {lock!r}: the lock is a Lease nevertheless; the role needs get, "
-            "create and update on leases"
+        reader.warn_key(
+            own.LOCK,
+            f"is {lock!r}, and the lock is a Lease nevertheless; the role needs get, create and "
+            "update on leases",
         )
     return leader_election(reader, name, named_by=own.CONTROLLER_NAME)
 
@@ -138,7 +121,7 @@ def _reconcile(reader: Reader) -> ReconcileMode:
 def _crd(reader: Reader) -> CRDMode:
     template = reader.get(own.IDENTITY)
     if reader.given(own.IDENTITY):
-        for other in (own.POD_LABEL, own.POD_ANNOTATION):
+        for other in (keys.POD_LABEL, keys.POD_ANNOTATION):
             if reader.given(other):
                 reader.report_key(
                     own.IDENTITY, f"cannot be given together with {other.name}: keep one of them"
@@ -164,7 +147,7 @@ def _crd_pods(reader: Reader, identity: PodIdentity) -> PodIdentity | None:
     if identity.mode == "service_account":
         identity = PodIdentity("template", label, identity.disabled_namespaces)
     elif label:
-        reader.warnings.append(
-            f"{own.IDENTITY_LABEL.name} does nothing here: identities come by {identity.mode}"
+        reader.warn_key(
+            own.IDENTITY_LABEL, f"does nothing here: identities come by {identity.mode}"
         )
-    return identity if reader.get(own.PODS) else None
+    return identity if reader.get(keys.POD_CONTROLLER) else None

@@ -164,6 +164,6 @@ async def test_a_kind_that_cannot_be_read_is_in_doubt_until_its_objects_were_loo
 
 async def test_a_kind_that_is_not_read_at_all_is_in_no_doubt() -> None:
     book, pods = a_fresh_book(), Pods(is_read=False)
-    source = Source[str](name="pod", reconcile=Log().by("pod"), decides=[pods])
+    source: Source[str] = Source(name="pod", reconcile=Log().by("pod"), decides=[pods])
     async with running(book, source) as runtime:
         assert len(list(runtime.runs())) == 1

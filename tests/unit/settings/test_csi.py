@@ -1,5 +1,7 @@
 """The node driver's file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,9 @@ def test_the_socket_that_the_kubelet_sees_follows_its_folder() -> None:
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load_csi(tmp_path / "none.conf", environment={})
+
+
+def test_the_node_driver_does_not_carry_what_only_the_registrars_files_need() -> None:
+    code = "import sys, registrar.settings.csi; print('re2' in sys.modules, 'yaml' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert found.stdout.split() == ["False", "False"]

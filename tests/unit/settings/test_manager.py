@@ -127,7 +127,18 @@ def test_a_duration_that_is_none_or_has_no_unit_is_refused(text: str) -> None:
     [
         ("watchClasless: true\n", "did you mean watchClassless?"),
         ("leaderElection: {leaderElct: true}\n", "did you mean leaderElection.leaderElect?"),
-        ("leaderElection: true\n", "must be a mapping of keys"),
+        ("leaderElection: true\n", "must be a mapping of keys such as leaderElect, not true"),
+        ("clusterSPIFFEIDLabelSelector: {a b: c}\n", "'a b' cannot be the name of a label"),
+        ("clusterSPIFFEIDLabelSelector: {a: [b]}\n", "labels.a: must be the one value"),
+        (
+            "clusterSPIFFEIDLabelSelector: {matchLabels: {a: b}, c: d}\n",
+            "c beside matchLabels: write every label under it",
+        ),
+        (
+            "clusterSPIFFEIDLabelSelector: {matchExpressions: [{key: a}]}\n",
+            "matchExpressions: write the labels and their values alone",
+        ),
+        ("cacheNamespace: A b\n", "use at most 63 lower case letters"),
         ("ignoreNamespaces: [(]\n", "is no regular expression"),
         ("logEncoding: xml\n", "must be console or json"),
         ("entryIDPrefix: a\nentryIDPrefixCleanup: a\n", "name another one"),
@@ -144,7 +155,7 @@ def test_a_duration_that_is_none_or_has_no_unit_is_refused(text: str) -> None:
             "a.fieldSelectors.status.phase: must be the one value that is wanted, not a list",
         ),
         ("clusterName: again\n", "stands twice, first in line 3"),
-        ("leaderElection: {leaseDuration: 5s}\n", "not less than the lease's 5 s"),
+        ("leaderElection: {leaseDuration: 5s}\n", "not less than the lease duration of 5 s"),
         ("a: [\n", "did not find expected"),
     ],
 )

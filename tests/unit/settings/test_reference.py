@@ -20,11 +20,14 @@ ROOT = Path(__file__).resolve().parents[3]
 SECTION = "## The controller manager's file"
 WORKLOAD = "## The workload registrar's file"
 CSI = "## The node driver's file"
+LAYERED = "## The layered registrar's file"
+NOTHING = "## What counts as not given"
+ALIASES = "## One setting in every file"
 
 
 def layered() -> str:
     """The part of the page on the layered registrar's file."""
-    return render_reference().partition(SECTION)[0]
+    return render_reference().partition(SECTION)[0].partition(LAYERED)[2]
 
 
 def controller_manager() -> str:
@@ -39,7 +42,7 @@ def workload_registrar() -> str:
 
 def node_driver() -> str:
     """The part of the page on the node driver's file."""
-    return render_reference().partition(CSI)[2]
+    return render_reference().partition(CSI)[2].partition(NOTHING)[0]
 
 
 def rows_of(text: str) -> list[str]:
@@ -81,6 +84,24 @@ def test_every_key_of_the_workload_registrar_has_a_row() -> None:
     groups = (COMMON, *OF_MODE.values(), ADDED)
     names = [key.name for group in groups for key in group]
     assert [row.split("`")[1] for row in rows_of(workload_registrar())] == [*names, *IDLE]
+
+
+def test_every_setting_has_one_row_with_its_names() -> None:
+    rows = rows_of(render_reference().partition(ALIASES)[2])
+    assert [row.split("`")[1] for row in rows] == [key.name for key in KEYS]
+    assert {row.count("|") for row in rows} == {7}
+    for key in KEYS:
+        (row,) = (row for row in rows if row.startswith(f"| `{key.name}` |"))
+        for other in key.names.values():
+            assert f"`{other.name or key.name}`" in row
+
+
+def test_every_zero_value_with_a_meaning_is_on_the_page() -> None:
+    rows = rows_of(render_reference().partition(NOTHING)[2].partition(ALIASES)[0])
+    for table in (KEYS, MANAGER_KEYS, *OF_MODE.values(), CSI_KEYS):
+        for key in table:
+            for zero, words in key.zeros.items():
+                assert not words or f"| `{key.name}` | `{zero}` | {words} |" in rows
 
 
 def test_every_key_has_a_row_of_four_cells() -> None:

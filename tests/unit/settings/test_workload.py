@@ -196,7 +196,11 @@ def test_the_originals_own_example_is_accepted() -> None:
         ),
         ("crd", "webhook_port = 70000", "webhook_port: must be from 1 to 65535, it is 70000"),
         ("crd", "context = 1", "context: must be a block of texts by name, not the number 1"),
-        ("crd", 'dns_name_templates = "x"', "dns_name_templates: must be a list of texts"),
+        (
+            "crd",
+            'dns_name_templates = "x"',
+            'dns_name_templates: must be a list of texts such as ["a", "b"], not the text "x"',
+        ),
         (
             "reconcile",
             'controller_name = "a//b"',

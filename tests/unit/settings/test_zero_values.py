@@ -1,27 +1,127 @@
 """A zero value is one that nobody gave: Go's decoders cannot tell the two apart."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from registrar.settings import workloadkeys
+from registrar.settings.csi import CSI_KEYS, interpret_csi
+from registrar.settings.hcl import Scalar
+from registrar.settings.hcltokens import Position
+from registrar.settings.keys import KEYS
+from registrar.settings.kinds import Dialect, Key
 from registrar.settings.load import interpret
 from registrar.settings.managerkeys import MANAGER_KEYS
 from registrar.settings.model import Reconciled, Settings
 from registrar.settings.problems import ConfigError
+from registrar.settings.values import Zero
 
 HEAD = "kind: ControllerManagerConfig\nclusterName: test\ntrustDomain: example.org\n"
 REQUIRED = 'cluster = "c"\ntrust_domain = "example.org"\nserver_socket_path = "/s"\n'
-EMPTY = ('""', "''")
-NOTHING = ("null", "~", "Null", "", *EMPTY)
-OPTIONAL = [
-    (key.name, value)
-    for key in MANAGER_KEYS
-    for value in NOTHING
-    if not key.required
-    and not key.name.startswith("reconcile.")
-    and not (key.name == "entryIDPrefixCleanup" and value in EMPTY)
+WRITTEN: dict[Zero, tuple[str, ...]] = {
+    "null": ("null",),
+    '""': ('""',),
+    "0": ("0", "-0"),
+    "0s": ('"0s"', '"0h0m0s"'),
+    "[]": ("[]",),
+    "{}": ("{}",),
+}
+"""Every way to write nothing, in JSON: that is HCL's, and YAML."""
+
+SOCKET = '"cluster": "c", "trust_domain": "example.org", "server_socket_path": "/s"'
+FILES: dict[Dialect, str] = {
+    "layered": SOCKET + ', "pod_controller": true, "leader_election": true',
+    "manager": '"kind": "ControllerManagerConfig", "clusterName": "c", "trustDomain": "d"',
+    "webhook": SOCKET + ', "mode": "webhook", "addr": ":1"',
+    "reconcile": SOCKET + ', "mode": "reconcile", "leader_election": true',
+    "crd": SOCKET + ', "mode": "crd", "leader_election": true',
+    "csi": '"node_name": "n", "agent_admin_socket_path": "/a"',
+}
+TABLES: dict[Dialect, tuple[Key[object], ...]] = {
+    "layered": KEYS,
+    "manager": MANAGER_KEYS,
+    "csi": CSI_KEYS,
+    "webhook": workloadkeys.keys_of("webhook"),
+    "reconcile": workloadkeys.keys_of("reconcile"),
+    "crd": workloadkeys.keys_of("crd"),
+}
+CASES = [
+    pytest.param(dialect, key, id=f"{dialect}-{key.name}")
+    for dialect, table in TABLES.items()
+    for key in table
+    # Without its mode another file is meant; an empty reconcile means something as a whole.
+    if key.name != "mode" and not key.name.startswith("reconcile.")
 ]
-"""Every key with every way to say nothing; where one of them means something is tested apart."""
+
+
+def outcome(dialect: Dialect, key: Key[object], value: str | None) -> object:
+    """What a file makes of a key that is written so, or left out: settings or what is wrong."""
+    known = json.loads("{" + FILES[dialect] + "}")
+    group, dot, name = key.name.partition(".")
+    known.pop(key.name, None)
+    text = json.dumps(known)
+    if value is not None:
+        inner = f'{{"{name}": {value}}}' if dot else value
+        text = text.removesuffix("}") + (", " if known else "") + f'"{group}": {inner}' + "}"
+    return said_of(dialect, text, {})
+
+
+def said_of(dialect: Dialect, text: str, flags: dict[str, str]) -> object:
+    """The settings, or what is wrong."""
+    try:
+        if dialect == "csi":
+            return interpret_csi(text, path=Path("f"), environment={})
+        return interpret(text, path=Path("f"), overrides=flags)
+    except ConfigError as error:
+        return [problem.message for problem in error.problems]
+
+
+@pytest.mark.parametrize(("dialect", "key"), CASES)
+def test_what_writes_nothing_is_the_default_unless_the_table_says_otherwise(
+    dialect: Dialect, key: Key[object]
+) -> None:
+    for zero, ways in WRITTEN.items():
+        if zero not in key.kind.zeros and zero not in key.zeros:
+            for way in ways:
+                assert outcome(dialect, key, way) == outcome(dialect, key, None), way
+
+
+@pytest.mark.parametrize(("dialect", "key"), CASES)
+def test_a_zero_value_with_a_meaning_is_read_and_differs_from_the_default(
+    dialect: Dialect, key: Key[object]
+) -> None:
+    for zero, words in key.zeros.items():
+        if words:
+            (way, *_) = WRITTEN[zero]
+            found = outcome(dialect, key, way)
+            assert not isinstance(found, list)
+            assert found != outcome(dialect, key, None) or key.default == "0"
+    for zero in key.kind.zeros:
+        key.kind.read(Scalar(0 if zero == "0" else "0s", Position(1, 1), "0"))
+
+
+@pytest.mark.parametrize("key", KEYS, ids=[key.name for key in KEYS])
+def test_a_flag_that_says_nothing_is_the_default_in_spite_of_the_file(key: Key[object]) -> None:
+    text = "{" + FILES["layered"] + "}"
+    for way in ("", "0s" if key.kind.bare else ""):
+        assert said_of("layered", text, {key.name: way}) == outcome("layered", key, None)
+
+
+@pytest.mark.parametrize("text", ["[]", ","])
+def test_an_empty_list_can_be_given_as_a_flag(text: str) -> None:
+    found = interpret(
+        "{" + FILES["layered"] + "}", path=Path("f"), overrides={"disabled_namespaces": text}
+    )
+    assert found.pods is not None
+    assert found.pods.disabled_namespaces == frozenset()
+
+
+def test_a_list_in_the_place_of_a_required_path_is_a_missing_one() -> None:
+    for mode in ("webhook", "reconcile", "crd"):
+        text = (REQUIRED + f'mode = "{mode}"').replace('"/s"', "[]")
+        with pytest.raises(ConfigError, match="server_socket_path: missing"):
+            interpret(text, path=Path("f"))
 
 
 def manager(text: str) -> Settings:
@@ -38,8 +138,9 @@ def in_yaml(name: str, value: str) -> str:
     return f"{group}:\n  {key}: {value}\n" if dot else f"{name}: {value}\n"
 
 
-@pytest.mark.parametrize(("name", "value"), OPTIONAL)
-def test_null_and_the_empty_text_are_nothing_for_every_key(name: str, value: str) -> None:
+@pytest.mark.parametrize("value", ["null", "~", "Null", "", '""', "''", "0s"])
+@pytest.mark.parametrize("name", ["gcInterval", "webhook.port", "logLevel", "cacheNamespaces"])
+def test_yaml_may_write_nothing_in_more_ways(name: str, value: str) -> None:
     found = manager(in_yaml(name, value))
     assert found == manager("")
     assert found.warnings == ()
@@ -164,3 +265,8 @@ def test_a_key_that_does_nothing_is_no_news_while_it_is_turned_off() -> None:
     assert manager("enableEntryRenderCache: false\ngrpc: {}\n").warnings == ()
     (warning,) = manager("enableEntryRenderCache: true\n").warnings
     assert "enableEntryRenderCache does nothing here" in warning
+
+
+@pytest.mark.parametrize("inner", ["matchLabels: null", "matchLabels: {}", "matchExpressions: []"])
+def test_a_label_selector_whose_parts_say_nothing_selects_all(inner: str) -> None:
+    assert manager(f"clusterSPIFFEIDLabelSelector: {{{inner}}}\n") == manager("")
