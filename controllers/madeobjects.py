@@ -14,8 +14,9 @@ from api.kinds import NODE, Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.book import Book
+from controllers.claiming import Claims
+from controllers.podservices import addresses_of
 from controllers.ports import Mirror, Services
-from controllers.sources import Claims, addresses_of
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.claims.madepods import NOT_STORED, MadeView, Stored, as_made

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
 from controllers.book import Book
+from controllers.claiming import Claims
 from controllers.ports import Mirror
-from controllers.sources import Claims
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey

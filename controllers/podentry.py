@@ -11,8 +11,9 @@ from api.core import Pod
 from api.kinds import POD
 from api.meta import ObjectKey
 from controllers.book import Book
+from controllers.claiming import Claims
+from controllers.podservices import addresses_of
 from controllers.ports import Mirror, Services
-from controllers.sources import Claims, addresses_of
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.claims.podentry import (
@@ -37,8 +38,8 @@ class Pods(Protocol):
         """Whether nobody can tell if there is one: it does not decode, or may not be read."""
         ...
 
-    def may_have(self, key: ObjectKey, created: int) -> bool:
-        """Whether it may have the entry that was made then (Unix seconds), for all one can tell."""
+    def saw_entry(self, key: ObjectKey, created: int) -> bool:
+        """An entry made then (Unix seconds) was seen; gives whether the Pod may have it."""
         ...
 
     def is_said_to_go(self, key: ObjectKey) -> bool:
@@ -184,7 +185,7 @@ class HeldPods:
         pod = pod_of_key(entry.key, self._entries)
         if pod is None or self._pods.get(pod) is not None:
             return None
-        if not self._pods.may_have(pod, entry.created_at):
+        if not self._pods.saw_entry(pod, entry.created_at):
             return None
         self._book.last_good.inherit(entry)
         return pod

@@ -11,8 +11,8 @@ from typing import Generic, Protocol, TypeVar
 from api.core import Node
 from api.meta import KubeObject, ObjectKey
 from controllers.book import Book
+from controllers.claiming import Claims
 from controllers.ports import Mirror
-from controllers.sources import Claims
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Source
 from registrar.claims.podentry import node_source, pod_source

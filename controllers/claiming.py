@@ -1,21 +1,19 @@
-"""The steps that the reconcilers of all sources share: bring claims into the index, wake others.
+"""The steps that all reconcilers share that claim: bring claims into the index, wake others.
 
-A source is whatever asks for entries: a ClusterSpiffeId, a ClusterStaticEntry,
-a Pod under templates.
+The reconcilers of Pods, ClusterSpiffeIds and whatever else asks for entries call it for one
+object at a time. It makes no remote call and decides nothing about what may be claimed.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from api.meta import ObjectKey, ObjectMeta
+from api.meta import ObjectMeta
 from controllers.book import Book
 from controllers.lastgood import ENTRY_ID_INDEX
-from controllers.ports import Mirror, Services
+from controllers.ports import Mirror
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Origin, Problem, Source
-from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.outcome import PENDING
-from registrar.errors import Waiting
 from registrar.identity.entry import EntryKey, differing
 
 Recorded = Callable[[], Iterable[Claim]]
@@ -151,15 +149,3 @@ class Claims:
         if entry is None or differing(self._book.asked(winner), entry.attributes):
             known = self._book.outcomes.get(key).entry_id
             self._book.outcomes.set(key, replace(PENDING, entry_id=known))
-
-
-def addresses_of(services: Services | None, pod: ObjectKey) -> tuple[ServiceAddress, ...] | None:
-    """A Pod's addresses in services, if anybody asks for them; None when they cannot be read.
-
-    Raises Waiting while services are being read.
-    """
-    if services is None:
-        return ()
-    if not services.need():
-        raise Waiting("ServicesUnknown", "services are being read")
-    return None if services.problem() else services.addresses(pod)
