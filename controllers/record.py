@@ -118,9 +118,9 @@ class RecordReconciler:
 
     async def _write(self, name: str, key: EntryKey, stored: SpireEntry | None) -> None:
         claims = self._book.index.claims(key)
-        if not any(claim.uid or claim.source_uid or claim.is_own for claim in claims):
-            # Its owner is assumed, and the write that creates it wakes us again; or it is kept for
-            # what nobody knows, and is recorded already.
+        if not any(claim.holder_uid or claim.is_own for claim in claims):
+            # Its owner is not stored yet, and the write that creates it wakes us again; or it is
+            # kept for what nobody knows, and is recorded already.
             return
         if not self._book.outcomes.is_known(key):
             return  # what is recorded stays until SPIRE has answered, which wakes us again

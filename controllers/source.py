@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api.meta import KubeObject, ObjectKey
+from registrar.claims.claim import Source as ClaimSource
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Controller, Outcome
 from registrar.kube.store import Change, Store
@@ -234,4 +235,4 @@ class Wired:
     settled: Callable[[], Awaitable[None]]
 
 
-AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[str]
+AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[ClaimSource] | Source[str]

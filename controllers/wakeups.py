@@ -89,8 +89,6 @@ class Wakeups:
     """All wake-ups of a registrar."""
 
     def __init__(self) -> None:
-        self.claims: Wake[ObjectKey] = Wake("claims")
-        """An object that asks for one entry may claim something else now."""
         self.entry: Wake[EntryKey] = Wake("entry")
         """A key may differ from what the SPIRE server holds."""
         self.release: Wake[EntryKey] = Wake("release")
@@ -101,8 +99,10 @@ class Wakeups:
         """A Pod may want another identity."""
         self.node: Wake[str] = Wake("node")
         """A Node, by name, may want another entry."""
-        self.generated: Wake[ObjectKey] = Wake("generated")
-        """An object made for a Pod or Node may need to be written."""
+        self.made: Wake[Source] = Wake("made")
+        """What is made for a Pod or Node may need to be written or deleted."""
+        self.released: Wake[EntryKey] = Wake("released")
+        """The SPIRE server holds the entry of a key no more."""
         self.trust_domain: Wake[str] = Wake("trust_domain")
         """A trust domain may need another federation relationship."""
         self.status = StatusWake()
@@ -130,10 +130,10 @@ class Wakeups:
         """The names of the wake-ups that nobody serves."""
         return {wake.name for wake in self._all() if not wake.is_served}
 
-    def _all(self) -> tuple[Wake[ObjectKey] | Wake[EntryKey] | Wake[str], ...]:
+    def _all(self) -> tuple[Wake[ObjectKey] | Wake[EntryKey] | Wake[Source] | Wake[str], ...]:
         return (
-            *(self.claims, self.entry, self.release, self.record),
-            *(self.pod, self.node, self.generated, self.trust_domain),
+            *(self.entry, self.release, self.released, self.record),
+            *(self.pod, self.node, self.made, self.trust_domain),
         )
 
 

@@ -44,7 +44,7 @@ class StoredPods:
         """Whether it exists and does not decode."""
         return key in self._store.broken
 
-    def may_have(self, key: ObjectKey, created: int) -> bool:  # noqa: ARG002 - the protocol's
+    def saw_entry(self, key: ObjectKey, created: int) -> bool:  # noqa: ARG002 - the protocol's
         """Whether it exists and does not decode."""
         return key in self._store.broken
 

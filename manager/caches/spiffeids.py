@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from api.core import Namespace, Node, Pod
 from api.kinds import NODE, SPIFFE_ID
 from api.spiffeid.v1beta1.spiffeid import SpiffeID
-from controllers.generation import MADE_FOR_INDEX
+from controllers.madeobjects import MADE_FOR_INDEX
 from controllers.spiffeid import MADE_SPIFFE_IDS
 from manager.caches.cache import AnyCache, Cache, Caches, spire_entry_cache
 from manager.caches.podentries import NAMESPACE_INDEX, namespace_cache, pod_cache

@@ -9,7 +9,7 @@ from api.meta import ObjectKey, OwnerReference
 from controllers import triggers
 from controllers.source import AnySource, FirstPass, Source, all_keys, all_names, note, watch
 from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
-from controllers.templatedpod import TemplatedPodReconciler
+from controllers.templatedpod import templated_pods
 from controllers.templates import Cluster, Templates
 from manager.caches.cache import Cache
 from manager.caches.managerkinds import ManagerCaches
@@ -62,7 +62,7 @@ def _pods(
 ) -> Source[ObjectKey]:
     """Each Pod under all templates that select it; it hears only of what it needs."""
     book, index, pods = context.book, templates.index, caches.pods
-    rendering = TemplatedPodReconciler(
+    rendering = templated_pods(
         book,
         templates=templates,
         cluster=cluster,

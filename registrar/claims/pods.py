@@ -42,7 +42,11 @@ def pod_of(obj: ClusterSpiffeId) -> ObjectKey | None:
     The name must be the one that we give, so that an object which merely
     carries the label is never taken for ours.
     """
-    meta = obj.metadata
+    return named_pod(obj.metadata)
+
+
+def named_pod(meta: ObjectMeta) -> ObjectKey | None:
+    """The same by the metadata alone."""
     uid = meta.labels.get(POD_UID_LABEL, "")
     namespace = meta.annotations.get(POD_NAMESPACE_ANNOTATION, "")
     name = meta.annotations.get(POD_NAME_ANNOTATION, "")

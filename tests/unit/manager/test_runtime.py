@@ -113,7 +113,7 @@ async def test_the_first_pass_waits_for_what_pods_give_to_objects() -> None:
 
     async def judge(key: ObjectKey) -> Outcome:
         await asyncio.sleep(0)
-        book.wake.claims(key)
+        book.wake.node(key.name)
         return Done()
 
     web = ObjectKey("shop", "web")
@@ -121,15 +121,15 @@ async def test_the_first_pass_waits_for_what_pods_give_to_objects() -> None:
         name="object",
         kind="Object",
         reconcile=log.by("object"),
-        serves=book.wake.claims,
+        serves=book.wake.node,
         first_pass=FirstPass.OBJECTS,
     )
     pods = Source(
         name="pod", kind="Pod", reconcile=judge, keys=lambda: [web], first_pass=FirstPass.PODS
     )
-    async with running(book, objects, pods, served=["claims"]) as runtime:
+    async with running(book, objects, pods, served=["node"]) as runtime:
         await runtime.first_pass()
-        assert log.seen == [("object", web)]
+        assert log.seen == [("object", "web")]
 
 
 async def test_a_change_wakes_what_the_source_says_after_it_was_noted() -> None:
@@ -149,8 +149,8 @@ async def test_a_change_wakes_what_the_source_says_after_it_was_noted() -> None:
 
 async def test_a_wake_up_that_leads_nowhere_stops_the_start() -> None:
     book = a_fresh_book()
-    with pytest.raises(WiringError, match="claims"):
-        Runtime([], book=book, metrics=Metrics(), unused=unused_but(book, "claims"))
+    with pytest.raises(WiringError, match="released"):
+        Runtime([], book=book, metrics=Metrics(), unused=unused_but(book, "released"))
 
 
 async def test_a_kind_that_cannot_be_read_is_in_doubt_until_its_objects_were_looked_at() -> None:

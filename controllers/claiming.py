@@ -1,21 +1,19 @@
-"""The steps that the reconcilers of all sources share: bring claims into the index, wake others.
+"""The steps that all reconcilers share that claim: bring claims into the index, wake others.
 
-A source is whatever asks for entries: a ClusterSpiffeId, a ClusterStaticEntry,
-a Pod under templates.
+The reconcilers of Pods, ClusterSpiffeIds and whatever else asks for entries call it for one
+object at a time. It makes no remote call and decides nothing about what may be claimed.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from api.meta import ObjectKey, ObjectMeta
+from api.meta import ObjectMeta
 from controllers.book import Book
 from controllers.lastgood import ENTRY_ID_INDEX
-from controllers.ports import Mirror, Services
+from controllers.ports import Mirror
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Origin, Problem, Source
-from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.outcome import PENDING
-from registrar.errors import Waiting
 from registrar.identity.entry import EntryKey, differing
 
 Recorded = Callable[[], Iterable[Claim]]
@@ -40,8 +38,10 @@ class Claims:
         """The source is right and claims this; gives the keys that it touched."""
         book = self._book
         book.problems.pop(source, None)
-        # One key in memory instead of two equal ones, tens of thousands of times.
-        claims = [self._with_shared_key(claim) for claim in claims]
+        # One value in memory instead of two equal ones, tens of thousands of times.
+        known = book.index.of_source(source)
+        shared = known[0].source if known else source
+        claims = [self._shared(claim, shared) for claim in claims]
         touched: set[EntryKey] = set()
         if not book.index.has(source):
             # Seen for the first time in this term: what is recorded for it goes on until the
@@ -56,14 +56,26 @@ class Claims:
         book.last_good.claimed(source, new, self._is_held)
         return touched
 
-    def keep_last_good(self, source: Source, problem: Problem, recorded: Recorded) -> set[EntryKey]:
+    def keep_last_good(
+        self, source: Source, problem: Problem | None, recorded: Recorded
+    ) -> set[EntryKey]:
         """Fail static: what worked goes on working while the object is wrong.
 
-        After a restart the last good state is what SpireEntries record for
-        this object and the SPIRE server holds; nothing new comes of it.
+        ``problem`` is what its status shows, if it has one. After a restart the last good state
+        is what SpireEntries record for this object and the SPIRE server holds; nothing new
+        comes of it.
         """
-        self._book.problems[source] = problem
+        if problem is None:
+            self._book.problems.pop(source, None)
+        else:
+            self._book.problems[source] = problem
         self._book.last_good.kept(source)
+        if self._book.index.has(source):
+            return set()
+        return self._book.index.replace(source, recorded())
+
+    def keep_in_doubt(self, source: Source, recorded: Recorded) -> set[EntryKey]:
+        """Fail static: nothing can be said of the source, so it stays in doubt with what it had."""
         if self._book.index.has(source):
             return set()
         return self._book.index.replace(source, recorded())
@@ -122,9 +134,9 @@ class Claims:
         found = (records.get(name) for name in names)
         return {h.uid for record in found if record for h in record.spec.holders if h.uid}
 
-    def _with_shared_key(self, claim: Claim) -> Claim:
+    def _shared(self, claim: Claim, source: Source) -> Claim:
         entry = self._mirror.entry_of(claim.key)
-        return claim if entry is None else replace(claim, key=entry.key)
+        return replace(claim, source=source, key=claim.key if entry is None else entry.key)
 
     def _is_held(self, key: EntryKey) -> bool:
         return self._mirror.entry_of(key) is not None
@@ -137,15 +149,3 @@ class Claims:
         if entry is None or differing(self._book.asked(winner), entry.attributes):
             known = self._book.outcomes.get(key).entry_id
             self._book.outcomes.set(key, replace(PENDING, entry_id=known))
-
-
-def addresses_of(services: Services | None, pod: ObjectKey) -> tuple[ServiceAddress, ...] | None:
-    """A Pod's addresses in services, if anybody asks for them; None when they cannot be read.
-
-    Raises Waiting while services are being read.
-    """
-    if services is None:
-        return ()
-    if not services.need():
-        raise Waiting("ServicesUnknown", "services are being read")
-    return None if services.problem() else services.addresses(pod)

@@ -1,40 +1,31 @@
-"""What is wrong with Pods, said once in an Event on each."""
+"""What is wrong with Pods, said once in an Event on each.
+
+The Pod reconciler tells it what the rules found; it remembers what was said, so that
+only changes are said. It decides nothing.
+"""
 
 from api.core import Pod
 from api.kinds import POD
 from api.meta import ObjectKey
 from controllers.ports import Events, reference
-
-INVALID_IDENTITY = "InvalidIdentity"
-"""Reason of the Event on a Pod whose label, annotation or template makes no SPIFFE ID."""
-
-INVALID_FEDERATION = "InvalidFederation"
-"""Reason of the Event on a Pod that asks to federate with what is no trust domain."""
-
-INVALID_DNS_NAME = "InvalidDNSName"
-"""Reason of the Event on a Pod for which a template makes what is no DNS name."""
-
-SERVICES_UNREADABLE = "ServicesUnreadable"
-"""Reason of the Event on a Pod whose DNS names by services cannot be known."""
-
-NAME_OF_ANOTHER_SERVICE = "NameOfAnotherService"
-"""Reason of the Event on a Pod one of whose DNS names is that of a service of others."""
-
-ALL = (
-    INVALID_IDENTITY,
-    INVALID_FEDERATION,
-    INVALID_DNS_NAME,
-    SERVICES_UNREADABLE,
-    NAME_OF_ANOTHER_SERVICE,
-)
+from registrar.claims.podrules import REASONS, Wanted
 
 
-class Complaints:
-    """Remembers what was said of which Pod, by reason, so that only changes are said."""
+class PodWarnings:
+    """Remembers what was said of which Pod, by reason."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
         self._said: dict[tuple[ObjectKey, str], str] = {}
+
+    def tell(self, pod: Pod, wanted: Wanted) -> None:
+        """Report what the rules found wrong with a Pod."""
+        for reason, message in wanted.warnings.items():
+            self.say(pod, reason, message)
+
+    def gone(self, key: ObjectKey) -> None:
+        """There is no such Pod: forget what the rules found."""
+        self.forget(key, *REASONS)
 
     def say(self, pod: Pod, reason: str, message: str) -> None:
         """Report a Warning on the Pod if it is news; the empty message takes it back silently."""
@@ -50,6 +41,6 @@ class Complaints:
         return (pod, reason) in self._said
 
     def forget(self, pod: ObjectKey, *reasons: str) -> None:
-        """The Pod is gone."""
+        """Take back what was said for these reasons, silently."""
         for reason in reasons:
             self._said.pop((pod, reason), None)
