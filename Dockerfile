@@ -14,7 +14,6 @@ COPY setup.cfg pyproject.toml README.md ./
 COPY api ./api
 COPY registrar ./registrar
 COPY controllers ./controllers
-COPY devcluster ./devcluster
 COPY topology ./topology
 COPY manager ./manager
 # What builds our own wheel is locked too.

@@ -25,7 +25,7 @@ setup: $(STAMP) ## make .venv with everything in it, the command too; again only
 
 # The versions that work, whatever the machine calls them; a shim that can't run is passed over.
 # A .venv whose Python has gone is made anew, and so is one that Ctrl-C left without pip.
-$(STAMP): setup.cfg requirements.lock
+$(STAMP): setup.cfg devcluster/pyproject.toml requirements.lock
 	@set -e; \
 	ok='import sys; sys.exit(sys.version_info < (3, 11))'; \
 	if ! $(BIN)/python -c "import pip; $$ok" 2>/dev/null; then \
@@ -44,7 +44,7 @@ $(STAMP): setup.cfg requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --no-deps --no-build-isolation --editable .
+	  --no-deps --no-build-isolation --editable . --editable ./devcluster
 	@touch $@
 
 demo: $(STAMP) ## run the main job; ARGS=--real: on real servers, --cluster: on a real node; --once checks it
@@ -99,6 +99,6 @@ image: $(STAMP) ## build the container image with the first of podman, docker an
 	@$(BIN)/python hack/image.py $(IMAGE) $(if $(ENGINE),--engine $(ENGINE)) -- $(ARGS)
 
 clean: ## remove what was made in the checkout; the built servers stay in the cache
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) build dist *.egg-info devcluster/build devcluster/*.egg-info .mypy_cache .pytest_cache .ruff_cache \
 	  .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

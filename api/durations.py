@@ -76,29 +76,3 @@ def _fraction(digits: str, size: int) -> int:
 def _check(amount: int) -> None:
     if amount > _LIMIT:
         raise ValueError("a duration of more than 292 years")
-
-
-def format_duration(nanoseconds: int) -> str:
-    """The duration as Go prints it: ``1h30m0s``, ``1.5s``, ``20ms``; ``0s`` for none."""
-    if nanoseconds == 0:
-        return "0s"
-    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    for unit, above in (("ns", "us"), ("µs", "ms"), ("ms", "s")):
-        if rest < _NANOSECONDS[above]:
-            return f"{sign}{_decimal(rest, _NANOSECONDS[unit])}{unit}"
-    minutes, rest = divmod(rest, _NANOSECONDS["m"])
-    hours, minutes = divmod(minutes, 60)
-    text = f"{_decimal(rest, _NANOSECONDS['s'])}s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    if hours:
-        text = f"{hours}h{text}"
-    return sign + text
-
-
-def _decimal(amount: int, size: int) -> str:
-    """``amount / size`` exactly, without zeros at the end; ``size`` is a power of ten."""
-    whole, rest = divmod(amount, size)
-    if not rest:
-        return str(whole)
-    return f"{whole}.{rest:0{len(str(size)) - 1}}".rstrip("0")

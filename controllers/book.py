@@ -61,8 +61,6 @@ class Book:
     unfederated: Marks = field(default_factory=Marks)
     """Keys whose entry waits for the bundle of a trust domain, by who asks."""
     wake: Wakeups = field(default_factory=Wakeups)
-    waiting: dict[EntryKey, ObjectKey] = field(default_factory=dict)
-    """The object made for a Pod or Node that is to be deleted when the key is released."""
     released: set[str] = field(default_factory=set)
     """SpireEntries whose entry was deleted in this term and that are to follow it."""
     has_seen_all: bool = False
@@ -134,11 +132,11 @@ class Book:
 
     def wake_claimant(self, claim: Claim) -> None:
         """Let who asks for an entry see that another asks for it too, or no more."""
-        if claim.template is not None:
+        if claim.template is not None and not claim.is_made:
             # Only its Pod can tell whether it is masked.
             self.wake.pod(ObjectKey(claim.source.namespace, claim.source.name))
         else:
-            self.wake.status(claim.source)
+            self.wake.status(claim.subject)
 
     def wake_sources(self, key: EntryKey) -> None:
         """Let every object that claims the key look at its status."""

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from api.kinds import CLUSTER_SPIFFE_ID
 from api.meta import ObjectKey, ObjectMeta, find_condition
 from api.spiffeid.v1beta1.clusterspiffeid import (
@@ -12,15 +10,15 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     ClusterSpiffeIdStatus,
 )
 from controllers.book import Book
-from controllers.generation import Generation, Making
+from controllers.claimstate import claim_state
+from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
-from controllers.standing import standing_of
 from registrar.claims.claim import Origin, Source
 from registrar.claims.clusterspiffeid import claim_of, source_of
 from registrar.claims.podentry import pod_source
-from registrar.claims.pods import pod_of
+from registrar.claims.pods import named_pod
 from registrar.claims.status import READY, status_of
 from registrar.kube.store import Store
 
@@ -29,55 +27,58 @@ def _source(key: ObjectKey) -> Source:
     return source_of(key.name)
 
 
-def _made_for(obj: ClusterSpiffeId) -> Source | None:
-    pod = pod_of(obj)
+def _made_for(meta: ObjectMeta) -> Source | None:
+    pod = named_pod(meta)
     return None if pod is None else pod_source(pod)
+
+
+def _nobody(_: ObjectMeta) -> None:
+    """Stand where no objects are made: those that were once claim as what people write."""
 
 
 MADE_FOR_PODS: Making[ClusterSpiffeId] = Making(
     kind=CLUSTER_SPIFFE_ID,
     source_of=_source,
     made_for=_made_for,
-    made_for_uid=lambda obj: obj.metadata.labels.get(POD_UID_LABEL, ""),
+    made_for_uid=lambda meta: meta.labels.get(POD_UID_LABEL, ""),
     spec_of=lambda obj: obj.spec,
-    with_spec_of=lambda stored, wanted: msgspec.structs.replace(stored, spec=wanted.spec),
 )
 
 
 def cluster_spiffe_id_claims(
-    book: Book, generation: Generation[ClusterSpiffeId], *, mirror: Mirror
+    book: Book, objects: Store[ClusterSpiffeId], *, makes: bool, mirror: Mirror
 ) -> ObjectClaimReconciler[ClusterSpiffeId]:
-    """The reconciler of what ClusterSpiffeIds claim."""
+    """The reconciler of what ClusterSpiffeIds claim.
+
+    ``makes``: some are made for Pods, which claim in their place.
+    """
+    made_for = _made_for if makes else _nobody
     claiming = Claiming(
         kind=CLUSTER_SPIFFE_ID,
         source_of=_source,
         is_ours=lambda obj: obj.spec.class_name == book.class_name,
         claim_of=lambda obj: claim_of(obj, trust_domain=book.trust_domain, cluster=book.cluster),
         origin_of=_origin_of,
+        is_record=lambda meta: made_for(meta) is not None,
     )
-    return ObjectClaimReconciler(
-        book,
-        claiming,
-        objects=generation.objects,
-        mirror=mirror,
-        effective=generation.effective,
-    )
+    return ObjectClaimReconciler(book, claiming, objects=objects, mirror=mirror)
 
 
 def cluster_spiffe_id_statuses(
     book: Book,
-    generation: Generation[ClusterSpiffeId],
-    *,
     objects: Store[ClusterSpiffeId],
+    *,
+    makes: bool,
     kube: Kubernetes,
     events: Events,
     clock: Callable[[], float],
     timestamp: Callable[[], str],
 ) -> ObjectStatusReconciler[ClusterSpiffeId, ClusterSpiffeIdStatus]:
-    """The reconciler of the statuses of ClusterSpiffeIds."""
+    """The reconciler of the statuses of ClusterSpiffeIds; see ``cluster_spiffe_id_claims``."""
+    made_for = _made_for if makes else _nobody
 
     def wanted(obj: ClusterSpiffeId) -> ClusterSpiffeIdStatus | None:
-        return None if obj.key in generation.unwanted else _wanted(book, obj, timestamp())
+        return _wanted(book, obj, made_for(obj.metadata), timestamp())
 
     stating = Stating(
         kind=CLUSTER_SPIFFE_ID,
@@ -95,17 +96,25 @@ def _origin_of(meta: ObjectMeta) -> Origin:
     return Origin.POD if POD_UID_LABEL in meta.labels else Origin.WRITTEN
 
 
-def _wanted(book: Book, obj: ClusterSpiffeId, now: str) -> ClusterSpiffeIdStatus | None:
-    """The status as it should be, or None while the SPIRE server has not been asked."""
-    standing = standing_of(book, source_of(obj.metadata.name))
-    if standing is None:
+def _wanted(
+    book: Book, obj: ClusterSpiffeId, pod: Source | None, now: str
+) -> ClusterSpiffeIdStatus | None:
+    """The status as it should be, or None while the SPIRE server has not been asked.
+
+    ``pod`` claims in the object's place, if it was made for one.
+    """
+    if pod is None:
+        state = claim_state(book, source_of(obj.metadata.name))
+    else:
+        state = claim_state(book, pod, obj.metadata.uid)
+    if state is None:
         return None
     return status_of(
         obj,
-        name=standing.name,
-        outcome=standing.outcome,
-        problem=standing.problem,
-        masked=standing.masked,
+        name=state.name,
+        outcome=state.outcome,
+        problem=state.problem,
+        masked=state.masked,
         now=now,
     )
 

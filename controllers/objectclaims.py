@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
 from controllers.book import Book
+from controllers.claiming import Claims
 from controllers.ports import Mirror
-from controllers.sources import Claims
 from registrar.claims.claim import Claim, Origin, Problem, Source
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
@@ -24,21 +24,21 @@ T = TypeVar("T", bound=KubeObject)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claiming(Generic[T]):
-    """What the step needs to know of a kind. ``claim_of`` raises InvalidField."""
+    """What the step needs to know of a kind. ``claim_of`` raises InvalidField.
+
+    ``is_record``: we made the object for a Pod or Node, which claims in its place.
+    """
 
     kind: Kind[T]
     source_of: Callable[[ObjectKey], Source]
     is_ours: Callable[[T], bool]
     claim_of: Callable[[T], Claim]
     origin_of: Callable[[ObjectMeta], Origin]
+    is_record: Callable[[ObjectMeta], bool] = lambda _: False
 
 
 class ObjectClaimReconciler(Generic[T]):
-    """Keeps the claim index in line with the objects of a kind. No remote call.
-
-    ``effective`` gives the object as it is about to be, where that may differ
-    from what is stored.
-    """
+    """Keeps the claim index in line with the objects of a kind. No remote call."""
 
     def __init__(
         self,
@@ -47,21 +47,23 @@ class ObjectClaimReconciler(Generic[T]):
         *,
         objects: Store[T],
         mirror: Mirror,
-        effective: Callable[[ObjectKey], T | None] | None = None,
     ) -> None:
         self._book = book
         self._claiming = claiming
         self._objects = objects
         self._claims = Claims(book, mirror)
-        self._effective = effective or objects.get
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Bring the claims of one object up to date."""
         source = self._claiming.source_of(key)
         self._claims.begin(source)
-        obj, broken = self._effective(key), self._objects.broken.get(key)
+        obj, broken = self._objects.get(key), self._objects.broken.get(key)
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=str(key), error=broken.error))
+        meta = broken.meta if broken is not None else None if obj is None else obj.metadata
+        if meta is None or self._claiming.is_record(meta):
+            touched = self._claims.remove(source)
+        elif broken is not None:
             problem = Problem("Undecodable", f"{broken.error}: correct the object")
             touched = self._keep_last_good(source, problem, broken.meta)
         elif obj is None or not self._claiming.is_ours(obj):

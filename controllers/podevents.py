@@ -6,7 +6,7 @@ from api.core import Pod
 from api.kinds import POD
 from api.meta import ObjectKey
 from controllers.book import Book
-from controllers.complaints import Complaints
+from controllers.podwarnings import PodWarnings
 from controllers.ports import Events, reference
 from registrar.claims.claim import Source
 from registrar.claims.federation import FEDERATION_PENDING, pending_message
@@ -29,25 +29,25 @@ class PodEventReconciler:
         book: Book,
         *,
         pod_of: Callable[[ObjectKey], Pod | None],
-        complaints: Complaints,
+        warnings: PodWarnings,
         events: Events,
     ) -> None:
         self._book = book
         self._pod_of = pod_of
-        self._complaints = complaints
+        self._warnings = warnings
         self._events = events
 
     async def reconcile(self, key: ObjectKey) -> Outcome:
         """Say what is new of one Pod. No remote call."""
         pod = self._pod_of(key)
         if pod is None:
-            self._complaints.forget(key, FAILED, FEDERATION_PENDING)
+            self._warnings.forget(key, FAILED, FEDERATION_PENDING)
             return Done()
         failure, pending, is_set = self._found(pod_source(key))
-        had_failed = self._complaints.is_said(key, FAILED)
+        had_failed = self._warnings.is_said(key, FAILED)
         if failure or is_set:
-            self._complaints.say(pod, FAILED, failure)
-        self._complaints.say(pod, FEDERATION_PENDING, pending_message(pending) if pending else "")
+            self._warnings.say(pod, FAILED, failure)
+        self._warnings.say(pod, FEDERATION_PENDING, pending_message(pending) if pending else "")
         if had_failed and is_set and not failure:
             self._events.emit(
                 reference(POD, pod),

@@ -1,6 +1,6 @@
 """What the reconcilers need of the world, as small protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from api.codec import JSONObject
@@ -83,6 +83,11 @@ class Mirror(Protocol):
 
     async def others(self, spiffe_id: str) -> Sequence[Entry]:
         """The entries with that SPIFFE ID that are not ours, asked of the server."""
+        ...
+
+    @property
+    def foreign_ids(self) -> Collection[str]:
+        """The IDs of the entries that are not ours; copy it before waiting."""
         ...
 
     def adoptable(self, key: EntryKey) -> Entry | None:

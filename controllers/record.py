@@ -3,6 +3,7 @@
 Works behind the SPIRE writes, one request per change, at bounded concurrency.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 from api.codec import merge_diff, to_json
@@ -21,6 +22,9 @@ from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Done, Outcome
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 from registrar.kube.store import Store
+from registrar.telemetry.logging import kv
+
+log = logging.getLogger(__name__)
 
 
 class RecordReconciler:
@@ -114,9 +118,9 @@ class RecordReconciler:
 
     async def _write(self, name: str, key: EntryKey, stored: SpireEntry | None) -> None:
         claims = self._book.index.claims(key)
-        if not any(claim.uid or claim.source_uid or claim.is_own for claim in claims):
-            # Its owner is assumed, and the write that creates it wakes us again; or it is kept for
-            # what nobody knows, and is recorded already.
+        if not any(claim.holder_uid or claim.is_own for claim in claims):
+            # Its owner is not stored yet, and the write that creates it wakes us again; or it is
+            # kept for what nobody knows, and is recorded already.
             return
         if not self._book.outcomes.is_known(key):
             return  # what is recorded stays until SPIRE has answered, which wakes us again
@@ -153,6 +157,26 @@ class RecordReconciler:
         except NotFound as error:
             raise Retry("Gone", f"SpireEntry {name} was deleted meanwhile") from error
 
+    def _say_left(self, stored: SpireEntry) -> None:
+        """An entry that was taken over goes on after its object, which went while nobody looked.
+
+        It may not be deleted on a record's word alone: whoever can write records could else
+        have anybody's entry deleted.
+        """
+        entry_id, spiffe_id = stored.status.entry_id, stored.spec.spiffe_id
+        log.warning(
+            "an entry that was taken over from somebody else is claimed by nobody any more, and "
+            "its ID is not ours, so it stays: delete it if nobody needs it",
+            extra=kv(entry=entry_id, spiffe_id=spiffe_id, record=stored.metadata.name),
+        )
+        self._events.emit(
+            reference(SPIRE_ENTRY, stored),
+            type="Warning",
+            reason="EntryLeft",
+            message=f"no object claims this SpireEntry: removed; the entry {entry_id!r} of "
+            f"{spiffe_id} is not of our prefix, so it stays: delete it if nobody needs it",
+        )
+
     async def _remove(self, stored: SpireEntry) -> None:
         """Delete the record of an entry that nobody claims, once SPIRE holds it no more."""
         key = key_of(stored)
@@ -164,7 +188,10 @@ class RecordReconciler:
         # What goes after its own entry was claimed once, if not in this term.
         was_claimed = name in self._book.released or self._book.holder(name) is not None
         is_marked = stored.metadata.deletion_timestamp is not None
-        if key is not None and not is_marked and not was_claimed:
+        entry_id = stored.status.entry_id
+        if not was_claimed and entry_id in self._mirror.foreign_ids:
+            self._say_left(stored)
+        elif key is not None and not is_marked and not was_claimed:
             self._events.emit(
                 reference(SPIRE_ENTRY, stored),
                 type="Warning",

@@ -190,9 +190,7 @@ class ReleasePass:
         """Let the records follow, and put the entry back if it was claimed meanwhile."""
         book = self._book
         book.departed.done(key)
-        waiting = book.waiting.pop(key, None)
-        if waiting is not None:
-            book.wake.generated(waiting)
+        book.wake.released(key)
         if key in book.index:
             if book.outcomes.get(key).state is not State.REFUSED:
                 book.wake.entry(key)

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api.meta import KubeObject, ObjectKey
+from registrar.claims.claim import Source as ClaimSource
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Controller, Outcome
 from registrar.kube.store import Change, Store
@@ -28,24 +29,8 @@ _REMOTE_SECONDS = 120.0
 _TURN_AFTER = 500
 
 
-class Cached(Protocol[T]):
-    """The objects of one kind as they are known, wherever they come from: an API server, a folder.
-
-    ``store`` holds them.
-    """
-
-    @property
-    def store(self) -> Store[T]:
-        """The objects."""
-        ...
-
-    def listen(self, heard: Callable[[Change[T]], None]) -> None:
-        """Have each change told from now on."""
-        ...
-
-
 class Origin(Protocol):
-    """Where the objects of one kind come from, of whatever kind."""
+    """Where the objects of one kind are known from, whatever kind that is."""
 
     @property
     def kind_name(self) -> str:
@@ -58,12 +43,40 @@ class Origin(Protocol):
         ...
 
     @property
+    def is_needed(self) -> bool:
+        """Whether a source that watches it is blind without it."""
+        ...
+
+    @property
+    def may_be_unknown(self) -> bool:
+        """Whether work may begin before its objects are known: then none of them is absent."""
+        ...
+
+    @property
     def is_available(self) -> bool:
         """Whether all objects are known, so that one that is not among them is not there."""
         ...
 
+    @property
+    def remedy(self) -> str:
+        """What to do while that is not so, in words."""
+        ...
+
     async def available(self) -> None:
         """Wait until that is so."""
+        ...
+
+
+class Cached(Origin, Protocol[T]):
+    """The objects of one kind as they are known, from an API server or from a folder."""
+
+    @property
+    def store(self) -> Store[T]:
+        """The objects."""
+        ...
+
+    def listen(self, heard: Callable[[Change[T]], None]) -> None:
+        """Have each change told from now on."""
         ...
 
 
@@ -92,6 +105,7 @@ class FirstPass(IntEnum):
 class Watch(Generic[K]):
     """Changes that wake keys of a source; see ``watch``."""
 
+    origins: Sequence[Origin]
     connect: Callable[[Callable[[K], None]], None]
 
 
@@ -99,16 +113,17 @@ def watch(
     caches: Cached[T] | Sequence[Cached[T]], keys_of: Callable[[Change[T]], Iterable[K]]
 ) -> Watch[K]:
     """Wake what ``keys_of`` says of each change of the objects in one cache, or in several."""
+    watched = caches if isinstance(caches, Sequence) else (caches,)
 
     def connect(add: Callable[[K], None]) -> None:
         def heard(change: Change[T]) -> None:
             for key in keys_of(change):
                 add(key)
 
-        for cache in caches if isinstance(caches, Sequence) else (caches,):
+        for cache in watched:
             cache.listen(heard)
 
-    return Watch(connect)
+    return Watch(watched, connect)
 
 
 def note(
@@ -151,6 +166,8 @@ class Source(Generic[K]):
 
     name: str
     """In logs and metrics; a name of its own in the whole process."""
+    kind: str = ""
+    """The kind of the objects whose claims it makes; empty for one that makes none."""
     reconcile: Callable[[K], Awaitable[Outcome]]
     """Brings one key in line; see ``registrar.kube.controller``."""
     concurrency: int = 0
@@ -164,8 +181,8 @@ class Source(Generic[K]):
     first_pass: FirstPass = FirstPass.AFTERWARDS
     prepare: Callable[[], None] = _ignore
     """Called in the first pass, before its keys are added."""
-    decides: Sequence[Origin] = ()
-    """The kinds of which it is known what they claim once this source has looked at them all."""
+    also_decides: Sequence[Origin] = ()
+    """What it must have looked at all of, besides what it watches, before anything of that goes."""
     drifted: Callable[[], None] = _ignore
     """Called after each look at what the SPIRE server holds."""
     takes_up: Callable[[Entry], bool] = _never
@@ -174,6 +191,14 @@ class Source(Generic[K]):
     """Whether an entry that somebody deleted is claimed no longer, and not made anew."""
     runs: Sequence[Run] = ()
     """Further loops."""
+
+    @property
+    def decides(self) -> list[Origin]:
+        """The origins of which it is known what they claim once this source has looked at all."""
+        if not self.kind:
+            return []
+        watched = (origin for watched in self.watches for origin in watched.origins)
+        return [origin for origin in (*watched, *self.also_decides) if origin.may_be_unknown]
 
     def wire(self, observer: ControllerObserver) -> "Wired":
         """Make its queue and its loop, and connect what wakes it."""
@@ -210,4 +235,4 @@ class Wired:
     settled: Callable[[], Awaitable[None]]
 
 
-AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[str]
+AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[ClaimSource] | Source[str]

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 
-import msgspec
-
 from api.codec import JSONValue
 from api.kinds import SPIFFE_ID
-from api.meta import ObjectKey
+from api.meta import ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID, SpiffeIDStatus
 from controllers.book import Book
-from controllers.generation import Generation, Making
+from controllers.claimstate import claim_state
+from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
-from controllers.standing import standing_of
+from registrar.claims.claim import Source
 from registrar.claims.podspiffeid import made_for, made_for_uid
 from registrar.claims.spiffeid import claim_of, origin_of, source_of, status_of
 from registrar.errors import Retry
@@ -27,20 +26,28 @@ MADE_SPIFFE_IDS: Making[SpiffeID] = Making(
     made_for=made_for,
     made_for_uid=made_for_uid,
     spec_of=lambda obj: obj.spec,
-    with_spec_of=lambda stored, wanted: msgspec.structs.replace(stored, spec=wanted.spec),
 )
+
+
+def _nobody(_: ObjectMeta) -> None:
+    """Stand where no objects are made: those that were once claim as what people write."""
 
 
 def spiffe_id_claims(
     book: Book,
-    generation: Generation[SpiffeID],
+    objects: Store[SpiffeID],
     *,
+    makes: bool,
     own_namespace: str,
     namespace_uid: Callable[[str], str],
     allows_downstream: bool,
     mirror: Mirror,
 ) -> ObjectClaimReconciler[SpiffeID]:
-    """The reconciler of what SpiffeIDs claim."""
+    """The reconciler of what SpiffeIDs claim.
+
+    ``makes``: some are made for Pods and Nodes, which claim in their place.
+    """
+    maker = made_for if makes else _nobody
     claiming = Claiming(
         kind=SPIFFE_ID,
         source_of=source_of,
@@ -54,49 +61,50 @@ def spiffe_id_claims(
             allows_downstream=allows_downstream,
         ),
         origin_of=lambda meta: origin_of(meta, own_namespace),
+        is_record=lambda meta: maker(meta) is not None,
     )
-    return ObjectClaimReconciler(
-        book, claiming, objects=generation.objects, mirror=mirror, effective=generation.effective
-    )
+    return ObjectClaimReconciler(book, claiming, objects=objects, mirror=mirror)
 
 
 def spiffe_id_statuses(
     book: Book,
-    generation: Generation[SpiffeID],
+    objects: Store[SpiffeID],
     *,
+    makes: bool,
     kube: Kubernetes,
     events: Events,
     clock: Callable[[], float],
     timestamp: Callable[[], str],
 ) -> ObjectStatusReconciler[SpiffeID, SpiffeIDStatus]:
-    """The reconciler of the statuses of SpiffeIDs."""
-
-    def wanted(obj: SpiffeID) -> SpiffeIDStatus | None:
-        return None if obj.key in generation.unwanted else _wanted(book, obj, timestamp())
-
+    """The reconciler of the statuses of SpiffeIDs; see ``spiffe_id_claims``."""
+    maker = made_for if makes else _nobody
     stating = Stating(
         kind=SPIFFE_ID,
         is_ours=lambda obj: obj.metadata.deletion_timestamp is None,
         status_of=lambda obj: obj.status,
-        wanted=wanted,
-        is_quiet=lambda obj: made_for(obj) is not None,
+        wanted=lambda obj: _wanted(book, obj, maker(obj.metadata), timestamp()),
+        is_quiet=lambda obj: made_for(obj.metadata) is not None,
     )
-    return ObjectStatusReconciler(
-        stating, objects=generation.objects, kube=kube, events=events, clock=clock
-    )
+    return ObjectStatusReconciler(stating, objects=objects, kube=kube, events=events, clock=clock)
 
 
-def _wanted(book: Book, obj: SpiffeID, now: str) -> SpiffeIDStatus | None:
-    """The status as it should be, or None while the SPIRE server has not been asked."""
-    standing = standing_of(book, source_of(obj.key))
-    if standing is None:
+def _wanted(book: Book, obj: SpiffeID, owner: Source | None, now: str) -> SpiffeIDStatus | None:
+    """The status as it should be, or None while the SPIRE server has not been asked.
+
+    ``owner`` claims in the object's place, if it was made for a Pod or Node.
+    """
+    if owner is None:
+        state = claim_state(book, source_of(obj.key))
+    else:
+        state = claim_state(book, owner, obj.metadata.uid)
+    if state is None:
         return None
     return status_of(
         obj,
-        name=standing.name,
-        outcome=standing.outcome,
-        problem=standing.problem,
-        masked=standing.masked,
+        name=state.name,
+        outcome=state.outcome,
+        problem=state.problem,
+        masked=state.masked,
         now=now,
     )
 

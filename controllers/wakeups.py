@@ -62,6 +62,10 @@ class StatusWake:
         """The wake-up of the statuses of one kind, for the source that writes them."""
         return StatusOf(kind, self._adds)
 
+    def unserved(self, kinds: Collection[str]) -> set[str]:
+        """Those of the kinds whose statuses nobody writes, and that are not left out."""
+        return set(kinds) - self._adds.keys() - self._without
+
     def leave_out(self, kinds: Collection[str]) -> None:
         """Objects of these kinds show no status that we write."""
         self._without |= frozenset(kinds)
@@ -85,8 +89,6 @@ class Wakeups:
     """All wake-ups of a registrar."""
 
     def __init__(self) -> None:
-        self.claims: Wake[ObjectKey] = Wake("claims")
-        """An object that asks for one entry may claim something else now."""
         self.entry: Wake[EntryKey] = Wake("entry")
         """A key may differ from what the SPIRE server holds."""
         self.release: Wake[EntryKey] = Wake("release")
@@ -97,23 +99,29 @@ class Wakeups:
         """A Pod may want another identity."""
         self.node: Wake[str] = Wake("node")
         """A Node, by name, may want another entry."""
-        self.generated: Wake[ObjectKey] = Wake("generated")
-        """An object made for a Pod or Node may need to be written."""
+        self.made: Wake[Source] = Wake("made")
+        """What is made for a Pod or Node may need to be written or deleted."""
+        self.released: Wake[EntryKey] = Wake("released")
+        """The SPIRE server holds the entry of a key no more."""
         self.trust_domain: Wake[str] = Wake("trust_domain")
         """A trust domain may need another federation relationship."""
         self.status = StatusWake()
         """An object may need another status."""
 
-    def check(self, *, unused: Collection[str]) -> None:
+    def check(self, *, unused: Collection[str], kinds: Collection[str] = ()) -> None:
         """Make sure that every wake-up is served, but those that the mode has no use for.
 
-        Those lead nowhere from now on. Raises WiringError for any other that nobody serves, and for
-        one that is called unused and is served.
+        Those lead nowhere from now on. Raises WiringError for any other that nobody serves, for
+        one that is called unused and is served, and for one of the ``kinds`` whose statuses
+        nobody writes.
         """
         unserved, expected = self.unserved(), set(unused)
         if unserved != expected:
             missing, served = sorted(unserved - expected), sorted(expected - unserved)
             raise WiringError(f"no source serves {missing}; served although unused: {served}")
+        silent = sorted(self.status.unserved(kinds))
+        if silent:
+            raise WiringError(f"no source writes the statuses of {silent}")
         for wake in self._all():
             if not wake.is_served:
                 wake.serve(_nowhere)
@@ -122,10 +130,10 @@ class Wakeups:
         """The names of the wake-ups that nobody serves."""
         return {wake.name for wake in self._all() if not wake.is_served}
 
-    def _all(self) -> tuple[Wake[ObjectKey] | Wake[EntryKey] | Wake[str], ...]:
+    def _all(self) -> tuple[Wake[ObjectKey] | Wake[EntryKey] | Wake[Source] | Wake[str], ...]:
         return (
-            *(self.claims, self.entry, self.release, self.record),
-            *(self.pod, self.node, self.generated, self.trust_domain),
+            *(self.entry, self.release, self.released, self.record),
+            *(self.pod, self.node, self.made, self.trust_domain),
         )
 
 

@@ -25,6 +25,9 @@ from api.crd import CUSTOM_KINDS, crd  # noqa: E402
 from api.documents import dump_yaml  # noqa: E402
 from api.proto import bundle_pb2, bundle_pb2_grpc, entry_pb2, entry_pb2_grpc  # noqa: E402
 from api.proto.types_pb2 import Bundle, Entry, Status  # noqa: E402
+from demo.command import play_to_its_end  # noqa: E402
+from demo.failure import DemoFailed  # noqa: E402
+from demo.play import LOG, play_in  # noqa: E402
 from devcluster.client import Client  # noqa: E402
 from devcluster.nodes import add_node, run_pods  # noqa: E402
 from hack import tool_build  # noqa: E402
@@ -35,9 +38,6 @@ from hack.node.preparation import may_install  # noqa: E402
 from hack.processes import ServerError  # noqa: E402
 from hack.spire import RealServer  # noqa: E402
 from manager.cli import main as command_line  # noqa: E402
-from manager.commands.dev import play_to_its_end  # noqa: E402
-from manager.demo.failure import DemoFailed  # noqa: E402
-from manager.demo.play import LOG, play_in  # noqa: E402
 
 _SECONDS = 10.0
 

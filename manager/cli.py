@@ -2,16 +2,26 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
-from manager.commands import check, csi, dev, generate_config, run, topology, wait
+from manager.commands import check, csi, generate_config, run, topology, wait
 from manager.commands.configuration import DEFAULTS
 from manager.commands.originals import as_ours
+from manager.commands.plugged import ABSENT, Command, plugged
+
+_OWN: dict[str, Command] = {
+    "run": run,
+    "csi": csi,
+    "check": check,
+    "generate-config": generate_config,
+    "wait": wait,
+    "topology": topology,
+}
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser with every subcommand; each sets ``main``, the function to call."""
+def parser(plugs: Iterable[Command] = ()) -> argparse.ArgumentParser:
+    """The parser with our subcommands and plugs; each sets ``main``, the function to call."""
     top = argparse.ArgumentParser(
         prog="spire-registrar",
         description="Kubernetes workload identities: keeps a SPIRE server's registration entries "
@@ -19,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=version("spire-registrar"))
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, csi, check, dev, generate_config, wait, topology):
+    for module in (*_OWN.values(), *plugs):
         module.add_parser(commands)
     return top
 
@@ -27,7 +37,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     given = as_ours(sys.argv[1:] if arguments is None else arguments, DEFAULTS)
-    parsed = parser().parse_args(given)
+    # A registrar that starts has no use for another distribution, nor for what may be wrong in it.
+    plugs = {} if given and given[0] in _OWN else plugged()
+    if given and given[0] in ABSENT and ABSENT.keys().isdisjoint(plugs):
+        sys.stderr.write(f"{ABSENT[given[0]]}\n")
+        return 2
+    parsed = parser(plugs.values()).parse_args(given)
     code: int = parsed.main(parsed)
     return code
 

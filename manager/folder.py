@@ -54,7 +54,7 @@ class FolderSide:
             if manifests.expand_env
             else (lambda text: text),
         )
-        self._objects = FolderCaches(config.reconciled)
+        self._objects = FolderCaches(config.reconciled, trust_domain=settings.trust_domain)
         self.mode = static(config, class_name, self._objects)
 
     def add_checks(self, checks: Checks) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 
 from controllers.book import Book
 from controllers.source import AnySource, FirstPass, Origin, Run, Wired
+from controllers.wakeups import WiringError
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
@@ -26,19 +27,19 @@ class Runtime:
     ) -> None:
         self._sources = sources
         self._last_good = book.last_good
+        for source in sources:
+            _check(source)
         self._wired = {
             source.name: source.wire(metrics.controller(source.name)) for source in sources
         }
-        book.wake.check(unused=unused)
+        book.wake.check(unused=unused, kinds={source.kind for source in sources if source.kind})
         self._late = [origin for origin in self._origins() if not origin.is_available]
         for origin in self._late:
             self._last_good.unavailable(origin.kind_name, "not all of its objects can be read")
             log.warning(
-                "objects of a kind cannot be read, so entries that may be for them are kept: "
-                "install its CustomResourceDefinition, serve its version and allow the registrar "
-                "to read it; or let the configuration leave the kind out; in static mode, mend "
-                "the files that the log names",
-                extra=kv(kind=origin.kind_name),
+                "objects of a kind cannot be read, so entries that may be for them are kept and "
+                "all else goes on",
+                extra=kv(kind=origin.kind_name, remedy=origin.remedy),
             )
 
     def runs(self) -> Iterator[Run]:
@@ -75,7 +76,7 @@ class Runtime:
         """The kinds that sources decide on and that are read, each once."""
         found: list[Origin] = []
         for source in self._sources:
-            found += [o for o in source.decides if o.is_read and o not in found]
+            found += [origin for origin in source.decides if origin not in found]
         return found
 
     async def _take_up(self, origin: Origin) -> None:
@@ -85,3 +86,14 @@ class Runtime:
             if origin in source.decides:
                 await self._wired[source.name].settled()
         self._last_good.available(origin.kind_name)
+
+
+def _check(source: AnySource) -> None:
+    """Raises WiringError for a source that would be blind, or whose claims are nobody's."""
+    if source.first_pass in {FirstPass.OBJECTS, FirstPass.PODS} and not source.kind:
+        raise WiringError(f"the source {source.name!r} does not say of which kind its claims are")
+    for watched in source.watches:
+        for origin in watched.origins:
+            if origin.is_needed and not origin.is_read:
+                kind = origin.kind_name
+                raise WiringError(f"the source {source.name!r} watches {kind}, which nobody reads")

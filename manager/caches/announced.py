@@ -72,11 +72,14 @@ class AnnouncedOrStored:
             return key in self._cache.store.broken
         return not self._announced.is_withdrawn(key)
 
-    def may_have(self, key: ObjectKey, created: int) -> bool:
-        """Whether it does not decode; or Pods may not be read and the entry is not left over."""
+    def saw_entry(self, key: ObjectKey, created: int) -> bool:
+        """An entry was seen; gives whether the Pod may have it.
+
+        It may if it does not decode; or Pods may not be read and the entry is not left over.
+        """
         if self.is_readable:
             return key in self._cache.store.broken
-        return not self._announced.is_left(key, created)
+        return not self._announced.saw_entry(key, created)
 
     def is_said_to_go(self, key: ObjectKey) -> bool:
         """Whether its deletion was announced, and no new Pod of its name."""

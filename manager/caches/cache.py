@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
@@ -29,19 +30,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=KubeObject)
 
 
+class Unreadable(Enum):
+    """What happens while a kind is not installed, or while we may not read it."""
+
+    STOPS = "the process waits for it"
+    KEEPS = "the work goes on, and what may be for its objects is kept"
+    EMPTY = "the work goes on as if there were no object of it"
+
+
 @dataclass(slots=True)
 class Cache(Generic[T]):
     """One kind's store, and who hears of its changes.
 
-    An ``optional`` kind may be missing: the process goes on without it and
-    takes it up when it is there. What may not be read is no reason to believe
-    that nothing is there, unless it ``may_be_forbidden``.
+    ``unreadable`` says what happens while the kind is not installed, or may not be read; the
+    process takes it up when that has changed.
     """
 
     kind: Kind[T]
     store: Store[T]
-    optional: bool = False
-    may_be_forbidden: bool = False
+    unreadable: Unreadable = Unreadable.STOPS
     namespace: str = ""
     label_selector: str = ""
     field_selector: str = ""
@@ -86,6 +93,16 @@ class Cache(Generic[T]):
         return self.reflector is not None
 
     @property
+    def is_needed(self) -> bool:
+        """Whether a source that watches it is blind without it."""
+        return self.unreadable is not Unreadable.EMPTY
+
+    @property
+    def may_be_unknown(self) -> bool:
+        """Whether work may begin before its objects are known: then none of them is absent."""
+        return self.unreadable is Unreadable.KEEPS
+
+    @property
     def is_available(self) -> bool:
         """Whether the kind is installed and may be read, as far as is known."""
         return self.store.synced.is_set()
@@ -98,25 +115,38 @@ class Cache(Generic[T]):
     @property
     def is_unavailable(self) -> bool:
         """Whether the kind is known to be missing, or not to be ours to read."""
-        if not self.optional or self.reflector is None:
+        if self.unreadable is Unreadable.STOPS or self.reflector is None:
             return False
-        return self.reflector.is_missing or (self.may_be_forbidden and self.reflector.is_forbidden)
+        return self.reflector.is_missing or self.reflector.is_forbidden
 
     @property
     def kind_name(self) -> str:
         """The kind, as owners are recorded with it."""
         return self.kind.kind
 
+    @property
+    def remedy(self) -> str:
+        """What to do about a kind that cannot be read, in words."""
+        if self.reflector is not None and self.reflector.is_forbidden:
+            remedy = f"give the registrar's role get, list and watch on {self.kind.resource}"
+        else:
+            version = self.kind.api_version.rpartition("/")[2]
+            remedy = (
+                f"install the CustomResourceDefinition {self.kind.resource} and serve its version "
+                f"{version}"
+            )
+        return f"{remedy}, or let the configuration leave the kind out"
+
     async def available(self) -> None:
         """Wait until the store is full and its changes were announced."""
         await self.store.synced.wait()
 
     async def settled(self) -> None:
-        """Wait until the store is full, or known to stay empty because the kind is optional."""
-        if self.optional and self.reflector is not None:
-            await self.reflector.settled()
-            if self.is_unavailable:
-                return
+        """Wait until the store is full, or until it is known that the process goes on without."""
+        if self.unreadable is not Unreadable.STOPS and self.reflector is not None:
+            # What was missing may be cut off just now, and be missing still after that.
+            await self.reflector.until(lambda: self.is_available or self.is_unavailable)
+            return
         await self.store.synced.wait()
 
     async def catch_up(self, since: float) -> bool:
@@ -138,8 +168,8 @@ class Cache(Generic[T]):
             self.barrier = None
 
     def _may_lack(self, error: KubeError) -> bool:
-        is_forbidden = self.may_be_forbidden and isinstance(error, Forbidden)
-        return self.optional and (is_forbidden or isinstance(error, NotFound))
+        may_go_on = self.unreadable is not Unreadable.STOPS
+        return may_go_on and isinstance(error, Forbidden | NotFound)
 
     def why_not_synced(self) -> str | None:
         """None when the store is full or need not be, else what it waits for, in words."""
@@ -189,8 +219,9 @@ SpireEntryCache = Cache[SpireEntry]
 
 def spire_entry_cache(*, optional: bool = False) -> SpireEntryCache:
     """The cache of SpireEntries, which every mode has."""
-    store = Store(RECORD_INDEXES)
-    return Cache(SPIRE_ENTRY, store, optional=optional, may_be_forbidden=optional)
+    store = Store(RECORD_INDEXES, packed=SPIRE_ENTRY.type)
+    unreadable = Unreadable.EMPTY if optional else Unreadable.STOPS
+    return Cache(SPIRE_ENTRY, store, unreadable=unreadable)
 
 
 class Caches:

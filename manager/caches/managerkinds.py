@@ -11,7 +11,7 @@ from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrust
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
 from controllers.templates import Cluster
-from manager.caches.cache import AnyCache, Cache, Caches, spire_entry_cache
+from manager.caches.cache import AnyCache, Cache, Caches, Unreadable, spire_entry_cache
 from manager.caches.pods import OwnerCaches, Packing, PodCaches, node_cache
 from manager.caches.services import ServiceCaches
 from registrar.claims.federatedtrustdomain import TRUST_DOMAIN_INDEX, trust_domains_of
@@ -23,7 +23,8 @@ from registrar.settings.model import ControllerManager
 class ManagerCaches:
     """Pods and what they are rendered from are only read where templates are handled.
 
-    A kind that is not installed stops no other; what may be for its objects is kept.
+    A kind that is not installed, or that we may not read, stops no other; what may be for its
+    objects is kept.
     """
 
     def __init__(self, config: ControllerManager) -> None:
@@ -35,16 +36,16 @@ class ManagerCaches:
         self.templates: Cache[ClusterSPIFFEID] = Cache(
             CLUSTER_SPIFFEID,
             Store(),
-            optional=True,
+            unreadable=Unreadable.KEEPS,
             label_selector=",".join(f"{label}={value}" for label, value in config.template_labels),
         )
         self.static_entries: Cache[ClusterStaticEntry] = Cache(
-            CLUSTER_STATIC_ENTRY, Store(), optional=True
+            CLUSTER_STATIC_ENTRY, Store(), unreadable=Unreadable.KEEPS
         )
         self.trust_domains: Cache[ClusterFederatedTrustDomain] = Cache(
             CLUSTER_FEDERATED_TRUST_DOMAIN,
             Store({TRUST_DOMAIN_INDEX: trust_domains_of}),
-            optional=True,
+            unreadable=Unreadable.KEEPS,
         )
         self.all = Caches(self._read(config))
         self.services = ServiceCaches(self.all, config.cache_namespaces)

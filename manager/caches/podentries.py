@@ -3,7 +3,7 @@
 from api.core import Namespace, Pod
 from api.kinds import NAMESPACE, POD
 from api.meta import ObjectKey
-from manager.caches.cache import Cache
+from manager.caches.cache import Cache, Unreadable
 from registrar.kube.store import Store
 
 NAMESPACE_INDEX = "namespace"
@@ -11,8 +11,9 @@ NAMESPACE_INDEX = "namespace"
 
 def pod_cache(*, optional: bool = False) -> Cache[Pod]:
     """The cache of Pods, by namespace."""
-    store: Store[Pod] = Store({NAMESPACE_INDEX: lambda pod: (pod.metadata.namespace,)})
-    return Cache(POD, store, optional=optional, may_be_forbidden=optional)
+    indexes = {NAMESPACE_INDEX: lambda pod: (pod.metadata.namespace,)}
+    store: Store[Pod] = Store(indexes, packed=POD.type)
+    return Cache(POD, store, unreadable=Unreadable.EMPTY if optional else Unreadable.STOPS)
 
 
 def namespace_cache() -> Cache[Namespace]:
@@ -20,7 +21,7 @@ def namespace_cache() -> Cache[Namespace]:
 
     Records then have no owner; what they stand for is released all the same.
     """
-    return Cache(NAMESPACE, Store(), optional=True, may_be_forbidden=True)
+    return Cache(NAMESPACE, Store(), unreadable=Unreadable.EMPTY)
 
 
 def namespace_uid(namespaces: Cache[Namespace], name: str) -> str:
@@ -43,7 +44,7 @@ class StoredPods:
         """Whether it exists and does not decode."""
         return key in self._store.broken
 
-    def may_have(self, key: ObjectKey, created: int) -> bool:  # noqa: ARG002 - the protocol's
+    def saw_entry(self, key: ObjectKey, created: int) -> bool:  # noqa: ARG002 - the protocol's
         """Whether it exists and does not decode."""
         return key in self._store.broken
 

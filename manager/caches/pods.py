@@ -9,7 +9,7 @@ from api.core import Owned
 from api.kinds import JOB, REPLICA_SET
 from api.meta import ObjectKey, OwnerReference, Wire
 from api.whole import WHOLE_NODE, WHOLE_POD, WholeNode, WholePod
-from manager.caches.cache import Cache, Caches
+from manager.caches.cache import Cache, Caches, Unreadable
 from registrar.claims.rendering import Owner
 from registrar.kube.packing import Packer
 from registrar.kube.store import Store
@@ -105,9 +105,7 @@ class OwnerCaches:
     def __init__(self, caches: Caches) -> None:
         self._caches = caches
         self.links: dict[str, Cache[Owned]] = {
-            kind.kind: Cache(
-                kind, Store(), metadata_only=True, optional=True, may_be_forbidden=True
-            )
+            kind.kind: Cache(kind, Store(), metadata_only=True, unreadable=Unreadable.EMPTY)
             for kind in (REPLICA_SET, JOB)
         }
 

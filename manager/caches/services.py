@@ -8,7 +8,7 @@ from typing import TypeVar
 from api.core import Endpoints, EndpointSlice
 from api.kinds import ENDPOINT_SLICE, ENDPOINTS
 from api.meta import KubeObject, ObjectKey
-from manager.caches.cache import Cache, Caches
+from manager.caches.cache import Cache, Caches, Unreadable
 from manager.caches.pods import EVERYWHERE
 from registrar.claims.dnsnames import ServiceAddress
 from registrar.claims.serviceaddresses import (
@@ -52,8 +52,7 @@ class ServiceCaches:
                 namespace=n.name,
                 label_selector=n.label_selector,
                 field_selector=_of_metadata(n.field_selector),
-                optional=True,
-                may_be_forbidden=True,
+                unreadable=Unreadable.EMPTY,
             )
             for n in namespaces or (EVERYWHERE,)
         ]
@@ -64,8 +63,7 @@ class ServiceCaches:
                 namespace=n.name,
                 label_selector=n.label_selector,
                 field_selector=_of_metadata(n.field_selector),
-                optional=True,
-                may_be_forbidden=True,
+                unreadable=Unreadable.EMPTY,
             )
             for n in namespaces or (EVERYWHERE,)
         ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from api.core import Namespace, Node, Pod
 from api.kinds import NODE, SPIFFE_ID
 from api.spiffeid.v1beta1.spiffeid import SpiffeID
-from controllers.generation import MADE_FOR_INDEX
+from controllers.madeobjects import MADE_FOR_INDEX
 from controllers.spiffeid import MADE_SPIFFE_IDS
 from manager.caches.cache import AnyCache, Cache, Caches, spire_entry_cache
 from manager.caches.podentries import NAMESPACE_INDEX, namespace_cache, pod_cache
@@ -39,7 +39,8 @@ class SpiffeIDCaches:
                     NAMESPACE_INDEX: lambda obj: (obj.metadata.namespace,),
                     # Only the webhook asks who else wants the same.
                     _KEY_INDEX: self._keys_of if config.webhook is not None else lambda _: (),
-                }
+                },
+                packed=SPIFFE_ID.type,
             ),
         )
         self.spire_entries = spire_entry_cache(optional=True)

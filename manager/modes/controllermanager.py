@@ -47,7 +47,7 @@ def controller_manager(settings: Settings, config: ControllerManager, *, namespa
                 context, caches.trust_domains, is_handled=is_handled, record=record
             )
 
-    unused = {"claims", "node", "generated"}
+    unused = {"node", "made", "released"}
     if not handled.cluster_spiffe_ids:
         unused.add("pod")
     if not handled.cluster_federated_trust_domains:

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from api.kinds import NODE, POD, SPIFFE_ID
 from controllers.confirmation import by_own_namespace
-from controllers.generation import Generation
+from controllers.lastgood import no_sign
 from controllers.refusal import Objects
 from controllers.source import AnySource
-from controllers.spiffeid import MADE_SPIFFE_IDS
 from manager.caches.spiffeids import SpiffeIDCaches
 from manager.context import Context
 from manager.modes.mode import Mode
@@ -17,7 +16,9 @@ from manager.sources.spiffeids import (
     spiffe_id_sources,
 )
 from manager.webhooks import spiffe_id_webhook
+from registrar.claims.attribution import owner_uid_of
 from registrar.claims.instance import made_for_spiffe_ids
+from registrar.claims.madepods import CRDRules
 from registrar.claims.podspiffeid import compile_rules
 from registrar.errors import InvalidField
 from registrar.settings.model import CRDMode, PodIdentity, Settings
@@ -35,7 +36,7 @@ def crd(settings: Settings, config: CRDMode, *, namespace: str) -> Mode:
             "not in a cluster, so set it in the environment to the namespace of the "
             "registrar: the SpiffeIDs of Nodes lie there, and the webhook's Service",
         )
-    identity = settings.pods or PodIdentity("template")
+    makes, identity = settings.pods is not None, settings.pods or PodIdentity("template")
     rules = compile_rules(
         config,
         identity,
@@ -48,17 +49,13 @@ def crd(settings: Settings, config: CRDMode, *, namespace: str) -> Mode:
 
     def sources(context: Context) -> Iterator[AnySource]:
         say_who_may_ask_for_downstream(allows_downstream=allows_downstream)
-        made = Generation(
-            context.book, MADE_SPIFFE_IDS, caches.spiffe_ids.store, clock=context.clock
-        )
-        if settings.pods is not None:
-            yield from made_spiffe_id_sources(
-                context, caches, made, rules=rules, own_namespace=namespace
-            )
+        if makes:
+            crd = CRDRules(rules, allows_downstream=allows_downstream)
+            yield from made_spiffe_id_sources(context, caches, crd)
         yield from spiffe_id_sources(
             context,
             caches,
-            made,
+            makes=makes,
             own_namespace=namespace,
             allows_downstream=allows_downstream,
         )
@@ -68,11 +65,10 @@ def crd(settings: Settings, config: CRDMode, *, namespace: str) -> Mode:
         caches=caches.all,
         spire_entries=caches.spire_entries,
         sources=lambda context: list(sources(context)),
-        unused=frozenset(
-            unused if settings.pods is not None else unused | {"pod", "node", "generated"}
-        ),
+        unused=frozenset(unused if makes else unused | {"pod", "node", "made", "released"}),
         without_status=frozenset({POD.kind, NODE.kind}),
         made=made_for_spiffe_ids,
+        sign_of=owner_uid_of if makes else no_sign,
         own_namespace=namespace,
         confirmation=lambda context: by_own_namespace(
             context.book, name=namespace, namespaces=caches.namespaces.store, events=context.events

@@ -25,7 +25,7 @@ def static(config: ControllerManager, class_name: str, folder: FolderCaches) -> 
                 context, folder.trust_domains, is_handled=is_handled, record=None
             )
 
-    unused = {"claims", "pod", "node", "generated", "record"}
+    unused = {"pod", "node", "made", "released", "record"}
     if not folder.trust_domains.is_read:
         unused.add("trust_domain")
     return Mode(

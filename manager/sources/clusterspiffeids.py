@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from api.core import Namespace, Pod
-from api.kinds import CLUSTER_SPIFFE_ID
+from api.kinds import CLUSTER_SPIFFE_ID, POD
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from controllers import triggers
@@ -12,32 +12,37 @@ from controllers.clusterspiffeid import (
     cluster_spiffe_id_claims,
     cluster_spiffe_id_statuses,
 )
-from controllers.generated import GeneratedReconciler
-from controllers.generation import Generation
-from controllers.pod import PodReconciler
+from controllers.made import MadeReconciler, MadeReport
+from controllers.madeobjects import MadeGather, MadeObjects
+from controllers.pods import PodReconciler
+from controllers.podwarnings import PodWarnings
 from controllers.source import AnySource, FirstPass, Source, all_keys, note, watch
 from manager.caches.cache import Cache
 from manager.context import Context
 from manager.sources.core import RECORDERS
 from manager.sources.going import going_pods
-from registrar.claims.pods import owned_by, pod_of
-from registrar.errors import Retry
+from manager.sources.made import asking, made_source
+from registrar.claims.claim import Claim
+from registrar.claims.claim import Source as ClaimSource
+from registrar.claims.clusterspiffeid import claim_of
+from registrar.claims.madepods import LayeredPodRules
+from registrar.claims.podentry import pod_source
+from registrar.claims.pods import generated_name, owned_by, pod_of
+from registrar.errors import InvalidField, Retry
 from registrar.kube.store import Change
 from registrar.settings.model import PodIdentity
 
-Made = Generation[ClusterSpiffeId]
-
 
 def cluster_spiffe_id_sources(
-    context: Context, objects: Cache[ClusterSpiffeId], made: Made
+    context: Context, objects: Cache[ClusterSpiffeId], *, makes: bool
 ) -> Iterator[AnySource]:
-    """What ClusterSpiffeIds claim, and their statuses."""
-    book = context.book
-    claims = cluster_spiffe_id_claims(book, made, mirror=context.spire.mirror)
+    """What ClusterSpiffeIds claim, and their statuses; ``makes``: some are made for Pods."""
+    book, mirror = context.book, context.spire.mirror
+    claims = cluster_spiffe_id_claims(book, objects.store, makes=makes, mirror=mirror)
     statuses = cluster_spiffe_id_statuses(
         book,
-        made,
-        objects=objects.store,
+        objects.store,
+        makes=makes,
         kube=context.kube,
         events=context.events,
         clock=context.clock,
@@ -45,8 +50,8 @@ def cluster_spiffe_id_sources(
     )
     yield Source(
         name="clusterspiffeid",
+        kind=CLUSTER_SPIFFE_ID.kind,
         reconcile=claims.reconcile,
-        serves=book.wake.claims,
         watches=[watch(objects, triggers.itself)],
         keys=all_keys(objects.store),
         first_pass=FirstPass.OBJECTS,
@@ -66,69 +71,94 @@ def layered_pod_sources(
     objects: Cache[ClusterSpiffeId],
     pods: Cache[Pod],
     namespaces: Cache[Namespace],
-    made: Made,
 ) -> Iterator[AnySource]:
-    """Which ClusterSpiffeId each Pod should have, and the writing of these."""
-    book = context.book
-    judging = PodReconciler(
+    """What each Pod claims, and the writing of the ClusterSpiffeIds that record it."""
+    book, mirror = context.book, context.spire.mirror
+    made = _made(context, objects)
+    claiming = PodReconciler(
         book,
-        made,
-        settings=identity,
-        pods=pods.store,
-        events=context.events,
+        gather=MadeGather(made, pods.store, source_of=pod_source),
+        rules=LayeredPodRules(
+            identity,
+            trust_domain=book.trust_domain,
+            cluster=book.cluster,
+            class_name=book.class_name,
+        ),
+        held=made,
+        report=MadeReport(book, made, source_of=pod_source, told=PodWarnings(context.events)),
+        mirror=mirror,
         on_pod=context.latency.pod_seen,
     )
-    writing = GeneratedReconciler(
-        book,
-        made,
-        prepared=lambda obj: _owned(obj, namespaces),
-        wake_owner=lambda pod: book.wake.pod(ObjectKey(pod.namespace, pod.name)),
-        kube=context.kube,
-        mirror=context.spire.mirror,
-    )
+    without_namespace: set[ClaimSource] = set()
+
+    def prepared(obj: ClusterSpiffeId) -> ClusterSpiffeId:
+        """The object, owned by its Pod's Namespace. Raises Retry while its watch lags behind."""
+        pod = pod_of(obj)
+        name = "" if pod is None else pod.namespace
+        namespace = namespaces.store.get(ObjectKey("", name))
+        if namespace is None:
+            if pod is not None:
+                without_namespace.add(pod_source(pod))
+            raise Retry("NamespaceUnknown", f"namespace {name} is not known yet")
+        return owned_by(obj, namespace)
+
+    def in_namespace(change: Change[Namespace]) -> list[ClaimSource]:
+        """The Pods of a Namespace whose objects wait for it."""
+        name = "" if change.new is None else change.key.name
+        found = [pod for pod in without_namespace if pod.namespace == name]
+        without_namespace.difference_update(found)
+        return found
 
     def all_pods() -> list[ObjectKey]:
         """Those that are there, and those that something was made for."""
         owners = (pod_of(obj) for obj in objects.store.values())
-        return [*pods.store.keys(), *(pod for pod in owners if pod is not None)]
+        return [*all_keys(pods.store)(), *(pod for pod in owners if pod is not None)]
 
-    def in_namespace(name: str) -> list[ObjectKey]:
-        """What waits to be written for Pods of a Namespace."""
-        owners = ((key, pod_of(obj)) for key, obj in made.assumed.items())
-        return [key for key, pod in owners if pod is not None and pod.namespace == name]
-
-    def deleted(change: Change[ClusterSpiffeId]) -> None:
-        if change.old is not None and change.new is None:
-            made.deleted(change.old)
-
-    # First of all who an object was made for: what is still wanted is claimed without a gap.
     yield Source(
         name="pod",
-        reconcile=judging.reconcile,
+        kind=POD.kind,
+        reconcile=claiming.reconcile,
         serves=book.wake.pod,
         notes=[note(pods, going_pods(book))],
         watches=[
-            watch(objects, triggers.its_maker_pods(MADE_FOR_PODS.made_for)),
+            watch(objects, triggers.its_maker_pods(made.made_for)),
             watch(pods, triggers.itself),
         ],
         keys=all_pods,
         first_pass=FirstPass.PODS,
     )
-    yield Source(
-        name="clusterspiffeid-record",
-        reconcile=writing.reconcile,
-        concurrency=RECORDERS,
-        serves=book.wake.generated,
-        notes=[note(objects, deleted)],
-        watches=[watch(namespaces, triggers.in_another_namespace(in_namespace))],
+    writing = MadeReconciler(
+        book,
+        made,
+        ask=asking(claiming),
+        prepared=prepared,
+        wake_owner=lambda pod: book.wake.pod(ObjectKey(pod.namespace, pod.name)),
+        kube=context.kube,
+        mirror=mirror,
+        clock=context.clock,
+    )
+    yield made_source(
+        context,
+        "clusterspiffeid-record",
+        writing,
+        objects,
+        watches=[watch(namespaces, in_namespace)],
     )
 
 
-def _owned(obj: ClusterSpiffeId, namespaces: Cache[Namespace]) -> ClusterSpiffeId:
-    """The object, owned by its Pod's Namespace. Raises Retry while its watch lags behind."""
-    pod = pod_of(obj)
-    name = "" if pod is None else pod.namespace
-    namespace = namespaces.store.get(ObjectKey("", name))
-    if namespace is None:
-        raise Retry("NamespaceUnknown", f"namespace {name} is not known yet")
-    return owned_by(obj, namespace)
+def _made(context: Context, objects: Cache[ClusterSpiffeId]) -> MadeObjects[ClusterSpiffeId]:
+    book = context.book
+
+    def claim(obj: ClusterSpiffeId) -> Claim:
+        if obj.spec.class_name != book.class_name:
+            raise InvalidField("spec.className", obj.spec.class_name, f"write {book.class_name!r}")
+        return claim_of(obj, trust_domain=book.trust_domain, cluster=book.cluster)
+
+    return MadeObjects(
+        book,
+        MADE_FOR_PODS,
+        objects.store,
+        key_for=lambda pod, uid: ObjectKey("", generated_name(pod.namespace, pod.name, uid)),
+        claim_of=claim,
+        mirror=context.spire.mirror,
+    )

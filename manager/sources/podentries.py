@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from api.core import Endpoints, EndpointSlice, Namespace, Node, Pod
-from api.kinds import POD
+from api.kinds import NODE, POD
 from api.meta import ObjectKey
 from controllers import triggers
-from controllers.complaints import Complaints
-from controllers.podentry import NodeEntryReconciler, PodEntryReconciler
+from controllers.podentry import HeldPods, PodEntryGather
 from controllers.podentry import Pods as KnownPods
 from controllers.podevents import PodEventReconciler
+from controllers.pods import NodeReconciler, PodReconciler
+from controllers.podwarnings import PodWarnings
 from controllers.source import (
     AnySource,
     FirstPass,
@@ -29,7 +30,8 @@ from manager.caches.services import ServiceCaches
 from manager.context import Context
 from manager.sources.going import going_nodes, going_pods
 from manager.sources.services import services_of_pods
-from registrar.claims.podentry import PodEntries
+from registrar.claims.podentry import PodEntries, node_claim
+from registrar.claims.podentryrules import PodEntryRules
 from registrar.identity.entry import Entry
 from registrar.kube.store import Change
 
@@ -52,22 +54,12 @@ class PodsToEntries:
 
 def pod_entry_sources(context: Context, mode: PodsToEntries) -> Iterator[AnySource]:
     """Nodes and Pods, and Events on Pods of what becomes of their entries."""
-    complaints = Complaints(context.events)
-    reconciler = PodEntryReconciler(
-        context.book,
-        rules=mode.rules,
-        pods=mode.known_pods,
-        services=mode.services,
-        namespace_uid=partial(namespace_uid, mode.namespaces),
-        complaints=complaints,
-        mirror=context.spire.mirror,
-        on_pod=context.latency.pod_seen,
-    )
+    warnings = PodWarnings(context.events)
     if mode.nodes is not None:
         yield _nodes(context, mode.rules, mode.nodes)
-    yield _pods(context, mode, reconciler)
+    yield _pods(context, mode, warnings)
     reporting = PodEventReconciler(
-        context.book, pod_of=mode.known_pods.get, complaints=complaints, events=context.events
+        context.book, pod_of=mode.known_pods.get, warnings=warnings, events=context.events
     )
     yield Source(
         name="pod-events",
@@ -77,11 +69,15 @@ def pod_entry_sources(context: Context, mode: PodsToEntries) -> Iterator[AnySour
 
 
 def _nodes(context: Context, rules: PodEntries, nodes: Cache[Node]) -> Source[str]:
-    reconciler = NodeEntryReconciler(
-        context.book, rules=rules, nodes=nodes.store, mirror=context.spire.mirror
+    reconciler = NodeReconciler(
+        context.book,
+        nodes=nodes.store,
+        claim_of=partial(node_claim, rules=rules),
+        mirror=context.spire.mirror,
     )
     return Source(
         name="node",
+        kind=NODE.kind,
         reconcile=reconciler.reconcile,
         serves=context.book.wake.node,
         notes=[note(nodes, going_nodes(context.book))],
@@ -91,15 +87,32 @@ def _nodes(context: Context, rules: PodEntries, nodes: Cache[Node]) -> Source[st
     )
 
 
-def _pods(
-    context: Context, mode: PodsToEntries, reconciler: PodEntryReconciler
-) -> Source[ObjectKey]:
+def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Source[ObjectKey]:
+    book, mirror = context.book, context.spire.mirror
+    held = HeldPods(book, entries=mode.rules, pods=mode.known_pods, mirror=mirror)
+    gather = PodEntryGather(
+        book,
+        entries=mode.rules,
+        pods=mode.known_pods,
+        services=mode.services,
+        namespace_uid=partial(namespace_uid, mode.namespaces),
+        mirror=mirror,
+    )
+    reconciler = PodReconciler(
+        book,
+        gather=gather,
+        rules=PodEntryRules(mode.rules),
+        held=held,
+        report=warnings,
+        mirror=mirror,
+        on_pod=context.latency.pod_seen,
+    )
     wake, services, announced = context.book.wake.pod, mode.services, mode.announced
     known = all_keys(mode.pods.store) if announced is None else announced.all
 
     def every_pod() -> set[ObjectKey]:
         """The Pods that are known of, and those that only the SPIRE server knows of."""
-        return {*known(), *reconciler.held()}
+        return {*known(), *held.all()}
 
     def wake_all() -> None:
         for pod in every_pod():
@@ -110,7 +123,7 @@ def _pods(
 
     def takes_up(entry: Entry) -> bool:
         """Whether it is for a Pod of which only another replica may have heard."""
-        pod = reconciler.hold(entry)
+        pod = held.hold(entry)
         if pod is not None:
             wake(pod)
         return pod is not None
@@ -122,14 +135,15 @@ def _pods(
     ]
     notes, runs = [note(mode.pods, going_pods(context.book))], list[Run]()
     if announced is not None:
-        notes.append(lambda: announced.listen(wake, reconciler.doubt))
-        runs.append(lambda: announced.sweep(wake, reconciler.held))
+        notes.append(lambda: announced.listen(wake, held.doubt))
+        runs.append(lambda: announced.sweep(wake, held.all))
     if services is not None:
         watches += services_of_pods(services)
-        notes += _service_notes(services, reconciler)
+        notes += _service_notes(services, gather)
         runs.append(lambda: services.become_readable(wake_all))
     return Source(
         name="pod",
+        kind=POD.kind,
         reconcile=reconciler.reconcile,
         serves=wake,
         notes=notes,
@@ -137,22 +151,20 @@ def _pods(
         keys=every_pod,
         first_pass=FirstPass.PODS,
         takes_up=takes_up,
-        gives_up=reconciler.let_go,
+        gives_up=held.let_go,
         runs=runs,
     )
 
 
-def _service_notes(
-    services: ServiceCaches, reconciler: PodEntryReconciler
-) -> list[Callable[[], None]]:
+def _service_notes(services: ServiceCaches, gather: PodEntryGather) -> list[Callable[[], None]]:
     """A service that comes or goes: other Pods may have, or may not have, a name like its own."""
 
     def slice_changed(change: Change[EndpointSlice]) -> None:
         for service in triggers.services_of_slice(change):
-            reconciler.wake_sharing(service)
+            gather.wake_sharing(service)
 
     def endpoints_changed(change: Change[Endpoints]) -> None:
         for service in triggers.services_of_endpoints(change):
-            reconciler.wake_sharing(service)
+            gather.wake_sharing(service)
 
     return [note(services.slices, slice_changed), note(services.endpoints, endpoints_changed)]

@@ -1,19 +1,30 @@
 """The sources of crd mode: SpiffeIDs, and the Pods and Nodes that some are made for."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
-from api.kinds import NODE, SPIFFE_ID
+from api.core import Namespace, Node, Pod
+from api.kinds import NODE, POD, SPIFFE_ID
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
 from controllers import triggers
-from controllers.complaints import Complaints
-from controllers.generated import GeneratedReconciler
-from controllers.generation import Generation
-from controllers.podspiffeid import NodeSpiffeIDReconciler, PodSpiffeIDReconciler
-from controllers.source import AnySource, FirstPass, Run, Source, all_keys, note, watch
+from controllers.made import MadeReconciler, MadeReport
+from controllers.madeobjects import MadeGather, MadeObjects
+from controllers.pods import PodReconciler
+from controllers.podwarnings import PodWarnings
+from controllers.source import (
+    AnySource,
+    FirstPass,
+    Run,
+    Source,
+    all_keys,
+    all_names,
+    note,
+    watch,
+)
 from controllers.spiffeid import (
+    MADE_SPIFFE_IDS,
     FinalizerReconciler,
     spiffe_id_claims,
     spiffe_id_statuses,
@@ -23,31 +34,36 @@ from manager.caches.spiffeids import SpiffeIDCaches
 from manager.context import Context
 from manager.sources.core import RECORDERS
 from manager.sources.going import going_nodes, going_pods
+from manager.sources.made import asking, made_source
 from manager.sources.services import services_of_pods
 from registrar.claims.claim import Source as ClaimSource
-from registrar.claims.podspiffeid import SpiffeIDRules, made_for
-from registrar.claims.spiffeid import source_of
+from registrar.claims.madepods import CRDNodeRules, CRDPodRules, CRDRules, MadeView, MadeWanted
+from registrar.claims.podentry import node_source, pod_source
+from registrar.claims.podrules import NAME_TAKEN, Wanted
+from registrar.claims.podspiffeid import made_for
 from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
-Made = Generation[SpiffeID]
-
 
 def spiffe_id_sources(
     context: Context,
     caches: SpiffeIDCaches,
-    made: Made,
     *,
+    makes: bool,
     own_namespace: str,
     allows_downstream: bool,
 ) -> Iterator[AnySource]:
-    """What SpiffeIDs claim, their statuses, and the original's finalizer on them."""
+    """What SpiffeIDs claim, their statuses, and the original's finalizer on them.
+
+    ``makes``: some are made for Pods and Nodes.
+    """
     book, spiffe_ids = context.book, caches.spiffe_ids
     claims = spiffe_id_claims(
         book,
-        made,
+        spiffe_ids.store,
+        makes=makes,
         own_namespace=own_namespace,
         namespace_uid=partial(namespace_uid, caches.namespaces),
         allows_downstream=allows_downstream,
@@ -55,7 +71,8 @@ def spiffe_id_sources(
     )
     statuses = spiffe_id_statuses(
         book,
-        made,
+        spiffe_ids.store,
+        makes=makes,
         kube=context.kube,
         events=context.events,
         clock=context.clock,
@@ -74,8 +91,8 @@ def spiffe_id_sources(
 
     yield Source(
         name="spiffeid",
+        kind=SPIFFE_ID.kind,
         reconcile=claims.reconcile,
-        serves=book.wake.claims,
         watches=[
             watch(spiffe_ids, triggers.itself),
             # Its SpiffeIDs may have been seen before it: their records lack their owner.
@@ -101,100 +118,145 @@ def spiffe_id_sources(
 
 
 def made_spiffe_id_sources(
-    context: Context,
-    caches: SpiffeIDCaches,
-    made: Made,
-    *,
-    rules: SpiffeIDRules,
-    own_namespace: str,
+    context: Context, caches: SpiffeIDCaches, crd: CRDRules
 ) -> Iterator[AnySource]:
-    """Which SpiffeID each Pod and Node should have, and the writing of these."""
-    book = context.book
+    """What each Node and Pod claims, and the writing of the SpiffeIDs that record it."""
+    book, own_namespace = context.book, crd.rules.own_namespace
 
-    def goes_too(owner: ClaimSource, key: ObjectKey) -> None:
-        """What was made for one that goes follows.
+    def key_for(owner: ClaimSource, _: str) -> ObjectKey:
+        return ObjectKey(owner.namespace or own_namespace, owner.name)
 
-        The garbage collector deletes that too, and its watch may be the faster one.
-        """
-        name = key if key.namespace else ObjectKey(own_namespace, key.name)
-        source = source_of(name)
-        if book.index.has(source) and not made.is_somebody_elses(name, owner):
-            book.departed.saw(source)
+    made = MadeObjects(
+        book,
+        MADE_SPIFFE_IDS,
+        caches.spiffe_ids.store,
+        key_for=key_for,
+        claim_of=crd.claim_of,
+        mirror=context.spire.mirror,
+    )
+    nodes = PodReconciler(
+        book,
+        source_of=_node_source,
+        gather=MadeGather(
+            made,
+            caches.nodes.store,
+            source_of=_node_source,
+            namespace_uid=lambda _: namespace_uid(caches.namespaces, own_namespace),
+        ),
+        rules=CRDNodeRules(crd),
+        held=made,
+        report=MadeReport(book, made, source_of=_node_source, told=NodeWarnings()),
+        mirror=context.spire.mirror,
+    )
+    pods = PodReconciler(
+        book,
+        gather=MadeGather(
+            made,
+            caches.pods.store,
+            source_of=pod_source,
+            namespace_uid=lambda pod: namespace_uid(caches.namespaces, pod.metadata.namespace),
+            services=caches.services,
+        ),
+        rules=CRDPodRules(crd),
+        held=made,
+        report=MadeReport(book, made, source_of=pod_source, told=PodWarnings(context.events)),
+        mirror=context.spire.mirror,
+        on_pod=context.latency.pod_seen,
+    )
+    yield _nodes(context, caches, nodes, own_namespace)
+    yield _pods(context, caches, pods)
+    ask_node, ask_pod = asking(nodes), asking(pods)
 
-    yield _made_for_nodes(context, caches, made, rules, own_namespace, goes_too)
-    yield _made_for_pods(context, caches, made, rules, goes_too)
-    yield _written(context, caches, made)
+    def wake_owner(owner: ClaimSource) -> None:
+        if owner.kind == NODE.kind:
+            book.wake.node(owner.name)
+        else:
+            book.wake.pod(ObjectKey(owner.namespace, owner.name))
+
+    writing = MadeReconciler(
+        book,
+        made,
+        ask=lambda owner: ask_node(owner) if owner.kind == NODE.kind else ask_pod(owner),
+        prepared=lambda obj: obj,
+        wake_owner=wake_owner,
+        kube=context.kube,
+        mirror=context.spire.mirror,
+        clock=context.clock,
+    )
+    yield made_source(context, "spiffeid-record", writing, caches.spiffe_ids)
 
 
-def _made_for_nodes(
+def _node_source(key: ObjectKey) -> ClaimSource:
+    return node_source(key.name)
+
+
+def _nodes(
     context: Context,
     caches: SpiffeIDCaches,
-    made: Made,
-    rules: SpiffeIDRules,
+    claiming: PodReconciler[Node, MadeView[Node], MadeWanted[SpiffeID]],
     own_namespace: str,
-    goes_too: Callable[[ClaimSource, ObjectKey], None],
 ) -> Source[str]:
     nodes, spiffe_ids = caches.nodes, caches.spiffe_ids
-    reconciler = NodeSpiffeIDReconciler(made, rules=rules, nodes=nodes.store)
 
     def all_nodes() -> list[str]:
         """Those that are there, and those that something was made for."""
-        owners = (made_for(obj) for obj in spiffe_ids.store.values())
+        owners = (_maker(obj) for obj in spiffe_ids.store.values())
         found = (owner.name for owner in owners if owner is not None and owner.kind == NODE.kind)
-        return [*(key.name for key in nodes.store.keys()), *found]  # noqa: SIM118 - no mapping
+        return [*all_names(nodes.store)(), *found]
 
     def free_name(change: Change[SpiffeID]) -> tuple[str, ...]:
         is_free = change.new is None and change.key.namespace == own_namespace
         return (change.key.name,) if is_free else ()
 
+    def in_namespace(change: Change[Namespace]) -> list[str]:
+        """The records of all Nodes lack their owner while the Namespace is not known."""
+        is_it = change.key.name == own_namespace and change.new is not None and change.is_another
+        return list(all_names(nodes.store)()) if is_it else []
+
     return Source(
         name="node",
-        reconcile=reconciler.reconcile,
+        kind=NODE.kind,
+        reconcile=lambda name: claiming.reconcile(ObjectKey("", name)),
         serves=context.book.wake.node,
-        notes=[note(nodes, going_nodes(context.book, goes_too))],
+        notes=[note(nodes, going_nodes(context.book))],
         watches=[
-            watch(spiffe_ids, triggers.its_maker_nodes(made_for)),
+            watch(spiffe_ids, triggers.its_maker_nodes(_maker)),
             watch(spiffe_ids, free_name),
             watch(nodes, triggers.another_by_name),
+            watch(caches.namespaces, in_namespace),
         ],
         keys=all_nodes,
         first_pass=FirstPass.PODS,
     )
 
 
-def _made_for_pods(
+def _pods(
     context: Context,
     caches: SpiffeIDCaches,
-    made: Made,
-    rules: SpiffeIDRules,
-    goes_too: Callable[[ClaimSource, ObjectKey], None],
+    claiming: PodReconciler[Pod, MadeView[Pod], MadeWanted[SpiffeID]],
 ) -> Source[ObjectKey]:
     pods, spiffe_ids, services = caches.pods, caches.spiffe_ids, caches.services
     wake = context.book.wake.pod
-    reconciler = PodSpiffeIDReconciler(
-        made,
-        rules=rules,
-        pods=pods.store,
-        services=services,
-        complaints=Complaints(context.events),
-        on_pod=context.latency.pod_seen,
-    )
 
     def all_pods() -> list[ObjectKey]:
         """Those that are there, and those that something was made for."""
-        owners = (made_for(obj) for obj in spiffe_ids.store.values())
+        owners = (_maker(obj) for obj in spiffe_ids.store.values())
         found = (o for o in owners if o is not None and o.kind != NODE.kind)
-        return [*pods.store.keys(), *(ObjectKey(o.namespace, o.name) for o in found)]
+        return [*all_keys(pods.store)(), *(ObjectKey(o.namespace, o.name) for o in found)]
 
     def wake_pods() -> None:
         for pod in list(pods.store.keys()):
             wake(pod)
 
+    def in_namespace(name: str) -> list[ObjectKey]:
+        return list(pods.store.by_index(NAMESPACE_INDEX, name))
+
     watches = [
-        # First of all who an object was made for: what is still wanted is claimed without a gap.
-        watch(spiffe_ids, triggers.its_maker_pods(made_for)),
+        watch(spiffe_ids, triggers.its_maker_pods(_maker)),
         watch(spiffe_ids, triggers.a_free_name),
         watch(pods, triggers.itself),
+        # Its Pods may have been seen before it: their records lack their owner.
+        watch(caches.namespaces, triggers.in_another_namespace(in_namespace)),
     ]
     runs: list[Run] = []
     if services is not None:
@@ -202,9 +264,10 @@ def _made_for_pods(
         runs.append(lambda: services.become_readable(wake_pods))
     return Source(
         name="pod",
-        reconcile=reconciler.reconcile,
+        kind=POD.kind,
+        reconcile=claiming.reconcile,
         serves=wake,
-        notes=[note(pods, going_pods(context.book, goes_too))],
+        notes=[note(pods, going_pods(context.book))],
         watches=watches,
         keys=all_pods,
         first_pass=FirstPass.PODS,
@@ -212,34 +275,26 @@ def _made_for_pods(
     )
 
 
-def _written(context: Context, caches: SpiffeIDCaches, made: Made) -> Source[ObjectKey]:
-    wake = context.book.wake
+class NodeWarnings:
+    """What is wrong with Nodes, said in the log once each."""
 
-    def wake_owner(owner: ClaimSource) -> None:
-        if owner.kind == NODE.kind:
-            wake.node(owner.name)
-        else:
-            wake.pod(ObjectKey(owner.namespace, owner.name))
+    def __init__(self) -> None:
+        self._said: dict[ObjectKey, str] = {}
 
-    def deleted(change: Change[SpiffeID]) -> None:
-        if change.new is None and change.old is not None:
-            made.deleted(change.old)
+    def tell(self, pod: Node, wanted: Wanted) -> None:
+        """Say what is news of a Node."""
+        message = wanted.warnings.get(NAME_TAKEN, "")
+        if message and self._said.get(pod.key) != message:
+            log.warning("a Node has no identity", extra=kv(node=pod.metadata.name, why=message))
+        self._said[pod.key] = message
 
-    reconciler = GeneratedReconciler(
-        context.book,
-        made,
-        prepared=lambda obj: obj,
-        wake_owner=wake_owner,
-        kube=context.kube,
-        mirror=context.spire.mirror,
-    )
-    return Source(
-        name="spiffeid-record",
-        reconcile=reconciler.reconcile,
-        concurrency=RECORDERS,
-        serves=wake.generated,
-        notes=[note(caches.spiffe_ids, deleted)],
-    )
+    def gone(self, key: ObjectKey) -> None:
+        """There is no such Node."""
+        self._said.pop(key, None)
+
+
+def _maker(obj: SpiffeID) -> ClaimSource | None:
+    return made_for(obj.metadata)
 
 
 def say_who_may_ask_for_downstream(*, allows_downstream: bool) -> None:

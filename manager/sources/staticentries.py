@@ -61,9 +61,9 @@ def _claims(
     )
     return Source(
         name="clusterstaticentry",
+        kind=CLUSTER_STATIC_ENTRY.kind,
         reconcile=claims.reconcile,
         watches=[watch(cache, triggers.itself)],
         keys=all_keys(cache.store),
         first_pass=FirstPass.OBJECTS,
-        decides=[cache],
     )

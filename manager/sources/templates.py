@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from api.core import Namespace
-from api.kinds import CLUSTER_SPIFFEID
+from api.kinds import CLUSTER_SPIFFEID, POD
 from api.meta import ObjectKey, OwnerReference
 from controllers import triggers
 from controllers.source import AnySource, FirstPass, Source, all_keys, all_names, note, watch
 from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
-from controllers.templatedpod import TemplatedPodReconciler
+from controllers.templatedpod import templated_pods
 from controllers.templates import Cluster, Templates
 from manager.caches.cache import Cache
 from manager.caches.managerkinds import ManagerCaches
@@ -46,12 +46,12 @@ def template_sources(
     )
     yield Source(
         name="spire-clusterspiffeid",
+        kind=CLUSTER_SPIFFEID.kind,
         reconcile=compiling.reconcile,
         watches=[watch(caches.templates, triggers.by_name)],
         keys=all_names(caches.templates.store),
         prepare=lambda: _index(caches.pods, templates.index),
         first_pass=FirstPass.OBJECTS,
-        decides=[caches.templates],
     )
     yield _pods(context, caches, templates, cluster)
     yield _statuses(context, caches, templates, cluster, is_handled)
@@ -62,7 +62,7 @@ def _pods(
 ) -> Source[ObjectKey]:
     """Each Pod under all templates that select it; it hears only of what it needs."""
     book, index, pods = context.book, templates.index, caches.pods
-    rendering = TemplatedPodReconciler(
+    rendering = templated_pods(
         book,
         templates=templates,
         cluster=cluster,
@@ -80,6 +80,7 @@ def _pods(
     links = list(caches.owners.links.values())
     return Source(
         name="pod",
+        kind=POD.kind,
         reconcile=rendering.reconcile,
         serves=book.wake.pod,
         notes=[note(pods.caches, going_pods(book))],
@@ -93,7 +94,7 @@ def _pods(
         ],
         keys=pods.keys,
         first_pass=FirstPass.PODS,
-        decides=[caches.templates],
+        also_decides=[caches.templates],
     )
 
 

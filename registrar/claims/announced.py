@@ -59,11 +59,11 @@ class AnnouncedPods:
         """Whether its deletion was announced since, and no new Pod of that name."""
         return key in self._withdrawn
 
-    def is_left(self, key: ObjectKey, created: int) -> bool:
-        """Whether an entry made at that time (Unix seconds) is what is left of a withdrawn Pod.
+    def saw_entry(self, key: ObjectKey, created: int) -> bool:
+        """An entry was seen that was made at that time (Unix seconds).
 
-        The first that is seen after the deletion is. One made later is not: another replica
-        has heard of a new Pod of that name.
+        Gives whether it is what is left of a withdrawn Pod. The first that is seen after the
+        deletion is. One made later is not: another replica has heard of a new Pod of that name.
         """
         self.leaves(key, created)
         if self._withdrawn.get(key) == created:

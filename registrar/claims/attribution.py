@@ -11,6 +11,7 @@ Sign: TypeAlias = Source | str
 """What an entry says of whose it is: the Pod or Node itself, or a Pod's uid."""
 
 _POD_UID = "pod-uid:"
+_NODE_UID = "agent_node_uid:"
 _NAMESPACE = "ns:"
 
 
@@ -20,6 +21,14 @@ def pod_uid_of(key: EntryKey) -> str | None:
         if kind == "k8s" and value.startswith(_POD_UID):
             return value.removeprefix(_POD_UID)
     return None
+
+
+def owner_uid_of(key: EntryKey) -> str | None:
+    """The uid of the Pod or Node that an entry selects, or None."""
+    for kind, value in key.selectors:
+        if kind == "k8s_psat" and value.startswith(_NODE_UID):
+            return value.removeprefix(_NODE_UID)
+    return pod_uid_of(key)
 
 
 ANYTHING = ""

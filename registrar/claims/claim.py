@@ -47,9 +47,11 @@ class Claim:
 
     ``source`` is the object whose change brings another claim; ``template``,
     if any, the object that made it ask: the ClusterSPIFFEID behind a Pod's
-    claim. ``api_version``, ``uid`` and ``created`` are those of ``subject``,
-    ``source_uid`` that of a source with a template. ``uid`` is empty while the
-    object is assumed and not yet created; ``created`` is its creationTimestamp
+    claim. With ``is_made`` it is the object that we make for a Pod or Node, which
+    records the claim as a SpireEntry does, and alone stands in there for the source.
+    ``api_version``, ``uid`` and ``created`` are those of ``subject``,
+    ``source_uid`` that of a source with a template. ``uid`` is empty while an object
+    that we make is not stored yet; ``created`` is its creationTimestamp
     (RFC 3339, so it sorts as text), empty while unknown, which counts as youngest.
     ``namespace_uid`` is that of a namespaced subject's Namespace, where that is known.
     """
@@ -64,11 +66,22 @@ class Claim:
     template: Source | None = None
     source_uid: str = ""
     namespace_uid: str = ""
+    is_made: bool = False
 
     @property
     def subject(self) -> Source:
         """The object that owns the record and whose status tells of the claim."""
         return self.template or self.source
+
+    @property
+    def holder(self) -> Source:
+        """The object that people know as the one that asks."""
+        return self.subject if self.is_made else self.source
+
+    @property
+    def holder_uid(self) -> str:
+        """Its uid."""
+        return self.uid if self.is_made else self.source_uid or self.uid
 
     @property
     def is_own(self) -> bool:
@@ -83,7 +96,7 @@ class Claim:
     @property
     def seniority(self) -> tuple[str, str, Source]:
         """Sorts claims from the oldest to the youngest."""
-        return (self.created or "~", self.uid, self.source)
+        return (self.created or "~", self.uid, self.holder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,6 @@ class Departed:
         """An object was seen to go."""
         self._sources.add(source)
 
-    def pass_on(self, owner: Source, made: Source) -> None:
-        """What was made for an object goes with it."""
-        if owner in self._sources:
-            self._sources.add(made)
-
-    def forget(self, source: Source) -> None:
-        """An object that went was looked at, and so was what was made for it."""
-        self._sources.discard(source)
-
     def left(self, source: Source, keys: Iterable[EntryKey]) -> None:
         """An object gives up these keys: if it was seen to go, their entries may go at once."""
         if source in self._sources:

@@ -7,6 +7,7 @@ delete); only then they are dropped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from registrar.claims.claim import Claim, Origin, Source
@@ -23,7 +24,8 @@ class ClaimIndex:
         self._current: dict[Source, tuple[Claim, ...]] = {}
         self._retiring: dict[Source, tuple[Claim, ...]] = {}
         self._by_key: dict[EntryKey, tuple[Claim, ...]] = {}
-        self._by_spiffe_id: dict[str, set[EntryKey]] = {}
+        # Most SPIFFE IDs are of one key; those of a service account may be of thousands.
+        self._by_spiffe_id: dict[str, tuple[EntryKey, ...] | set[EntryKey]] = {}
         self._privileged: dict[str, set[tuple[Source, EntryKey]]] = {}
         self._yielding: dict[str, set[tuple[Source, EntryKey]]] = {}
         # By namespace, of the SPIFFE IDs of claims that may yield only: these are few.
@@ -31,8 +33,8 @@ class ClaimIndex:
 
     def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
         """Replace what ``source`` claims; keys that it gives up begin to retire."""
-        new = {claim.key: claim for claim in claims}
         old = {claim.key: claim for claim in self._current.get(source, ())}
+        new = {claim.key: _sharing(claim, old.get(claim.key)) for claim in claims}
         retiring = {claim.key: claim for claim in self._retiring.get(source, ())}
         touched = {key for key, claim in new.items() if old.get(key) != claim}
         for key in old.keys() - new.keys():
@@ -182,8 +184,24 @@ class ClaimIndex:
         is_privileged = claim is not None and claim.attributes.is_privileged and not may_yield
         _mark(self._privileged, key.spiffe_id, (source, key), present=is_privileged)
         _mark(self._yielding, key.spiffe_id, (source, key), present=may_yield)
-        _mark(self._by_spiffe_id, key.spiffe_id, key, present=bool(held))
+        self._link_spiffe_id(key, present=bool(held))
         self._link_plain(source, key, claim)
+
+    def _link_spiffe_id(self, key: EntryKey, *, present: bool) -> None:
+        """Bring in line whether the key is one of its SPIFFE ID's."""
+        spiffe_id = key.spiffe_id
+        keys = self._by_spiffe_id.get(spiffe_id, ())
+        if isinstance(keys, set):
+            if present:
+                keys.add(key)
+                return
+            keys.discard(key)
+            if not keys:
+                del self._by_spiffe_id[spiffe_id]
+        elif present:
+            self._by_spiffe_id[spiffe_id] = {*keys, key} if keys and key not in keys else (key,)
+        elif key in keys:
+            del self._by_spiffe_id[spiffe_id]
 
     def _link_plain(self, source: Source, key: EntryKey, claim: Claim | None) -> None:
         """Bring in line what claims of the SPIFFE ID that may yield yield to."""
@@ -206,6 +224,13 @@ class ClaimIndex:
             claims.pop((source, key), None)
         if not claims:
             del plain[source.namespace]
+
+
+def _sharing(claim: Claim, before: Claim | None) -> Claim:
+    """The claim with what is equal in an earlier one of the same key: nothing is held twice."""
+    if before is None or claim == before:
+        return before or claim
+    return replace(claim, key=before.key)
 
 
 def _of_key(claims: tuple[Claim, ...], key: EntryKey) -> Claim | None:

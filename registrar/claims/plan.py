@@ -100,7 +100,7 @@ def refusal(
     other = index.yields_to(claim)
     if other is None and not used_elsewhere:
         return None
-    who = f"entry {used_elsewhere!r} on the SPIRE server" if other is None else str(other.source)
+    who = f"entry {used_elsewhere!r} on the SPIRE server" if other is None else str(other.holder)
     return Problem(
         ID_IN_USE,
         f"{who} has {spiffe_id} without downstream, and would get the privilege too: a SpiffeID "

@@ -9,7 +9,7 @@ import re
 import msgspec
 import xxhash
 
-from api.core import Namespace, Pod
+from api.core import Namespace, Pod, PodSpec, PodStatus
 from api.kinds import CLUSTER_SPIFFE_ID, NAMESPACE
 from api.meta import ObjectKey, ObjectMeta, OwnerReference
 from api.spiffeid.v1beta1.clusterspiffeid import (
@@ -42,7 +42,11 @@ def pod_of(obj: ClusterSpiffeId) -> ObjectKey | None:
     The name must be the one that we give, so that an object which merely
     carries the label is never taken for ours.
     """
-    meta = obj.metadata
+    return named_pod(obj.metadata)
+
+
+def named_pod(meta: ObjectMeta) -> ObjectKey | None:
+    """The same by the metadata alone."""
     uid = meta.labels.get(POD_UID_LABEL, "")
     namespace = meta.annotations.get(POD_NAMESPACE_ANNOTATION, "")
     name = meta.annotations.get(POD_NAME_ANNOTATION, "")
@@ -130,6 +134,34 @@ def cluster_spiffe_id_for(
             selector=Selector(pod_uid=meta.uid, namespace=meta.namespace),
             class_name=class_name,
         ),
+    )
+
+
+def identity_slice(pod: Pod, settings: PodIdentity) -> Pod:
+    """The Pod with no more than ``cluster_spiffe_id_for`` reads, and what tells it from another.
+
+    Most of a large cluster's Pods may ask for no identity: a cache of them need hold little.
+    """
+    meta = pod.metadata
+    read = {settings.key} if wants_identity(pod, settings) else frozenset[str]()
+    is_label, is_annotation = settings.mode == "label", settings.mode == "annotation"
+    return Pod(
+        api_version=pod.api_version,
+        kind=pod.kind,
+        metadata=ObjectMeta(
+            name=meta.name,
+            namespace=meta.namespace,
+            uid=meta.uid,
+            resource_version=meta.resource_version,
+            labels={key: meta.labels[key] for key in read & meta.labels.keys() if is_label},
+            annotations={
+                key: meta.annotations[key]
+                for key in read & meta.annotations.keys()
+                if is_annotation
+            },
+        ),
+        spec=PodSpec(service_account_name=pod.spec.service_account_name),
+        status=PodStatus(phase=pod.status.phase),
     )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from api.core import Node, Pod
 from api.kinds import NODE, POD, SPIFFE_ID
-from api.meta import ObjectKey, OwnerReference
+from api.meta import ObjectKey, ObjectMeta, OwnerReference
 from api.spiffeid.v1beta1.fields import Selector
 from api.spiffeid.v1beta1.spiffeid import (
     NODE_UID_LABEL,
@@ -116,13 +116,12 @@ def node_key(name: str, rules: SpiffeIDRules) -> ObjectKey:
     return ObjectKey(rules.own_namespace, name)
 
 
-def made_for(obj: SpiffeID) -> Source | None:
+def made_for(meta: ObjectMeta) -> Source | None:
     """The Pod or Node that a SpiffeID was made for, or None if somebody wrote it.
 
     Label and controlling owner must agree, so that an object which merely carries
     the label is never taken for ours.
     """
-    meta = obj.metadata
     for owner in meta.owner_references:
         if not owner.controller:
             continue
@@ -134,10 +133,9 @@ def made_for(obj: SpiffeID) -> Source | None:
     return None
 
 
-def made_for_uid(obj: SpiffeID) -> str:
+def made_for_uid(meta: ObjectMeta) -> str:
     """The uid of that Pod or Node."""
-    labels = obj.metadata.labels
-    return labels.get(POD_UID_LABEL) or labels.get(NODE_UID_LABEL, "")
+    return meta.labels.get(POD_UID_LABEL) or meta.labels.get(NODE_UID_LABEL, "")
 
 
 class PodSpiffeID(NamedTuple):

@@ -108,7 +108,7 @@ def _owners(claims: Sequence[Claim]) -> tuple[OwnerReference, ...]:
     the garbage collector removes the record with it.
     """
     owners = []
-    for claim in sorted(claims, key=lambda c: c.source):
+    for claim in sorted(claims, key=lambda c: c.holder):
         if claim.subject.namespace and claim.namespace_uid:
             owners.append(
                 OwnerReference(
@@ -133,10 +133,10 @@ def _owners(claims: Sequence[Claim]) -> tuple[OwnerReference, ...]:
 def _holders(claims: Sequence[Claim], *, are_all: bool) -> tuple[Holder, ...]:
     """Claimants that an ownerReference of a cluster-scoped object cannot name, or all of them."""
     holders = []
-    for claim in sorted(claims, key=lambda c: c.source):
-        if claim.source.namespace or claim.is_own or are_all:
-            holders.append(_holder(claim.source, claim.source_uid or claim.uid))
-        if claim.template is not None and are_all:
+    for claim in sorted(claims, key=lambda c: c.holder):
+        if claim.holder.namespace or claim.is_own or are_all:
+            holders.append(_holder(claim.holder, claim.holder_uid))
+        if claim.template is not None and not claim.is_made and are_all:
             holders.append(_holder(claim.template, claim.uid))
     return tuple(dict.fromkeys(holders))
 

@@ -1,7 +1,7 @@
 """The status of a ClusterSPIFFEID: its numbers, and in words what is wrong."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -105,13 +105,13 @@ def _left_out(left_out: Mapping[ObjectKey, str]) -> Iterator[Condition]:
     """That entries are set without some of their DNS names; nothing when all have theirs."""
     if not left_out:
         return
-    named = "; ".join(f"{pod}: {why}" for pod, why in sorted(left_out.items())[:_MOST_NAMED])
+    named = _named((str(pod), why) for pod, why in sorted(left_out.items()))
     yield Condition(
         type=DNS_NAMES_OMITTED,
         status="True",
         reason="InvalidDNSName",
         message=f"the entries of {len(left_out)} Pods are set without DNS names that no SVID may "
-        f"have: {named}{_and_more(len(left_out))}",
+        f"have: {named}",
     )
 
 
@@ -128,24 +128,19 @@ def _ready(
         return "False", problem.reason, problem.message + kept
     failures = tally.failures(name)
     if failures:
-        named = "; ".join(f"{pod}: {why}" for pod, why in sorted(failures.items())[:_MOST_NAMED])
+        named = _named((str(pod), why) for pod, why in sorted(failures.items()))
         return (
             "False",
             "RenderFailed",
-            f"{len(failures)} Pods do not render, what they had stays: "
-            + named
-            + _and_more(len(failures)),
+            f"{len(failures)} Pods do not render, what they had stays: {named}",
         )
     if failing:
-        named = "; ".join(
-            f"{key.spiffe_id}: {outcome.message}"
-            for key, outcome in sorted(failing, key=lambda item: item[0].spiffe_id)[:_MOST_NAMED]
-        )
+        named = _named(sorted((key.spiffe_id, outcome.message) for key, outcome in failing))
         is_late = all(outcome.state is State.LATE for _, outcome in failing)
         return (
             "False",
             LATE.reason if is_late else "EntriesFailed",
-            f"{len(failing)} entries are not set: {named}{_and_more(len(failing))}",
+            f"{len(failing)} entries are not set: {named}",
         )
     return "True", "EntriesSet", _of_what_is_set(stats)
 
@@ -157,6 +152,20 @@ def _of_what_is_set(stats: ClusterSPIFFEIDStats) -> str:
     if stats.namespaces_ignored == stats.namespaces_selected:
         return f"{text}: every Namespace that it selects is one of ignoreNamespaces"
     return text
+
+
+def _named(failures: Iterable[tuple[str, str]]) -> str:
+    """What is wrong with whom, each text once; the commonest first, and not all of them."""
+    by_text: dict[str, list[str]] = {}
+    for who, why in failures:
+        by_text.setdefault(why, []).append(who)
+    texts = sorted(by_text.items(), key=lambda item: -len(item[1]))
+    said = []
+    for why, all_of_them in texts[:_MOST_NAMED]:
+        more = len(all_of_them) - _MOST_NAMED
+        some = ", ".join(all_of_them[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        said.append(f"{some}: {why}")
+    return "; ".join(said) + _and_more(len(texts))
 
 
 def _and_more(number: int) -> str:

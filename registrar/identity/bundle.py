@@ -7,17 +7,12 @@ Trust Domain and Bundle specification, sections 4 and 5: the use of a key is
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.codec import DecodeError, decode
 from registrar.errors import InvalidField
@@ -106,31 +101,6 @@ def parse_bundle(text: str, *, trust_domain: str, path: str) -> Bundle:
     )
 
 
-def dump_bundle(bundle: Bundle) -> str:
-    """The document of a bundle; ``parse_bundle`` reads it back.
-
-    Raises ValueError for a public key that such a document has no form for.
-    """
-    certificates = [
-        {
-            "use": "x509-svid",
-            **_jwk(x509.load_der_x509_certificate(der).public_key()),
-            "x5c": [base64.b64encode(der).decode()],
-        }
-        for der in bundle.x509_authorities
-    ]
-    jwt_keys = [
-        {"use": "jwt-svid", **_jwk(load_der_public_key(der)), "kid": key_id}
-        for key_id, der in bundle.jwt_authorities
-    ]
-    document = {
-        "keys": [*certificates, *jwt_keys],
-        "spiffe_sequence": bundle.sequence_number,
-        "spiffe_refresh_hint": bundle.refresh_hint,
-    }
-    return json.dumps(document, indent=4)
-
-
 def _within(number: int, limit: int, path: str) -> int:
     if not 0 <= number < limit:
         raise InvalidField(path, str(number), f"use a whole number from 0 to {limit - 1}")
@@ -170,32 +140,6 @@ def _public_key(key: _Key, path: str) -> bytes:
     except ValueError as error:
         raise InvalidField(path, key.kid, f"not a public key ({error}): {_REMEDY}") from error
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _jwk(key: object) -> dict[str, str]:
-    """The public key as members of a JSON Web Key."""
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        for name, curve in _CURVES.items():
-            if isinstance(key.curve, curve):
-                size, point = (key.key_size + 7) // 8, key.public_numbers()
-                return {
-                    "kty": "EC",
-                    "crv": name,
-                    "x": _text(point.x, size),
-                    "y": _text(point.y, size),
-                }
-    if isinstance(key, rsa.RSAPublicKey):
-        numbers = key.public_numbers()
-        return {
-            "kty": "RSA",
-            "n": _text(numbers.n, (numbers.n.bit_length() + 7) // 8),
-            "e": _text(numbers.e, (numbers.e.bit_length() + 7) // 8),
-        }
-    raise ValueError(f"a bundle document has no form for a {type(key).__name__} like this")
-
-
-def _text(number: int, size: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes(size, "big")).rstrip(b"=").decode()
 
 
 def _number(text: str) -> int:

@@ -94,7 +94,6 @@ class Reflector(Generic[T]):
         self._refusals = 0
         self._paged = True
         self._refused = False
-        self._settled = asyncio.Event()
         self.listed_from = -math.inf
         """When the last complete list was asked for, by the event loop's clock."""
         self.failures = 0
@@ -111,10 +110,6 @@ class Reflector(Generic[T]):
     def is_forbidden(self) -> bool:
         """Whether we may not read the kind."""
         return self.state == "broken" and self._refused
-
-    async def settled(self) -> None:
-        """Wait until the first list is in the store, or the kind is known to be unavailable."""
-        await self._settled.wait()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something about the store's version, or about this one's own state."""
@@ -166,7 +161,6 @@ class Reflector(Generic[T]):
                 self._version = ""
                 self.failures += 1
                 self._enter("missing", str(error))
-                self._settled.set()
                 await self._pause(missing.next_seconds())
             except Gone as error:
                 log.debug("watch expired, listing again", extra=kv(kind=self._kind.resource))
@@ -204,8 +198,6 @@ class Reflector(Generic[T]):
                 extra=kv(kind=self._kind.resource, error=str(error), retry_seconds=seconds),
             )
         self._enter("broken", str(error))
-        if self._refused:
-            self._settled.set()
         await self._pause(seconds)
 
     def _enter(self, state: State, error: str = "") -> None:
@@ -271,7 +263,6 @@ class Reflector(Generic[T]):
         self._version = version
         self._paged = True
         self._store.synced.set()
-        self._settled.set()
         self._refusals = 0
         self.listed_from = started
         self._succeeded("watching")

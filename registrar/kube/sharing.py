@@ -32,18 +32,25 @@ REPEATING = frozenset(
 MOST_TEXTS = 10_000
 """Texts remembered at once; then the memory starts anew, so it cannot grow for ever."""
 
+WHOLE = frozenset({"annotations", "conditions", "labels", "owner_references"})
+"""Fields, by name, that are often the same as a whole: siblings have their owner in common."""
+
+MOST_WHOLE = 500
+"""Of those few are remembered at once: what is unlike all others costs memory without gain."""
+
 
 class Sharing:
     """Replaces repeated texts in structs by the one seen first."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._whole: dict[object, object] = {}
 
     def share(self, struct: T) -> T:
-        """The same struct, in which repeated texts are shared with earlier ones.
+        """The same struct, in which repeated values are shared with earlier ones.
 
-        It is changed in place though it is frozen: equal texts are put for
-        equal texts, so nobody can see it.
+        It is changed in place though it is frozen: equal values are put for
+        equal values, and nobody changes one, so nobody can see it.
         """
         for name in struct.__struct_fields__:
             value = getattr(struct, name)
@@ -56,7 +63,17 @@ class Sharing:
                 for item in value:
                     if isinstance(item, msgspec.Struct):
                         self.share(item)
+                if name in WHOLE:
+                    msgspec.structs.force_setattr(struct, name, self._same(value, value))
+            elif isinstance(value, dict) and name in WHOLE:
+                same = self._same((dict, *value.items()), value)
+                msgspec.structs.force_setattr(struct, name, same)
         return struct
+
+    def _same(self, key: object, value: object) -> object:
+        if len(self._whole) >= MOST_WHOLE and key not in self._whole:
+            self._whole.clear()
+        return self._whole.setdefault(key, value)
 
     def _one(self, text: str) -> str:
         known = self._texts.get(text)

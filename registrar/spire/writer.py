@@ -188,8 +188,10 @@ def _as_stored(answer: Entry, sent: Entry) -> Entry:
     attributes, names = answer.attributes, sent.attributes.dns_names
     if sorted(attributes.dns_names) == sorted(names):
         attributes = replace(attributes, dns_names=names)
-    # One key in memory instead of two equal ones.
+    # One key in memory instead of two equal ones, and the same of the attributes.
     key = sent.key if answer.key == sent.key else answer.key
+    if attributes == sent.attributes:
+        attributes = sent.attributes
     return replace(answer, key=key, attributes=attributes)
 
 

@@ -456,7 +456,8 @@ async def test_a_node_recreated_unseen_has_its_own_uid_in_the_entry(alone: Decla
         await until(lambda: uids() == [f"agent_node_uid:{uid}"])
 
         async def is_the_new_ones() -> bool:
-            return made_for_uid(await alone.until_ready(NODE, namespace=OWN)) == uid
+            made = await alone.until_ready(NODE, namespace=OWN)
+            return made_for_uid(made.metadata) == uid
 
         await eventually(is_the_new_ones)
 
@@ -524,3 +525,45 @@ async def test_names_by_services_stay_while_services_cannot_be_read(alone: Decla
         alone.faults.clear()
         await alone.endpoints("web")
         await alone.until_entry(DEFAULT, dns_names=["a"])
+
+
+async def test_a_second_object_for_a_node_goes_though_the_entry_stays(cluster: Declared) -> None:
+    """Whoever made it gave it the label and the owner of one that we make."""
+    node_uid = await cluster.node()
+    owner: JSONObject = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "name": NODE,
+        "uid": node_uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+    await cluster.spiffe_id(
+        "elsewhere",
+        metadata={"labels": {"nodeUid": node_uid}, "ownerReferences": [owner]},
+        spiffeId=f"spiffe://example.org{ROOT}/{NODE}",
+        selector={"cluster": "test", "agent_node_uid": node_uid},
+    )
+    async with cluster.mode():
+        await cluster.until_ready(NODE, namespace=OWN)
+        await eventually(lambda: _is_not(cluster, "elsewhere"))
+        await some_looks(cluster.setup)
+        assert cluster.entry(f"{ROOT}/{NODE}") is not None
+
+
+async def test_a_pod_that_became_wrong_while_it_was_down_keeps_what_it_had(
+    cluster: Declared,
+) -> None:
+    identity = PodIdentity("annotation", "spiffe.io/spiffe-id")
+    async with cluster.mode(identity):
+        await cluster.pod("a", annotations={"spiffe.io/spiffe-id": "prod/web"})
+        await cluster.until_ready("a")
+    await cluster.annotate("a", {"spiffe.io/spiffe-id": "spire/web"})
+    async with cluster.mode(identity):
+        await cluster.until_event("Pod", "a", "InvalidIdentity", "spire/web")
+        await some_looks(cluster.setup)
+        assert cluster.entry("/prod/web") is not None
+        assert await cluster.exists("a")
+        await cluster.annotate("a", {"spiffe.io/spiffe-id": "prod/api"})
+        await cluster.until_entry("/prod/api")
+        await cluster.until_gone("/prod/web")

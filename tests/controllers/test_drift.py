@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
+from tests.support.controllermanager import Manager
+from tests.support.entries import spire_entry
 from tests.support.setup import Setup, embedded_setup, eventually, some_looks, until
 
 
@@ -104,6 +106,37 @@ async def test_what_was_adopted_is_not_created_anew_at_a_restart(embedded: Setup
         await embedded.client.delete("/apis/spiffeid.spiffe.io/v1beta1/clusterspiffeids/web")
         await embedded.until_entries("/web", 0)
     assert embedded.spire.calls["BatchCreateEntry"] == calls
+
+
+async def test_what_was_adopted_and_is_claimed_no_more_after_a_restart_is_named(
+    embedded: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its ID is not ours, and a record alone gives nobody the right to delete it."""
+    manager = Manager(embedded)
+    embedded.spire.state.put(
+        spire_entry("foreign", "/static/a", parent="/agent", selectors=["unix:uid:0"])
+    )
+    async with manager.running():
+        await manager.static_entry("a")
+
+        async def is_recorded() -> bool:
+            return [r.status.entry_id for r in await embedded.spire_entries()] == ["foreign"]
+
+        await eventually(is_recorded)
+        (record,) = await embedded.spire_entries()
+        name = record.metadata.name
+    await manager.static_entry("a", spiffeID="/b")
+    caplog.clear()
+    async with manager.running():
+        await manager.until_paths("/b", "/static/a")
+
+        async def is_told() -> bool:
+            events = await embedded.events("SpireEntry", name)
+            return [e.reason for e in events] == ["EntryLeft"] and "'foreign'" in events[0].message
+
+        await eventually(is_told)
+        said = [getattr(record, "kv", {}) for record in caplog.records]
+        assert [kv["entry"] for kv in said if "entry" in kv] == ["foreign"]
 
 
 async def test_adoption_can_be_refused(embedded: Setup) -> None:

@@ -578,3 +578,22 @@ async def test_objects_without_a_trust_domain_do_not_conflict(alone: Story) -> N
                 )
 
             await eventually(is_told)
+
+
+async def test_a_relationship_that_goes_while_it_is_changed_is_the_reason_and_is_made_again(
+    alone: Story,
+) -> None:
+    async with alone.running(settings_drift_interval_seconds=3600.0):
+        await alone.partner()
+        await alone.until_ready("Set")
+        # The registrar believes what it has read, so its next call is a change.
+        del alone.spire.state.relationships["partner.test"]
+        await alone.partner(bundleEndpointURL=OTHER_URL)
+
+        async def is_told() -> bool:
+            events = await alone.setup.events("ClusterFederatedTrustDomain", "partner")
+            return "EntryNotFound" in [event.reason for event in events]
+
+        await eventually(is_told)
+        await alone.until_ready("Set")
+        assert alone.spire.state.relationships["partner.test"].bundle_endpoint_url == OTHER_URL

@@ -253,7 +253,7 @@ async def test_the_kind_of_a_mode_that_cannot_be_read_is_said_and_removes_nothin
         plural = kind.resource.partition(".")[0]
         setup.embedded.faults.fail(None, 403, method="list", resource=plural)
     async with setup.starting(**settings) as process:
-        if (mode, fault) == ("controller manager", "missing"):
+        if mode == "controller manager":
             await until(lambda: process.first_pass_is_over)
         else:
             await until(lambda: kind.resource in (process.why_not_ready() or ""))
@@ -290,3 +290,39 @@ async def test_what_a_missing_kind_asked_for_outlives_a_restart(setup: Setup) ->
             await manager.until_paths("/p/b", "/static/boss")
     finally:
         await serve(manager, CLUSTER_STATIC_ENTRY, served=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [(CLUSTER_STATIC_ENTRY, "/static/one"), (CLUSTER_SPIFFEID, "/p/a")],
+    ids=["static entries", "templates"],
+)
+async def test_a_kind_that_may_not_be_read_at_a_start_stops_no_other_and_its_right_is_named(
+    manager: Manager, kind: Kind[KubeObject], kept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await manager.node()
+    async with manager.running():
+        await manager.template("all", spiffeIDTemplate="/p/{{ .PodMeta.Name }}")
+        await manager.pod("a")
+        await manager.static_entry("one")
+        await manager.until_paths("/p/a", "/static/one")
+        await until_recorded(manager, "recorded", 2)
+    faults = manager.setup.embedded.faults if manager.setup.embedded is not None else None
+    assert faults is not None
+    faults.fail(None, 403, resource=kind.resource)
+    caplog.clear()
+    async with manager.running() as process:
+        if kind is CLUSTER_STATIC_ENTRY:
+            await manager.pod("b")
+            await manager.until_paths("/p/a", "/p/b", "/static/one")
+        else:
+            await manager.static_entry("two")
+            await manager.until_paths("/p/a", "/static/one", "/static/two")
+        await some_looks(manager.setup)
+        assert kept in manager.paths()
+        assert process.why_not_ready() is None
+        remedies = [getattr(record, "kv", {}).get("remedy", "") for record in caplog.records]
+        assert any(f"get, list and watch on {kind.resource}" in remedy for remedy in remedies)
+        faults.clear()
+        await manager.delete(kind, "one" if kind is CLUSTER_STATIC_ENTRY else "all")
+        await until(lambda: kept not in manager.paths())

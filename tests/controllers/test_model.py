@@ -1,237 +1,222 @@
-"""A random walk through everything that can happen, against a plain model of what should be.
+"""Random walks through everything that can happen in each mode, against a plain model.
 
-The seed of a failing walk stands in the test's name; SPIRE_REGISTRAR_SEEDS="7 8" walks others.
+They run on the embedded servers, and with few seeds on the real ones. The seed of a failing walk
+stands in the test's name and its steps in a note of the failure; SPIRE_REGISTRAR_SEEDS="7 8"
+walks others.
 """
 
+import contextlib
 import os
 import random
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from api.kinds import CLUSTER_SPIFFE_ID, POD
-from api.proto.types_pb2 import SPIFFEID, Entry, Selector
-from registrar.settings.model import PodIdentity
-from tests.support.setup import Setup, embedded_setup, eventually, some_looks, until
+from api.kinds import SPIRE_ENTRY
+from manager.process import Process
+from registrar.settings.model import (
+    ControllerManager,
+    CRDMode,
+    LeaderElection,
+    PodIdentity,
+    ReconcileMode,
+    Settings,
+    StaticManifests,
+)
+from tests.support.podwebhook import webhook_mode, write_material
+from tests.support.walk.actor import Actor
+from tests.support.walk.asked import AskedPods
+from tests.support.walk.declared import (
+    CLUSTER_SPIFFE_IDS,
+    SPIFFE_IDS,
+    STATIC_ENTRIES,
+    Declared,
+    Declares,
+)
+from tests.support.walk.files import Files
+from tests.support.walk.model import Model
+from tests.support.walk.pods import LABEL, LabelledPods, TemplatedPods
+from tests.support.walk.replicas import Replicas
+from tests.support.walk.servers import Embedded, Real, Servers
+from tests.support.walk.walk import Length, Walk
 
-SEEDS = os.environ.get("SPIRE_REGISTRAR_SEEDS", "1 2 3").split()
-STEPS = 40
-PODS = PodIdentity("label", "spiffe")
+_GIVEN = os.environ.get("SPIRE_REGISTRAR_SEEDS", "").split()
+EMBEDDED_SEEDS, REAL_SEEDS = _GIVEN or ["1", "2"], _GIVEN or ["1"]
+EMBEDDED_LENGTH, REAL_LENGTH = Length(lives=4, steps=10), Length(lives=2, steps=6)
+ELECTION = LeaderElection("default", "walk", 3.0, 2.0, 0.2)
+LABELLED = PodIdentity("label", LABEL)
 
-Wanted = tuple[str, str, int]
-"""Path, selector and TTL of one entry."""
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """``settings`` are what the mode changes in them; ``kinds`` those that people write."""
+
+    settings: dict[str, object]
+    kinds: tuple[Declares, ...] = ()
+    pods: type[LabelledPods] | None = LabelledPods
+    needs_records: bool = False
 
 
-@dataclass
-class Walk:
-    """The model beside the servers."""
+MODES = {
+    "layered": Mode(settings={"pods": LABELLED}, kinds=(CLUSTER_SPIFFE_IDS,), needs_records=True),
+    "manager": Mode(
+        settings={"controller_manager": ControllerManager()},
+        kinds=(STATIC_ENTRIES,),
+        pods=TemplatedPods,
+    ),
+    "reconcile": Mode(settings={"workload_registrar": ReconcileMode(), "pods": LABELLED}),
+    "crd": Mode(settings={"workload_registrar": CRDMode(), "pods": LABELLED}, kinds=(SPIFFE_IDS,)),
+}
 
-    setup: Setup
-    random: random.Random
-    objects: dict[str, Wanted] = field(default_factory=dict)
-    pods: dict[str, tuple[str, str]] = field(default_factory=dict)
-    restart: bool = False
 
-    async def step(self) -> None:
-        """Do one thing that may happen."""
-        actions = (
-            self.apply,
-            self.apply,
-            self.rename,
-            self.delete_object,
-            self.break_object,
-            self.create_pod,
-            self.create_pod,
-            self.relabel_pod,
-            self.delete_pod,
-            self.drift,
-            self.refuse_writes,
-            self.restart_spire,
-            self.restart_api,
-            self.expire_watches,
-            self.restart_registrar,
-        )
-        await self.random.choice(actions)()
+def on(servers: str, seeds: list[str], *cases: str) -> list[object]:
+    """The walks of all cases on embedded servers or on real ones."""
+    marks = [pytest.mark.real("control plane", "spire")] if servers == "real" else []
+    return [
+        pytest.param(servers, *case.split(), seed, marks=marks, id=f"{servers} {case} {seed}")
+        for case in cases
+        for seed in seeds
+    ]
 
-    async def apply(self) -> None:
-        name = f"o{self.random.randrange(6)}"
-        path = f"/shared-{self.random.randrange(2)}" if self.random.random() < 0.3 else f"/{name}"
-        await self._apply(name, (path, f"ns:{path[1:]}", self.random.choice([0, 60])))
 
-    async def rename(self) -> None:
-        if self.objects:
-            name = self.random.choice(sorted(self.objects))
-            path = f"/{name}-{self.random.randrange(100)}"
-            await self._apply(name, (path, f"ns:{path[1:]}", 0))
+@contextlib.asynccontextmanager
+async def on_servers(
+    which: str, folder: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Servers]:
+    """The servers of a walk."""
+    if which == "embedded":
+        async with Embedded.use(folder) as embedded:
+            yield embedded
+        return
+    plane, spire = map(request.getfixturevalue, ("real_control_plane", "real_spire_server"))
+    async with Real.use(folder, plane, spire) as real:
+        yield real
 
-    async def _apply(self, name: str, wanted: Wanted) -> None:
-        path, selector, ttl = wanted
-        await self.setup.apply(
-            name,
-            spiffeId=f"spiffe://example.org{path}",
-            selector={"namespace": selector.removeprefix("ns:")},
-            ttl=ttl,
-        )
-        self.objects[name] = wanted
 
-    async def delete_object(self) -> None:
-        if self.objects:
-            name = self.random.choice(sorted(self.objects))
-            await self.setup.client.delete(CLUSTER_SPIFFE_ID.path("", name))
-            del self.objects[name]
-
-    async def break_object(self) -> None:
-        """An invalid edit, once the last good state is in force, and the correction."""
-        if self.objects:
-            await self.rest()
-            name = self.random.choice(sorted(self.objects))
-            wanted = self.objects[name]
-            before = len(self.setup.entries(wanted[0]))
-            await self.setup.apply(name, spiffeId="spiffe://other.test/x")
-            if not self.restart:
-                await self.setup.until_ready(name, "False")
-                assert len(self.setup.entries(wanted[0])) == before
-            await self._apply(name, wanted)
-
-    async def create_pod(self) -> None:
-        name, label = f"p{self.random.randrange(6)}", f"l{self.random.randrange(3)}"
-        if name not in self.pods:
-            self.pods[name] = (label, await self.setup.create_pod(name, spiffe=label))
-
-    async def relabel_pod(self) -> None:
-        if self.pods:
-            name = self.random.choice(sorted(self.pods))
-            label = f"l{self.random.randrange(3)}"
-            await self.setup.client.merge(
-                POD.path("default", name), {"metadata": {"labels": {"spiffe": label}}}
-            )
-            self.pods[name] = (label, self.pods[name][1])
-
-    async def delete_pod(self) -> None:
-        if self.pods:
-            name = self.random.choice(sorted(self.pods))
-            path = POD.path("default", name)
-            await self.setup.client.delete(f"{path}?gracePeriodSeconds=0")
-            del self.pods[name]
-
-    async def drift(self) -> None:
-        """Somebody deletes or edits an entry on the SPIRE server."""
-        entries = [e for e in self.setup.entries() if e.id != "foreign"]
-        if not entries:
-            return
-        entry = self.random.choice(entries)
-        if self.random.random() < 0.5:
-            self.setup.spire.state.delete(entry.id)
-        else:
-            changed = Entry()
-            changed.CopyFrom(entry)
-            changed.x509_svid_ttl = 999
-            self.setup.spire.state.put(changed)
-
-    async def refuse_writes(self) -> None:
-        method = self.random.choice(["BatchCreateEntry", "BatchUpdateEntry", "BatchDeleteEntry"])
-        self.setup.spire.faults.fail(method, times=self.random.randrange(1, 3))
-
-    async def restart_spire(self) -> None:
-        await self.setup.spire.stop()
-        await self.setup.spire.start()
-
-    async def restart_api(self) -> None:
-        assert self.setup.embedded is not None
-        await self.setup.embedded.stop()
-        await self.setup.embedded.start()
-
-    async def expire_watches(self) -> None:
-        assert self.setup.embedded is not None
-        self.setup.embedded.faults.expire_watches()
-
-    async def restart_registrar(self) -> None:
-        self.restart = True
-
-    def expected(self) -> dict[tuple[str, frozenset[str]], set[int]]:
-        """Entries by key, with the TTLs that are right: any owner's where two disagree."""
-        wanted: dict[tuple[str, frozenset[str]], set[int]] = {}
-        for path, selector, ttl in self.objects.values():
-            wanted.setdefault((path, frozenset({selector})), set()).add(ttl)
-        for label, uid in self.pods.values():
-            wanted[f"/{label}", frozenset({f"pod-uid:{uid}", "ns:default"})] = {0}
-        return wanted
-
-    def is_right(self) -> bool:
-        """Whether the SPIRE server holds what the model says, each key once."""
-        wanted = self.expected()
-        entries = [e for e in self.setup.entries() if e.id != "foreign"]
-        found = {
-            (e.spiffe_id.path, frozenset(s.value for s in e.selectors)): e.x509_svid_ttl
-            for e in entries
-        }
-        return (
-            len(found) == len(entries)
-            and found.keys() == wanted.keys()
-            and all(ttl in wanted[key] for key, ttl in found.items())
-        )
-
-    async def rest(self) -> None:
-        """Wait until everything is as the model says."""
-        if not self.restart:
-            try:
-                await until(self.is_right)
-            except TimeoutError:
-                raise AssertionError(f"{self.expected()} but {self.setup.entries()}") from None
-
-    async def everything_is_told(self) -> bool:
-        """Whether every object is ready and recorded, and nothing else is recorded."""
-        objects = await self.setup.cluster_spiffe_ids()
-        records = await self.setup.spire_entries()
-        ids = {r.status.entry_id for r in records}
-        ready = [
-            c.status == "True" and c.observed_generation == o.metadata.generation
-            for o in objects
-            for c in o.status.conditions
-            if c.type == "Ready"
-        ]
-        return (
-            len(objects) == len(ready) == len(self.objects) + len(self.pods)
-            and all(ready)
-            and {o.status.entry_id for o in objects} == ids
-            and len(records) == len(self.expected())
-        )
+def a_walk(
+    servers: Servers,
+    seed: str,
+    make: Callable[[Settings], Process],
+    *,
+    has_records: bool = True,
+    needs_records: bool = False,
+    has_replicas: bool = True,
+) -> Walk:
+    """A walk without actors yet."""
+    return Walk(
+        servers=servers,
+        replicas=Replicas(servers, make),
+        model=Model(random.Random(seed)),
+        actors=[],
+        length=EMBEDDED_LENGTH if isinstance(servers, Embedded) else REAL_LENGTH,
+        has_records=has_records,
+        needs_records=needs_records,
+        has_replicas=has_replicas,
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_whatever_happens_the_entries_become_what_is_claimed(
-    seed: str, tmp_path: Path
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("which", "mode", "records", "seed"),
+    [
+        *on("embedded", EMBEDDED_SEEDS, *(f"{mode} recorded" for mode in MODES)),
+        *on("embedded", EMBEDDED_SEEDS, "manager missing", "reconcile missing", "crd missing"),
+        *on("real", REAL_SEEDS, *(f"{mode} recorded" for mode in MODES), "manager missing"),
+    ],
+)
+async def test_whatever_happens_nothing_is_lost_and_all_becomes_right(
+    which: str,
+    mode: str,
+    records: str,
+    seed: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    foreign = Entry(
-        id="foreign",
-        spiffe_id=SPIFFEID(trust_domain="example.org", path="/foreign"),
-        parent_id=SPIFFEID(trust_domain="example.org", path="/spire/server"),
-        selectors=[Selector(type="unix", value="uid:0")],
-    )
-    async with embedded_setup(tmp_path) as setup:
-        kept = setup.spire.state.put(foreign).SerializeToString(deterministic=True)
-        walk = Walk(setup, random.Random(seed))
-        for _ in range(4):
-            walk.restart = False
-            async with setup.registrar(pods=PODS):
-                for _ in range(STEPS // 4):
-                    await walk.step()
-                    if walk.restart:
-                        break
-                    if walk.random.random() < 0.3:
-                        await walk.rest()
-            walk.restart = True
-            await walk.step()  # while nobody looks
-        setup.spire.faults.clear()
-        async with setup.registrar(pods=PODS):
-            walk.restart = False
-            await walk.rest()
-            await eventually(walk.everything_is_told)
-            writes = setup.spire.writes.total()
-            await some_looks(setup)
-            assert setup.spire.writes.total() == writes
-            assert walk.is_right()
-        (found,) = [e for e in setup.entries() if e.id == "foreign"]
-        assert found.SerializeToString(deterministic=True) == kept
+    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
+    chosen = MODES[mode]
+    async with on_servers(which, tmp_path, request) as servers:
+
+        def make(settings: Settings) -> Process:
+            changes = {**chosen.settings, "leader_election": ELECTION}
+            return Process(replace(settings, **changes))  # type: ignore[arg-type]
+
+        has_records = records == "recorded"
+        if not has_records:
+            await servers.serve(SPIRE_ENTRY, served=False)
+        walk = a_walk(
+            servers,
+            seed,
+            make,
+            has_records=has_records,
+            needs_records=chosen.needs_records,
+        )
+        actors: list[Actor] = [Declared(walk.model, servers, kind) for kind in chosen.kinds]
+        if chosen.pods is not None:
+            actors.append(chosen.pods(walk.model, servers))
+        walk.actors += actors
+        await walk.go()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("which", "rights", "records", "seed"),
+    [
+        *on("embedded", EMBEDDED_SEEDS, "sees recorded", "sees missing"),
+        *on("embedded", EMBEDDED_SEEDS, "blind recorded", "blind missing"),
+        *on("real", REAL_SEEDS, "sees recorded", "blind recorded"),
+    ],
+)
+async def test_whatever_happens_pods_that_are_asked_about_lose_nothing(
+    which: str,
+    rights: str,
+    records: str,
+    seed: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
+    write_material(tmp_path)
+    async with on_servers(which, tmp_path, request) as servers:
+
+        def make(settings: Settings) -> Process:
+            mode = webhook_mode(tmp_path)
+            return Process(replace(settings, workload_registrar=mode, pods=LABELLED))
+
+        is_blind, has_records = rights == "blind", records == "recorded"
+        if not has_records:
+            await servers.serve(SPIRE_ENTRY, served=False)
+        if is_blind:
+            await servers.forbid("pods")
+        walk = a_walk(servers, seed, make, has_records=has_records)
+        walk.actors.append(
+            AskedPods(
+                walk.model, servers, replicas=walk.replicas, folder=tmp_path, is_blind=is_blind
+            )
+        )
+        await walk.go()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("which", "seed"), [*on("embedded", EMBEDDED_SEEDS, ""), *on("real", REAL_SEEDS, "")]
+)
+async def test_whatever_happens_the_static_mode_loses_nothing(
+    which: str, seed: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    manifests = StaticManifests(tmp_path / "manifests")
+    async with on_servers(which, tmp_path, request) as servers:
+
+        def make(settings: Settings) -> Process:
+            mode = ControllerManager(static_manifests=manifests)
+            return Process(replace(settings, kubeconfig=None, controller_manager=mode))
+
+        walk = a_walk(servers, seed, make, has_records=False, has_replicas=False)
+        walk.actors.append(Files(walk.model, manifests.path))
+        await walk.go()

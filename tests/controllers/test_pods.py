@@ -2,10 +2,11 @@
 
 import pytest
 
+from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID, POD
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
 from registrar.settings.model import PodIdentity
-from tests.support.setup import Setup, eventually, until
+from tests.support.setup import Setup, eventually, some_looks, until
 
 LABEL = PodIdentity("label", "spiffe")
 
@@ -188,3 +189,68 @@ async def test_an_id_that_becomes_an_administrators_is_taken_from_the_pod(setup:
             admin=True,
         )
         await until(lambda: [e.admin for e in setup.entries("/boss")] == [True])
+
+
+@pytest.mark.parametrize("is_stored", [True, False], ids=["made", "not stored yet"])
+async def test_a_label_that_became_wrong_while_it_was_down_costs_nothing(
+    setup: Setup, *, is_stored: bool
+) -> None:
+    async with setup.registrar(pods=LABEL):
+        await setup.create_pod("web-0", spiffe="web")
+        await setup.until_entries("/web", 1)
+
+        async def is_made() -> bool:
+            return bool(await setup.cluster_spiffe_ids())
+
+        await eventually(is_made)
+    if not is_stored:
+        # As after a crash between the SPIRE write and the API write.
+        for obj in await setup.cluster_spiffe_ids():
+            await setup.client.delete(CLUSTER_SPIFFE_ID.path("", obj.metadata.name))
+    path = POD.path("default", "web-0")
+    await setup.client.merge(path, {"metadata": {"labels": {"spiffe": "spire"}}})
+    async with setup.registrar(pods=LABEL):
+        await some_looks(setup)
+        assert len(setup.entries("/web")) == 1
+        await setup.client.merge(path, {"metadata": {"labels": {"spiffe": "shop"}}})
+        await setup.until_entries("/shop", 1)
+        await setup.until_entries("/web", 0)
+
+
+async def test_an_edit_of_a_made_object_changes_no_entry_and_is_put_right(setup: Setup) -> None:
+    async with setup.registrar(pods=LABEL):
+        await setup.create_pod("web-0", spiffe="web")
+        await setup.until_entries("/web", 1)
+
+        async def is_made() -> bool:
+            return bool(await setup.cluster_spiffe_ids())
+
+        await eventually(is_made)
+        (made,) = await setup.cluster_spiffe_ids()
+        boss: JSONObject = {"spec": {"spiffeId": "spiffe://example.org/boss"}}
+        await setup.client.merge(CLUSTER_SPIFFE_ID.path("", made.metadata.name), boss)
+
+        async def is_right() -> bool:
+            (obj,) = await setup.cluster_spiffe_ids()
+            is_another = obj.metadata.generation > made.metadata.generation + 1
+            return is_another and obj.spec.spiffe_id == "spiffe://example.org/web"
+
+        await eventually(is_right)
+        assert [e.spiffe_id.path for e in setup.entries()] == ["/web"]
+
+
+async def test_with_the_pod_controller_off_what_was_made_claims_by_itself(setup: Setup) -> None:
+    async with setup.registrar(pods=LABEL):
+        await setup.create_pod("web-0", spiffe="web")
+        await setup.until_entries("/web", 1)
+
+        async def is_recorded() -> bool:
+            return [bool(e.status.entry_id) for e in await setup.spire_entries()] == [True]
+
+        await eventually(is_recorded)
+    async with setup.registrar():
+        await some_looks(setup)
+        assert len(setup.entries("/web")) == 1
+        (made,) = await setup.cluster_spiffe_ids()
+        await setup.client.delete(CLUSTER_SPIFFE_ID.path("", made.metadata.name))
+        await setup.until_entries("/web", 0)

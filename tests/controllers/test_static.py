@@ -412,3 +412,30 @@ async def test_a_file_that_moves_and_one_that_cannot_be_read_for_a_moment_lose_n
         assert paths(embedded) == ["/one", "/two"]
         (folder / "b.yaml").unlink()
         await until(lambda: paths(embedded) == ["/one"])
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('["unix:uid:0"]', '"unix:uid:0"'),
+        ("spiffe://example.org/newer", "spiffe://other.test/newer"),
+    ],
+    ids=["undecodable", "invalid"],
+)
+async def test_an_object_renamed_and_broken_in_one_edit_keeps_its_entry(
+    embedded: Setup, folder: Path, right: str, wrong: str
+) -> None:
+    file, kept = folder / "a.yaml", entry("stays") + "---\n"
+    file.write_text(kept + entry("old"))
+    async with running(embedded, folder):
+        await until(lambda: paths(embedded) == ["/old", "/stays"])
+        newer = entry("newer")
+        assert right in newer
+        file.write_text(kept + newer.replace(right, wrong))
+        # An entry that is set after the edit shows that the edit was taken in.
+        (folder / "b.yaml").write_text(entry("later"))
+        await until(lambda: "/later" in paths(embedded))
+        await some_looks(embedded)
+        assert paths(embedded) == ["/later", "/old", "/stays"]
+        file.write_text(kept + newer)
+        await until(lambda: paths(embedded) == ["/later", "/newer", "/stays"])

@@ -268,6 +268,25 @@ async def test_a_template_that_does_not_render_keeps_what_the_pod_had(manager: M
         assert manager.paths() == ["/web/a"]
 
 
+async def test_what_does_not_render_for_many_pods_is_said_once_in_an_event_on_the_template(
+    manager: Manager,
+) -> None:
+    async with manager.running():
+        await manager.template("web", spiffeIDTemplate="/web/{{ .PodMeta.Missing }}")
+        for name in ("a", "b", "c"):
+            await manager.pod(name)
+        await manager.until_condition("web", "Ready", "default/a, default/b, default/c: spec.")
+        ready = find_condition((await manager.get_template("web")).status.conditions, "Ready")
+        assert ready is not None
+        assert ready.message.count("can't evaluate field Missing") == 1
+
+        async def is_told() -> bool:
+            events = await manager.setup.events("ClusterSPIFFEID", "web")
+            return any((e.type, e.reason) == ("Warning", "RenderFailed") for e in events)
+
+        await eventually(is_told)
+
+
 @pytest.mark.parametrize("text", ["/web/{{ .PodMeta.Name", "/web/{{ .PodMeta.Missing }}"])
 async def test_what_a_pod_had_stays_over_a_restart_while_its_template_is_wrong(
     manager: Manager, text: str

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.files import play_files
 from devcluster.mounts import mounts_below
-from manager.demo.files import play_files
 from tests.support.csi import need_mounts
 
 

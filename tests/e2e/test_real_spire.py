@@ -18,8 +18,9 @@ from api.proto import types_pb2
 from hack.control_plane import ControlPlane
 from hack.spire import RealAgent, RealServer, ServerOptions
 from registrar.csi.volumes import Limits
-from registrar.identity.bundle import Bundle, dump_bundle, parse_bundle
+from registrar.identity.bundle import Bundle, parse_bundle
 from registrar.settings.model import TCPAddress
+from tests.support.bundledocument import dump_bundle
 from tests.support.controllermanager import Manager
 from tests.support.csi import Heard, Pod, run_driver
 from tests.support.federation import Federating, seed

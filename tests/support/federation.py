@@ -5,8 +5,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.proto import types_pb2
 from devcluster.spire.server import SpireServer
-from registrar.identity.bundle import Bundle, dump_bundle
+from registrar.identity.bundle import Bundle
 from registrar.spire.federation import bundle_to_proto
+from tests.support.bundledocument import dump_bundle
 from tests.support.setup import Setup
 
 PARTNER = {

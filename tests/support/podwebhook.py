@@ -41,15 +41,8 @@ class Asked(Workload):
     ) -> AsyncIterator[Process]:
         """Run it until the block ends, as soon as it listens."""
         write_material(folder)
-        config = WebhookMode(
-            host="127.0.0.1",
-            port=0,
-            certificate=folder / "cert.pem",
-            key=folder / "key.pem",
-            client_authority=folder / "cacert.pem",
-        )
         async with self.setup.starting(
-            workload_registrar=config,
+            workload_registrar=webhook_mode(folder),
             pods=identity or PodIdentity("service_account"),
             **changes,
         ) as process:
@@ -63,21 +56,39 @@ class Asked(Workload):
 
     async def ask(self, body: JSONObject, path: str = "/validate") -> JSONObject:
         """Send a question with the client's certificate; gives the answer."""
-        assert self.process.webhooks is not None
-        tls = ssl.create_default_context(cafile=str(self.folder / "cacert.pem"))
-        tls.load_cert_chain(self.folder / "client.pem")
-        async with (
-            aiohttp.ClientSession() as http,
-            http.post(
-                f"https://127.0.0.1:{self.process.webhooks.port}{path}",
-                json=body,
-                ssl=tls,
-                server_hostname=SERVICE.host,
-                timeout=aiohttp.ClientTimeout(10.0),
-            ) as reply,
-        ):
-            assert reply.status == 200, await reply.text()
-            return decode_object(await reply.read())
+        return await ask(self.process, self.folder, body, path)
+
+
+def webhook_mode(folder: Path) -> WebhookMode:
+    """The mode with the certificates of a folder, on some port."""
+    return WebhookMode(
+        host="127.0.0.1",
+        port=0,
+        certificate=folder / "cert.pem",
+        key=folder / "key.pem",
+        client_authority=folder / "cacert.pem",
+    )
+
+
+async def ask(
+    process: Process, folder: Path, body: JSONObject, path: str = "/validate"
+) -> JSONObject:
+    """Ask a registrar as an API server does, with the client's certificate of a folder."""
+    assert process.webhooks is not None
+    tls = ssl.create_default_context(cafile=str(folder / "cacert.pem"))
+    tls.load_cert_chain(folder / "client.pem")
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(
+            f"https://127.0.0.1:{process.webhooks.port}{path}",
+            json=body,
+            ssl=tls,
+            server_hostname=SERVICE.host,
+            timeout=aiohttp.ClientTimeout(10.0),
+        ) as reply,
+    ):
+        assert reply.status == 200, await reply.text()
+        return decode_object(await reply.read())
 
 
 def review(

@@ -51,6 +51,9 @@ def real_spire_agent(real_spire_server: RealServer) -> Iterator[RealAgent]:
         yield agent
 
 
+_SECONDS = 30.0
+
+
 class SharedSpire:
     """A real server as one test sees it: without what was there before; cleaned afterwards.
 
@@ -67,7 +70,12 @@ class SharedSpire:
     @contextlib.contextmanager
     def use(cls, server: RealServer) -> Iterator["SharedSpire"]:
         """Use a server until the block ends."""
-        options = [("grpc.default_authority", "localhost")]
+        # A test may restart the server, and looks for it again at once.
+        options = [
+            ("grpc.default_authority", "localhost"),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 200),
+        ]
         with grpc.insecure_channel(f"unix:{server.socket_path}", options=options) as channel:
             shared = cls(channel)
             try:
@@ -136,4 +144,6 @@ class SharedSpire:
         self.lose(*{*self.relationships(), *self.bundles()})
 
     def _all(self) -> list[types_pb2.Entry]:
-        return list(self._entries.ListEntries(entry_pb2.ListEntriesRequest()).entries)
+        request = entry_pb2.ListEntriesRequest()
+        listed = self._entries.ListEntries(request, wait_for_ready=True, timeout=_SECONDS)
+        return list(listed.entries)

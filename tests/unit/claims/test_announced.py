@@ -78,9 +78,9 @@ def test_edits_count_unless_the_pod_goes() -> None:
 
 def test_the_entry_that_is_left_of_a_withdrawn_pod_is_told_from_that_of_a_new_one() -> None:
     announced = AnnouncedPods(Clock())
-    assert not announced.is_left(KEY, 7)
+    assert not announced.saw_entry(KEY, 7)
     announced.withdraw(KEY)
-    assert announced.is_left(KEY, 7)
-    assert announced.is_left(KEY, 7)
-    assert not announced.is_left(KEY, 9)
+    assert announced.saw_entry(KEY, 7)
+    assert announced.saw_entry(KEY, 7)
+    assert not announced.saw_entry(KEY, 9)
     assert not announced.is_withdrawn(KEY)

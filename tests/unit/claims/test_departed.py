@@ -4,7 +4,7 @@ from registrar.claims.claim import Source
 from registrar.claims.departed import Departed
 from tests.support.builders import make_key
 
-POD, MADE = Source("Pod", "shop", "web"), Source("ClusterSpiffeId", "", "made")
+POD = Source("Pod", "shop", "web")
 KEY = make_key()
 
 
@@ -20,15 +20,3 @@ def test_the_keys_of_what_was_seen_to_go_may_go_until_they_are_done() -> None:
     # It counts once: the next of its name was not seen to go.
     departed.left(POD, [KEY])
     assert not departed.has_left(KEY)
-
-
-def test_what_was_made_for_an_object_goes_with_it() -> None:
-    departed = Departed()
-    departed.pass_on(POD, MADE)
-    departed.left(MADE, [KEY])
-    assert not departed.has_left(KEY)
-    departed.saw(POD)
-    departed.pass_on(POD, MADE)
-    departed.forget(POD)
-    departed.left(MADE, [KEY])
-    assert departed.has_left(KEY)

@@ -76,7 +76,9 @@ def test_an_id_is_privileged_by_a_written_claim_but_not_by_a_pods() -> None:
 
 
 names = st.sampled_from(["x", "y", "z"])
-wanted = st.sets(st.sampled_from([make_key(f"/{n}") for n in range(4)]), max_size=3)
+KEYS = [make_key(f"/{n % 2}", f"ns:{n}") for n in range(6)]
+"""Three for each of two SPIFFE IDs."""
+wanted = st.sets(st.sampled_from(KEYS), max_size=4)
 steps = st.lists(st.tuples(names, st.one_of(st.none(), wanted), st.booleans()), max_size=20)
 
 
@@ -108,7 +110,20 @@ def test_lookups_agree_with_a_plain_model(
             assert holders == {
                 n for n in "xyz" if key in current.get(n, ()) or key in retiring.get(n, ())
             }
-            assert key in index.keys_of(key.spiffe_id)
+        for spiffe_id in ("spiffe://example.org/0", "spiffe://example.org/1"):
+            assert index.keys_of(spiffe_id) == {key for key in held if key.spiffe_id == spiffe_id}
+
+
+def test_a_claim_that_is_made_again_is_held_once() -> None:
+    index = ClaimIndex()
+    first, again = make_claim("web", A), make_claim("web", A)
+    assert index.replace(first.source, [first]) == {A}
+    assert index.replace(again.source, [again]) == set()
+    assert index.of_source(again.source)[0] is index.claims(A)[0]
+    created = make_claim("web", make_key("/a"), created="")
+    assert index.replace(created.source, [created]) == {A}
+    assert index.claims(A) == [created]
+    assert index.claims(A)[0].key is A
 
 
 def tenant(namespace: str, name: str, *, downstream: bool, created: str, path: str = "x") -> Claim:

@@ -1,8 +1,12 @@
 """Pod to ClusterSpiffeId."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from registrar.claims.pods import cluster_spiffe_id_for, pod_of
+from api.core import Pod, PodSpec, PodStatus
+from api.meta import ObjectMeta
+from registrar.claims.pods import cluster_spiffe_id_for, identity_slice, pod_of
 from registrar.errors import InvalidField
 from registrar.settings.model import PodIdentity
 from tests.support.builders import TRUST_DOMAIN, make_cluster_spiffe_id, make_pod
@@ -80,3 +84,45 @@ def test_an_object_that_merely_carries_the_label_is_not_taken_for_ours() -> None
     forged.metadata.labels.update(obj.metadata.labels)
     forged.metadata.annotations.update(obj.metadata.annotations)
     assert pod_of(forged) is None
+
+
+NAMES = st.sampled_from(["spiffe", "app", "web", "a//b", ""])
+TABLES = st.dictionaries(NAMES, NAMES, max_size=3)
+
+
+@given(
+    pod=st.builds(
+        Pod,
+        metadata=st.builds(
+            ObjectMeta,
+            name=st.just("web-1"),
+            namespace=st.sampled_from(["shop", "kube-system"]),
+            uid=st.just("u1"),
+            labels=TABLES,
+            annotations=TABLES,
+        ),
+        spec=st.builds(PodSpec, service_account_name=NAMES, node_name=NAMES),
+        status=st.builds(PodStatus, phase=st.sampled_from(["", "Running", "Failed"])),
+    ),
+    identity=st.sampled_from([LABEL, ANNOTATION, ACCOUNT]),
+)
+def test_the_slice_of_a_pod_gets_the_same_identity(pod: Pod, identity: PodIdentity) -> None:
+    def outcome(of: Pod) -> object:
+        try:
+            return cluster_spiffe_id_for(of, identity, trust_domain=TRUST_DOMAIN)
+        except InvalidField as error:
+            return str(error)
+
+    kept = identity_slice(pod, identity)
+    assert outcome(kept) == outcome(pod)
+    assert identity_slice(kept, identity) == kept
+    assert kept.metadata.labels.keys() | kept.metadata.annotations.keys() <= {identity.key}
+
+
+def test_a_pod_that_asks_for_nothing_keeps_no_labels_and_annotations() -> None:
+    pod = make_pod(labels={"app": "web"}, annotations={"spiffe": "web", "note": "x" * 1000})
+    kept = identity_slice(pod, LABEL)
+    assert kept.metadata.labels == {}
+    assert kept.metadata.annotations == {}
+    assert (kept.key, kept.metadata.uid) == (pod.key, pod.metadata.uid)
+    assert kept.metadata.resource_version == pod.metadata.resource_version

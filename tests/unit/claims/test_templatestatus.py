@@ -78,3 +78,18 @@ def test_dns_names_that_are_left_out_are_said_by_pod() -> None:
     assert "5 Pods" in omitted.message
     assert "shop/web-0: spec.x[0]: bad" in omitted.message
     assert omitted.message.endswith("and more")
+
+
+def test_a_failure_that_many_pods_share_is_said_once_with_some_of_them() -> None:
+    tally = Tally()
+    for number in range(6):
+        why = "spec.x: one fault" if number else "spec.y: another fault"
+        tally.note(pod(number), {"t": Part.FAILED}, {"t": why})
+    ready = find_condition(conditions(tally), "Ready")
+    assert ready is not None
+    assert (ready.status, ready.reason) == ("False", "RenderFailed")
+    assert ready.message == (
+        "6 Pods do not render, what they had stays: "
+        "shop/web-1, shop/web-2, shop/web-3 and 2 more: spec.x: one fault; "
+        "shop/web-0: spec.y: another fault"
+    )

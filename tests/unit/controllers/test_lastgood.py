@@ -14,7 +14,7 @@ from api.spiffeid.v1beta1.spireentry import SpireEntry, SpireEntrySpec, SpireEnt
 from controllers.book import Book
 from controllers.lastgood import RECORD_INDEXES, LastGood
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
-from controllers.podentry import NodeEntryReconciler
+from controllers.pods import NodeReconciler
 from registrar.claims.attribution import Sign, pod_uid_of
 from registrar.claims.claim import Claim, Origin, Source
 from registrar.claims.clusterspiffeid import source_of
@@ -234,7 +234,12 @@ async def test_a_node_that_does_not_decode_keeps_its_alias() -> None:
     world = World(entry(claim.key), sign_of=lambda key: source_of_key(key, RULES))
     nodes: Store[Node] = Store()
     nodes.observe_broken(node.metadata, "odd")
-    reconciler = NodeEntryReconciler(world.book, rules=RULES, nodes=nodes, mirror=world.mirror)
+    reconciler = NodeReconciler(
+        world.book,
+        nodes=nodes,
+        claim_of=lambda node: node_claim(node, RULES),
+        mirror=world.mirror,
+    )
     await reconciler.reconcile("n")
     assert world.last_good.holds(claim.key)
     nodes.remove(ObjectKey("", "n"))

@@ -60,6 +60,10 @@ class Server:
         del spiffe_id
         return []
 
+    @property
+    def foreign_ids(self) -> frozenset[str]:
+        return frozenset()
+
     def adoptable(self, key: EntryKey) -> Entry | None:
         del key
         return None

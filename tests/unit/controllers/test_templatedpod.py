@@ -13,7 +13,7 @@ from api.meta import ObjectKey, ObjectMeta
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDSpec
 from api.whole import WholeMeta, WholeNode, WholePod
 from controllers.book import Book
-from controllers.templatedpod import TemplatedPodReconciler
+from controllers.templatedpod import templated_pods
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Source
 from registrar.claims.instance import Records
@@ -95,7 +95,7 @@ class World:
             is_ignored=lambda _: False,
         )
         mirror = EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True)
-        self.reconciler = TemplatedPodReconciler(
+        self.reconciler = templated_pods(
             self.book, templates=self.templates, cluster=cluster, mirror=mirror
         )
 

@@ -7,15 +7,11 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
 
 from api.codec import DecodeError, JSONObject, convert
 from api.core import Namespace
 from api.kinds import NAMESPACE
 from api.meta import ObjectKey
-from registrar.kube.errors import Unavailable
-from registrar.kube.lines import LineSplitter
 from registrar.kube.reflector import Change, Reflector
 from registrar.kube.session import connect
 from registrar.kube.store import Store
@@ -324,24 +320,6 @@ async def test_own_writes_are_not_undone_by_a_list_that_is_older(
         script.end_watch()
         await until(lambda: script.lists == 2 and len(script.watches) == 3)
         assert "ours" in running.names()
-
-
-@given(st.lists(st.binary(max_size=6).map(lambda b: b.replace(b"\n", b"-")), max_size=6), st.data())
-def test_lines_come_out_whole_however_they_are_cut(lines: list[bytes], data: st.DataObject) -> None:
-    stream = b"".join(line + b"\n" for line in lines)
-    splitter, seen = LineSplitter(), []
-    while stream:
-        size = data.draw(st.integers(1, len(stream)))
-        seen += splitter.feed(stream[:size])
-        stream = stream[size:]
-    assert seen == [line for line in lines if line]
-
-
-def test_a_line_without_end_is_given_up() -> None:
-    splitter = LineSplitter(limit=10)
-    splitter.feed(b"12345")
-    with pytest.raises(Unavailable):
-        splitter.feed(b"678901")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store: Store[Namespace] = Store({"uid": lambda n: [n.metadata.uid]})
+        self.store = self.empty_store()
         self.version = 0
         self.objects: dict[str, Namespace] = {}
         self.unreadable: set[str] = set()
@@ -24,6 +24,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.replies: list[tuple[str, Namespace]] = []
         self.listing: Listing[Namespace] | None = None
         self.snapshot: tuple[int, int, list[tuple[Namespace, bool]]] | None = None
+
+    @staticmethod
+    def empty_store() -> Store[Namespace]:
+        return Store({"uid": lambda n: [n.metadata.uid]})
 
     # The server.
 
@@ -153,3 +157,14 @@ class StoreMachine(RuleBasedStateMachine):
 
 # The orders that matter are rare: the fast profile finds blunders, the deep one the rest.
 TestStoreMachine = StoreMachine.TestCase
+
+
+class PackedStoreMachine(StoreMachine):
+    """The same of a store that keeps its objects packed."""
+
+    @staticmethod
+    def empty_store() -> Store[Namespace]:
+        return Store({"uid": lambda n: [n.metadata.uid]}, packed=Namespace)
+
+
+TestPackedStoreMachine = PackedStoreMachine.TestCase

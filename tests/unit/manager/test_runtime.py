@@ -32,7 +32,10 @@ class Pods:
     heard: list[Callable[[Change[Pod]], None]] = field(default_factory=list)
     whole: asyncio.Event = field(default_factory=asyncio.Event)
     is_read: bool = True
+    is_needed: bool = True
+    may_be_unknown: bool = True
     kind_name: str = POD.kind
+    remedy: str = "wait for them"
 
     def listen(self, heard: Callable[[Change[Pod]], None]) -> None:
         self.heard.append(heard)
@@ -72,6 +75,7 @@ def unused_but(book: Book, *served: str) -> frozenset[str]:
 async def running(
     book: Book, *sources: AnySource, served: Iterable[str] = ()
 ) -> AsyncIterator[Runtime]:
+    book.wake.status.leave_out({"Object", "Pod"})
     runtime = Runtime(sources, book=book, metrics=Metrics(), unused=unused_but(book, *served))
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(run()) for run in runtime.runs()]
@@ -84,12 +88,17 @@ async def test_the_first_pass_goes_from_objects_to_pods() -> None:
     log, book = Log(), a_fresh_book()
     pods = Source(
         name="pod",
+        kind="Pod",
         reconcile=log.by("pod"),
         keys=lambda: [ObjectKey("shop", "web")],
         first_pass=FirstPass.PODS,
     )
     objects = Source(
-        name="object", reconcile=log.by("object"), keys=lambda: "ab", first_pass=FirstPass.OBJECTS
+        name="object",
+        kind="Object",
+        reconcile=log.by("object"),
+        keys=lambda: "ab",
+        first_pass=FirstPass.OBJECTS,
     )
     records = Source(name="record", reconcile=log.by("record"), keys=lambda: ["r"])
     async with running(book, pods, records, objects) as runtime:
@@ -104,20 +113,23 @@ async def test_the_first_pass_waits_for_what_pods_give_to_objects() -> None:
 
     async def judge(key: ObjectKey) -> Outcome:
         await asyncio.sleep(0)
-        book.wake.claims(key)
+        book.wake.node(key.name)
         return Done()
 
     web = ObjectKey("shop", "web")
     objects = Source(
         name="object",
+        kind="Object",
         reconcile=log.by("object"),
-        serves=book.wake.claims,
+        serves=book.wake.node,
         first_pass=FirstPass.OBJECTS,
     )
-    pods = Source(name="pod", reconcile=judge, keys=lambda: [web], first_pass=FirstPass.PODS)
-    async with running(book, objects, pods, served=["claims"]) as runtime:
+    pods = Source(
+        name="pod", kind="Pod", reconcile=judge, keys=lambda: [web], first_pass=FirstPass.PODS
+    )
+    async with running(book, objects, pods, served=["node"]) as runtime:
         await runtime.first_pass()
-        assert log.seen == [("object", web)]
+        assert log.seen == [("object", "web")]
 
 
 async def test_a_change_wakes_what_the_source_says_after_it_was_noted() -> None:
@@ -137,8 +149,8 @@ async def test_a_change_wakes_what_the_source_says_after_it_was_noted() -> None:
 
 async def test_a_wake_up_that_leads_nowhere_stops_the_start() -> None:
     book = a_fresh_book()
-    with pytest.raises(WiringError, match="claims"):
-        Runtime([], book=book, metrics=Metrics(), unused=unused_but(book, "claims"))
+    with pytest.raises(WiringError, match="released"):
+        Runtime([], book=book, metrics=Metrics(), unused=unused_but(book, "released"))
 
 
 async def test_a_kind_that_cannot_be_read_is_in_doubt_until_its_objects_were_looked_at() -> None:
@@ -150,7 +162,7 @@ async def test_a_kind_that_cannot_be_read_is_in_doubt_until_its_objects_were_loo
         reconcile=log.by("pod"),
         watches=[watch(pods, itself)],
         keys=all_keys(pods.store),
-        decides=[pods],
+        kind="Pod",
         first_pass=FirstPass.PODS,
     )
     async with running(book, source) as runtime:
@@ -162,8 +174,31 @@ async def test_a_kind_that_cannot_be_read_is_in_doubt_until_its_objects_were_loo
         assert log.seen == [("pod", make_pod().key)]
 
 
-async def test_a_kind_that_is_not_read_at_all_is_in_no_doubt() -> None:
+@pytest.mark.parametrize("place", [FirstPass.OBJECTS, FirstPass.PODS])
+async def test_whose_claims_a_source_makes_must_be_said(place: FirstPass) -> None:
+    source: Source[str] = Source(name="nobody", reconcile=Log().by("x"), first_pass=place)
+    with pytest.raises(WiringError, match="nobody"):
+        Runtime([source], book=a_fresh_book(), metrics=Metrics(), unused=frozenset())
+
+
+async def test_a_source_that_watches_what_nobody_reads_stops_the_start() -> None:
     book, pods = a_fresh_book(), Pods(is_read=False)
-    source: Source[str] = Source(name="pod", reconcile=Log().by("pod"), decides=[pods])
+    source = Source(name="pod", reconcile=Log().by("pod"), watches=[watch(pods, itself)])
+    with pytest.raises(WiringError, match="watches Pod, which nobody reads"):
+        Runtime([source], book=book, metrics=Metrics(), unused=unused_but(book))
+
+
+async def test_a_source_may_do_without_what_is_read_when_it_is_needed() -> None:
+    book, pods = a_fresh_book(), Pods(is_read=False, is_needed=False, may_be_unknown=False)
+    source = Source(name="pod", reconcile=Log().by("pod"), watches=[watch(pods, itself)])
     async with running(book, source) as runtime:
         assert len(list(runtime.runs())) == 1
+
+
+async def test_a_kind_whose_statuses_nobody_writes_stops_the_start() -> None:
+    book = a_fresh_book()
+    source: Source[str] = Source(name="greeting", kind="Greeting", reconcile=Log().by("x"))
+    with pytest.raises(WiringError, match="Greeting"):
+        Runtime([source], book=book, metrics=Metrics(), unused=unused_but(book))
+    book.wake.status.leave_out({"Greeting"})
+    Runtime([source], book=book, metrics=Metrics(), unused=unused_but(book))

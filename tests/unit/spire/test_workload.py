@@ -1,14 +1,9 @@
 """Reading what the Workload API sends."""
 
-import contextlib
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from api.proto import workload_pb2
 from devcluster.spire.authority import Authority
-from registrar.spire.der import BrokenDER, split_der
 from registrar.spire.relay import RefusedPeerError, client_context
 from registrar.spire.workload import NoIdentityError, X509Identity, identity_of
 
@@ -58,18 +53,6 @@ def test_a_message_without_svid_is_no_identity(
 ) -> None:
     with pytest.raises(NoIdentityError):
         identity_of(message, "example.org")
-
-
-@given(st.lists(st.sampled_from([SVID.certificate_der, OURS.certificate_der, b"0\x03abc", b"0\0"])))
-def test_certificates_that_stand_together_are_taken_apart(parts: list[bytes]) -> None:
-    assert split_der(b"".join(parts)) == tuple(parts)
-
-
-@given(st.binary(min_size=1, max_size=12) | st.integers(1, 400))
-def test_anything_else_is_refused_or_adds_up(data: bytes | int) -> None:
-    octets = data if isinstance(data, bytes) else SVID.certificate_der[:data]
-    with contextlib.suppress(BrokenDER):
-        assert b"".join(split_der(octets)) == octets
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""A cache of a kind that may be missing: when its answer is known."""
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from api.core import Namespace
+from api.kinds import NAMESPACE
+from manager.caches.cache import Cache, Unreadable
+from registrar.kube.session import connect
+from registrar.kube.store import Store
+from registrar.telemetry.metrics import Metrics
+from tests.support.scripted_api import scripted_api, status_reply
+from tests.support.waiting import until
+
+
+async def missing(_: web.Request) -> web.StreamResponse:
+    return status_reply(404, "NotFound")
+
+
+async def overloaded(_: web.Request) -> web.StreamResponse:
+    return status_reply(500, "InternalError")
+
+
+async def test_a_kind_that_is_missing_again_after_a_failure_is_waited_for_no_longer(
+    tmp_path: Path,
+) -> None:
+    cache: Cache[Namespace] = Cache(NAMESPACE, Store(), unreadable=Unreadable.KEEPS)
+    async with (
+        scripted_api(missing) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="test") as session,
+        asyncio.TaskGroup() as tasks,
+    ):
+        cache.start(session, tasks, Metrics())
+        await cache.settled()
+        assert cache.is_unavailable
+        api.answer = overloaded
+        await until(lambda: not cache.is_unavailable)
+        waiting = tasks.create_task(cache.settled())
+        api.answer = missing
+        await asyncio.wait_for(waiting, 30.0)
+        assert cache.is_unavailable
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            if task.get_name().startswith("reflector"):
+                task.cancel()
