@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from api.durations import format_duration
-
 REMIND_SECONDS = 30.0
 """How often a reason that stays the same is said again."""
 
@@ -102,7 +100,7 @@ async def all_met(
                     waits.create_task(_one(condition, report))
             keeping.cancel()
     except TimeoutError:
-        await report.gave_up(format_duration(int((timeout_seconds or 0) * 1e9)))
+        await report.gave_up(f"{timeout_seconds:g} s")
         return False
     await report.leave()
     return True

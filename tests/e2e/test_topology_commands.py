@@ -67,7 +67,7 @@ async def test_a_signal_ends_it_and_leaves_what_it_waited_for(tmp_path: Path) ->
 async def test_the_time_limit_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     code, out, err = await run("wait", f"--identity={tmp_path}/api.sock", "--timeout=200ms")
     assert (code, err) == (4, "")
-    assert out.splitlines()[-1] == "gave up after 200ms"
+    assert out.splitlines()[-1] == "gave up after 0.2 s"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ async def test_what_was_waited_for_is_left_when_the_time_is_over(tmp_path: Path)
     message.touch()
     report = Report(lambda _: None, message)
     assert not await all_met([Switch("the moon")], report, timeout_seconds=0.01)
-    assert message.read_text() == "gave up after 10ms\nwaits for the moon: it is off"
+    assert message.read_text() == "gave up after 0.01 s\nwaits for the moon: it is off"
 
 
 async def test_no_file_is_made_where_kubernetes_made_none(tmp_path: Path) -> None:
