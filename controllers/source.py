@@ -12,9 +12,9 @@ from enum import IntEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api.meta import KubeObject, ObjectKey
-from registrar.claims.claim import Source as ClaimSource
+from registrar.claims.claim import Claimant
 from registrar.identity.entry import Entry, EntryKey
-from registrar.kube.controller import Controller, Outcome
+from registrar.kube.controller import Controller, Result
 from registrar.kube.store import Change, Store
 from registrar.telemetry.observers import ControllerObserver
 
@@ -168,7 +168,7 @@ class Source(Generic[K]):
     """In logs and metrics; a name of its own in the whole process."""
     kind: str = ""
     """The kind of the objects whose claims it makes; empty for one that makes none."""
-    reconcile: Callable[[K], Awaitable[Outcome]]
+    reconcile: Callable[[K], Awaitable[Result]]
     """Brings one key in line; see ``registrar.kube.controller``."""
     concurrency: int = 0
     """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
@@ -235,4 +235,4 @@ class Wired:
     settled: Callable[[], Awaitable[None]]
 
 
-AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[ClaimSource] | Source[str]
+AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[Claimant] | Source[str]

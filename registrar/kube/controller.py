@@ -40,7 +40,7 @@ class Again:
     why: str = ""
 
 
-Outcome = Done | Again
+Result = Done | Again
 
 
 class Controller(Generic[K]):
@@ -54,7 +54,7 @@ class Controller(Generic[K]):
         self,
         *,
         name: str,
-        reconcile: Callable[[K], Awaitable[Outcome]],
+        reconcile: Callable[[K], Awaitable[Result]],
         concurrency: int,
         timeout_seconds: float,
         observer: ControllerObserver | None = None,

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from registrar.errors import Retry, Terminal, Waiting
-from registrar.kube.controller import Again, Controller, Done, Outcome
+from registrar.kube.controller import Again, Controller, Done, Result
 from registrar.telemetry.logging import log_context
 from registrar.telemetry.metrics import Metrics
 from tests.support.waiting import until
 
-Reconcile = Callable[[str], Awaitable[Outcome]]
+Reconcile = Callable[[str], Awaitable[Result]]
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ def sample(metrics: Metrics, series: str, /, **labels: str) -> float:
 async def test_every_key_is_reconciled() -> None:
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         return Done()
 
@@ -61,7 +61,7 @@ async def test_every_key_is_reconciled() -> None:
 async def test_no_more_run_at_once_than_allowed() -> None:
     active, most = 0, 0
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         nonlocal active, most
         active += 1
         most = max(most, active)
@@ -79,7 +79,7 @@ async def test_no_more_run_at_once_than_allowed() -> None:
 async def test_a_key_that_changes_while_being_reconciled_runs_again() -> None:
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         if len(seen) == 1:
             controller.queue.add(key)
@@ -95,7 +95,7 @@ async def test_again_comes_back_without_counting_as_a_failure() -> None:
     seen: list[str] = []
     metrics = Metrics()
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         return Again(0.001, "soon") if len(seen) < 3 else Done()
 
@@ -114,7 +114,7 @@ async def test_a_failure_is_tried_again_until_it_works(error: Exception) -> None
     seen: list[str] = []
     metrics = Metrics()
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         if len(seen) < 3:
             raise error
@@ -135,7 +135,7 @@ async def test_a_terminal_error_waits_for_a_change_and_is_logged_once(
 ) -> None:
     metrics = Metrics()
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         raise Terminal("Invalid", "no good")
 
     async with running(reconcile, metrics=metrics) as controller:
@@ -153,7 +153,7 @@ async def test_a_reconcile_that_hangs_is_cut_off_and_counted_apart() -> None:
 
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         if len(seen) == 1:
             await asyncio.Event().wait()
@@ -168,7 +168,7 @@ async def test_a_reconcile_that_hangs_is_cut_off_and_counted_apart() -> None:
 async def test_one_key_that_fails_holds_up_no_other() -> None:
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         if key == "bad":
             raise Retry("Busy", "later")
         seen.append(key)
@@ -185,7 +185,7 @@ async def test_to_wait_for_what_is_being_read_is_no_warning(
 ) -> None:
     attempts = 0
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         nonlocal attempts
         attempts += 1
         if attempts < 3:
@@ -199,7 +199,7 @@ async def test_to_wait_for_what_is_being_read_is_no_warning(
 
 
 async def test_a_storm_of_equal_failures_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         raise Retry("Busy", "later")
 
     async with running(reconcile) as controller:
@@ -212,7 +212,7 @@ async def test_a_storm_of_equal_failures_is_one_line(caplog: pytest.LogCaptureFi
 async def test_each_reconcile_has_an_id_of_its_own() -> None:
     ids: list[str] = []
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         ids.append(log_context.get()["reconcile_id"])
         return Done()
 
