@@ -22,6 +22,7 @@ from registrar.claims.outcome import Outcomes, State
 from registrar.claims.ownership import entry_id, is_ours
 from registrar.claims.record import key_of
 from registrar.identity.entry import Attributes, Entry, EntryKey
+from registrar.kube.slots import Backlog
 from registrar.kube.store import Store
 
 
@@ -61,6 +62,8 @@ class SharedState:
     unfederated: Marks = field(default_factory=Marks)
     """Keys whose entry waits for the bundle of a trust domain, by who asks."""
     wake: Wakeups = field(default_factory=Wakeups)
+    backlog: Backlog = field(default_factory=Backlog)
+    """How many entries wait for the SPIRE server; what is written in Kubernetes waits behind."""
     released: set[str] = field(default_factory=set)
     """SpireEntries whose entry was deleted in this term and that are to follow it."""
     has_seen_all: bool = False

@@ -15,6 +15,7 @@ from api.meta import KubeObject, ObjectKey
 from registrar.claims.claim import Claimant
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Controller, Result
+from registrar.kube.slots import Backlog
 from registrar.kube.store import Change, Store
 from registrar.telemetry.observers import ControllerObserver
 
@@ -172,6 +173,10 @@ class Source(Generic[K]):
     """Brings one key in line; see ``registrar.kube.controller``."""
     concurrency: int = 0
     """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
+    yields_to: Callable[[], int] = lambda: 0
+    """How much waits that is more urgent: the more, the fewer of this source are under way."""
+    backlog: Backlog | None = None
+    """Learns how many keys of this source wait."""
     serves: Wakeup[K] | None = None
     """By which wake-up other sources ask for its keys."""
     watches: Sequence[Watch[K]] = ()
@@ -208,7 +213,10 @@ class Source(Generic[K]):
             concurrency=self.concurrency or 1,
             timeout_seconds=_REMOTE_SECONDS if self.concurrency else _COMPUTE_SECONDS,
             observer=observer,
+            yields_to=self.yields_to,
         )
+        if self.backlog is not None:
+            self.backlog.measure = controller.backlog
         for connect in self.notes:
             connect()
         for watched in self.watches:

@@ -59,6 +59,7 @@ def cluster_spiffe_id_sources(
         name="clusterspiffeid-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
+        yields_to=shared.backlog,
         serves=shared.wake.status.of(CLUSTER_SPIFFE_ID.kind),
     )
 

@@ -26,8 +26,12 @@ log = logging.getLogger(__name__)
 SPIRE_CONCURRENCY = 1000
 """Entries under way at once; the writer gathers them into batches of up to 500."""
 
-RECORDERS = 8
-"""API writes under way at once: the API server is shared with everything in the cluster."""
+RECORDERS = 2
+"""API writes of one source under way at once: the API server is shared with the whole cluster.
+
+With more of them a Pod that comes while records catch up waits longer, and they catch up no sooner
+where the API server has two cores (docs/performance.md).
+"""
 
 
 def entry_source(context: Context) -> Source[EntryKey]:
@@ -66,6 +70,7 @@ def entry_source(context: Context) -> Source[EntryKey]:
         name="spireentry",
         reconcile=reconciler.reconcile,
         concurrency=SPIRE_CONCURRENCY,
+        backlog=shared.backlog,
         serves=shared.wake.entry,
     )
 
@@ -103,6 +108,7 @@ def record_source(
         name="spireentry-record",
         reconcile=reconciler.reconcile,
         concurrency=RECORDERS,
+        yields_to=shared.backlog,
         serves=shared.wake.record,
         notes=[note(records, deleted)],
         watches=[

@@ -55,6 +55,7 @@ def made_source(
         name=name,
         reconcile=writing.reconcile,
         concurrency=RECORDERS,
+        yields_to=context.shared.backlog,
         serves=wake.made,
         notes=[note(objects, deleted), lambda: wake.released.serve(writing.released)],
         watches=watches,

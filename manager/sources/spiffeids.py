@@ -105,6 +105,7 @@ def spiffe_id_sources(
         name="spiffeid-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
+        yields_to=shared.backlog,
         serves=shared.wake.status.of(SPIFFE_ID.kind),
     )
     yield Source(

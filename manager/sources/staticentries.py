@@ -34,6 +34,7 @@ def static_entry_sources(
         name="clusterstaticentry-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
+        yields_to=context.shared.backlog,
         serves=context.shared.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
     )
 

@@ -131,6 +131,7 @@ def _statuses(
         name="spire-clusterspiffeid-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
+        yields_to=context.shared.backlog,
         serves=context.shared.wake.status.of(CLUSTER_SPIFFEID.kind),
         watches=[watch(caches.namespaces, of_relabelled)],
         keys=all_keys(caches.templates.store),

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from registrar.errors import Retry, Terminal, Waiting
-from registrar.kube.controller import Again, Controller, Done, Result
+from registrar.kube.controller import STALLED_SECONDS, Again, Controller, Done, Result
 from registrar.telemetry.logging import log_context
 from registrar.telemetry.metrics import Metrics
 from tests.support.waiting import until
@@ -23,6 +23,7 @@ async def running(
     concurrency: int = 10,
     timeout_seconds: float = 5.0,
     metrics: Metrics | None = None,
+    yields_to: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[Controller[str]]:
     controller = Controller(
         name="test",
@@ -30,6 +31,7 @@ async def running(
         concurrency=concurrency,
         timeout_seconds=timeout_seconds,
         observer=(metrics or Metrics()).controller("test"),
+        yields_to=yields_to,
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(controller.run())
@@ -222,3 +224,57 @@ async def test_each_reconcile_has_an_id_of_its_own() -> None:
         await controller.settled()
     assert len(set(ids)) == 2
     assert "reconcile_id" not in log_context.get()
+
+
+@pytest.mark.looptime
+async def test_a_controller_gives_way_to_the_backlog_of_another_and_catches_up_after() -> None:
+    order: list[str] = []
+
+    async def write(key: str) -> Result:
+        await asyncio.sleep(0.01)
+        order.append(key)
+        return Done()
+
+    async def record(key: str) -> Result:
+        order.append(key)
+        return Done()
+
+    async with (
+        running(write, concurrency=10) as entries,
+        running(record, concurrency=8, yields_to=entries.backlog) as records,
+    ):
+        entries.queue.add("first")
+        await entries.settled()
+        for number in range(1000):
+            entries.queue.add(f"entry-{number}")
+            records.queue.add(f"record-{number}")
+        await entries.settled()
+        # One that waited for a key already, and then ten a second of the 1 s that it took.
+        assert sum(key.startswith("record") for key in order[:900]) <= 12
+        await records.settled()
+    assert len(order) == 2001
+
+
+@pytest.mark.looptime
+async def test_nobody_gives_way_to_what_stands_still() -> None:
+    recorded: list[str] = []
+
+    async def hang(_: str) -> Result:
+        await asyncio.Event().wait()
+        return Done()
+
+    async def record(key: str) -> Result:
+        recorded.append(key)
+        return Done()
+
+    async with (
+        running(hang, timeout_seconds=1000.0) as entries,
+        running(record, concurrency=8, yields_to=entries.backlog) as records,
+    ):
+        for number in range(1000):
+            entries.queue.add(str(number))
+            records.queue.add(str(number))
+        await asyncio.sleep(STALLED_SECONDS)
+        assert entries.queue.unfinished == 1000
+        assert entries.backlog() == 0
+        assert len(recorded) == 1000

@@ -198,6 +198,41 @@ async def test_a_source_may_do_without_what_is_read_when_it_is_needed() -> None:
         assert len(list(runtime.runs())) == 1
 
 
+@pytest.mark.looptime
+async def test_what_is_written_down_gives_way_while_entries_wait() -> None:
+    shared, order = a_fresh_shared_state(), Log()
+
+    async def set_entry(key: str) -> Result:
+        await asyncio.sleep(0.01)
+        return await order.by("entry")(key)
+
+    entries = Source(
+        name="entry",
+        reconcile=set_entry,
+        concurrency=10,
+        backlog=shared.backlog,
+        serves=shared.wake.record,
+    )
+    records = Source(
+        name="record",
+        reconcile=order.by("record"),
+        concurrency=8,
+        yields_to=shared.backlog,
+        keys=lambda: [f"record-{number}" for number in range(500)],
+    )
+    async with running(shared, entries, records, served=("record",)) as runtime:
+        shared.wake.record("first")
+        await until(lambda: len(order.seen) == 1)
+        assert shared.backlog() == 0
+        for number in range(500):
+            shared.wake.record(f"entry-{number}")
+        assert shared.backlog() == 500
+        await runtime.afterwards()
+        await until(lambda: len(order.seen) == 1001)
+    # By then some 400 of the entries are made, and ten records a second may be.
+    assert sum(name == "record" for name, _ in order.seen[:400]) < 20
+
+
 async def test_a_kind_whose_statuses_nobody_writes_stops_the_start() -> None:
     shared = a_fresh_shared_state()
     source: Source[str] = Source(name="greeting", kind="Greeting", reconcile=Log().by("x"))
