@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from api.meta import ObjectMeta
-from controllers.book import Book
 from controllers.lastgood import ENTRY_ID_INDEX
 from controllers.ports import Mirror
+from controllers.shared import SharedState
 from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim, Origin, Problem, Source
+from registrar.claims.claim import Claim, Claimant, Origin, Problem
 from registrar.claims.outcome import PENDING
 from registrar.identity.entry import EntryKey, differing
 
@@ -23,41 +23,41 @@ Recorded = Callable[[], Iterable[Claim]]
 class Claims:
     """Changes the claim index for one source at a time. No remote call."""
 
-    def __init__(self, book: Book, mirror: Mirror) -> None:
-        self._book = book
+    def __init__(self, shared: SharedState, mirror: Mirror) -> None:
+        self._shared = shared
         self._mirror = mirror
 
-    def begin(self, source: Source, sign: Sign | None = None) -> None:
+    def begin(self, source: Claimant, sign: Sign | None = None) -> None:
         """The source is about to be looked at; ``sign`` is what its entries say of themselves.
 
         Until ``put`` or ``remove``, what the SPIRE server may hold for it stays.
         """
-        self._book.last_good.begin(source, sign)
+        self._shared.last_good.begin(source, sign)
 
-    def put(self, source: Source, claims: Iterable[Claim], recorded: Recorded) -> set[EntryKey]:
+    def put(self, source: Claimant, claims: Iterable[Claim], recorded: Recorded) -> set[EntryKey]:
         """The source is right and claims this; gives the keys that it touched."""
-        book = self._book
-        book.problems.pop(source, None)
+        shared = self._shared
+        shared.problems.pop(source, None)
         # One value in memory instead of two equal ones, tens of thousands of times.
-        known = book.index.of_source(source)
-        shared = known[0].source if known else source
-        claims = [self._shared(claim, shared) for claim in claims]
+        known = shared.index.of_source(source)
+        claimant = known[0].source if known else source
+        claims = [self._one_in_memory(claim, claimant) for claim in claims]
         touched: set[EntryKey] = set()
-        if not book.index.has(source):
+        if not shared.index.has(source):
             # Seen for the first time in this term: what is recorded for it goes on until the
             # entry that it asks for now exists.
-            touched = book.index.replace(source, recorded())
+            touched = shared.index.replace(source, recorded())
         new = {claim.key for claim in claims}
-        had = (claim.key for claim in book.index.of_source(source))
-        book.departed.left(source, (key for key in had if key not in new))
+        had = (claim.key for claim in shared.index.of_source(source))
+        shared.departed.left(source, (key for key in had if key not in new))
         for key in new:
-            book.departed.done(key)
-        touched |= book.index.replace(source, claims)
-        book.last_good.claimed(source, new, self._is_held)
+            shared.departed.done(key)
+        touched |= shared.index.replace(source, claims)
+        shared.last_good.claimed(source, new, self._is_held)
         return touched
 
     def keep_last_good(
-        self, source: Source, problem: Problem | None, recorded: Recorded
+        self, source: Claimant, problem: Problem | None, recorded: Recorded
     ) -> set[EntryKey]:
         """Fail static: what worked goes on working while the object is wrong.
 
@@ -66,50 +66,52 @@ class Claims:
         comes of it.
         """
         if problem is None:
-            self._book.problems.pop(source, None)
+            self._shared.problems.pop(source, None)
         else:
-            self._book.problems[source] = problem
-        self._book.last_good.kept(source)
-        if self._book.index.has(source):
+            self._shared.problems[source] = problem
+        self._shared.last_good.kept(source)
+        if self._shared.index.has(source):
             return set()
-        return self._book.index.replace(source, recorded())
+        return self._shared.index.replace(source, recorded())
 
-    def keep_in_doubt(self, source: Source, recorded: Recorded) -> set[EntryKey]:
+    def keep_in_doubt(self, source: Claimant, recorded: Recorded) -> set[EntryKey]:
         """Fail static: nothing can be said of the source, so it stays in doubt with what it had."""
-        if self._book.index.has(source):
+        if self._shared.index.has(source):
             return set()
-        return self._book.index.replace(source, recorded())
+        return self._shared.index.replace(source, recorded())
 
-    def remove(self, source: Source) -> set[EntryKey]:
+    def remove(self, source: Claimant) -> set[EntryKey]:
         """The source is gone, or not ours."""
-        self._book.problems.pop(source, None)
-        self._book.last_good.seen(source)
-        touched = self._book.index.remove(source)
-        self._book.departed.left(source, (key for key in touched if key not in self._book.index))
+        self._shared.problems.pop(source, None)
+        self._shared.last_good.seen(source)
+        touched = self._shared.index.remove(source)
+        self._shared.departed.left(
+            source, (key for key in touched if key not in self._shared.index)
+        )
         return touched
 
-    def announce(self, source: Source, touched: set[EntryKey]) -> None:
+    def announce(self, source: Claimant, touched: set[EntryKey]) -> None:
         """Wake the keys that changed and whoever else claims them."""
-        book = self._book
-        touched = touched | book.settle(source)
+        shared = self._shared
+        touched = touched | shared.settle(source)
         for key in touched:
             self._mark_pending(key)
-            book.wake.entry(key)
-            for claim in book.index.claims(key):
+            shared.wake.entry(key)
+            for claim in shared.index.claims(key):
                 if claim.source != source:
-                    book.wake_claimant(claim)
+                    shared.wake_claimant(claim)
 
-    def is_known(self, source: Source) -> bool:
+    def is_known(self, source: Claimant) -> bool:
         """Whether the SPIRE server has answered to all that the source claims now."""
-        book = self._book
-        return all(book.outcomes.is_known(claim.key) for claim in book.index.of_source(source))
+        shared = self._shared
+        return all(shared.outcomes.is_known(claim.key) for claim in shared.index.of_source(source))
 
     def recorded_for(
-        self, source: Source, meta: ObjectMeta, *, api_version: str, origin: Origin
+        self, source: Claimant, meta: ObjectMeta, *, api_version: str, origin: Origin
     ) -> list[Claim]:
         """What SpireEntries record for an object and the SPIRE server holds."""
         claims = []
-        for key in self._book.last_good.recorded_for(meta.uid):
+        for key in self._shared.last_good.recorded_for(meta.uid):
             held = self._mirror.entry_of(key)
             if held is None:
                 continue
@@ -129,12 +131,12 @@ class Claims:
 
     def holders(self, key: EntryKey) -> set[str]:
         """The uids of those for whom the entry of a key is recorded; empty without a record."""
-        entry, records = self._mirror.entry_of(key), self._book.spire_entries
+        entry, records = self._mirror.entry_of(key), self._shared.spire_entries
         names = () if entry is None else records.by_index(ENTRY_ID_INDEX, entry.id)
         found = (records.get(name) for name in names)
         return {h.uid for record in found if record for h in record.spec.holders if h.uid}
 
-    def _shared(self, claim: Claim, source: Source) -> Claim:
+    def _one_in_memory(self, claim: Claim, source: Claimant) -> Claim:
         entry = self._mirror.entry_of(claim.key)
         return replace(claim, source=source, key=claim.key if entry is None else entry.key)
 
@@ -143,9 +145,9 @@ class Claims:
 
     def _mark_pending(self, key: EntryKey) -> None:
         """Call no entry set whose attributes have just changed."""
-        winner, entry = self._book.index.winner(key), self._mirror.entry_of(key)
-        if winner is None or not self._book.outcomes.is_set(key):
+        winner, entry = self._shared.index.winner(key), self._mirror.entry_of(key)
+        if winner is None or not self._shared.outcomes.is_set(key):
             return
-        if entry is None or differing(self._book.asked(winner), entry.attributes):
-            known = self._book.outcomes.get(key).entry_id
-            self._book.outcomes.set(key, replace(PENDING, entry_id=known))
+        if entry is None or differing(self._shared.asked(winner), entry.attributes):
+            known = self._shared.outcomes.get(key).entry_id
+            self._shared.outcomes.set(key, replace(PENDING, entry_id=known))

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from controllers.book import Book
-from registrar.claims.claim import Problem, Source
+from controllers.shared import SharedState
+from registrar.claims.claim import Claimant, Problem
 from registrar.claims.outcome import PENDING, Outcome
 from registrar.claims.status import masking
 
@@ -18,13 +18,13 @@ class ClaimState:
     masked: Problem | None
 
 
-def claim_state(book: Book, source: Source, made_uid: str = "") -> ClaimState | None:
+def claim_state(shared: SharedState, source: Claimant, made_uid: str = "") -> ClaimState | None:
     """What became of the claim; None while the SPIRE server has not been asked.
 
     ``source`` is who claims. Where that is a Pod or Node, ``made_uid`` is the uid of the object
     that was made for it: one that was made for an earlier one of its name has no say.
     """
-    claims, problem = book.index.of_source(source), book.problems.get(source)
+    claims, problem = shared.index.of_source(source), shared.problems.get(source)
     if made_uid and claims:
         claims = [claim for claim in claims if claim.uid == made_uid]
         if not claims:
@@ -32,8 +32,8 @@ def claim_state(book: Book, source: Source, made_uid: str = "") -> ClaimState | 
     if not claims:
         return None if problem is None else ClaimState("", PENDING, problem, None)
     key = claims[0].key
-    if problem is None and not book.outcomes.is_known(key):
+    if problem is None and not shared.outcomes.is_known(key):
         return None
-    winner = book.index.winner(key)
+    winner = shared.index.winner(key)
     masked = None if winner is None else masking(claims[0], winner)
-    return ClaimState(book.name_of(key), book.outcomes.get(key), problem, masked)
+    return ClaimState(shared.name_of(key), shared.outcomes.get(key), problem, masked)

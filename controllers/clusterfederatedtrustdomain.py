@@ -30,7 +30,7 @@ from registrar.claims.federationrecord import Noted, bundle_hash, is_given
 from registrar.errors import InvalidField, Retry
 from registrar.identity.bundle import Bundle
 from registrar.identity.relationship import Relationship
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
 from registrar.spire.errors import AlreadyExists, NotFound, SpireError, Unavailable
 from registrar.telemetry.logging import kv
@@ -91,7 +91,7 @@ class FederationReconciler:
         """Let the next reconcile read anew what the server holds."""
         self._seen = None
 
-    async def reconcile(self, name: str) -> Outcome:
+    async def reconcile(self, name: str) -> Result:
         """Bring one trust domain in line. Raises Retry when SPIRE refuses."""
         await self._memory.load(self._noted_in_statuses)
         if name == NO_TRUST_DOMAIN:

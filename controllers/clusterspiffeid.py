@@ -9,13 +9,13 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     ClusterSpiffeId,
     ClusterSpiffeIdStatus,
 )
-from controllers.book import Book
 from controllers.claimstate import claim_state
 from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
-from registrar.claims.claim import Origin, Source
+from controllers.shared import SharedState
+from registrar.claims.claim import Claimant, Origin
 from registrar.claims.clusterspiffeid import claim_of, source_of
 from registrar.claims.podentry import pod_source
 from registrar.claims.pods import named_pod
@@ -23,11 +23,11 @@ from registrar.claims.status import READY, status_of
 from registrar.kube.store import Store
 
 
-def _source(key: ObjectKey) -> Source:
+def _source(key: ObjectKey) -> Claimant:
     return source_of(key.name)
 
 
-def _made_for(meta: ObjectMeta) -> Source | None:
+def _made_for(meta: ObjectMeta) -> Claimant | None:
     pod = named_pod(meta)
     return None if pod is None else pod_source(pod)
 
@@ -46,7 +46,7 @@ MADE_FOR_PODS: Making[ClusterSpiffeId] = Making(
 
 
 def cluster_spiffe_id_claims(
-    book: Book, objects: Store[ClusterSpiffeId], *, makes: bool, mirror: Mirror
+    shared: SharedState, objects: Store[ClusterSpiffeId], *, makes: bool, mirror: Mirror
 ) -> ObjectClaimReconciler[ClusterSpiffeId]:
     """The reconciler of what ClusterSpiffeIds claim.
 
@@ -56,16 +56,18 @@ def cluster_spiffe_id_claims(
     claiming = Claiming(
         kind=CLUSTER_SPIFFE_ID,
         source_of=_source,
-        is_ours=lambda obj: obj.spec.class_name == book.class_name,
-        claim_of=lambda obj: claim_of(obj, trust_domain=book.trust_domain, cluster=book.cluster),
+        is_ours=lambda obj: obj.spec.class_name == shared.class_name,
+        claim_of=lambda obj: claim_of(
+            obj, trust_domain=shared.trust_domain, cluster=shared.cluster
+        ),
         origin_of=_origin_of,
         is_record=lambda meta: made_for(meta) is not None,
     )
-    return ObjectClaimReconciler(book, claiming, objects=objects, mirror=mirror)
+    return ObjectClaimReconciler(shared, claiming, objects=objects, mirror=mirror)
 
 
 def cluster_spiffe_id_statuses(
-    book: Book,
+    shared: SharedState,
     objects: Store[ClusterSpiffeId],
     *,
     makes: bool,
@@ -78,11 +80,11 @@ def cluster_spiffe_id_statuses(
     made_for = _made_for if makes else _nobody
 
     def wanted(obj: ClusterSpiffeId) -> ClusterSpiffeIdStatus | None:
-        return _wanted(book, obj, made_for(obj.metadata), timestamp())
+        return _wanted(shared, obj, made_for(obj.metadata), timestamp())
 
     stating = Stating(
         kind=CLUSTER_SPIFFE_ID,
-        is_ours=lambda obj: obj.spec.class_name == book.class_name,
+        is_ours=lambda obj: obj.spec.class_name == shared.class_name,
         status_of=lambda obj: obj.status,
         wanted=wanted,
         # Of thousands of Pods a success is no news; of what people wrote it is.
@@ -97,16 +99,16 @@ def _origin_of(meta: ObjectMeta) -> Origin:
 
 
 def _wanted(
-    book: Book, obj: ClusterSpiffeId, pod: Source | None, now: str
+    shared: SharedState, obj: ClusterSpiffeId, pod: Claimant | None, now: str
 ) -> ClusterSpiffeIdStatus | None:
     """The status as it should be, or None while the SPIRE server has not been asked.
 
     ``pod`` claims in the object's place, if it was made for one.
     """
     if pod is None:
-        state = claim_state(book, source_of(obj.metadata.name))
+        state = claim_state(shared, source_of(obj.metadata.name))
     else:
-        state = claim_state(book, pod, obj.metadata.uid)
+        state = claim_state(shared, pod, obj.metadata.uid)
     if state is None:
         return None
     return status_of(

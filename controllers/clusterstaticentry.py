@@ -4,18 +4,18 @@ from collections.abc import Callable
 
 from api.kinds import CLUSTER_STATIC_ENTRY
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry, ClusterStaticEntryStatus
-from controllers.book import Book
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
 from controllers.refusal import Objects
+from controllers.shared import SharedState
 from registrar.claims.claim import Origin
 from registrar.claims.clusterstaticentry import claim_of, source_of, status_of
 from registrar.kube.store import Store
 
 
 def static_entry_claims(
-    book: Book,
+    shared: SharedState,
     *,
     objects: Store[ClusterStaticEntry],
     is_handled: Callable[[str], bool],
@@ -26,14 +26,14 @@ def static_entry_claims(
         kind=CLUSTER_STATIC_ENTRY,
         source_of=lambda key: source_of(key.name),
         is_ours=lambda obj: is_handled(obj.spec.class_name),
-        claim_of=lambda obj: claim_of(obj, trust_domain=book.trust_domain),
+        claim_of=lambda obj: claim_of(obj, trust_domain=shared.trust_domain),
         origin_of=lambda _: Origin.WRITTEN,
     )
-    return ObjectClaimReconciler(book, claiming, objects=objects, mirror=mirror)
+    return ObjectClaimReconciler(shared, claiming, objects=objects, mirror=mirror)
 
 
 def static_entry_statuses(
-    book: Book,
+    shared: SharedState,
     *,
     objects: Store[ClusterStaticEntry],
     is_handled: Callable[[str], bool],
@@ -47,24 +47,26 @@ def static_entry_statuses(
         kind=CLUSTER_STATIC_ENTRY,
         is_ours=lambda obj: is_handled(obj.spec.class_name),
         status_of=lambda obj: obj.status,
-        wanted=lambda obj: _wanted(book, obj, timestamp()),
+        wanted=lambda obj: _wanted(shared, obj, timestamp()),
     )
     return ObjectStatusReconciler(stating, objects=objects, kube=kube, events=events, clock=clock)
 
 
-def _wanted(book: Book, obj: ClusterStaticEntry, now: str) -> ClusterStaticEntryStatus | None:
+def _wanted(
+    shared: SharedState, obj: ClusterStaticEntry, now: str
+) -> ClusterStaticEntryStatus | None:
     """The status as it should be, or None while the SPIRE server has not been asked."""
     source = source_of(obj.metadata.name)
-    claims = book.index.of_source(source)
-    problem = book.problems.get(source)
+    claims = shared.index.of_source(source)
+    problem = shared.problems.get(source)
     outcome, masked_by = None, None
     if claims:
         key = claims[0].key
-        outcome = book.outcomes.get(key)
-        winner = book.index.winner(key)
+        outcome = shared.outcomes.get(key)
+        winner = shared.index.winner(key)
         if winner is not None and winner.source != source:
             masked_by = winner.subject
-        if problem is None and not book.outcomes.is_known(key):
+        if problem is None and not shared.outcomes.is_known(key):
             return None
     elif problem is None:
         return None

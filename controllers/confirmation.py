@@ -11,8 +11,8 @@ from api.core import Namespace
 from api.kinds import NAMESPACE, SPIRE_ENTRY
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION, SpireEntry
-from controllers.book import Book
 from controllers.ports import Events, Kubernetes, reference
+from controllers.shared import SharedState
 from registrar.claims.release import WITHHELD, confirmed_deletions
 from registrar.identity.entry import EntryKey
 from registrar.kube.errors import KubeError
@@ -46,14 +46,14 @@ class ByRecord:
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         *,
         alias_key: EntryKey,
         objects: Store[SpireEntry],
         kube: Kubernetes,
         events: Events,
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._alias_key = alias_key
         self._objects = objects
         self._kube = kube
@@ -66,7 +66,7 @@ class ByRecord:
 
     def how(self, count: int) -> str:
         """Annotate the SpireEntry."""
-        name = self._book.name_of(self._alias_key)
+        name = self._shared.name_of(self._alias_key)
         return f"annotate SpireEntry {name}: {CONFIRM_DELETIONS_ANNOTATION}={count}"
 
     async def used(self) -> None:
@@ -86,7 +86,7 @@ class ByRecord:
 
     def show(self, why: str, *, is_new: bool) -> None:
         """Record the condition, and report an Event when deletions begin to be withheld."""
-        self._book.wake.record(self._book.name_of(self._alias_key))
+        self._shared.wake.record(self._shared.name_of(self._alias_key))
         alias = self._alias_object()
         if is_new and alias is not None:
             self._events.emit(
@@ -94,7 +94,7 @@ class ByRecord:
             )
 
     def _alias_object(self) -> SpireEntry | None:
-        name = self._book.known_name_of(self._alias_key)
+        name = self._shared.known_name_of(self._alias_key)
         return self._objects.get(ObjectKey("", name)) if name else None
 
 
@@ -108,9 +108,9 @@ class ByNamespace:
     """
 
     def __init__(
-        self, book: Book, *, name: str, namespaces: Store[Namespace], events: Events
+        self, shared: SharedState, *, name: str, namespaces: Store[Namespace], events: Events
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._key = ObjectKey("", name)
         self._namespaces = namespaces
         self._events = events
@@ -142,7 +142,7 @@ class ByNamespace:
         if is_new and namespace is not None:
             message = (
                 f"{why}. If that is meant, annotate this Namespace: "
-                f"{CONFIRM_DELETIONS_ANNOTATION}={self._book.withheld_count}"
+                f"{CONFIRM_DELETIONS_ANNOTATION}={self._shared.withheld_count}"
             )
             self._events.emit(
                 reference(NAMESPACE, namespace), type="Warning", reason=WITHHELD, message=message
@@ -186,12 +186,12 @@ class WhereRecorded:
 
 
 def by_own_namespace(
-    book: Book, *, name: str, namespaces: Store[Namespace], events: Events
+    shared: SharedState, *, name: str, namespaces: Store[Namespace], events: Events
 ) -> Confirmation:
     """By the Namespace that the registrar runs in, if it runs in one."""
     if not name:
         return BySetting()
-    return ByNamespace(book, name=name, namespaces=namespaces, events=events)
+    return ByNamespace(shared, name=name, namespaces=namespaces, events=events)
 
 
 class BySetting:

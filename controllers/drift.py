@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from controllers.book import Book
+from controllers.shared import SharedState
 from controllers.source import AnySource
 from registrar.claims.ownership import is_join_token
 from registrar.identity.entry import Entry, EntryKey
@@ -28,7 +28,7 @@ class DriftCheck:
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         *,
         mirror: EntryMirror,
         interval_seconds: float,
@@ -36,7 +36,7 @@ class DriftCheck:
         checked: Callable[[], None],
         sources: Sequence[AnySource],
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._mirror = mirror
         self._interval = interval_seconds
         self._repaired = repaired
@@ -70,13 +70,13 @@ class DriftCheck:
             for entry in entries:
                 if kind == "vanished" and any(s.gives_up(entry) for s in self._sources):
                     continue
-                self._book.wake.entry(entry.key)
+                self._shared.wake.entry(entry.key)
                 put_right[kind] += 1
         for spiffe_id in privileged ^ frozenset(self._mirror.privileged_ids):
-            for key in self._book.index.keys_of(spiffe_id):
-                self._book.wake.entry(key)
-        for key in (*self._book.outcomes.waiting_for_others(), *self._book.index.yielding()):
-            self._book.wake.entry(key)
+            for key in self._shared.index.keys_of(spiffe_id):
+                self._shared.wake.entry(key)
+        for key in (*self._shared.outcomes.waiting_for_others(), *self._shared.index.yielding()):
+            self._shared.wake.entry(key)
         if put_right:
             log.warning("others changed our entries, putting them right", extra=kv(**put_right))
         put_right["orphan"] += self.sweep()
@@ -94,29 +94,29 @@ class DriftCheck:
             seen.add(entry.key)
             if not self._is_nobodys(entry):
                 continue
-            self._book.wake.release(entry.key)
+            self._shared.wake.release(entry.key)
             found += 1
         for key in doubled:
-            self._book.wake.release(key)
+            self._shared.wake.release(key)
         return found + len(doubled)
 
     def _inherit(self, appeared: Iterable[Entry]) -> None:
         """What appeared under our IDs may be for an object in doubt, as what was there before."""
         for entry in appeared:
-            if entry.key not in self._book.index:
-                self._book.last_good.inherit(entry)
+            if entry.key not in self._shared.index:
+                self._shared.last_good.inherit(entry)
 
     def look_at_held(self) -> None:
         """Hand to the release pass what was held for an object in doubt and is no more."""
-        for key in self._book.last_good.released():
+        for key in self._shared.last_good.released():
             if any(self._is_nobodys(entry) for entry in self._mirror.entries_of(key)):
-                self._book.wake.release(key)
-        self._book.last_good.report()
+                self._shared.wake.release(key)
+        self._shared.last_good.report()
 
     def _is_nobodys(self, entry: Entry) -> bool:
         """Whether an entry of ours may go: nobody claims it, nor may do so."""
-        if entry.key in self._book.index or is_join_token(entry.key):
+        if entry.key in self._shared.index or is_join_token(entry.key):
             return False
-        if self._book.last_good.holds(entry.key):
+        if self._shared.last_good.holds(entry.key):
             return False
         return not any(source.takes_up(entry) for source in self._sources)

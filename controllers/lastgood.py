@@ -14,7 +14,7 @@ from typing import TypeAlias
 from api.kinds import NAMESPACE
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from registrar.claims.attribution import Sign, scope_of, scopes_of
-from registrar.claims.claim import REGISTRAR, Source
+from registrar.claims.claim import REGISTRAR, Claimant
 from registrar.claims.ownership import is_join_token
 from registrar.claims.record import key_of
 from registrar.identity.entry import Entry, EntryKey
@@ -75,10 +75,10 @@ class LastGood:
         self._own_namespace = own_namespace
         self._left: dict[EntryKey, Entry] = {}
         self._by_sign: dict[Sign, set[EntryKey]] = {}
-        self._unseen: dict[Source, Sign | None] = {}
+        self._unseen: dict[Claimant, Sign | None] = {}
         self._unseen_signs: dict[Sign, int] = {}
-        self._unseen_scopes: dict[str, dict[Source, None]] = {}
-        self._settling: dict[Source, tuple[EntryKey, ...]] = {}
+        self._unseen_scopes: dict[str, dict[Claimant, None]] = {}
+        self._settling: dict[Claimant, tuple[EntryKey, ...]] = {}
         self._unavailable: dict[str, str] = {}
         self._said = ""
         self.on_change: Callable[[], None] = _nothing
@@ -113,7 +113,7 @@ class LastGood:
 
     # Which objects are in doubt.
 
-    def begin(self, source: Source, sign: Sign | None = None) -> None:
+    def begin(self, source: Claimant, sign: Sign | None = None) -> None:
         """An object is about to be looked at: in doubt until that ends without an error."""
         if not self._left:
             return
@@ -122,19 +122,19 @@ class LastGood:
             self._forget(source)
         self._doubt(source, sign)
 
-    def seen(self, source: Source) -> None:
+    def seen(self, source: Claimant) -> None:
         """An object was looked at without an error, or is known to be gone."""
         if source in self._unseen:
             self._forget(source)
             self._changed()
 
-    def kept(self, source: Source) -> None:
+    def kept(self, source: Claimant) -> None:
         """An object is wrong. Where the entries tell, those that it had are known, as if seen."""
         if self._unseen.get(source) is not None:
             self.seen(source)
 
     def claimed(
-        self, source: Source, keys: Iterable[EntryKey], is_held: Callable[[EntryKey], bool]
+        self, source: Claimant, keys: Iterable[EntryKey], is_held: Callable[[EntryKey], bool]
     ) -> None:
         """An object was looked at and claims these keys.
 
@@ -152,7 +152,7 @@ class LastGood:
             return
         self.seen(source)
 
-    def settle(self, source: Source, is_set: Callable[[EntryKey], bool]) -> None:
+    def settle(self, source: Claimant, is_set: Callable[[EntryKey], bool]) -> None:
         """An entry was set: whether all are now that the object asked for."""
         waiting = self._settling.get(source)
         if waiting is not None and all(map(is_set, waiting)):
@@ -213,7 +213,7 @@ class LastGood:
                 return str(source)
         return None
 
-    def _owners(self, key: EntryKey) -> list[Source]:
+    def _owners(self, key: EntryKey) -> list[Claimant]:
         """The objects for which the entry is recorded; none without a record."""
         owners = []
         for name in self._records.by_index(ENTRY_ID_INDEX, self._left[key].id):
@@ -221,18 +221,18 @@ class LastGood:
             if record is None or not self._is_own(record) or key_of(record) != key:
                 continue
             owners += [
-                Source(owner.kind, "", owner.name)
+                Claimant(owner.kind, "", owner.name)
                 for owner in record.metadata.owner_references
                 if owner.kind != NAMESPACE.kind
             ]
             owners += [
-                Source(holder.kind, holder.namespace, holder.name)
+                Claimant(holder.kind, holder.namespace, holder.name)
                 for holder in record.spec.holders
                 if holder.kind != REGISTRAR
             ]
         return owners
 
-    def _doubt(self, source: Source, sign: Sign | None) -> None:
+    def _doubt(self, source: Claimant, sign: Sign | None) -> None:
         self._unseen[source] = sign
         if sign is not None:
             self._unseen_signs[sign] = self._unseen_signs.get(sign, 0) + 1
@@ -241,7 +241,7 @@ class LastGood:
         if scope is not None:
             self._unseen_scopes.setdefault(scope, {})[source] = None
 
-    def _forget(self, source: Source) -> None:
+    def _forget(self, source: Claimant) -> None:
         self._settling.pop(source, None)
         sign = self._unseen.pop(source)
         if sign is not None:

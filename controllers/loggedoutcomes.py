@@ -3,9 +3,9 @@
 import logging
 
 from api.meta import ObjectKey
-from controllers.book import Book
-from registrar.claims.claim import Source
-from registrar.kube.controller import Done, Outcome
+from controllers.shared import SharedState
+from registrar.claims.claim import Claimant
+from registrar.kube.controller import Done, Result
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
@@ -14,19 +14,19 @@ log = logging.getLogger(__name__)
 class OutcomeLogger:
     """Says of each object of one kind what is new. No remote call."""
 
-    def __init__(self, book: Book, kind: str) -> None:
-        self._book = book
+    def __init__(self, shared: SharedState, kind: str) -> None:
+        self._shared = shared
         self._kind = kind
         self._said: dict[ObjectKey, tuple[str, str]] = {}
 
-    async def reconcile(self, key: ObjectKey) -> Outcome:
+    async def reconcile(self, key: ObjectKey) -> Result:
         """Look at one object."""
-        source = Source(self._kind, key.namespace, key.name)
-        problem, claims = self._book.problems.get(source), self._book.index.of_source(source)
+        source = Claimant(self._kind, key.namespace, key.name)
+        problem, claims = self._shared.problems.get(source), self._shared.index.of_source(source)
         if problem is not None:
             said, is_set = (problem.reason, problem.message), False
         elif claims:
-            outcome = self._book.outcomes.get(claims[0].key)
+            outcome = self._shared.outcomes.get(claims[0].key)
             said, is_set = (outcome.reason, outcome.message), outcome.is_set
         else:
             self._said.pop(key, None)

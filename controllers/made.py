@@ -11,16 +11,16 @@ from typing import Generic, Protocol, TypeVar
 
 from api.codec import JSONValue, merge_diff, to_json
 from api.meta import KubeObject, ObjectKey
-from controllers.book import Book
 from controllers.deletion import delete_stored
 from controllers.madeobjects import MadeObjects
 from controllers.ports import Kubernetes, Mirror
-from controllers.vanished import Vanished
-from registrar.claims.claim import Source
+from controllers.recreation import RecreationBackoff
+from controllers.shared import SharedState
+from registrar.claims.claim import Claimant
 from registrar.claims.madepods import MadeWanted
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 
 P_contra = TypeVar("P_contra", bound=KubeObject, contravariant=True)
@@ -64,13 +64,13 @@ class MadeReport(Generic[P_contra, T]):
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         made: MadeObjects[T],
         *,
-        source_of: Callable[[ObjectKey], Source],
+        source_of: Callable[[ObjectKey], Claimant],
         told: Told[P_contra],
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._made = made
         self._source_of = source_of
         self._told = told
@@ -80,18 +80,18 @@ class MadeReport(Generic[P_contra, T]):
         self._told.tell(pod, wanted)
         owner, making = self._source_of(pod.key), self._made.making
         if self._is_work(owner, asked(pod.metadata.uid, wanted)):
-            self._book.wake.made(owner)
+            self._shared.wake.made(owner)
         elif wanted.is_shown and wanted.made is not None:
-            self._book.wake.status(making.source_of(wanted.made.key))
+            self._shared.wake.status(making.source_of(wanted.made.key))
 
     def gone(self, key: ObjectKey) -> None:
         """There is no such Pod or Node."""
         self._told.gone(key)
         owner = self._source_of(key)
         if self._made.of(owner):
-            self._book.wake.made(owner)
+            self._shared.wake.made(owner)
 
-    def _is_work(self, owner: Source, now: Asked[T]) -> bool:
+    def _is_work(self, owner: Claimant, now: Asked[T]) -> bool:
         making, objects = self._made.making, self._made.objects
         uids = [(obj, making.made_for_uid(obj.metadata)) for obj in self._made.of(owner)]
         if any(now.leaves(obj, uid) for obj, uid in uids):
@@ -117,17 +117,17 @@ class MadeReconciler(Generic[T]):
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
-        book: Book,
+        shared: SharedState,
         made: MadeObjects[T],
         *,
-        ask: Callable[[Source], Awaitable[Asked[T] | None]],
+        ask: Callable[[Claimant], Awaitable[Asked[T] | None]],
         prepared: Callable[[T], T],
-        wake_owner: Callable[[Source], None],
+        wake_owner: Callable[[Claimant], None],
         kube: Kubernetes,
         mirror: Mirror,
         clock: Callable[[], float],
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._made = made
         self._making = made.making
         self._objects = made.objects
@@ -136,11 +136,11 @@ class MadeReconciler(Generic[T]):
         self._wake_owner = wake_owner
         self._kube = kube
         self._mirror = mirror
-        self._vanished: Vanished[ObjectKey] = Vanished(clock)
+        self._recreation: RecreationBackoff[ObjectKey] = RecreationBackoff(clock)
         # Whose objects wait until the SPIRE server holds the entry of a key no more.
-        self._waiting: dict[EntryKey, set[Source]] = {}
+        self._waiting: dict[EntryKey, set[Claimant]] = {}
 
-    async def reconcile(self, owner: Source) -> Outcome:
+    async def reconcile(self, owner: Claimant) -> Result:
         """Create, correct or delete. Raises Retry on somebody else's write."""
         now = await self._ask(owner)
         if now is None:
@@ -157,18 +157,18 @@ class MadeReconciler(Generic[T]):
     def released(self, key: EntryKey) -> None:
         """The SPIRE server holds the entry of a key no more: what waits for that may go."""
         for owner in self._waiting.pop(key, ()):
-            self._book.wake.made(owner)
+            self._shared.wake.made(owner)
 
     def deleted(self, obj: T) -> None:
         """Somebody else deleted an object; who it was made for is looked at for that."""
         if self._making.made_for(obj.metadata) is not None:
-            self._vanished.note(obj.key)
+            self._recreation.note(obj.key)
 
-    def _waits(self, owner: Source, obj: T) -> bool:
+    def _waits(self, owner: Claimant, obj: T) -> bool:
         """Whether an object must stay until its entry is gone; its release wakes us then."""
         waits, recorder = False, self._making.source_of(obj.key)
         for key in self._made.keys_of(obj):
-            claims = self._book.index.claims(key)
+            claims = self._shared.index.claims(key)
             is_still = any(claim.template == recorder for claim in claims)
             is_held = not claims and self._mirror.entry_of(key) is not None
             if is_still or is_held:
@@ -176,7 +176,7 @@ class MadeReconciler(Generic[T]):
                 waits = True
         return waits
 
-    async def _write(self, owner: Source, wanted: T) -> Outcome:
+    async def _write(self, owner: Claimant, wanted: T) -> Result:
         key = wanted.key
         stored = self._objects.get(key)
         if stored is None and key in self._objects.broken:
@@ -187,7 +187,7 @@ class MadeReconciler(Generic[T]):
             await self._remove(stored)
             stored = None
         if stored is None:
-            again = self._vanished.again(key)
+            again = self._recreation.again(key)
             if again is not None:
                 return again
             prepared = self._prepared(wanted)

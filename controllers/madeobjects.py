@@ -13,12 +13,12 @@ from api.core import Pod
 from api.kinds import NODE, Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.book import Book
 from controllers.claiming import Claims
 from controllers.podservices import addresses_of
 from controllers.ports import Mirror, Services
+from controllers.shared import SharedState
 from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.madepods import NOT_STORED, MadeView, Stored, as_made
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
@@ -41,8 +41,8 @@ class Making(Generic[T]):
     """
 
     kind: Kind[T]
-    source_of: Callable[[ObjectKey], Source]
-    made_for: Callable[[ObjectMeta], Source | None]
+    source_of: Callable[[ObjectKey], Claimant]
+    made_for: Callable[[ObjectMeta], Claimant | None]
     made_for_uid: Callable[[ObjectMeta], str]
     spec_of: Callable[[T], object]
 
@@ -61,57 +61,57 @@ class MadeObjects(Generic[T]):
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         making: Making[T],
         objects: Store[T],
         *,
-        key_for: Callable[[Source, str], ObjectKey],
+        key_for: Callable[[Claimant, str], ObjectKey],
         claim_of: Callable[[T], Claim],
         mirror: Mirror,
     ) -> None:
-        self._book = book
+        self._shared = shared
         self.making = making
         self.objects = objects
         self._key_for = key_for
         self._claim_of = claim_of
-        self._claims = Claims(book, mirror)
+        self._claims = Claims(shared, mirror)
 
-    def made_for(self, obj: T) -> Source | None:
+    def made_for(self, obj: T) -> Claimant | None:
         """The Pod or Node that an object was made for, None when somebody else wrote it."""
         return self.making.made_for(obj.metadata)
 
-    def of(self, owner: Source) -> list[T]:
+    def of(self, owner: Claimant) -> list[T]:
         """What was made for an owner, or an earlier one of its name."""
         found = map(self.objects.get, self.objects.by_index(MADE_FOR_INDEX, str(owner)))
         return [obj for obj in found if obj is not None]
 
-    def stored(self, owner: Source, uid: str) -> Stored:
+    def stored(self, owner: Claimant, uid: str) -> Stored:
         """What the API server gave the object that was made for that very owner."""
         meta = self._meta(owner, uid)
         if meta is None:
             return NOT_STORED
         return Stored(meta.uid, meta.creation_timestamp or "", meta.name)
 
-    def is_taken(self, owner: Source, uid: str) -> bool:
+    def is_taken(self, owner: Claimant, uid: str) -> bool:
         """Whether somebody wrote an object that has the name of the owner's."""
         obj = self.objects.get(self._key_for(owner, uid))
         return obj is not None and self.making.made_for(obj.metadata) != owner
 
     def keys_of(self, obj: T) -> set[EntryKey]:
         """The keys of the entries that a stored object records, as far as is known."""
-        keys = set(self._book.last_good.recorded_for(obj.metadata.uid))
+        keys = set(self._shared.last_good.recorded_for(obj.metadata.uid))
         with contextlib.suppress(InvalidField):  # the SpireEntries tell of one that is wrong
             keys.add(self._claim_of(obj).key)
         return keys
 
     # What an owner had that claims nothing yet in this term.
 
-    def claims(self, source: Source, uid: str) -> list[Claim]:
+    def claims(self, source: Claimant, uid: str) -> list[Claim]:
         """What was made for that very owner records, and entries of its own without a record."""
         found = self._recorded(source, uid)
         known, key = {claim.key for claim in found}, self._key_for(source, uid)
-        for entry in self._book.last_good.signed(uid):
-            record = self._book.record_of(entry.id)
+        for entry in self._shared.last_good.signed(uid):
+            record = self._shared.record_of(entry.id)
             if entry.key not in known and (record is None or self._names(record, key)):
                 found.append(
                     Claim(
@@ -126,19 +126,19 @@ class MadeObjects(Generic[T]):
                 )
         return found
 
-    def last_good(self, source: Source, uid: str) -> list[Claim]:
+    def last_good(self, source: Claimant, uid: str) -> list[Claim]:
         """The same: they are that very owner's."""
         return self.claims(source, uid)
 
-    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:
+    def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:
         """Nothing can be said of the owner, whose uid is the sign: it has what it had."""
         uid = sign if isinstance(sign, str) else ""
         return self._claims.keep_in_doubt(source, lambda: self.claims(source, uid))
 
-    def known(self, source: Source) -> None:
+    def known(self, source: Claimant) -> None:
         """Nothing to forget."""
 
-    def _meta(self, owner: Source, uid: str) -> ObjectMeta | None:
+    def _meta(self, owner: Claimant, uid: str) -> ObjectMeta | None:
         """The metadata of the object that was made for that very owner."""
         key = self._key_for(owner, uid)
         obj, broken = self.objects.get(key), self.objects.broken.get(key)
@@ -147,7 +147,7 @@ class MadeObjects(Generic[T]):
             return None
         return meta if self.making.made_for_uid(meta) == uid else None
 
-    def _recorded(self, owner: Source, uid: str) -> list[Claim]:
+    def _recorded(self, owner: Claimant, uid: str) -> list[Claim]:
         meta = self._meta(owner, uid)
         if meta is None:
             return []
@@ -171,7 +171,7 @@ class MadeObjects(Generic[T]):
         return (kind, key.namespace, key.name) in owners | holders
 
 
-def _origin(owner: Source) -> Origin:
+def _origin(owner: Claimant) -> Origin:
     """Who chose the SPIFFE ID: of a Node's we did."""
     return Origin.WRITTEN if owner.kind == NODE.kind else Origin.POD
 
@@ -187,7 +187,7 @@ class MadeGather(Generic[P, T]):
         made: MadeObjects[T],
         owners: Store[P],
         *,
-        source_of: Callable[[ObjectKey], Source],
+        source_of: Callable[[ObjectKey], Claimant],
         namespace_uid: Callable[[P], str] = lambda _: "",
         services: Services | None = None,
     ) -> None:

@@ -7,13 +7,13 @@ from typing import Generic, TypeVar
 
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey, ObjectMeta
-from controllers.book import Book
 from controllers.claiming import Claims
 from controllers.ports import Mirror
-from registrar.claims.claim import Claim, Origin, Problem, Source
+from controllers.shared import SharedState
+from registrar.claims.claim import Claim, Claimant, Origin, Problem
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
 
@@ -30,7 +30,7 @@ class Claiming(Generic[T]):
     """
 
     kind: Kind[T]
-    source_of: Callable[[ObjectKey], Source]
+    source_of: Callable[[ObjectKey], Claimant]
     is_ours: Callable[[T], bool]
     claim_of: Callable[[T], Claim]
     origin_of: Callable[[ObjectMeta], Origin]
@@ -42,18 +42,18 @@ class ObjectClaimReconciler(Generic[T]):
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         claiming: Claiming[T],
         *,
         objects: Store[T],
         mirror: Mirror,
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._claiming = claiming
         self._objects = objects
-        self._claims = Claims(book, mirror)
+        self._claims = Claims(shared, mirror)
 
-    async def reconcile(self, key: ObjectKey) -> Outcome:
+    async def reconcile(self, key: ObjectKey) -> Result:
         """Bring the claims of one object up to date."""
         source = self._claiming.source_of(key)
         self._claims.begin(source)
@@ -73,20 +73,22 @@ class ObjectClaimReconciler(Generic[T]):
         self._claims.announce(source, touched)
         # An entry that is under way tells its sources itself when it is settled.
         if self._claims.is_known(source):
-            self._book.wake.status(source)
+            self._shared.wake.status(source)
         return Done()
 
-    def _claim(self, source: Source, obj: T) -> set[EntryKey]:
+    def _claim(self, source: Claimant, obj: T) -> set[EntryKey]:
         try:
             claim = self._claiming.claim_of(obj)
         except InvalidField as error:
             return self._keep_last_good(source, Problem("InvalidSpec", str(error)), obj.metadata)
         return self._claims.put(source, [claim], lambda: self._recorded(source, obj.metadata))
 
-    def _keep_last_good(self, source: Source, problem: Problem, meta: ObjectMeta) -> set[EntryKey]:
+    def _keep_last_good(
+        self, source: Claimant, problem: Problem, meta: ObjectMeta
+    ) -> set[EntryKey]:
         return self._claims.keep_last_good(source, problem, lambda: self._recorded(source, meta))
 
-    def _recorded(self, source: Source, meta: ObjectMeta) -> list[Claim]:
+    def _recorded(self, source: Claimant, meta: ObjectMeta) -> list[Claim]:
         return self._claims.recorded_for(
             source,
             meta,

@@ -12,7 +12,7 @@ from controllers.prunedstatus import PrunedStatuses
 from controllers.statusrate import StatusRateLimiter
 from registrar.claims.federation import FEDERATION_PENDING, began_waiting
 from registrar.claims.outcome import LATE
-from registrar.kube.controller import Again, Done, Outcome
+from registrar.kube.controller import Again, Done, Result
 from registrar.kube.errors import Undecodable
 from registrar.kube.store import Store
 
@@ -75,7 +75,7 @@ class ObjectStatusReconciler(Generic[T, S]):
         self._rate = StatusRateLimiter(clock)
         self._pruned = PrunedStatuses()
 
-    async def reconcile(self, key: ObjectKey) -> Outcome:
+    async def reconcile(self, key: ObjectKey) -> Result:
         """Write the status if it differs from the stored one."""
         stating, name = self._stating, str(key)
         obj = self._objects.get(key)

@@ -10,12 +10,12 @@ from typing import Protocol
 from api.core import Pod
 from api.kinds import POD
 from api.meta import ObjectKey
-from controllers.book import Book
 from controllers.claiming import Claims
 from controllers.podservices import addresses_of
 from controllers.ports import Mirror, Services
+from controllers.shared import SharedState
 from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.podentry import (
     PodEntries,
     names_of_other_services,
@@ -60,7 +60,7 @@ class PodEntryGather:
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         *,
         entries: PodEntries,
         pods: Pods,
@@ -68,7 +68,7 @@ class PodEntryGather:
         namespace_uid: Callable[[str], str],
         mirror: Mirror,
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._entries = entries
         self._pods = pods
         self._services = services
@@ -116,64 +116,66 @@ class PodEntryGather:
         source = pod_source(key)
         self._names.set(key, ())
         if self._pods.is_said_to_go(key):
-            self._book.departed.saw(source)
-        for claim in self._book.index.of_source(source):
+            self._shared.departed.saw(source)
+        for claim in self._shared.index.of_source(source):
             for entry in self._mirror.entries_of(claim.key):
                 self._pods.leaves(key, entry.created_at)
 
     def wake_sharing(self, service: ObjectKey) -> None:
         """A service came or went: look at the Pods that have, or would have, its name."""
         for pod in list(self._names.keys_of(service)):
-            self._book.wake.pod(pod)
+            self._shared.wake.pod(pod)
 
 
 class HeldPods:
     """What the SPIRE server holds for Pods of which nothing was said yet, or nothing can be."""
 
-    def __init__(self, book: Book, *, entries: PodEntries, pods: Pods, mirror: Mirror) -> None:
-        self._book = book
+    def __init__(
+        self, shared: SharedState, *, entries: PodEntries, pods: Pods, mirror: Mirror
+    ) -> None:
+        self._shared = shared
         self._entries = entries
         self._pods = pods
         self._mirror = mirror
-        self._claims = Claims(book, mirror)
+        self._claims = Claims(shared, mirror)
         # Those whose claims are only what the SPIRE server held.
         self._kept: set[ObjectKey] = set()
 
     def all(self) -> list[ObjectKey]:
         """The Pods for which the SPIRE server holds entries that nothing was said of yet."""
-        signs = self._book.last_good.signs()
+        signs = self._shared.last_good.signs()
         pods = {
             ObjectKey(sign.namespace, sign.name)
             for sign in signs
-            if isinstance(sign, Source) and sign.kind == POD.kind
+            if isinstance(sign, Claimant) and sign.kind == POD.kind
         }
         return list(pods | self._kept)
 
-    def claims(self, source: Source, uid: str) -> list[Claim]:  # noqa: ARG002 - the protocol's
+    def claims(self, source: Claimant, uid: str) -> list[Claim]:  # noqa: ARG002 - the protocol's
         """The claims that the entries found on the SPIRE server for a Pod's name stand for."""
         return [
             Claim(source=source, key=entry.key, attributes=entry.attributes, origin=Origin.POD)
-            for entry in self._book.last_good.signed(source)
+            for entry in self._shared.last_good.signed(source)
         ]
 
-    def last_good(self, source: Source, uid: str) -> list[Claim]:
+    def last_good(self, source: Claimant, uid: str) -> list[Claim]:
         """Those of them that are not recorded for another Pod of its name."""
         return [
             claim for claim in self.claims(source, uid) if self._claims.holders(claim.key) <= {uid}
         ]
 
-    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
+    def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         """Fail static: what SPIRE holds for a Pod of which nothing can be said is claimed."""
-        if any(claim.uid for claim in self._book.index.of_source(source)):
+        if any(claim.uid for claim in self._shared.index.of_source(source)):
             return set()  # it was known once
         # Those that are kept already stay so; more may have come from another replica.
-        held = [*self._book.index.of_source(source), *self.claims(source, "")]
+        held = [*self._shared.index.of_source(source), *self.claims(source, "")]
         if not held:
             return set()
         self._kept.add(ObjectKey(source.namespace, source.name))
         return self._claims.put(source, held, tuple)
 
-    def known(self, source: Source) -> None:
+    def known(self, source: Claimant) -> None:
         """What the Pod should have is known, or that it is gone: what was kept counts no more."""
         self._kept.discard(ObjectKey(source.namespace, source.name))
 
@@ -187,7 +189,7 @@ class HeldPods:
             return None
         if not self._pods.saw_entry(pod, entry.created_at):
             return None
-        self._book.last_good.inherit(entry)
+        self._shared.last_good.inherit(entry)
         return pod
 
     def let_go(self, entry: Entry) -> bool:
@@ -196,7 +198,7 @@ class HeldPods:
         if pod is None:
             return False
         source = pod_source(pod)
-        claims = self._book.index.of_source(source)
+        claims = self._shared.index.of_source(source)
         is_claimed = any(claim.key == entry.key for claim in claims)
         if not is_claimed or not self._pods.drop(pod):
             return False
@@ -211,6 +213,6 @@ class HeldPods:
 
     def doubt(self, key: ObjectKey) -> None:
         """A Pod is made anew: whether an earlier one's entries are there still must be asked."""
-        for claim in self._book.index.of_source(pod_source(key)):
+        for claim in self._shared.index.of_source(pod_source(key)):
             self._mirror.doubt(claim.key)
-            self._book.wake.entry(claim.key)
+            self._shared.wake.entry(claim.key)

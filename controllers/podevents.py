@@ -5,14 +5,14 @@ from collections.abc import Callable
 from api.core import Pod
 from api.kinds import POD
 from api.meta import ObjectKey
-from controllers.book import Book
 from controllers.podwarnings import PodWarnings
 from controllers.ports import Events, reference
-from registrar.claims.claim import Source
+from controllers.shared import SharedState
+from registrar.claims.claim import Claimant
 from registrar.claims.federation import FEDERATION_PENDING, pending_message
 from registrar.claims.outcome import State
 from registrar.claims.podentry import pod_source
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 
 FAILED = "EntryFailed"
 SET = "EntrySet"
@@ -26,18 +26,18 @@ class PodEventReconciler:
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         *,
         pod_of: Callable[[ObjectKey], Pod | None],
         warnings: PodWarnings,
         events: Events,
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._pod_of = pod_of
         self._warnings = warnings
         self._events = events
 
-    async def reconcile(self, key: ObjectKey) -> Outcome:
+    async def reconcile(self, key: ObjectKey) -> Result:
         """Say what is new of one Pod. No remote call."""
         pod = self._pod_of(key)
         if pod is None:
@@ -57,11 +57,11 @@ class PodEventReconciler:
             )
         return Done()
 
-    def _found(self, source: Source) -> tuple[str, list[str], bool]:
+    def _found(self, source: Claimant) -> tuple[str, list[str], bool]:
         """What failed, in words; the trust domains that are waited for; whether all is set."""
         failure, pending, is_set = "", set[str](), True
-        for claim in self._book.index.of_source(source):
-            outcome = self._book.outcomes.get(claim.key)
+        for claim in self._shared.index.of_source(source):
+            outcome = self._shared.outcomes.get(claim.key)
             is_set = is_set and outcome.is_set
             pending |= set(outcome.pending)
             if outcome.state in {State.FAILED, State.REFUSED}:

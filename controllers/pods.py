@@ -10,15 +10,15 @@ from typing import Generic, Protocol, TypeVar
 
 from api.core import Node
 from api.meta import KubeObject, ObjectKey
-from controllers.book import Book
 from controllers.claiming import Claims
 from controllers.ports import Mirror
+from controllers.shared import SharedState
 from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim, Source
+from registrar.claims.claim import Claim, Claimant
 from registrar.claims.podentry import node_source, pod_source
 from registrar.claims.podrules import PodRules, Wanted, is_of_another, own
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
 
 P = TypeVar("P", bound=KubeObject)
@@ -59,19 +59,19 @@ class Gather(Protocol[P, V]):
 class Held(Protocol):
     """What the SPIRE server holds for Pods that claim nothing yet in this term."""
 
-    def claims(self, source: Source, uid: str) -> list[Claim]:
+    def claims(self, source: Claimant, uid: str) -> list[Claim]:
         """The claims that the entries of a Pod, or an earlier one of its name, stand for."""
         ...
 
-    def last_good(self, source: Source, uid: str) -> list[Claim]:
+    def last_good(self, source: Claimant, uid: str) -> list[Claim]:
         """Those of them that are not known to be an earlier one's."""
         ...
 
-    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:
+    def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:
         """Claim what is there for a Pod of which nothing can be said; gives the touched keys."""
         ...
 
-    def known(self, source: Source) -> None:
+    def known(self, source: Claimant) -> None:
         """What the Pod should have is known, or that it is gone: what was kept counts no more."""
         ...
 
@@ -96,26 +96,26 @@ class PodReconciler(Generic[P, V, W]):
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
-        book: Book,
+        shared: SharedState,
         *,
         gather: Gather[P, V],
         rules: PodRules[V, W],
         held: Held,
         report: Report[P, W],
         mirror: Mirror,
-        source_of: Callable[[ObjectKey], Source] = pod_source,
-        on_pod: Callable[[Source], None] = lambda _: None,
+        source_of: Callable[[ObjectKey], Claimant] = pod_source,
+        on_pod: Callable[[Claimant], None] = lambda _: None,
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._source_of = source_of
         self._gather = gather
         self._rules = rules
         self._held = held
         self._report = report
-        self._claims = Claims(book, mirror)
+        self._claims = Claims(shared, mirror)
         self._on_pod = on_pod
 
-    async def reconcile(self, key: ObjectKey) -> Outcome:
+    async def reconcile(self, key: ObjectKey) -> Result:
         """Bring the claims of one Pod up to date.
 
         Raises Retry while something that they come of is not known yet.
@@ -154,15 +154,15 @@ class PodReconciler(Generic[P, V, W]):
             pod = now
         return None
 
-    def _last_good(self, source: Source, uid: str) -> list[Claim]:
+    def _last_good(self, source: Claimant, uid: str) -> list[Claim]:
         """What the very Pod claimed before, or what the SPIRE server holds for it."""
-        index = self._book.index
+        index = self._shared.index
         if index.has(source):
             return own(index.of_source(source), uid)
         return self._held.last_good(source, uid)
 
-    def _claim(self, source: Source, uid: str, wanted: Wanted) -> set[EntryKey]:
-        index = self._book.index
+    def _claim(self, source: Claimant, uid: str, wanted: Wanted) -> set[EntryKey]:
+        index = self._shared.index
         if wanted.problem is not None:
             return self._keep_last_good(source, uid, wanted)
         self._held.known(source)
@@ -170,29 +170,29 @@ class PodReconciler(Generic[P, V, W]):
             self._on_pod(source)
         return self._claims.put(source, wanted.claims, lambda: self._held.claims(source, uid))
 
-    def _keep_last_good(self, source: Source, uid: str, wanted: Wanted) -> set[EntryKey]:
+    def _keep_last_good(self, source: Claimant, uid: str, wanted: Wanted) -> set[EntryKey]:
         """Fail static, but for another Pod of that name: what one was given no other inherits."""
-        index, touched = self._book.index, set[EntryKey]()
+        index, touched = self._shared.index, set[EntryKey]()
         if any(is_of_another(claim, uid) for claim in index.of_source(source)):
             touched = self._claims.remove(source)
         last_good = self._last_good(source, uid)
         shown = wanted.problem if wanted.is_shown else None
         return touched | self._claims.keep_last_good(source, shown, lambda: last_good)
 
-    def _gone(self, key: ObjectKey, source: Source) -> None:
+    def _gone(self, key: ObjectKey, source: Claimant) -> None:
         self._held.known(source)
         self._gather.gone(key)
         self._announce(source, self._claims.remove(source))
         self._report.gone(key)
 
-    def _announce(self, source: Source, touched: set[EntryKey]) -> None:
+    def _announce(self, source: Claimant, touched: set[EntryKey]) -> None:
         self._claims.announce(source, touched)
         # An entry that is under way tells its sources itself when it is settled.
         if not self._claims.is_known(source):
             return
-        claims = self._book.index.of_source(source)
+        claims = self._shared.index.of_source(source)
         for subject in {claim.holder for claim in claims} or {source}:
-            self._book.wake.status(subject)
+            self._shared.wake.status(subject)
 
 
 class NodeReconciler:
@@ -203,7 +203,7 @@ class NodeReconciler:
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         *,
         nodes: Store[Node],
         claim_of: Callable[[Node], Claim],
@@ -211,9 +211,9 @@ class NodeReconciler:
     ) -> None:
         self._nodes = nodes
         self._claim_of = claim_of
-        self._claims = Claims(book, mirror)
+        self._claims = Claims(shared, mirror)
 
-    async def reconcile(self, name: str) -> Outcome:
+    async def reconcile(self, name: str) -> Result:
         """Bring the claim of one Node up to date."""
         source, key = node_source(name), ObjectKey("", name)
         self._claims.begin(source, source)

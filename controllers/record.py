@@ -10,16 +10,16 @@ from api.codec import merge_diff, to_json
 from api.kinds import SPIRE_ENTRY
 from api.meta import Condition, ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.book import Book
 from controllers.deletion import delete_stored
 from controllers.ports import Events, Kubernetes, Mirror, reference
-from controllers.vanished import Vanished
+from controllers.recreation import RecreationBackoff
+from controllers.shared import SharedState
 from registrar.claims.federation import pending_condition
 from registrar.claims.record import is_same, key_of, record
 from registrar.claims.release import withheld_condition
 from registrar.errors import Retry
 from registrar.identity.entry import EntryKey
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.errors import AlreadyExists, Conflict, NotFound
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class RecordReconciler:
     """Creates, patches and deletes SpireEntries.
 
-    ``alias_key`` is the registrar's own entry, if it has one; ``vanished`` knows the
+    ``alias_key`` is the registrar's own entry, if it has one; ``recreation`` knows the
     names of those that others delete. Where the kind
     is not installed nothing is recorded; what is wrong stands in the statuses
     of those who ask.
@@ -38,7 +38,7 @@ class RecordReconciler:
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
-        book: Book,
+        shared: SharedState,
         *,
         objects: Store[SpireEntry],
         kube: Kubernetes,
@@ -46,33 +46,33 @@ class RecordReconciler:
         mirror: Mirror,
         is_available: Callable[[], bool],
         alias_key: EntryKey | None,
-        vanished: Vanished[str],
+        recreation: RecreationBackoff[str],
         timestamp: Callable[[], str],
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._objects = objects
         self._kube = kube
         self._events = events
         self._mirror = mirror
         self._is_available = is_available
         self._alias_key = alias_key
-        self._vanished = vanished
+        self._recreation = recreation
         self._timestamp = timestamp
         # What an earlier version recorded, until our own record of the key is written.
         self._superseded: dict[EntryKey, str] = {}
 
-    async def reconcile(self, name: str) -> Outcome:
+    async def reconcile(self, name: str) -> Result:
         """Bring one SpireEntry in line. Raises Retry on a conflict with somebody else's write."""
         if not self._is_available():
             self._forget_released(name)
             return Done()
         stored = self._objects.get(ObjectKey("", name))
-        if stored is not None and not self._book.records.is_current(stored):
+        if stored is not None and not self._shared.records.is_current(stored):
             return await self._tidy_up(stored)
-        key = self._book.holder(name) or self._claimed_key(stored)
+        key = self._shared.holder(name) or self._claimed_key(stored)
         try:
-            if key is not None and key in self._book.index:
-                again = self._vanished.again(name) if stored is None else None
+            if key is not None and key in self._shared.index:
+                again = self._recreation.again(name) if stored is None else None
                 if again is not None:
                     return again
                 await self._write(name, key, stored)
@@ -84,18 +84,18 @@ class RecordReconciler:
             raise Retry("Conflict", f"SpireEntry {name} was changed by somebody else") from error
         return Done()
 
-    async def _tidy_up(self, stored: SpireEntry) -> Outcome:
+    async def _tidy_up(self, stored: SpireEntry) -> Result:
         """Take away what an earlier version recorded, once our own record says the same.
 
         So does what somebody wrote by hand. Other registrars' records are left alone.
         """
-        records, key = self._book.records, key_of(stored)
-        if records.is_anothers(stored) or not self._book.has_seen_all:
+        records, key = self._shared.records, key_of(stored)
+        if records.is_anothers(stored) or not self._shared.has_seen_all:
             return Done()
-        if key is None or key not in self._book.index:
+        if key is None or key not in self._shared.index:
             await self._remove(stored)
             return Done()
-        written = self._objects.get(ObjectKey("", self._book.name_of(key)))
+        written = self._objects.get(ObjectKey("", self._shared.name_of(key)))
         if written is None or not records.is_current(written):
             self._superseded[key] = stored.metadata.name
             return Done()
@@ -104,47 +104,47 @@ class RecordReconciler:
 
     def _forget_released(self, name: str) -> None:
         """Forget a key that nobody claims, that is not recorded and that SPIRE does not hold."""
-        self._book.released.discard(name)
-        key = self._book.holder(name)
-        if key is not None and key not in self._book.index and self._mirror.entry_of(key) is None:
-            self._book.forget(key)
+        self._shared.released.discard(name)
+        key = self._shared.holder(name)
+        if key is not None and key not in self._shared.index and self._mirror.entry_of(key) is None:
+            self._shared.forget(key)
 
     def _claimed_key(self, stored: SpireEntry | None) -> EntryKey | None:
         """The key of a record that is the right one though nobody has asked for its name yet."""
         key = None if stored is None else key_of(stored)
-        if stored is None or key is None or key not in self._book.index:
+        if stored is None or key is None or key not in self._shared.index:
             return None
-        return key if self._book.name_of(key) == stored.metadata.name else None
+        return key if self._shared.name_of(key) == stored.metadata.name else None
 
     async def _write(self, name: str, key: EntryKey, stored: SpireEntry | None) -> None:
-        claims = self._book.index.claims(key)
+        claims = self._shared.index.claims(key)
         if not any(claim.holder_uid or claim.is_own for claim in claims):
             # Its owner is not stored yet, and the write that creates it wakes us again; or it is
             # kept for what nobody knows, and is recorded already.
             return
-        if not self._book.outcomes.is_known(key):
+        if not self._shared.outcomes.is_known(key):
             return  # what is recorded stays until SPIRE has answered, which wakes us again
         extra: Sequence[Condition] = ()
         if key == self._alias_key:
             extra = withheld_condition(
-                self._book.withheld, self._book.withheld_count, self._timestamp()
+                self._shared.withheld, self._shared.withheld_count, self._timestamp()
             )
-        outcome = self._book.outcomes.get(key)
+        outcome = self._shared.outcomes.get(key)
         wanted = record(
             name=name,
-            instance=self._book.records.label,
+            instance=self._shared.records.label,
             claims=claims,
             outcome=outcome,
             old=stored,
             now=self._timestamp(),
             extra=(*extra, *pending_condition(outcome.pending, self._timestamp())),
-            outlives_owners=self._book.is_former_id(outcome.entry_id),
+            outlives_owners=self._shared.is_former_id(outcome.entry_id),
         )
         if stored is None:
             self._objects.assume(await self._kube.create(SPIRE_ENTRY, wanted))
             superseded = self._superseded.pop(key, None)
             if superseded is not None:
-                self._book.wake.record(superseded)
+                self._shared.wake.record(superseded)
             return
         if is_same(wanted, stored):
             return
@@ -181,12 +181,12 @@ class RecordReconciler:
         """Delete the record of an entry that nobody claims, once SPIRE holds it no more."""
         key = key_of(stored)
         is_held = key is not None and self._mirror.entry_of(key) is not None
-        if key is not None and is_held and key not in self._book.index:
-            self._book.wake.release(key)
+        if key is not None and is_held and key not in self._shared.index:
+            self._shared.wake.release(key)
             return
         name = stored.metadata.name
         # What goes after its own entry was claimed once, if not in this term.
-        was_claimed = name in self._book.released or self._book.holder(name) is not None
+        was_claimed = name in self._shared.released or self._shared.holder(name) is not None
         is_marked = stored.metadata.deletion_timestamp is not None
         entry_id = stored.status.entry_id
         if not was_claimed and entry_id in self._mirror.foreign_ids:
@@ -200,11 +200,11 @@ class RecordReconciler:
                 "write a ClusterSpiffeId instead",
             )
         await delete_stored(self._kube, SPIRE_ENTRY, self._objects, stored)
-        self._book.released.discard(name)
-        if key is None or self._book.known_name_of(key) != name:
+        self._shared.released.discard(name)
+        if key is None or self._shared.known_name_of(key) != name:
             return
-        if key in self._book.index:
+        if key in self._shared.index:
             # Claimed again while the request was under way.
-            self._book.wake.record(name)
+            self._shared.wake.record(name)
         else:
-            self._book.forget(key)
+            self._shared.forget(key)

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Iterable
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.book import Book
 from controllers.confirmation import Confirmation
 from controllers.lastgood import ENTRY_ID_INDEX
 from controllers.ports import Mirror, SpireWriter
+from controllers.shared import SharedState
 from registrar.backoff import Backoff
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.outcome import State
@@ -36,7 +36,7 @@ class ReleasePass:
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
         self,
-        book: Book,
+        shared: SharedState,
         *,
         objects: Store[SpireEntry],
         writer: SpireWriter,
@@ -46,7 +46,7 @@ class ReleasePass:
         clock: Callable[[], float],
         look_at_held: Callable[[], None],
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._objects = objects
         self._writer = writer
         self._budget = budget
@@ -61,7 +61,7 @@ class ReleasePass:
         self._has_failed = False
         self._later: asyncio.TimerHandle | None = None
         self._is_held_changed = True
-        book.last_good.on_change = self._held_changed
+        shared.last_good.on_change = self._held_changed
 
     def add(self, key: EntryKey) -> None:
         """Look at a key in the next pass."""
@@ -117,7 +117,7 @@ class ReleasePass:
         if not ruling.allowed:
             self._show_withheld(ruling.message, len(doomed))
             return
-        if ruling.by_confirmation or self._book.withheld:
+        if ruling.by_confirmation or self._shared.withheld:
             await self._confirmation.used()
         self._show_withheld("", 0)
         await self._delete_all(doomed, is_counted=True)
@@ -137,18 +137,18 @@ class ReleasePass:
         doomed: list[Entry] = []
         urgent: list[Entry] = []
         for key in list(self._pending):
-            if key not in self._book.index and self._book.last_good.holds(key):
+            if key not in self._shared.index and self._shared.last_good.holds(key):
                 self._pending.discard(key)
                 continue
             entries = list(self._mirror.entries_of(key))
             if not self._is_free(key):
                 self._pending.discard(key)
-                self._book.departed.done(key)
-                kept = self._book.outcomes.get(key).entry_id
+                self._shared.departed.done(key)
+                kept = self._shared.outcomes.get(key).entry_id
                 entries = [entry for entry in entries if kept and entry.id != kept]
             for entry in entries:
-                is_refused = key in self._book.index and self._is_free(key)
-                is_gone = self._book.departed.has_left(key)
+                is_refused = key in self._shared.index and self._is_free(key)
+                is_gone = self._shared.departed.has_left(key)
                 is_urgent = is_refused or is_gone or entry.attributes.is_privileged
                 (urgent if is_urgent else doomed).append(entry)
             if not entries:
@@ -157,9 +157,9 @@ class ReleasePass:
         return doomed, urgent
 
     def _is_free(self, key: EntryKey) -> bool:
-        if key not in self._book.index:
-            return not self._book.last_good.holds(key)
-        return self._book.outcomes.get(key).state is State.REFUSED
+        if key not in self._shared.index:
+            return not self._shared.last_good.holds(key)
+        return self._shared.outcomes.get(key).state is State.REFUSED
 
     async def _delete(self, entry: Entry, *, is_counted: bool) -> None:
         """Delete one entry; on failure it stays pending for a later pass.
@@ -167,7 +167,7 @@ class ReleasePass:
         ``is_counted``: it counts against the budget.
         """
         key = entry.key
-        if not self._is_free(key) and self._book.outcomes.get(key).entry_id in {"", entry.id}:
+        if not self._is_free(key) and self._shared.outcomes.get(key).entry_id in {"", entry.id}:
             # Claimed meanwhile; which of several entries stays is known once SPIRE was asked.
             self._pending.discard(key)
             return
@@ -184,25 +184,25 @@ class ReleasePass:
         self._pending.discard(key)
         self._done(key, entry.id)
         if was_privileged and key.spiffe_id not in self._mirror.privileged_ids:
-            self._book.wake_same_id(key.spiffe_id)
+            self._shared.wake_same_id(key.spiffe_id)
 
     def _done(self, key: EntryKey, entry_id: str) -> None:
         """Let the records follow, and put the entry back if it was claimed meanwhile."""
-        book = self._book
-        book.departed.done(key)
-        book.wake.released(key)
-        if key in book.index:
-            if book.outcomes.get(key).state is not State.REFUSED:
-                book.wake.entry(key)
+        shared = self._shared
+        shared.departed.done(key)
+        shared.wake.released(key)
+        if key in shared.index:
+            if shared.outcomes.get(key).state is not State.REFUSED:
+                shared.wake.entry(key)
             return
         # What is recorded goes next; whoever claims the key meanwhile must not find it set.
-        book.outcomes.forget(key)
-        names = {name for name in (book.known_name_of(key),) if name}
+        shared.outcomes.forget(key)
+        names = {name for name in (shared.known_name_of(key),) if name}
         if entry_id:
             names |= {k.name for k in self._objects.by_index(ENTRY_ID_INDEX, entry_id)}
-        book.released |= names
+        shared.released |= names
         for name in names:
-            book.wake.record(name)
+            shared.wake.record(name)
 
     def _look_later(self) -> None:
         """Pass again after a while, which grows with each pass in which something failed."""
@@ -213,12 +213,12 @@ class ReleasePass:
 
     def _show_withheld(self, why: str, count: int) -> None:
         """Let people see why deletions are withheld, or that they are no more."""
-        book = self._book
-        if (book.withheld, book.withheld_count) == (why, count):
+        shared = self._shared
+        if (shared.withheld, shared.withheld_count) == (why, count):
             return
-        is_new = bool(why) and not book.withheld
+        is_new = bool(why) and not shared.withheld
         if is_new:
             how = self._confirmation.how(count)
             log.warning("deletions are withheld", extra=kv(why=why, remedy=how))
-        book.withheld, book.withheld_count = why, count
+        shared.withheld, shared.withheld_count = why, count
         self._confirmation.show(why, is_new=is_new)

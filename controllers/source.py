@@ -12,9 +12,10 @@ from enum import IntEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api.meta import KubeObject, ObjectKey
-from registrar.claims.claim import Source as ClaimSource
+from registrar.claims.claim import Claimant
 from registrar.identity.entry import Entry, EntryKey
-from registrar.kube.controller import Controller, Outcome
+from registrar.kube.controller import Controller, Result
+from registrar.kube.slots import Backlog
 from registrar.kube.store import Change, Store
 from registrar.telemetry.observers import ControllerObserver
 
@@ -168,10 +169,14 @@ class Source(Generic[K]):
     """In logs and metrics; a name of its own in the whole process."""
     kind: str = ""
     """The kind of the objects whose claims it makes; empty for one that makes none."""
-    reconcile: Callable[[K], Awaitable[Outcome]]
+    reconcile: Callable[[K], Awaitable[Result]]
     """Brings one key in line; see ``registrar.kube.controller``."""
     concurrency: int = 0
     """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
+    yields_to: Callable[[], int] = lambda: 0
+    """How much waits that is more urgent: the more, the fewer of this source are under way."""
+    backlog: Backlog | None = None
+    """Learns how many keys of this source wait."""
     serves: Wakeup[K] | None = None
     """By which wake-up other sources ask for its keys."""
     watches: Sequence[Watch[K]] = ()
@@ -208,7 +213,10 @@ class Source(Generic[K]):
             concurrency=self.concurrency or 1,
             timeout_seconds=_REMOTE_SECONDS if self.concurrency else _COMPUTE_SECONDS,
             observer=observer,
+            yields_to=self.yields_to,
         )
+        if self.backlog is not None:
+            self.backlog.measure = controller.backlog
         for connect in self.notes:
             connect()
         for watched in self.watches:
@@ -235,4 +243,4 @@ class Wired:
     settled: Callable[[], Awaitable[None]]
 
 
-AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[ClaimSource] | Source[str]
+AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[Claimant] | Source[str]

@@ -6,17 +6,17 @@ from api.codec import JSONValue
 from api.kinds import SPIFFE_ID
 from api.meta import ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID, SpiffeIDStatus
-from controllers.book import Book
 from controllers.claimstate import claim_state
 from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
-from registrar.claims.claim import Source
+from controllers.shared import SharedState
+from registrar.claims.claim import Claimant
 from registrar.claims.podspiffeid import made_for, made_for_uid
 from registrar.claims.spiffeid import claim_of, origin_of, source_of, status_of
 from registrar.errors import Retry
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.errors import Conflict, NotFound
 from registrar.kube.store import Store
 
@@ -34,7 +34,7 @@ def _nobody(_: ObjectMeta) -> None:
 
 
 def spiffe_id_claims(
-    book: Book,
+    shared: SharedState,
     objects: Store[SpiffeID],
     *,
     makes: bool,
@@ -55,7 +55,7 @@ def spiffe_id_claims(
         is_ours=lambda obj: obj.metadata.deletion_timestamp is None,
         claim_of=lambda obj: claim_of(
             obj,
-            trust_domain=book.trust_domain,
+            trust_domain=shared.trust_domain,
             own_namespace=own_namespace,
             namespace_uid=namespace_uid(obj.metadata.namespace),
             allows_downstream=allows_downstream,
@@ -63,11 +63,11 @@ def spiffe_id_claims(
         origin_of=lambda meta: origin_of(meta, own_namespace),
         is_record=lambda meta: maker(meta) is not None,
     )
-    return ObjectClaimReconciler(book, claiming, objects=objects, mirror=mirror)
+    return ObjectClaimReconciler(shared, claiming, objects=objects, mirror=mirror)
 
 
 def spiffe_id_statuses(
-    book: Book,
+    shared: SharedState,
     objects: Store[SpiffeID],
     *,
     makes: bool,
@@ -82,21 +82,23 @@ def spiffe_id_statuses(
         kind=SPIFFE_ID,
         is_ours=lambda obj: obj.metadata.deletion_timestamp is None,
         status_of=lambda obj: obj.status,
-        wanted=lambda obj: _wanted(book, obj, maker(obj.metadata), timestamp()),
+        wanted=lambda obj: _wanted(shared, obj, maker(obj.metadata), timestamp()),
         is_quiet=lambda obj: made_for(obj.metadata) is not None,
     )
     return ObjectStatusReconciler(stating, objects=objects, kube=kube, events=events, clock=clock)
 
 
-def _wanted(book: Book, obj: SpiffeID, owner: Source | None, now: str) -> SpiffeIDStatus | None:
+def _wanted(
+    shared: SharedState, obj: SpiffeID, owner: Claimant | None, now: str
+) -> SpiffeIDStatus | None:
     """The status as it should be, or None while the SPIRE server has not been asked.
 
     ``owner`` claims in the object's place, if it was made for a Pod or Node.
     """
     if owner is None:
-        state = claim_state(book, source_of(obj.key))
+        state = claim_state(shared, source_of(obj.key))
     else:
-        state = claim_state(book, owner, obj.metadata.uid)
+        state = claim_state(shared, owner, obj.metadata.uid)
     if state is None:
         return None
     return status_of(
@@ -119,7 +121,7 @@ class FinalizerReconciler:
         self._objects = objects
         self._kube = kube
 
-    async def reconcile(self, key: ObjectKey) -> Outcome:
+    async def reconcile(self, key: ObjectKey) -> Result:
         """Look at one SpiffeID. Raises Retry when somebody else writes at the same time."""
         obj = self._objects.get(key)
         if obj is None or ORIGINAL_FINALIZER not in obj.metadata.finalizers:

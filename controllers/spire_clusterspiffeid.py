@@ -6,16 +6,16 @@ from collections.abc import Callable
 from api.kinds import CLUSTER_SPIFFEID
 from api.meta import Condition, ObjectKey, find_condition
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDStatus
-from controllers.book import Book
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes
 from controllers.refusal import Objects
+from controllers.shared import SharedState
 from controllers.templates import Cluster, Templates
 from registrar.claims.claim import Problem
 from registrar.claims.podtemplate import PodTemplate, compile_template, source_of
 from registrar.claims.templatestatus import ALL_SET, READY, Namespaces, status_of
 from registrar.errors import InvalidField
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
 
@@ -27,32 +27,32 @@ class TemplateReconciler:
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         *,
         templates: Templates,
         cluster: Cluster,
         objects: Store[ClusterSPIFFEID],
         is_handled: Callable[[str], bool],
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._templates = templates
         self._cluster = cluster
         self._objects = objects
         self._is_handled = is_handled
 
-    async def reconcile(self, name: str) -> Outcome:
+    async def reconcile(self, name: str) -> Result:
         """Take in one object and wake every Pod that it selected or selects now."""
-        book, source, templates = self._book, source_of(name), self._templates.set
-        book.last_good.begin(source)
+        shared, source, templates = self._shared, source_of(name), self._templates.set
+        shared.last_good.begin(source)
         obj = self._objects.get(ObjectKey("", name))
         broken = self._objects.broken.get(ObjectKey("", name))
         concerned = set(self._templates.tally.pods(name))
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=name, error=broken.error))
-            book.problems[source] = Problem("Undecodable", f"{broken.error}: correct the object")
+            shared.problems[source] = Problem("Undecodable", f"{broken.error}: correct the object")
             templates.put_unreadable(source)
         elif obj is None or not self._is_handled(obj.spec.class_name):
-            book.problems.pop(source, None)
+            shared.problems.pop(source, None)
             was_unreadable = source in templates.unreadable
             templates.remove(source)
             if was_unreadable:
@@ -61,10 +61,10 @@ class TemplateReconciler:
             try:
                 template = compile_template(obj, self._templates.surroundings)
             except InvalidField as error:
-                book.problems[source] = Problem("InvalidSpec", str(error))
+                shared.problems[source] = Problem("InvalidSpec", str(error))
                 templates.put_unreadable(source)
             else:
-                book.problems.pop(source, None)
+                shared.problems.pop(source, None)
                 if source in templates.unreadable:
                     # What it asked for was kept for every Pod that might have been meant.
                     concerned |= set(self._templates.index.all())
@@ -74,10 +74,10 @@ class TemplateReconciler:
                 else:
                     concerned = set()
         for pod in concerned:
-            book.wake.pod(pod)
+            shared.wake.pod(pod)
         # Of one that is wrong every Pod knows that it may concern it.
-        book.last_good.seen(source)
-        book.wake.status(source)
+        shared.last_good.seen(source)
+        shared.wake.status(source)
         return Done()
 
     def _selected(self, template: PodTemplate) -> set[ObjectKey]:
@@ -93,7 +93,7 @@ class TemplateReconciler:
 
 
 def template_statuses(  # noqa: PLR0913 - collaborators, all by keyword
-    book: Book,
+    shared: SharedState,
     *,
     templates: Templates,
     cluster: Cluster,
@@ -116,13 +116,13 @@ def template_statuses(  # noqa: PLR0913 - collaborators, all by keyword
             obj,
             tally=templates.tally,
             namespaces=_namespaces(name, templates, cluster),
-            failing=[(key, book.outcomes.get(key)) for key in book.failing.of(source)],
+            failing=[(key, shared.outcomes.get(key)) for key in shared.failing.of(source)],
             pending={
                 domain
-                for key in book.unfederated.of(source)
-                for domain in book.outcomes.get(key).pending
+                for key in shared.unfederated.of(source)
+                for domain in shared.outcomes.get(key).pending
             },
-            problem=book.problems.get(source),
+            problem=shared.problems.get(source),
             now=timestamp(),
         )
 

@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 
-from controllers.book import Book
 from controllers.ports import Mirror, SpireWriter
+from controllers.shared import SharedState
 from registrar.claims.claim import Claim, Origin, Problem
 from registrar.claims.federation import resolve
-from registrar.claims.outcome import LATE, State
-from registrar.claims.outcome import Outcome as EntryOutcome
+from registrar.claims.outcome import LATE, Outcome, State
 from registrar.claims.ownership import entry_id, is_a_registrars, is_ours
 from registrar.claims.plan import ID_IN_USE, Create, Keep, Release, Update, plan, refusal
 from registrar.errors import Retry, Terminal
 from registrar.identity.entry import Attributes, Entry, EntryKey, differing
 from registrar.identity.selectors import Selector
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.spire.errors import AlreadyExists, FederatedBundleMissing, NotFound, SpireError
 
 _RECORD_PENDING_AFTER_SECONDS = 2.0
@@ -48,7 +47,7 @@ class EntryReconciler:
 
     def __init__(
         self,
-        book: Book,
+        shared: SharedState,
         *,
         writer: SpireWriter,
         mirror: Mirror,
@@ -57,7 +56,7 @@ class EntryReconciler:
         on_set: Callable[[Claim], None] = lambda _: None,
         on_vain_update: Callable[[], None] = lambda: None,
     ) -> None:
-        self._book = book
+        self._shared = shared
         self._writer = writer
         self._mirror = mirror
         self._adoption_allowed = adoption_allowed
@@ -66,7 +65,7 @@ class EntryReconciler:
         self._on_vain_update = on_vain_update
         self._updated: dict[EntryKey, _Sent] = {}
 
-    async def reconcile(self, key: EntryKey) -> Outcome:
+    async def reconcile(self, key: EntryKey) -> Result:
         """Bring one entry in line. Raises Retry or Terminal when SPIRE refuses."""
         was_privileged = key.spiffe_id in self._mirror.privileged_ids
         late = asyncio.get_running_loop().call_later(_RECORD_PENDING_AFTER_SECONDS, self._late, key)
@@ -86,7 +85,7 @@ class EntryReconciler:
         finally:
             late.cancel()
             if (key.spiffe_id in self._mirror.privileged_ids) != was_privileged:
-                self._book.wake_same_id(key.spiffe_id)
+                self._shared.wake_same_id(key.spiffe_id)
         return Done()
 
     def _is_privileged_elsewhere(self, key: EntryKey) -> bool:
@@ -94,12 +93,12 @@ class EntryReconciler:
         for id_ in self._mirror.privileged_ids.get(key.spiffe_id, ()):
             entry = self._mirror.own.get(id_)
             if entry is None:
-                if self._book.is_former_id_of(key, id_):
+                if self._shared.is_former_id_of(key, id_):
                     continue  # its own, about to be taken over
                 return True
-            winner = self._book.index.winner(entry.key)
+            winner = self._shared.index.winner(entry.key)
             if winner is None:
-                is_kept = self._book.last_good.holds(entry.key)
+                is_kept = self._shared.last_good.holds(entry.key)
             else:
                 is_kept = winner.origin is not Origin.POD
             if is_kept:
@@ -115,7 +114,7 @@ class EntryReconciler:
         ids = self._mirror.privileged_ids.get(spiffe_id, ())
         own = (entry for id_ in ids if (entry := self._mirror.own.get(id_)) is not None)
         return any(
-            entry.key not in self._book.index and not self._book.last_good.holds(entry.key)
+            entry.key not in self._shared.index and not self._shared.last_good.holds(entry.key)
             for entry in own
         )
 
@@ -141,21 +140,21 @@ class EntryReconciler:
                 "PrivilegeLeaving",
                 f"an admin or downstream entry of {claim.key.spiffe_id} is being deleted",
             )
-        if claim.may_yield and not self._book.has_seen_all:
+        if claim.may_yield and not self._shared.has_seen_all:
             raise Retry("FirstPass", "waits until every object was looked at")
 
     async def _apply(self, key: EntryKey) -> None:
         """Plan and act until the plan is to keep; each step makes the next plan smaller."""
         for _ in range(_ATTEMPTS):
-            used_elsewhere = await self._used_elsewhere(self._book.index.winner(key))
-            claim = self._book.index.winner(key)
+            used_elsewhere = await self._used_elsewhere(self._shared.index.winner(key))
+            claim = self._shared.index.winner(key)
             pending = self._federation(key, claim)
             step = plan(
-                None if claim is None else replace(claim, attributes=self._book.asked(claim)),
+                None if claim is None else replace(claim, attributes=self._shared.asked(claim)),
                 self._mirror.entry_of(key),
                 refused=refusal(
                     claim,
-                    self._book.index,
+                    self._shared.index,
                     privileged_elsewhere=self._is_privileged_elsewhere(key),
                     used_elsewhere=used_elsewhere,
                 ),
@@ -168,7 +167,7 @@ class EntryReconciler:
                 case Keep(entry_id=id_):
                     self._updated.pop(key, None)
                     message = self._set_message(claim)
-                    self._settled(key, EntryOutcome(State.SET, id_, SET, message, pending))
+                    self._settled(key, Outcome(State.SET, id_, SET, message, pending))
                     if claim is not None:
                         self._on_set(claim)
                     return
@@ -178,7 +177,7 @@ class EntryReconciler:
                 case Update(entry_id=id_, attributes=attributes, fields=fields):
                     if self._is_in_vain(key, attributes):
                         message = _DIFFERS_MESSAGE.format(", ".join(sorted(fields)))
-                        self._settled(key, EntryOutcome(State.SET, id_, DIFFERS, message, pending))
+                        self._settled(key, Outcome(State.SET, id_, DIFFERS, message, pending))
                         return
                     self._check_timely(claim)
                     await self._write(self._update(Entry(id_, key, attributes), fields))
@@ -193,12 +192,12 @@ class EntryReconciler:
         if seen is not None and is_edit and problem is not None and problem.reason == ID_IN_USE:
             # Only the privilege is refused: what the workload had without it stays.
             state = State.FAILED
-            self._settled(key, EntryOutcome(state, seen.id, problem.reason, problem.message))
+            self._settled(key, Outcome(state, seen.id, problem.reason, problem.message))
             return
         if problem is not None:
             state = State.REFUSED
-            self._settled(key, EntryOutcome(state, reason=problem.reason, message=problem.message))
-        self._book.wake.release(key)
+            self._settled(key, Outcome(state, reason=problem.reason, message=problem.message))
+        self._shared.wake.release(key)
 
     def _is_in_vain(self, key: EntryKey, attributes: Attributes) -> bool:
         """Whether just this was sent before, and the server's entry is the one that came of it.
@@ -222,20 +221,20 @@ class EntryReconciler:
     def _federation(self, key: EntryKey, claim: Claim | None) -> tuple[str, ...]:
         """Note which trust domains the key asks for; gives those that it has to wait for."""
         wanted = () if claim is None else claim.attributes.federates_with
-        self._book.federating.note(key, wanted)
-        return resolve(wanted, self._book.known_domains()).pending if wanted else ()
+        self._shared.federating.note(key, wanted)
+        return resolve(wanted, self._shared.known_domains()).pending if wanted else ()
 
     async def _write(self, call: Coroutine[None, None, None]) -> None:
         """Make a write; where the server lacks a bundle, learn which so that the next goes without.
 
         Raises FederatedBundleMissing when it lacks one that it lists.
         """
-        known = self._book.known_domains()
+        known = self._shared.known_domains()
         try:
             await call
         except FederatedBundleMissing:
             await self._look_for_bundles()
-            if self._book.known_domains() == known:
+            if self._shared.known_domains() == known:
                 raise
 
     def _set_message(self, claim: Claim | None) -> str:
@@ -250,7 +249,7 @@ class EntryReconciler:
         return _SET_MESSAGE
 
     def _id_for(self, key: EntryKey) -> str:
-        return entry_id(self._book.prefix, self._book.name_of(key))
+        return entry_id(self._shared.prefix, self._shared.name_of(key))
 
     async def _create(self, entry: Entry) -> None:
         """Create, or take over what the server holds under the same key already."""
@@ -266,7 +265,7 @@ class EntryReconciler:
             if existing is None:
                 raise
             if existing.key != entry.key:
-                self._book.rename(entry.key, taken_by=existing.key)
+                self._shared.rename(entry.key, taken_by=existing.key)
             elif self._may_adopt(existing.id):
                 self._mirror.adopt(existing)
             else:
@@ -283,10 +282,10 @@ class EntryReconciler:
         One under a prefix that an earlier version gave is ours, for it has the very key that
         is claimed here; unless another registrar, which had that prefix too, was faster.
         """
-        if is_ours(self._book.prefix, entry_id):
+        if is_ours(self._shared.prefix, entry_id):
             return True
-        if self._book.is_former_id(entry_id):
-            return not self._book.is_recorded_by_another(entry_id)
+        if self._shared.is_former_id(entry_id):
+            return not self._shared.is_recorded_by_another(entry_id)
         return self._adoption_allowed and not is_a_registrars(entry_id)
 
     async def _update(self, entry: Entry, fields: frozenset[str]) -> None:
@@ -297,40 +296,40 @@ class EntryReconciler:
             # The mirror has learnt of it with the answer.
             return
 
-    def _settled(self, key: EntryKey, outcome: EntryOutcome) -> None:
+    def _settled(self, key: EntryKey, outcome: Outcome) -> None:
         """Remember the outcome and let everyone see it who shows it."""
-        book = self._book
-        if book.outcomes.set(key, outcome):
-            book.wake_sources(key)
-        book.note(key)
+        shared = self._shared
+        if shared.outcomes.set(key, outcome):
+            shared.wake_sources(key)
+        shared.note(key)
         self._record_if_claimed(key)
         if not outcome.is_set:
             return
-        for claim in book.index.claims(key):
-            for dropped in book.settle(claim.source):
-                book.wake.entry(dropped)
+        for claim in shared.index.claims(key):
+            for dropped in shared.settle(claim.source):
+                shared.wake.entry(dropped)
 
     def _failed(self, key: EntryKey, reason: str, message: str) -> None:
         """Remember a failure; the entry ID of an earlier success stays known."""
-        if key in self._book.index:
-            known = self._book.outcomes.get(key).entry_id
-            self._settled(key, EntryOutcome(State.FAILED, known, reason, message))
+        if key in self._shared.index:
+            known = self._shared.outcomes.get(key).entry_id
+            self._settled(key, Outcome(State.FAILED, known, reason, message))
 
     def _late(self, key: EntryKey) -> None:
         """Show that the SPIRE server keeps us waiting; an earlier failure says more."""
-        if self._book.outcomes.get(key).state is State.PENDING or self._is_missing(key):
+        if self._shared.outcomes.get(key).state is State.PENDING or self._is_missing(key):
             self._wait(key, LATE)
 
     def _is_missing(self, key: EntryKey) -> bool:
         """Whether an entry that was set is not there any more: somebody deleted it."""
-        return self._book.outcomes.is_set(key) and self._mirror.entry_of(key) is None
+        return self._shared.outcomes.is_set(key) and self._mirror.entry_of(key) is None
 
-    def _wait(self, key: EntryKey, outcome: EntryOutcome) -> None:
+    def _wait(self, key: EntryKey, outcome: Outcome) -> None:
         """Let everyone see what a claimed entry waits for."""
-        if key in self._book.index:
-            known = self._book.outcomes.get(key).entry_id
+        if key in self._shared.index:
+            known = self._shared.outcomes.get(key).entry_id
             self._settled(key, replace(outcome, entry_id=known))
 
     def _record_if_claimed(self, key: EntryKey) -> None:
-        if key in self._book.index:
-            self._book.wake.record(self._book.name_of(key))
+        if key in self._shared.index:
+            self._shared.wake.record(self._shared.name_of(key))

@@ -15,12 +15,12 @@ from api.kinds import CLUSTER_SPIFFEID
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.whole import WholeNode, WholePod
-from controllers.book import Book
 from controllers.pods import PodReconciler
 from controllers.ports import Mirror
+from controllers.shared import SharedState
 from controllers.templates import Cluster, Templates
 from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.podtemplate import KIND, PodTemplate, source_of
 from registrar.claims.rendering import Owner, PodView, view_of
 from registrar.claims.templaterules import (
@@ -34,20 +34,20 @@ from registrar.identity.entry import Entry, EntryKey
 
 
 def templated_pods(
-    book: Book,
+    shared: SharedState,
     *,
     templates: Templates,
     cluster: Cluster,
     mirror: Mirror,
-    on_pod: Callable[[Source], None] = lambda _: None,
+    on_pod: Callable[[Claimant], None] = lambda _: None,
 ) -> PodReconciler[WholePod, TemplatedView, TemplatedWanted]:
     """The Pod reconciler of the mode."""
     return PodReconciler(
-        book,
+        shared,
         gather=TemplatedGather(templates=templates, cluster=cluster),
         rules=TemplateRules(templates.surroundings, turn=_turn),
-        held=HeldForTemplates(book),
-        report=TallyReport(book, templates),
+        held=HeldForTemplates(shared),
+        report=TallyReport(shared, templates),
         mirror=mirror,
         on_pod=on_pod,
     )
@@ -163,27 +163,27 @@ class TemplatedGather:
 class HeldForTemplates:
     """What the SPIRE server holds for Pods: their entries select them by uid."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, shared: SharedState) -> None:
+        self._shared = shared
 
-    def claims(self, source: Source, uid: str) -> list[Claim]:
+    def claims(self, source: Claimant, uid: str) -> list[Claim]:
         """The claims that the entries found on the SPIRE server for a Pod stand for."""
-        held = self._book.last_good.signed(uid)
+        held = self._shared.last_good.signed(uid)
         return [self._claim(source, uid, entry) for entry in held]
 
-    def last_good(self, source: Source, uid: str) -> list[Claim]:
+    def last_good(self, source: Claimant, uid: str) -> list[Claim]:
         """The same: no other Pod has had that uid."""
         return self.claims(source, uid)
 
-    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
+    def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         """Nothing: the Pod is in doubt, which holds its entries, and its claims stay."""
         return set()
 
-    def known(self, source: Source) -> None:
+    def known(self, source: Claimant) -> None:
         """Nothing was kept."""
 
-    def _claim(self, source: Source, uid: str, entry: Entry) -> Claim:
-        record = self._book.record_of(entry.id)
+    def _claim(self, source: Claimant, uid: str, entry: Entry) -> Claim:
+        record = self._shared.record_of(entry.id)
         templates = () if record is None else _templates_of(record)
         claim = Claim(
             source=source,
@@ -205,23 +205,23 @@ class HeldForTemplates:
 class TallyReport:
     """Counts what came of Pods, by template, and wakes the statuses of those that changed."""
 
-    def __init__(self, book: Book, templates: Templates) -> None:
-        self._book = book
+    def __init__(self, shared: SharedState, templates: Templates) -> None:
+        self._shared = shared
         self._templates = templates
 
     def tell(self, pod: WholePod, wanted: TemplatedWanted) -> None:
         """A Pod was looked at."""
         came = wanted.by_template
-        came.mask_all(wanted.rendered, self._book.index.winner)
+        came.mask_all(wanted.rendered, self._shared.index.winner)
         for name in self._templates.tally.note(
             pod.key, came.parts, came.failures, masked=came.masked, left_out=came.left_out
         ):
-            self._book.wake.status(source_of(name))
+            self._shared.wake.status(source_of(name))
 
     def gone(self, key: ObjectKey) -> None:
         """There is no such Pod."""
         for name in self._templates.tally.note(key, {}, {}):
-            self._book.wake.status(source_of(name))
+            self._shared.wake.status(source_of(name))
 
 
 def _templates_of(record: SpireEntry) -> list[tuple[str, str]]:

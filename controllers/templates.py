@@ -1,4 +1,4 @@
-"""What the reconcilers of the controller manager's mode know together, besides the Book."""
+"""What the reconcilers of the controller manager's mode know together, besides the shared state."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.whole import WholeNode
 from controllers.source import T
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.federatedtrustdomain import NO_TRUST_DOMAIN, trust_domains_of
 from registrar.claims.record import key_of
 from registrar.claims.serviceaddresses import (
@@ -29,7 +29,7 @@ from registrar.kube.store import Change
 PodsNamed = Callable[[str], Iterable[ObjectKey]]
 """Tells the Pods of a Namespace, or of a Node, by its name."""
 
-MadeFor = Callable[[T], Source | None]
+MadeFor = Callable[[T], Claimant | None]
 """Tells the Pod or Node that an object was made for."""
 
 
@@ -64,7 +64,7 @@ def its_maker_nodes(made_for: MadeFor[T]) -> Callable[[Change[T]], Iterable[str]
     ]
 
 
-def _makers(made_for: MadeFor[T], change: Change[T]) -> list[Source]:
+def _makers(made_for: MadeFor[T], change: Change[T]) -> list[Claimant]:
     found = (made_for(obj) for obj in (change.old, change.new) if obj is not None)
     return [owner for owner in found if owner is not None]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 
 from api.meta import ObjectKey
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.identity.entry import EntryKey
 
 K = TypeVar("K")
@@ -50,7 +50,7 @@ class StatusWake:
         self._adds: dict[str, Callable[[ObjectKey], None]] = {}
         self._without: frozenset[str] = frozenset()
 
-    def __call__(self, source: Source) -> None:
+    def __call__(self, source: Claimant) -> None:
         """Let an object's status be looked at. Raises WiringError for a kind nobody spoke of."""
         add = self._adds.get(source.kind)
         if add is not None:
@@ -99,7 +99,7 @@ class Wakeups:
         """A Pod may want another identity."""
         self.node: Wake[str] = Wake("node")
         """A Node, by name, may want another entry."""
-        self.made: Wake[Source] = Wake("made")
+        self.made: Wake[Claimant] = Wake("made")
         """What is made for a Pod or Node may need to be written or deleted."""
         self.released: Wake[EntryKey] = Wake("released")
         """The SPIRE server holds the entry of a key no more."""
@@ -130,7 +130,7 @@ class Wakeups:
         """The names of the wake-ups that nobody serves."""
         return {wake.name for wake in self._all() if not wake.is_served}
 
-    def _all(self) -> tuple[Wake[ObjectKey] | Wake[EntryKey] | Wake[Source] | Wake[str], ...]:
+    def _all(self) -> tuple[Wake[ObjectKey] | Wake[EntryKey] | Wake[Claimant] | Wake[str], ...]:
         return (
             *(self.entry, self.release, self.released, self.record),
             *(self.pod, self.node, self.made, self.trust_domain),

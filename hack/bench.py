@@ -1,6 +1,6 @@
-"""Measure the figures of docs/performance.md: real API server, embedded SPIRE server.
+"""Measure the figures of docs/performance.md: real API server, real SPIRE server.
 
-    python hack/bench.py [--quick] [--json FILE]
+    python hack/bench.py [--quick] [--mode MODE] [--spire DATABASE] [--against COMMAND]
 
 Slow figures are printed, not judged: the exit code is 1 only when the result is
 wrong (an entry is missing, or something was written where nothing should be).
@@ -11,10 +11,11 @@ import asyncio
 import json
 import os
 import platform
+import shlex
+import shutil
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -23,253 +24,17 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from devcluster.mounts import own_mounts  # noqa: E402 - the checkout is measured
+from hack import postgresql  # noqa: E402 - the checkout is measured
+from hack.bench_burst import OURS, Curve, measure_bursts, peer  # noqa: E402
 from hack.bench_csi import measure_csi  # noqa: E402 - the checkout is measured
-from hack.bench_figures import Figure, percentiles, rates  # noqa: E402
-from hack.bench_render import rendering_rates, whole_rates  # noqa: E402 - the same
-from hack.bench_world import TEMPLATES, Registrar, World, open_world  # noqa: E402 - the checkout is measured
+from hack.bench_figures import Figure  # noqa: E402
+from hack.bench_modes import FULL, QUICK, Bench, Scale, say  # noqa: E402
+from hack.bench_server import EMBEDDED, KINDS, POSTGRESQL, SQLITE, Database  # noqa: E402
+from hack.bench_world import open_world  # noqa: E402
 
-_IDLE_SECONDS = 35.0
-_RENEW_SECONDS = 2.0
-_PARALLEL = 32
-_MODES = ("layered", "manager", "csi")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much is measured."""
-
-    singles: int
-    burst: int
-    total: int
-    idle_seconds: float
-    paced: int
-    most: int
-    volumes: int
-
-
-FULL = Scale(
-    singles=300,
-    burst=5000,
-    total=10_000,
-    idle_seconds=_IDLE_SECONDS,
-    paced=1200,
-    most=30_000,
-    volumes=110,
-)
-QUICK = Scale(singles=10, burst=100, total=150, idle_seconds=1.0, paced=20, most=200, volumes=5)
-_PACE_SECONDS = 1 / 20
-
-
-class Bench:
-    """Runs the measurements in their order."""
-
-    def __init__(self, world: World, scale: Scale) -> None:
-        self._world = world
-        self._scale = scale
-        self._made = 0
-        self.figures: list[Figure] = []
-        self.wrong: list[str] = []
-
-    async def run(self) -> None:
-        """Measure everything."""
-        scale = self._scale
-        await self._floor()
-        async with self._world.registrar() as registrar:
-            self._say("one Pod at a time, no entries")
-            await self._singles("empty", "p50 ≤ 15 ms, p99 ≤ 60 ms")
-            await registrar.until_idle()
-            self._say(f"{scale.burst} Pods as fast as the API server takes them")
-            await self._burst(scale.burst, registrar, "")
-            await self._burst(scale.total - self._made, registrar)
-            self._say("one Pod at a time, the rest present")
-            await self._singles("full", "as with none, within 20 %")
-            await registrar.until_idle()
-            await self._idle(registrar)
-            await self._check_entries()
-        await self._restart()
-
-    async def run_manager(self) -> None:
-        """Measure the controller manager's mode: templates over Pods, none of them owned."""
-        scale, templates = self._scale, f"{TEMPLATES} templates"
-        self._say("rendering alone")
-        self.figures += [
-            rates(
-                "renders a second, typical ID template, 1,000 Pods a round",
-                "≥ 50,000",
-                rendering_rates(),
-            ),
-            rates("… with reading each Pod's fields", "", whole_rates()),
-        ]
-        async with self._world.registrar() as registrar:
-            self._say(f"{templates}: one Pod at a time, no entries")
-            await self._singles("empty", "p50 ≤ 15 ms, p99 ≤ 60 ms", templates)
-            await registrar.until_idle()
-            self._say(f"{scale.burst} Pods as fast as the API server takes them")
-            await self._burst(scale.burst, registrar, f", {templates}")
-            await self._burst(scale.total - self._made, registrar)
-            self._say("one Pod at a time, the rest present")
-            await self._singles("full", "as with none, within 20 %", templates)
-            self._say("20 Pods a second")
-            await self._paced()
-            await registrar.until_idle()
-            self._say(f"up to {scale.most} Pods")
-            await self._burst(scale.most - self._made, registrar)
-            await registrar.until_idle()
-            await self._singles("most", "flat", templates)
-            await registrar.until_idle()
-            await self._idle(registrar, memory="≤ 300 MB", writes="1", templates=templates)
-            await self._check_entries()
-        await self._restart(templates)
-
-    async def _paced(self) -> None:
-        """Pods at a steady pace, each measured while others are under way."""
-        waits: list[float] = []
-
-        async def one(number: int, start: float) -> None:
-            await asyncio.sleep(max(0.0, start - time.monotonic()))
-            name = f"paced-{number}"
-            began, _ = await self._world.create_pod(name, name)
-            created[name] = began
-
-        created: dict[str, float] = {}
-        begun = time.monotonic() + 0.5
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(self._scale.paced):
-                tasks.create_task(one(number, begun + number * _PACE_SECONDS))
-        for name, began in created.items():
-            waits.append(float(await self._world.spire.ask(f"wait /{name}")) - began)
-        self._made += self._scale.paced
-        name = f"Pod created → SPIRE entry, 20 a second, {self._scale.total:,} entries present"
-        self.figures.append(percentiles(f"{name}, {TEMPLATES} templates", "p99 ≤ 100 ms", waits))
-
-    async def _floor(self) -> None:
-        """How soon any client's watch sees a Pod."""
-        self._say("the floor: a plain watch")
-        seen: dict[str, float] = {}
-
-        async def follow() -> None:
-            async for name, when in self._world.watch_names():
-                seen.setdefault(name, when)
-
-        waits = []
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(follow())
-            await asyncio.sleep(0.5)
-            for number in range(self._scale.singles):
-                began, _ = await self._world.create_pod(f"floor-{number}")
-                while f"floor-{number}" not in seen:  # noqa: ASYNC110 - the resolution
-                    await asyncio.sleep(0.0002)
-                waits.append(seen[f"floor-{number}"] - began)
-            following.cancel()
-        self.figures.append(percentiles("Pod created → plain watch sees it (floor)", "", waits))
-
-    async def _singles(self, tag: str, target: str, mode: str = "") -> None:
-        whole, after = [], []
-        for number in range(self._scale.singles):
-            name = f"{tag}-{number}"
-            began, answered = await self._world.create_pod(name, name)
-            appeared = float(await self._world.spire.ask(f"wait /{name}"))
-            whole.append(appeared - began)
-            after.append(appeared - answered)
-            self._made += 1
-        most = self._scale.most if tag == "most" else self._scale.total
-        present = "no" if tag == "empty" else f"{most:,}"
-        present += f" entries, {mode}" if mode else " entries"
-        self.figures += [
-            percentiles(f"Pod created → SPIRE entry, {present} present", target, whole),
-            percentiles(f"… counted from the API server's answer, {present} present", "", after),
-        ]
-
-    async def _burst(
-        self, number: int, registrar: Registrar, counted_as: str | None = None
-    ) -> None:
-        began, before = time.monotonic(), self._made
-        limit = asyncio.Semaphore(_PARALLEL)
-
-        async def one(index: int) -> float:
-            async with limit:
-                name = f"burst-{index}"
-                return (await self._world.create_pod(name, name))[1]
-
-        async with asyncio.TaskGroup() as tasks:
-            made = [tasks.create_task(one(before + index)) for index in range(number)]
-        last = max(task.result() for task in made)
-        self._made += number
-        expected = self._made + self._world.extra_entries
-        appeared = float(await self._world.spire.ask(f"wait-count {expected}"))
-        await registrar.until_idle()
-        recorded = time.monotonic()
-        if counted_as is not None:
-            values = {
-                "last entry after last Pod, s": round(max(0.0, appeared - last), 2),
-                "Pods a second": round(number / (last - began)),
-                "all recorded after last Pod, s": round(recorded - last, 1),
-            }
-            self.figures.append(
-                Figure(f"{number:,} Pods at once{counted_as}", "≤ 3 s", number, values)
-            )
-
-    async def _idle(
-        self,
-        registrar: Registrar,
-        *,
-        memory: str = "≤ 150 MB",
-        writes: str = "3",
-        templates: str = "",
-    ) -> None:
-        seconds = self._scale.idle_seconds
-        self._say(f"idle for {seconds:g} s")
-        resident = registrar.memory()
-        used, began = registrar.cpu_seconds(), time.monotonic()
-        await asyncio.sleep(seconds)
-        share = (registrar.cpu_seconds() - used) / (time.monotonic() - began)
-        pods = self._made
-        written = await registrar.api_writes()
-        mode = f", {templates}" if templates else ""
-        self.figures += [
-            Figure(
-                f"memory at {pods:,} Pods, MB{mode}",
-                memory,
-                1,
-                {name: float(value) for name, value in resident.items()},
-            ),
-            Figure(f"idle CPU, % of one core{mode}", "< 1 %", 1, {"share": round(share * 100, 2)}),
-            Figure(f"API writes per Pod{mode}", writes, pods, {"writes": round(written / pods, 2)}),
-        ]
-
-    async def _check_entries(self) -> None:
-        entries = int(await self._world.spire.ask("entries"))
-        if entries != self._made + self._world.extra_entries:
-            self.wrong.append(f"{entries} entries for {self._made} Pods")
-
-    async def _restart(self, mode: str = "") -> None:
-        self._say("a restart with nothing to do")
-        before = await self._world.spire.ask("writes")
-        began = time.monotonic()
-        async with self._world.registrar() as registrar:
-            ready = time.monotonic() - began
-            await registrar.until_idle()
-            spire_writes = int(await self._world.spire.ask("writes")) - int(before)
-            api_writes = await registrar.api_writes()
-            # It takes the Lease of its prefix, and renews that.
-            of_the_lease = 1 + int((time.monotonic() - began) / _RENEW_SECONDS)
-            memory = registrar.memory()
-        values = {
-            "ready, s": round(ready, 2),
-            "SPIRE writes": float(spire_writes),
-            "API writes": float(api_writes),
-            "resident, MB": float(memory["resident"]),
-        }
-        name = f"start with {self._made:,} entries, nothing to do{mode and ', '}{mode}"
-        # The limit is one for 10,000 entries; the other mode starts with three times as many.
-        target = "0 SPIRE writes" if mode else "≤ 6 s, 0 SPIRE writes"
-        self.figures.append(Figure(name, target, 1, values))
-        if spire_writes or api_writes > of_the_lease:
-            self.wrong.append(f"a start with nothing to do wrote {spire_writes} and {api_writes}")
-
-    @staticmethod
-    def _say(text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+_MODES = ("layered", "manager", "burst", "csi")
+_NODES = 100
+"""Nodes over which the Pods of the controller manager's mode are spread."""
 
 
 class Measured(Protocol):
@@ -307,50 +72,119 @@ def report(figures: Sequence[Figure], *, in_cluster: bool) -> str:
     return "\n".join(lines)
 
 
-async def measure(scale: Scale, modes: Sequence[str]) -> tuple[list[Measured], bool]:
+@dataclass(frozen=True)
+class Choice:
+    """What the command line asks for."""
+
+    scale: Scale
+    modes: Sequence[str]
+    spire: Sequence[str]
+    against: Sequence[str]
+
+    def databases(self) -> list[Database]:
+        """What a burst is measured on: with a planner that knows how entries lie, and without."""
+        kinds = self.spire or [SQLITE, *([POSTGRESQL] if postgresql.binaries() else [])]
+        return [
+            Database(kind, is_analyzed=analyzed)
+            for kind in kinds
+            for analyzed in ((False,) if kind == EMBEDDED else (False, True))
+        ]
+
+
+@dataclass
+class Results:
+    """What came of all modes."""
+
+    figures: list[Figure]
+    wrong: list[str]
+    bursts: list[Curve]
+    creates: list[Curve]
+    in_cluster: bool = True
+
+    def add(self, measured: Measured) -> None:
+        """Take over what one mode gave."""
+        self.figures += measured.figures
+        self.wrong += measured.wrong
+
+
+async def measure(choice: Choice) -> Results:
     """Run the benchmark of each mode in a world of its own."""
-    done: list[Measured] = []
-    in_cluster = True
-    for mode in modes:
+    results, scale = Results([], [], [], []), choice.scale
+    for mode in choice.modes:
         if mode == "csi":
-            done.append(await measure_csi(scale.volumes))
+            results.add(await measure_csi(scale.volumes))
             continue
-        async with open_world(manager=mode == "manager") as world:
+        if mode == "burst":
+            subjects = [*OURS, *map(peer, choice.against)]
+            bursts = await measure_bursts(scale.at_once, subjects, choice.databases(), say)
+            results.add(bursts)
+            results.bursts += bursts.bursts
+            results.creates += bursts.creates
+            continue
+        database = Database(choice.spire[0] if choice.spire else SQLITE)
+        async with open_world(database, manager=mode == "manager", nodes=_NODES) as world:
             bench = Bench(world, scale)
             await (bench.run_manager() if mode == "manager" else bench.run())
-            done.append(bench)
-            in_cluster = in_cluster and world.in_cluster
-    return done, in_cluster
+            results.add(bench)
+            results.in_cluster = results.in_cluster and world.in_cluster
+    return results
 
 
-def main() -> int:
-    """Run the command line; returns the exit code."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few samples: only see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--pods", type=int, help="how many Pods a burst has (default: 10000)")
     parser.add_argument(
         "--mode",
         action="append",
         choices=_MODES,
         help="measure only this mode; may be given several times (default: all)",
     )
+    parser.add_argument(
+        "--spire",
+        action="append",
+        choices=KINDS,
+        default=[],
+        help="the SPIRE server: SPIRE's own with that database, or the embedded one (default: "
+        "sqlite; for a burst postgresql too, where it is installed); may be given several times",
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="measure another controller in the burst too, with the same load; {config} in the "
+        "command is a controller manager's configuration file, KUBECONFIG is set",
+    )
+    return parser
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    parser = _parser()
     arguments = parser.parse_args()
-    modes = arguments.mode or _MODES
+    for command in arguments.against:
+        program = next(iter(shlex.split(command)), "")
+        if shutil.which(program) is None:
+            parser.error(f"--against: no such program: {program!r}")
+    modes: Sequence[str] = arguments.mode or _MODES
     why = own_mounts() if "csi" in modes else ""
     if why:
         print(f"the node driver cannot be measured: {why}", file=sys.stderr)
         return 1
     scale = QUICK if arguments.quick else FULL
-    benches, in_cluster = asyncio.run(measure(scale, modes))
-    figures = [figure for bench in benches for figure in bench.figures]
-    print("\n" + report(figures, in_cluster=in_cluster))
+    if arguments.pods is not None:
+        scale = replace(scale, at_once=replace(scale.at_once, pods=arguments.pods))
+    choice = Choice(scale, modes, arguments.spire, arguments.against)
+    results = asyncio.run(measure(choice))
+    print("\n" + report(results.figures, in_cluster=results.in_cluster))
     if arguments.json:
-        document = {"machine": machine(), "figures": [asdict(figure) for figure in figures]}
-        arguments.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    wrong = [text for bench in benches for text in bench.wrong]
-    for text in wrong:
+        document = {"machine": machine(), **asdict(results)}
+        arguments.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    for text in results.wrong:
         print(f"WRONG: {text}", file=sys.stderr)
-    return 1 if wrong else 0
+    return 1 if results.wrong else 0
 
 
 if __name__ == "__main__":

@@ -1,27 +1,31 @@
-"""What the benchmark measures: a real control plane, a SPIRE server, the registrar's process."""
+"""What the benchmark measures: a real control plane, a SPIRE server, a controller's process."""
 
 import asyncio
 import contextlib
+import itertools
 import os
+import shlex
 import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import STDOUT
 
 import aiohttp
 
 from api.codec import JSONValue
 from api.crd import CUSTOM_KINDS, crd
 from api.documents import dump_yaml
+from hack.bench_server import Database, Spire, cpu_seconds, open_spire
 from hack.control_plane import ControlPlane
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMESPACE = "bench"
+NAMESPACE, BYSTANDERS = "bench", "bystanders"
 _PATIENCE_SECONDS = 600.0
 
 _CONFIGURATION = """\
@@ -31,7 +35,6 @@ server_socket_path = "{socket}"
 metrics_addr       = "127.0.0.1:{port}"
 pod_controller     = true
 pod_label          = "spiffe"
-log_path           = "{log}"
 """
 
 _MANAGER_CONFIGURATION = """\
@@ -41,13 +44,11 @@ clusterName: bench
 trustDomain: example.org
 clusterDomain: cluster.local
 spireServerSocketPath: {socket}
-gcInterval: 30s
 metrics: {{bindAddress: "127.0.0.1:{port}"}}
-logPath: {log}
+health: {{healthProbeBindAddress: "127.0.0.1:{health}"}}
 """
 
 TEMPLATES = 20
-_NODE = "bench-node"
 
 # A mount namespace of its own shows the process a service account where a Pod has it.
 _IN_CLUSTER = """\
@@ -60,54 +61,19 @@ exec {command}
 """
 
 
-class Spire:
-    """The SPIRE server's process."""
-
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
-        self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "hack" / "bench_spire.py"), str(socket)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    async def ask(self, command: str) -> str:
-        """Send a command, get its answer."""
-        return await asyncio.to_thread(self._ask, command)
-
-    async def until_ready(self) -> None:
-        """Wait until it serves."""
-        await asyncio.to_thread(self._read)
-
-    def stop(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.wait()
-
-    def _ask(self, command: str) -> str:
-        stdin = self._process.stdin
-        if stdin is None:
-            raise RuntimeError("no pipe to the SPIRE server")
-        stdin.write(command + "\n")
-        stdin.flush()
-        return self._read()
-
-    def _read(self) -> str:
-        stdout = self._process.stdout
-        line = stdout.readline() if stdout is not None else ""
-        if not line:
-            raise RuntimeError("the SPIRE server's process ended")
-        return line.strip()
-
-
 @dataclass
 class Registrar:
-    """The registrar's process and its probes."""
+    """A controller's process, its metrics and its probes."""
 
-    pid: int
+    process: Process
     url: str
+    health: str
     http: aiohttp.ClientSession
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self.process.pid
 
     def memory(self) -> dict[str, int]:
         """VmRSS and VmHWM in MB (10^6 bytes)."""
@@ -118,15 +84,16 @@ class Registrar:
 
     def cpu_seconds(self) -> float:
         """User and system time used so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").split()
-        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     async def until_ready(self) -> None:
-        """Wait for /readyz."""
+        """Wait for /readyz. Raises RuntimeError when the process ends before."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while True:
+                if self.process.returncode is not None:
+                    raise RuntimeError(f"the controller ended: {self.process.returncode}")
                 with contextlib.suppress(aiohttp.ClientError):
-                    async with self.http.get(f"{self.url}/readyz") as response:
+                    async with self.http.get(f"{self.health}/readyz") as response:
                         if response.status == 200:
                             return
                 await asyncio.sleep(0.02)
@@ -168,10 +135,17 @@ class World:
     """Everything together; make it with ``open_world``."""
 
     def __init__(
-        self, plane: ControlPlane, spire: Spire, kube: aiohttp.ClientSession, *, manager: bool
+        self,
+        plane: ControlPlane,
+        spire: Spire,
+        kube: aiohttp.ClientSession,
+        *,
+        manager: bool,
+        nodes: int,
     ) -> None:
         self.plane = plane
         self._manager = manager
+        self._nodes = itertools.cycle([node_name(number) for number in range(nodes)])
         # The layered mode has one entry more than Pods: the alias of the agents.
         self.extra_entries = 0 if manager else 1
         self.spire = spire
@@ -179,49 +153,66 @@ class World:
         self.in_cluster = os.geteuid() == 0 and shutil.which("unshare") is not None
 
     @contextlib.asynccontextmanager
-    async def registrar(self) -> AsyncIterator[Registrar]:
-        """Run the registrar, as in a Pod where the machine allows; waits until it is ready."""
-        port = _free_port()
+    async def registrar(self, against: str = "") -> AsyncIterator[Registrar]:
+        """Run the registrar, as in a Pod where the machine allows; waits until it is ready.
+
+        ``against`` is the command line of another controller, to be run instead of ours.
+        """
+        port, health = _free_port(), _free_port()
         folder = self.plane.folder
-        configuration = folder / "registrar.conf"
+        configuration = folder / "controller.conf"
         template = _MANAGER_CONFIGURATION if self._manager else _CONFIGURATION
         configuration.write_text(
-            template.format(socket=self.spire.socket, port=port, log=folder / "registrar.log"),
+            template.format(socket=self.spire.socket, port=port, health=health),
             encoding="utf-8",
         )
-        command = [sys.executable, "-m", "manager", "run", "--config", str(configuration)]
         environment = {**os.environ, "ENABLE_WEBHOOKS": "false"}
-        if self.in_cluster:
-            host, _, api_port = self.plane.url.removeprefix("https://").partition(":")
-            environment |= {
-                "KUBERNETES_SERVICE_HOST": host,
-                "KUBERNETES_SERVICE_PORT": api_port,
-            }
-            script = _IN_CLUSTER.format(
-                ca=self.plane.ca_file, token=self.plane.token, command=" ".join(command)
-            )
-            command = ["unshare", "--mount", "sh", "-c", script]
+        if against:
+            environment["KUBECONFIG"] = str(self.plane.kubeconfig)
+            command = [
+                word.replace("{config}", str(configuration)) for word in shlex.split(against)
+            ]
         else:
-            command += ["--kubeconfig", str(self.plane.kubeconfig)]
-        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment)
+            command, more = self._our_command(configuration)
+            environment |= more
+        with (folder / "controller.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, env=environment, stdout=log, stderr=STDOUT
+            )
+        url, probes = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{health}"
         try:
             async with aiohttp.ClientSession() as http:
-                registrar = Registrar(process.pid, f"http://127.0.0.1:{port}", http)
+                registrar = Registrar(process, url, probes if self._manager else url, http)
                 await registrar.until_ready()
                 yield registrar
         finally:
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
             await process.wait()
 
-    async def create_pod(self, name: str, label: str = "") -> tuple[float, float]:
+    def _our_command(self, configuration: Path) -> tuple[list[str], dict[str, str]]:
+        """How we are run, and what the environment has besides."""
+        command = [sys.executable, "-m", "manager", "run", "--config", str(configuration)]
+        if not self.in_cluster:
+            return [*command, "--kubeconfig", str(self.plane.kubeconfig)], {}
+        host, _, api_port = self.plane.url.removeprefix("https://").partition(":")
+        script = _IN_CLUSTER.format(
+            ca=self.plane.ca_file, token=self.plane.token, command=shlex.join(command)
+        )
+        environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": api_port}
+        return ["unshare", "--mount", "sh", "-c", script], environment
+
+    async def create_pod(
+        self, name: str, label: str = "", *, namespace: str = NAMESPACE
+    ) -> tuple[float, float]:
         """Create a Pod; gives the times before the request and after the answer."""
         labels = {"spiffe": label} if label else {}
         spec: dict[str, object] = {"containers": [{"name": "main", "image": "example.org/main:1"}]}
         if self._manager:
-            spec["nodeName"] = _NODE
+            spec["nodeName"] = next(self._nodes)
         began = time.monotonic()
         async with self._kube.post(
-            f"{self.plane.url}/api/v1/namespaces/{NAMESPACE}/pods",
+            f"{self.plane.url}/api/v1/namespaces/{namespace}/pods",
             json={
                 "apiVersion": "v1",
                 "kind": "Pod",
@@ -247,33 +238,43 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def open_world(*, manager: bool = False) -> AsyncIterator[World]:
+async def open_world(
+    database: Database, *, manager: bool = False, nodes: int = 1
+) -> AsyncIterator[World]:
     """Start the control plane and the SPIRE server, and install the kinds.
 
-    ``manager``: for the controller manager's mode, with a Node and its templates.
+    ``manager``: for the controller manager's mode, with its templates and so many Nodes, to which
+    the Pods are bound in turn: entries of one Node share their parent.
     """
     with ControlPlane() as plane:
         documents = "---\n".join(dump_yaml(crd(custom)) for custom in CUSTOM_KINDS)
         plane.run_kubectl("apply", "-f", "-", stdin=documents)
-        plane.run_kubectl("create", "namespace", NAMESPACE)
+        for namespace in (NAMESPACE, BYSTANDERS):
+            plane.run_kubectl("create", "namespace", namespace)
         if manager:
-            _prepare_manager(plane)
-        spire = Spire(plane.folder / "spire.sock")
+            _prepare_manager(plane, nodes)
         tls = ssl.create_default_context(cafile=str(plane.ca_file))
-        try:
-            await spire.until_ready()
-            async with aiohttp.ClientSession(
+        async with (
+            open_spire(database, plane.folder) as spire,
+            aiohttp.ClientSession(
                 headers={"Authorization": f"Bearer {plane.token}"},
                 connector=aiohttp.TCPConnector(ssl=tls, limit=64),
-            ) as kube:
-                yield World(plane, spire, kube, manager=manager)
-        finally:
-            spire.stop()
+            ) as kube,
+        ):
+            yield World(plane, spire, kube, manager=manager, nodes=nodes)
 
 
-def _prepare_manager(plane: ControlPlane) -> None:
-    """A Node, and templates of which one selects the Pods that are measured."""
-    documents: list[JSONValue] = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": _NODE}}]
+def node_name(number: int) -> str:
+    """The name of a Node."""
+    return f"bench-node-{number}"
+
+
+def _prepare_manager(plane: ControlPlane, nodes: int) -> None:
+    """Nodes, and templates of which one selects the Pods that are measured."""
+    documents: list[JSONValue] = [
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node_name(number)}}
+        for number in range(nodes)
+    ]
     for number in range(TEMPLATES):
         selector: JSONValue = {"matchLabels": {"app": f"app-{number}"}}
         if number == 0:

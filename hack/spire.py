@@ -23,8 +23,8 @@ from hack.compilers import ToolError  # noqa: E402
 from hack.processes import ServerError, free_port  # noqa: E402
 from hack.spire_program import Program  # noqa: E402
 
-SYNC = "500ms"
-"""How often a server reads its entries anew for its agents, and agents ask; SPIRE's own is 5 s."""
+SYNC, SHIPPED_SYNC = "500ms", "5s"
+"""How often a server reads its entries anew for its agents, and agents ask; and SPIRE's own."""
 
 SERVER, AGENT = "spire-server", "spire-agent"
 
@@ -47,6 +47,9 @@ class ServerOptions:
     ``keys_on_disk`` lets the CA outlive a restart, which else makes a new one.
     ``federation`` serves the bundle, in the profile https_spiffe.
     ``admin_ids`` may call it over TCP besides those with an admin entry.
+    ``database`` is the type and the connection string of another database than SQLite.
+    ``as_shipped`` leaves the log's level and how often it reads its entries as operators have them,
+    which is what a measurement wants.
     """
 
     trust_domain: str = "example.org"
@@ -58,10 +61,12 @@ class ServerOptions:
     jwt_svid_ttl: str = ""
     jwt_issuer: str = ""
     admin_ids: tuple[str, ...] = ()
+    database: tuple[str, str] | None = None
+    as_shipped: bool = False
 
 
 class RealServer(Program):
-    """A SPIRE server with SQLite; see `Program` for how it is used."""
+    """A SPIRE server, by default with SQLite; see `Program` for how it is used."""
 
     def __init__(self, options: ServerOptions | None = None, folder: Path | None = None) -> None:
         super().__init__(SERVER, folder)
@@ -73,6 +78,11 @@ class RealServer(Program):
     def trust_domain(self) -> str:
         """Its trust domain's name."""
         return self.options.trust_domain
+
+    @property
+    def database_file(self) -> Path:
+        """Where SQLite keeps its entries."""
+        return self.folder / "datastore.sqlite3"
 
     @property
     def socket_path(self) -> Path:
@@ -125,10 +135,10 @@ class RealServer(Program):
             "bind_port": self.port,
             "socket_path": str(self.socket_path),
             "data_dir": str(self.folder),
-            "log_level": "DEBUG",
+            "log_level": "INFO" if options.as_shipped else "DEBUG",
             # Several agents join from one address here.
             "ratelimit": {"attestation": False},
-            "experimental": {"cache_reload_interval": SYNC},
+            "experimental": {"cache_reload_interval": SHIPPED_SYNC if options.as_shipped else SYNC},
         }
         chosen = {
             "ca_ttl": options.ca_ttl,
@@ -141,9 +151,9 @@ class RealServer(Program):
         if options.federation:
             endpoint = {"address": "127.0.0.1", "port": self._bundle_port}
             server["federation"] = {"bundle_endpoint": endpoint}
-        database = self.folder / "datastore.sqlite3"
+        kind, connection = options.database or ("sqlite3", str(self.database_file))
         plugins: dict[str, object] = {
-            "DataStore": _plugin("sql", database_type="sqlite3", connection_string=str(database)),
+            "DataStore": _plugin("sql", database_type=kind, connection_string=connection),
             "NodeAttestor": _plugin("join_token"),
             "KeyManager": _plugin("disk", keys_path=str(self.folder / "keys.json"))
             if options.keys_on_disk

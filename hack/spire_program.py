@@ -41,6 +41,13 @@ class Program:
         """Where it writes its log."""
         return self.folder / f"{self._name}.log"
 
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs. Raises ServerError else."""
+        if self._running is None:
+            raise ServerError(f"{self._name} does not run")
+        return self._running.process.pid
+
     def __enter__(self) -> Self:
         """Start it.
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controllers.book import Book
 from controllers.ports import Events, Kubernetes
+from controllers.shared import SharedState
 from manager.latency import PodLatency
 from manager.spire import TermSide
 from registrar.settings.model import Settings
@@ -31,7 +31,7 @@ class Context:
     """
 
     settings: Settings
-    book: Book
+    shared: SharedState
     api: Kubernetes | None
     events: Events
     spire: TermSide

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from registrar.claims.claim import Claim, Source
+from registrar.claims.claim import Claim, Claimant
 
 _MOST_WAITING = 50_000
 
@@ -16,14 +16,14 @@ class PodLatency:
     def __init__(self, *, observe: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._observe = observe
         self._clock = clock
-        self._seen: dict[Source, float] = {}
+        self._seen: dict[Claimant, float] = {}
         self._counting = False
 
     def begin(self) -> None:
         """Count from now on."""
         self._counting = True
 
-    def pod_seen(self, source: Source) -> None:
+    def pod_seen(self, source: Claimant) -> None:
         """A Pod that wants an identity was seen for the first time; ``source`` will claim it."""
         if not self._counting:
             return

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from controllers.book import Book
+from controllers.shared import SharedState
 from controllers.source import AnySource, FirstPass, Origin, Run, Wired
 from controllers.wakeups import WiringError
 from registrar.telemetry.logging import kv
@@ -23,16 +23,21 @@ class Runtime:
     """
 
     def __init__(
-        self, sources: Sequence[AnySource], *, book: Book, metrics: Metrics, unused: frozenset[str]
+        self,
+        sources: Sequence[AnySource],
+        *,
+        shared: SharedState,
+        metrics: Metrics,
+        unused: frozenset[str],
     ) -> None:
         self._sources = sources
-        self._last_good = book.last_good
+        self._last_good = shared.last_good
         for source in sources:
             _check(source)
         self._wired = {
             source.name: source.wire(metrics.controller(source.name)) for source in sources
         }
-        book.wake.check(unused=unused, kinds={source.kind for source in sources if source.kind})
+        shared.wake.check(unused=unused, kinds={source.kind for source in sources if source.kind})
         self._late = [origin for origin in self._origins() if not origin.is_available]
         for origin in self._late:
             self._last_good.unavailable(origin.kind_name, "not all of its objects can be read")

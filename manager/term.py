@@ -7,8 +7,8 @@ import asyncio
 import gc
 import logging
 
-from controllers.book import Book
 from controllers.lastgood import LastGood
+from controllers.shared import SharedState
 from manager.context import Context, clock
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
@@ -52,7 +52,7 @@ class Term:
         self._mode = mode
         self._spire = spire
         self._interval = settings.drift_interval_seconds
-        self._book = Book(
+        self._shared = SharedState(
             trust_domain=settings.trust_domain,
             cluster=settings.cluster,
             class_name=settings.class_name,
@@ -74,7 +74,7 @@ class Term:
         self._latency = PodLatency(observe=metrics.spire.pod_to_entry, clock=clock)
         context = Context(
             settings,
-            self._book,
+            self._shared,
             beginning.kube,
             beginning.events,
             spire,
@@ -92,8 +92,8 @@ class Term:
             alias_key=alias_key,
             sources=sources,
         )
-        self._book.wake.status.leave_out(mode.without_status)
-        self._runtime = Runtime(sources, book=self._book, metrics=metrics, unused=mode.unused)
+        self._shared.wake.status.leave_out(mode.without_status)
+        self._runtime = Runtime(sources, shared=self._shared, metrics=metrics, unused=mode.unused)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -105,13 +105,13 @@ class Term:
 
     async def _first_pass(self) -> None:
         """Look at every object once; only then what is unclaimed is known to be."""
-        book, alias = self._book, self._mode.alias
+        shared, alias = self._shared, self._mode.alias
         if alias is not None:
-            for key in book.index.replace(alias.source, [alias]):
-                book.wake.entry(key)
+            for key in shared.index.replace(alias.source, [alias]):
+                shared.wake.entry(key)
         await self._runtime.first_pass()
         self._drift.sweep()
-        book.has_seen_all = True
+        shared.has_seen_all = True
         self._release.open()
         self._latency.begin()
         await self._runtime.afterwards()
@@ -121,20 +121,20 @@ class Term:
         self.ready.set()
         log.info(
             "first pass is over",
-            extra=kv(claims=len(book.index), own_entries=len(self._spire.mirror.own)),
+            extra=kv(claims=len(shared.index), own_entries=len(self._spire.mirror.own)),
         )
 
     async def _say_what_is_left(self) -> None:
         """Name entries of earlier versions that may be another registrar's, so they stay."""
-        book = self._book
-        if not book.former_prefixes:
+        shared = self._shared
+        if not shared.former_prefixes:
             return
         # What is claimed is taken over by then.
         await asyncio.sleep(min(self._interval, _LEFT_SECONDS))
         left = sorted(
             id_
             for id_ in self._spire.mirror.foreign_ids
-            if book.is_former_id(id_) and not book.is_recorded_by_another(id_)
+            if shared.is_former_id(id_) and not shared.is_recorded_by_another(id_)
         )
         if left:
             log.warning(
@@ -145,11 +145,11 @@ class Term:
 
     def entry_counts(self) -> dict[str, int]:
         """Entries by state, as the gauge names the states."""
-        outcomes = self._book.outcomes
+        outcomes = self._shared.outcomes
         return {
-            "desired": len(self._book.index),
+            "desired": len(self._shared.index),
             "present": len(self._spire.mirror.own),
             "failed": outcomes.count(State.FAILED) + outcomes.count(State.REFUSED),
-            "withheld": self._book.withheld_count,
+            "withheld": self._shared.withheld_count,
             "foreign": self._spire.mirror.foreign_count,
         }

@@ -62,7 +62,7 @@ def controller_manager(settings: Settings, config: ControllerManager, *, namespa
         sign_of=pod_uid_of,
         own_namespace=namespace,
         confirmation=lambda context: by_own_namespace(
-            context.book,
+            context.shared,
             name=namespace,
             namespaces=caches.namespaces.store,
             events=context.events,

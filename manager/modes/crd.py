@@ -71,7 +71,10 @@ def crd(settings: Settings, config: CRDMode, *, namespace: str) -> Mode:
         sign_of=owner_uid_of if makes else no_sign,
         own_namespace=namespace,
         confirmation=lambda context: by_own_namespace(
-            context.book, name=namespace, namespaces=caches.namespaces.store, events=context.events
+            context.shared,
+            name=namespace,
+            namespaces=caches.namespaces.store,
+            events=context.events,
         ),
         refusable=(
             Objects(

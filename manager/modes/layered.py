@@ -62,7 +62,7 @@ def layered(settings: Settings) -> Mode:
         sign_of=no_sign if identity is None else owner_uid_of,
         alias=alias,
         confirmation=lambda context: ByRecord(
-            context.book,
+            context.shared,
             alias_key=alias.key,
             objects=spire_entries.store,
             kube=context.kube,

@@ -55,6 +55,6 @@ def reconcile(settings: Settings, config: ReconcileMode, *, namespace: str) -> M
         sign_of=lambda key: source_of_key(key, rules),
         own_namespace=namespace,
         confirmation=lambda context: by_own_namespace(
-            context.book, name=namespace, namespaces=namespaces.store, events=context.events
+            context.shared, name=namespace, namespaces=namespaces.store, events=context.events
         ),
     )

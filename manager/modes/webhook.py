@@ -42,14 +42,14 @@ def webhook(settings: Settings, config: WebhookMode, *, namespace: str) -> Mode:
     def confirmation(context: Context) -> Confirmation:
         """On the registrar's own SpireEntry; on its Namespace where that is not recorded."""
         record = ByRecord(
-            context.book,
+            context.shared,
             alias_key=alias.key,
             objects=spire_entries.store,
             kube=context.kube,
             events=context.events,
         )
         other = by_own_namespace(
-            context.book, name=namespace, namespaces=namespaces.store, events=context.events
+            context.shared, name=namespace, namespaces=namespaces.store, events=context.events
         )
         return WhereRecorded(record, other, is_recorded=lambda: spire_entries.is_available)
 

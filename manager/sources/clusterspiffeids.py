@@ -22,8 +22,7 @@ from manager.context import Context
 from manager.sources.core import RECORDERS
 from manager.sources.going import going_pods
 from manager.sources.made import asking, made_source
-from registrar.claims.claim import Claim
-from registrar.claims.claim import Source as ClaimSource
+from registrar.claims.claim import Claim, Claimant
 from registrar.claims.clusterspiffeid import claim_of
 from registrar.claims.madepods import LayeredPodRules
 from registrar.claims.podentry import pod_source
@@ -37,10 +36,10 @@ def cluster_spiffe_id_sources(
     context: Context, objects: Cache[ClusterSpiffeId], *, makes: bool
 ) -> Iterator[AnySource]:
     """What ClusterSpiffeIds claim, and their statuses; ``makes``: some are made for Pods."""
-    book, mirror = context.book, context.spire.mirror
-    claims = cluster_spiffe_id_claims(book, objects.store, makes=makes, mirror=mirror)
+    shared, mirror = context.shared, context.spire.mirror
+    claims = cluster_spiffe_id_claims(shared, objects.store, makes=makes, mirror=mirror)
     statuses = cluster_spiffe_id_statuses(
-        book,
+        shared,
         objects.store,
         makes=makes,
         kube=context.kube,
@@ -60,7 +59,8 @@ def cluster_spiffe_id_sources(
         name="clusterspiffeid-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
-        serves=book.wake.status.of(CLUSTER_SPIFFE_ID.kind),
+        yields_to=shared.backlog,
+        serves=shared.wake.status.of(CLUSTER_SPIFFE_ID.kind),
     )
 
 
@@ -73,23 +73,23 @@ def layered_pod_sources(
     namespaces: Cache[Namespace],
 ) -> Iterator[AnySource]:
     """What each Pod claims, and the writing of the ClusterSpiffeIds that record it."""
-    book, mirror = context.book, context.spire.mirror
+    shared, mirror = context.shared, context.spire.mirror
     made = _made(context, objects)
     claiming = PodReconciler(
-        book,
+        shared,
         gather=MadeGather(made, pods.store, source_of=pod_source),
         rules=LayeredPodRules(
             identity,
-            trust_domain=book.trust_domain,
-            cluster=book.cluster,
-            class_name=book.class_name,
+            trust_domain=shared.trust_domain,
+            cluster=shared.cluster,
+            class_name=shared.class_name,
         ),
         held=made,
-        report=MadeReport(book, made, source_of=pod_source, told=PodWarnings(context.events)),
+        report=MadeReport(shared, made, source_of=pod_source, told=PodWarnings(context.events)),
         mirror=mirror,
         on_pod=context.latency.pod_seen,
     )
-    without_namespace: set[ClaimSource] = set()
+    without_namespace: set[Claimant] = set()
 
     def prepared(obj: ClusterSpiffeId) -> ClusterSpiffeId:
         """The object, owned by its Pod's Namespace. Raises Retry while its watch lags behind."""
@@ -102,7 +102,7 @@ def layered_pod_sources(
             raise Retry("NamespaceUnknown", f"namespace {name} is not known yet")
         return owned_by(obj, namespace)
 
-    def in_namespace(change: Change[Namespace]) -> list[ClaimSource]:
+    def in_namespace(change: Change[Namespace]) -> list[Claimant]:
         """The Pods of a Namespace whose objects wait for it."""
         name = "" if change.new is None else change.key.name
         found = [pod for pod in without_namespace if pod.namespace == name]
@@ -118,8 +118,8 @@ def layered_pod_sources(
         name="pod",
         kind=POD.kind,
         reconcile=claiming.reconcile,
-        serves=book.wake.pod,
-        notes=[note(pods, going_pods(book))],
+        serves=shared.wake.pod,
+        notes=[note(pods, going_pods(shared))],
         watches=[
             watch(objects, triggers.its_maker_pods(made.made_for)),
             watch(pods, triggers.itself),
@@ -128,11 +128,11 @@ def layered_pod_sources(
         first_pass=FirstPass.PODS,
     )
     writing = MadeReconciler(
-        book,
+        shared,
         made,
         ask=asking(claiming),
         prepared=prepared,
-        wake_owner=lambda pod: book.wake.pod(ObjectKey(pod.namespace, pod.name)),
+        wake_owner=lambda pod: shared.wake.pod(ObjectKey(pod.namespace, pod.name)),
         kube=context.kube,
         mirror=mirror,
         clock=context.clock,
@@ -147,15 +147,17 @@ def layered_pod_sources(
 
 
 def _made(context: Context, objects: Cache[ClusterSpiffeId]) -> MadeObjects[ClusterSpiffeId]:
-    book = context.book
+    shared = context.shared
 
     def claim(obj: ClusterSpiffeId) -> Claim:
-        if obj.spec.class_name != book.class_name:
-            raise InvalidField("spec.className", obj.spec.class_name, f"write {book.class_name!r}")
-        return claim_of(obj, trust_domain=book.trust_domain, cluster=book.cluster)
+        if obj.spec.class_name != shared.class_name:
+            raise InvalidField(
+                "spec.className", obj.spec.class_name, f"write {shared.class_name!r}"
+            )
+        return claim_of(obj, trust_domain=shared.trust_domain, cluster=shared.cluster)
 
     return MadeObjects(
-        book,
+        shared,
         MADE_FOR_PODS,
         objects.store,
         key_for=lambda pod, uid: ObjectKey("", generated_name(pod.namespace, pod.name, uid)),

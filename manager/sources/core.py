@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers import triggers
-from controllers.book import Book
 from controllers.confirmation import Confirmation
 from controllers.drift import DriftCheck
 from controllers.record import RecordReconciler
+from controllers.recreation import RecreationBackoff
 from controllers.release import ReleasePass
+from controllers.shared import SharedState
 from controllers.source import AnySource, Source, all_names, note, watch
 from controllers.spireentry import EntryReconciler
-from controllers.vanished import Vanished
 from manager.caches.cache import SpireEntryCache
 from manager.context import Context
 from registrar.claims.budget import DeletionBudget
@@ -26,15 +26,19 @@ log = logging.getLogger(__name__)
 SPIRE_CONCURRENCY = 1000
 """Entries under way at once; the writer gathers them into batches of up to 500."""
 
-RECORDERS = 8
-"""API writes under way at once: the API server is shared with everything in the cluster."""
+RECORDERS = 2
+"""API writes of one source under way at once: the API server is shared with the whole cluster.
+
+With more of them a Pod that comes while records catch up waits longer, and they catch up no sooner
+where the API server has two cores (docs/performance.md).
+"""
 
 
 def entry_source(context: Context) -> Source[EntryKey]:
     """Entries of claimed keys, which the SPIRE server must hold as they were asked for."""
-    book, spire = context.book, context.spire
+    shared, spire = context.shared, context.spire
     reconciler = EntryReconciler(
-        book,
+        shared,
         writer=spire.writer,
         mirror=spire.mirror,
         adoption_allowed=context.settings.adoption_policy == "adopt",
@@ -44,8 +48,8 @@ def entry_source(context: Context) -> Source[EntryKey]:
     )
 
     def trust_domains_changed(added: Iterable[str], removed: Iterable[str]) -> None:
-        for key in book.federating.touched({*added, *removed}):
-            book.wake.entry(key)
+        for key in shared.federating.touched({*added, *removed}):
+            shared.wake.entry(key)
 
     def dropped_fields_changed(added: frozenset[str], removed: frozenset[str]) -> None:
         if added:
@@ -54,19 +58,20 @@ def entry_source(context: Context) -> Source[EntryKey]:
                 extra=kv(attributes=" ".join(sorted(added))),
             )
         # Another server may know them: give it what it was spared.
-        for key in book.index.keys() if removed else ():
-            winner = book.index.winner(key)
+        for key in shared.index.keys() if removed else ():
+            winner = shared.index.winner(key)
             if winner is not None and differing(winner.attributes, Attributes()) & removed:
-                book.wake.entry(key)
+                shared.wake.entry(key)
 
     spire.trust_domains.on_change = trust_domains_changed
-    spire.trust_domains.is_awaited = book.unfederated.any
+    spire.trust_domains.is_awaited = shared.unfederated.any
     spire.dropped.on_change = dropped_fields_changed
     return Source(
         name="spireentry",
         reconcile=reconciler.reconcile,
         concurrency=SPIRE_CONCURRENCY,
-        serves=book.wake.entry,
+        backlog=shared.backlog,
+        serves=shared.wake.entry,
     )
 
 
@@ -74,38 +79,41 @@ def record_source(
     context: Context, records: SpireEntryCache, alias_key: EntryKey | None
 ) -> Source[str]:
     """SpireEntries, by name: what was asked for and what the SPIRE server said."""
-    book = context.book
-    vanished: Vanished[str] = Vanished(context.clock)
+    shared = context.shared
+    recreation: RecreationBackoff[str] = RecreationBackoff(context.clock)
     reconciler = RecordReconciler(
-        book,
+        shared,
         objects=records.store,
         kube=context.kube,
         events=context.events,
         mirror=context.spire.mirror,
         is_available=lambda: records.is_available,
         alias_key=alias_key,
-        vanished=vanished,
+        recreation=recreation,
         timestamp=context.timestamp,
     )
 
     def deleted(change: Change[SpireEntry]) -> None:
         if change.new is None and change.old is not None:
-            vanished.note(change.key.name)
+            recreation.note(change.key.name)
 
     async def record_when_possible() -> None:
         """Record everything once SpireEntries are installed and may be read, if they were not."""
         if not records.is_available:
             await records.available()
-            for key in book.index.keys():  # noqa: SIM118 - no mapping
-                book.wake.record(book.name_of(key))
+            for key in shared.index.keys():  # noqa: SIM118 - no mapping
+                shared.wake.record(shared.name_of(key))
 
     return Source(
         name="spireentry-record",
         reconcile=reconciler.reconcile,
         concurrency=RECORDERS,
-        serves=book.wake.record,
+        yields_to=shared.backlog,
+        serves=shared.wake.record,
         notes=[note(records, deleted)],
-        watches=[watch(records, triggers.records_of_change(book.index.__contains__, book.name_of))],
+        watches=[
+            watch(records, triggers.records_of_change(shared.index.__contains__, shared.name_of))
+        ],
         keys=all_names(records.store),
         runs=[record_when_possible],
     )
@@ -120,14 +128,14 @@ def release_pass(
     sources: Sequence[AnySource],
 ) -> tuple[ReleasePass, DriftCheck]:
     """What deletes entries that nobody claims, and what looks for those that others changed."""
-    book, spire, settings = context.book, context.spire, context.settings
+    shared, spire, settings = context.shared, context.spire, context.settings
     budget = settings.deletion_budget
 
     def look_at_held() -> None:
         drift.look_at_held()
 
     release = ReleasePass(
-        book,
+        shared,
         objects=records.store,
         writer=spire.writer,
         budget=DeletionBudget(
@@ -142,23 +150,23 @@ def release_pass(
         look_at_held=look_at_held,
     )
     drift = DriftCheck(
-        book,
+        shared,
         mirror=spire.mirror,
         interval_seconds=settings.drift_interval_seconds,
         repaired=context.metrics.spire.drift_repaired,
         checked=release.look_again,
         sources=sources,
     )
-    book.wake.release.serve(release.add)
+    shared.wake.release.serve(release.add)
 
     def agreed(change: Change[SpireEntry]) -> None:
         """A person may have agreed to deletions, on the registrar's own record."""
-        if alias_key is not None and change.key == _named(book, alias_key):
+        if alias_key is not None and change.key == _named(shared, alias_key):
             release.look_again()
 
     records.listen(agreed)
     return release, drift
 
 
-def _named(book: Book, key: EntryKey) -> ObjectKey:
-    return ObjectKey("", book.known_name_of(key))
+def _named(shared: SharedState, key: EntryKey) -> ObjectKey:
+    return ObjectKey("", shared.known_name_of(key))

@@ -28,9 +28,9 @@ def federation_source(
 
     ``record`` is None without a cluster, where nothing is written into the objects either.
     """
-    wake = context.book.wake.trust_domain
+    wake = context.shared.wake.trust_domain
     reconciler = FederationReconciler(
-        trust_domain=context.book.trust_domain,
+        trust_domain=context.shared.trust_domain,
         objects=cache.store,
         is_complete=lambda: cache.is_available,
         is_handled=is_handled,
@@ -67,7 +67,7 @@ def record_of_relationships(context: Context, *, own_namespace: str) -> ConfigMa
     election = context.settings.leader_election
     of_lease = None if election is None else election.namespace
     namespace = own_namespace or of_lease or RECORD_NAMESPACE
-    return ConfigMapRecord(context.kube, namespace=namespace, prefix=context.book.prefix)
+    return ConfigMapRecord(context.kube, namespace=namespace, prefix=context.shared.prefix)
 
 
 def _all(objects: Store[ClusterFederatedTrustDomain]) -> list[str]:

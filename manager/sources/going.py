@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from api.meta import KubeObject
-from controllers.book import Book
+from controllers.shared import SharedState
 from registrar.claims.podentry import node_source, pod_source
 from registrar.kube.store import Change
 
@@ -15,21 +15,21 @@ T = TypeVar("T", bound=KubeObject)
 Heard = Callable[[Change[T]], None]
 
 
-def going_pods(book: Book) -> Callable[[Change[T]], None]:
+def going_pods(shared: SharedState) -> Callable[[Change[T]], None]:
     """Remember the Pods that go."""
 
     def heard(change: Change[T]) -> None:
         if change.is_seen_to_go:
-            book.departed.saw(pod_source(change.key))
+            shared.departed.saw(pod_source(change.key))
 
     return heard
 
 
-def going_nodes(book: Book) -> Callable[[Change[T]], None]:
+def going_nodes(shared: SharedState) -> Callable[[Change[T]], None]:
     """Remember the Nodes that go."""
 
     def heard(change: Change[T]) -> None:
         if change.is_seen_to_go:
-            book.departed.saw(node_source(change.key.name))
+            shared.departed.saw(node_source(change.key.name))
 
     return heard

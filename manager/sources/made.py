@@ -10,7 +10,7 @@ from controllers.source import Source, Watch, note
 from manager.caches.cache import Cache
 from manager.context import Context
 from manager.sources.core import RECORDERS
-from registrar.claims.claim import Source as ClaimSource
+from registrar.claims.claim import Claimant
 from registrar.claims.madepods import MadeView, MadeWanted
 from registrar.kube.store import Change
 
@@ -20,10 +20,10 @@ T = TypeVar("T", bound=KubeObject)
 
 def asking(
     claiming: PodReconciler[P, MadeView[P], MadeWanted[T]],
-) -> Callable[[ClaimSource], Awaitable[Asked[T] | None]]:
+) -> Callable[[Claimant], Awaitable[Asked[T] | None]]:
     """What a Pod or Node should have by the rules; None while nothing can be said of it."""
 
-    async def ask(owner: ClaimSource) -> Asked[T] | None:
+    async def ask(owner: Claimant) -> Asked[T] | None:
         key = ObjectKey(owner.namespace, owner.name)
         if claiming.is_unknown(key):
             return None
@@ -42,10 +42,10 @@ def made_source(
     writing: MadeReconciler[T],
     objects: Cache[T],
     *,
-    watches: Sequence[Watch[ClaimSource]] = (),
-) -> Source[ClaimSource]:
+    watches: Sequence[Watch[Claimant]] = (),
+) -> Source[Claimant]:
     """Writes, corrects and deletes the objects, by the Pod or Node that each is made for."""
-    wake = context.book.wake
+    wake = context.shared.wake
 
     def deleted(change: Change[T]) -> None:
         if change.old is not None and change.new is None:
@@ -55,6 +55,7 @@ def made_source(
         name=name,
         reconcile=writing.reconcile,
         concurrency=RECORDERS,
+        yields_to=context.shared.backlog,
         serves=wake.made,
         notes=[note(objects, deleted), lambda: wake.released.serve(writing.released)],
         watches=watches,

@@ -59,18 +59,18 @@ def pod_entry_sources(context: Context, mode: PodsToEntries) -> Iterator[AnySour
         yield _nodes(context, mode.rules, mode.nodes)
     yield _pods(context, mode, warnings)
     reporting = PodEventReconciler(
-        context.book, pod_of=mode.known_pods.get, warnings=warnings, events=context.events
+        context.shared, pod_of=mode.known_pods.get, warnings=warnings, events=context.events
     )
     yield Source(
         name="pod-events",
         reconcile=reporting.reconcile,
-        serves=context.book.wake.status.of(POD.kind),
+        serves=context.shared.wake.status.of(POD.kind),
     )
 
 
 def _nodes(context: Context, rules: PodEntries, nodes: Cache[Node]) -> Source[str]:
     reconciler = NodeReconciler(
-        context.book,
+        context.shared,
         nodes=nodes.store,
         claim_of=partial(node_claim, rules=rules),
         mirror=context.spire.mirror,
@@ -79,8 +79,8 @@ def _nodes(context: Context, rules: PodEntries, nodes: Cache[Node]) -> Source[st
         name="node",
         kind=NODE.kind,
         reconcile=reconciler.reconcile,
-        serves=context.book.wake.node,
-        notes=[note(nodes, going_nodes(context.book))],
+        serves=context.shared.wake.node,
+        notes=[note(nodes, going_nodes(context.shared))],
         watches=[watch(nodes, triggers.another_by_name)],
         keys=all_names(nodes.store),
         first_pass=FirstPass.OBJECTS,
@@ -88,10 +88,10 @@ def _nodes(context: Context, rules: PodEntries, nodes: Cache[Node]) -> Source[st
 
 
 def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Source[ObjectKey]:
-    book, mirror = context.book, context.spire.mirror
-    held = HeldPods(book, entries=mode.rules, pods=mode.known_pods, mirror=mirror)
+    shared, mirror = context.shared, context.spire.mirror
+    held = HeldPods(shared, entries=mode.rules, pods=mode.known_pods, mirror=mirror)
     gather = PodEntryGather(
-        book,
+        shared,
         entries=mode.rules,
         pods=mode.known_pods,
         services=mode.services,
@@ -99,7 +99,7 @@ def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Sourc
         mirror=mirror,
     )
     reconciler = PodReconciler(
-        book,
+        shared,
         gather=gather,
         rules=PodEntryRules(mode.rules),
         held=held,
@@ -107,7 +107,7 @@ def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Sourc
         mirror=mirror,
         on_pod=context.latency.pod_seen,
     )
-    wake, services, announced = context.book.wake.pod, mode.services, mode.announced
+    wake, services, announced = context.shared.wake.pod, mode.services, mode.announced
     known = all_keys(mode.pods.store) if announced is None else announced.all
 
     def every_pod() -> set[ObjectKey]:
@@ -133,7 +133,7 @@ def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Sourc
         # Its Pods may have been seen before it: their records lack their owner.
         watch(mode.namespaces, triggers.in_another_namespace(in_namespace)),
     ]
-    notes, runs = [note(mode.pods, going_pods(context.book))], list[Run]()
+    notes, runs = [note(mode.pods, going_pods(context.shared))], list[Run]()
     if announced is not None:
         notes.append(lambda: announced.listen(wake, held.doubt))
         runs.append(lambda: announced.sweep(wake, held.all))

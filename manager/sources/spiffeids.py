@@ -36,7 +36,7 @@ from manager.sources.core import RECORDERS
 from manager.sources.going import going_nodes, going_pods
 from manager.sources.made import asking, made_source
 from manager.sources.services import services_of_pods
-from registrar.claims.claim import Source as ClaimSource
+from registrar.claims.claim import Claimant
 from registrar.claims.madepods import CRDNodeRules, CRDPodRules, CRDRules, MadeView, MadeWanted
 from registrar.claims.podentry import node_source, pod_source
 from registrar.claims.podrules import NAME_TAKEN, Wanted
@@ -59,9 +59,9 @@ def spiffe_id_sources(
 
     ``makes``: some are made for Pods and Nodes.
     """
-    book, spiffe_ids = context.book, caches.spiffe_ids
+    shared, spiffe_ids = context.shared, caches.spiffe_ids
     claims = spiffe_id_claims(
-        book,
+        shared,
         spiffe_ids.store,
         makes=makes,
         own_namespace=own_namespace,
@@ -70,7 +70,7 @@ def spiffe_id_sources(
         mirror=context.spire.mirror,
     )
     statuses = spiffe_id_statuses(
-        book,
+        shared,
         spiffe_ids.store,
         makes=makes,
         kube=context.kube,
@@ -105,7 +105,8 @@ def spiffe_id_sources(
         name="spiffeid-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
-        serves=book.wake.status.of(SPIFFE_ID.kind),
+        yields_to=shared.backlog,
+        serves=shared.wake.status.of(SPIFFE_ID.kind),
     )
     yield Source(
         name="spiffeid-finalizer",
@@ -121,13 +122,13 @@ def made_spiffe_id_sources(
     context: Context, caches: SpiffeIDCaches, crd: CRDRules
 ) -> Iterator[AnySource]:
     """What each Node and Pod claims, and the writing of the SpiffeIDs that record it."""
-    book, own_namespace = context.book, crd.rules.own_namespace
+    shared, own_namespace = context.shared, crd.rules.own_namespace
 
-    def key_for(owner: ClaimSource, _: str) -> ObjectKey:
+    def key_for(owner: Claimant, _: str) -> ObjectKey:
         return ObjectKey(owner.namespace or own_namespace, owner.name)
 
     made = MadeObjects(
-        book,
+        shared,
         MADE_SPIFFE_IDS,
         caches.spiffe_ids.store,
         key_for=key_for,
@@ -135,7 +136,7 @@ def made_spiffe_id_sources(
         mirror=context.spire.mirror,
     )
     nodes = PodReconciler(
-        book,
+        shared,
         source_of=_node_source,
         gather=MadeGather(
             made,
@@ -145,11 +146,11 @@ def made_spiffe_id_sources(
         ),
         rules=CRDNodeRules(crd),
         held=made,
-        report=MadeReport(book, made, source_of=_node_source, told=NodeWarnings()),
+        report=MadeReport(shared, made, source_of=_node_source, told=NodeWarnings()),
         mirror=context.spire.mirror,
     )
     pods = PodReconciler(
-        book,
+        shared,
         gather=MadeGather(
             made,
             caches.pods.store,
@@ -159,7 +160,7 @@ def made_spiffe_id_sources(
         ),
         rules=CRDPodRules(crd),
         held=made,
-        report=MadeReport(book, made, source_of=pod_source, told=PodWarnings(context.events)),
+        report=MadeReport(shared, made, source_of=pod_source, told=PodWarnings(context.events)),
         mirror=context.spire.mirror,
         on_pod=context.latency.pod_seen,
     )
@@ -167,14 +168,14 @@ def made_spiffe_id_sources(
     yield _pods(context, caches, pods)
     ask_node, ask_pod = asking(nodes), asking(pods)
 
-    def wake_owner(owner: ClaimSource) -> None:
+    def wake_owner(owner: Claimant) -> None:
         if owner.kind == NODE.kind:
-            book.wake.node(owner.name)
+            shared.wake.node(owner.name)
         else:
-            book.wake.pod(ObjectKey(owner.namespace, owner.name))
+            shared.wake.pod(ObjectKey(owner.namespace, owner.name))
 
     writing = MadeReconciler(
-        book,
+        shared,
         made,
         ask=lambda owner: ask_node(owner) if owner.kind == NODE.kind else ask_pod(owner),
         prepared=lambda obj: obj,
@@ -186,7 +187,7 @@ def made_spiffe_id_sources(
     yield made_source(context, "spiffeid-record", writing, caches.spiffe_ids)
 
 
-def _node_source(key: ObjectKey) -> ClaimSource:
+def _node_source(key: ObjectKey) -> Claimant:
     return node_source(key.name)
 
 
@@ -217,8 +218,8 @@ def _nodes(
         name="node",
         kind=NODE.kind,
         reconcile=lambda name: claiming.reconcile(ObjectKey("", name)),
-        serves=context.book.wake.node,
-        notes=[note(nodes, going_nodes(context.book))],
+        serves=context.shared.wake.node,
+        notes=[note(nodes, going_nodes(context.shared))],
         watches=[
             watch(spiffe_ids, triggers.its_maker_nodes(_maker)),
             watch(spiffe_ids, free_name),
@@ -236,7 +237,7 @@ def _pods(
     claiming: PodReconciler[Pod, MadeView[Pod], MadeWanted[SpiffeID]],
 ) -> Source[ObjectKey]:
     pods, spiffe_ids, services = caches.pods, caches.spiffe_ids, caches.services
-    wake = context.book.wake.pod
+    wake = context.shared.wake.pod
 
     def all_pods() -> list[ObjectKey]:
         """Those that are there, and those that something was made for."""
@@ -267,7 +268,7 @@ def _pods(
         kind=POD.kind,
         reconcile=claiming.reconcile,
         serves=wake,
-        notes=[note(pods, going_pods(context.book))],
+        notes=[note(pods, going_pods(context.shared))],
         watches=watches,
         keys=all_pods,
         first_pass=FirstPass.PODS,
@@ -293,7 +294,7 @@ class NodeWarnings:
         self._said.pop(key, None)
 
 
-def _maker(obj: SpiffeID) -> ClaimSource | None:
+def _maker(obj: SpiffeID) -> Claimant | None:
     return made_for(obj.metadata)
 
 

@@ -22,7 +22,7 @@ def static_entry_sources(
     """What ClusterStaticEntries of a cluster claim, and their statuses."""
     yield _claims(context, cache, is_handled)
     statuses = static_entry_statuses(
-        context.book,
+        context.shared,
         objects=cache.store,
         is_handled=is_handled,
         kube=context.kube,
@@ -34,7 +34,8 @@ def static_entry_sources(
         name="clusterstaticentry-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
-        serves=context.book.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
+        yields_to=context.shared.backlog,
+        serves=context.shared.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
     )
 
 
@@ -43,11 +44,11 @@ def static_entry_sources_of_folder(
 ) -> Iterator[AnySource]:
     """What ClusterStaticEntries of a folder claim; the log says what becomes of it."""
     yield _claims(context, cache, is_handled)
-    outcomes = OutcomeLogger(context.book, CLUSTER_STATIC_ENTRY.kind)
+    outcomes = OutcomeLogger(context.shared, CLUSTER_STATIC_ENTRY.kind)
     yield Source(
         name="clusterstaticentry-log",
         reconcile=outcomes.reconcile,
-        serves=context.book.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
+        serves=context.shared.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
     )
 
 
@@ -57,7 +58,7 @@ def _claims(
     is_handled: Handled,
 ) -> AnySource:
     claims = static_entry_claims(
-        context.book, objects=cache.store, is_handled=is_handled, mirror=context.spire.mirror
+        context.shared, objects=cache.store, is_handled=is_handled, mirror=context.spire.mirror
     )
     return Source(
         name="clusterstaticentry",

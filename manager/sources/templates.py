@@ -20,7 +20,7 @@ from manager.sources.going import going_pods
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings
-from registrar.kube.controller import Done, Outcome
+from registrar.kube.controller import Done, Result
 from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
@@ -38,7 +38,7 @@ def template_sources(
     cluster = caches.cluster(ignored)
     templates = Templates(surroundings, PodIndex())
     compiling = TemplateReconciler(
-        context.book,
+        context.shared,
         templates=templates,
         cluster=cluster,
         objects=caches.templates.store,
@@ -61,9 +61,9 @@ def _pods(
     context: Context, caches: ManagerCaches, templates: Templates, cluster: Cluster
 ) -> Source[ObjectKey]:
     """Each Pod under all templates that select it; it hears only of what it needs."""
-    book, index, pods = context.book, templates.index, caches.pods
+    shared, index, pods = context.shared, templates.index, caches.pods
     rendering = templated_pods(
-        book,
+        shared,
         templates=templates,
         cluster=cluster,
         mirror=context.spire.mirror,
@@ -82,8 +82,8 @@ def _pods(
         name="pod",
         kind=POD.kind,
         reconcile=rendering.reconcile,
-        serves=book.wake.pod,
-        notes=[note(pods.caches, going_pods(book))],
+        serves=shared.wake.pod,
+        notes=[note(pods.caches, going_pods(shared))],
         watches=[
             watch(pods.caches, triggers.itself),
             watch(caches.nodes, triggers.pods_on_node(index.on_node)),
@@ -107,7 +107,7 @@ def _statuses(
 ) -> Source[ObjectKey]:
     """How many Pods each template selects, and what became of their entries."""
     statuses = template_statuses(
-        context.book,
+        context.shared,
         templates=templates,
         cluster=cluster,
         objects=caches.templates.store,
@@ -131,7 +131,8 @@ def _statuses(
         name="spire-clusterspiffeid-status",
         reconcile=statuses.reconcile,
         concurrency=RECORDERS // 2,
-        serves=context.book.wake.status.of(CLUSTER_SPIFFEID.kind),
+        yields_to=context.shared.backlog,
+        serves=context.shared.wake.status.of(CLUSTER_SPIFFEID.kind),
         watches=[watch(caches.namespaces, of_relabelled)],
         keys=all_keys(caches.templates.store),
         prepare=count,
@@ -152,7 +153,7 @@ def ignored_namespaces_source(
     """Says once which Namespaces a pattern hides that its author hardly thought of."""
     warned: dict[str, list[str]] = {}
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         names = [namespace.metadata.name for namespace in namespaces.store.values()]
         for pattern, hidden in ignored.by_accident(names).items():
             if warned.get(pattern) != hidden:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from api.kinds import NODE, POD, SPIFFE_ID
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.identity.entry import EntryKey
 
-Sign: TypeAlias = Source | str
+Sign: TypeAlias = Claimant | str
 """What an entry says of whose it is: the Pod or Node itself, or a Pod's uid."""
 
 _POD_UID = "pod-uid:"
@@ -35,7 +35,7 @@ ANYTHING = ""
 """The scope of an object that may have asked for any entry."""
 
 
-def scope_of(source: Source, *, own_namespace: str) -> str | None:
+def scope_of(source: Claimant, *, own_namespace: str) -> str | None:
     """What an object whose spec cannot be read may have asked for.
 
     A SpiffeID selects workloads of its own namespace, which is its scope, but for those in the

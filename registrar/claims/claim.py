@@ -29,7 +29,7 @@ REGISTRAR = "Registrar"
 """Kind of the source that the registrar itself is."""
 
 
-class Source(NamedTuple):
+class Claimant(NamedTuple):
     """The object behind a claim, by kind and name; namespace empty for cluster-scoped kinds."""
 
     kind: str
@@ -56,25 +56,25 @@ class Claim:
     ``namespace_uid`` is that of a namespaced subject's Namespace, where that is known.
     """
 
-    source: Source
+    source: Claimant
     key: EntryKey
     attributes: Attributes
     origin: Origin
     api_version: str = ""
     uid: str = ""
     created: str = ""
-    template: Source | None = None
+    template: Claimant | None = None
     source_uid: str = ""
     namespace_uid: str = ""
     is_made: bool = False
 
     @property
-    def subject(self) -> Source:
+    def subject(self) -> Claimant:
         """The object that owns the record and whose status tells of the claim."""
         return self.template or self.source
 
     @property
-    def holder(self) -> Source:
+    def holder(self) -> Claimant:
         """The object that people know as the one that asks."""
         return self.subject if self.is_made else self.source
 
@@ -94,7 +94,7 @@ class Claim:
         return self.origin is Origin.POD and self.attributes.is_privileged
 
     @property
-    def seniority(self) -> tuple[str, str, Source]:
+    def seniority(self) -> tuple[str, str, Claimant]:
         """Sorts claims from the oldest to the youngest."""
         return (self.created or "~", self.uid, self.holder)
 

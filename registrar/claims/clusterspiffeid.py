@@ -6,16 +6,16 @@ from api.kinds import CLUSTER_SPIFFE_ID
 from api.spiffeid.v1beta1.clusterspiffeid import POD_UID_LABEL, ClusterSpiffeId
 from api.spiffeid.v1beta1.fields import Selector as SelectorSpec
 from registrar.claims import validation
-from registrar.claims.claim import REGISTRAR, Claim, Origin, Source
+from registrar.claims.claim import REGISTRAR, Claim, Claimant, Origin
 from registrar.errors import InvalidField
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import check_spiffe_id, check_workload_id
 
 
-def source_of(name: str) -> Source:
+def source_of(name: str) -> Claimant:
     """The source that a ClusterSpiffeId of that name is."""
-    return Source(CLUSTER_SPIFFE_ID.kind, "", name)
+    return Claimant(CLUSTER_SPIFFE_ID.kind, "", name)
 
 
 def node_alias(trust_domain: str, cluster: str, class_name: str = "") -> str:
@@ -36,7 +36,7 @@ def alias_claim(trust_domain: str, cluster: str, class_name: str = "") -> Claim:
         [Selector("k8s_psat", f"cluster:{cluster}")],
     )
     return Claim(
-        source=Source(REGISTRAR, "", cluster),
+        source=Claimant(REGISTRAR, "", cluster),
         key=key,
         attributes=Attributes(),
         origin=Origin.REGISTRAR,

@@ -6,7 +6,7 @@ from api.kinds import CLUSTER_STATIC_ENTRY
 from api.meta import Condition, set_condition
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry, ClusterStaticEntryStatus
 from registrar.claims import validation
-from registrar.claims.claim import Claim, Origin, Problem, Source
+from registrar.claims.claim import Claim, Claimant, Origin, Problem
 from registrar.claims.federation import FEDERATION_PENDING, pending_condition
 from registrar.claims.outcome import Outcome, State
 from registrar.errors import InvalidField
@@ -19,9 +19,9 @@ READY = "Ready"
 MASKED = "Masked"
 
 
-def source_of(name: str) -> Source:
+def source_of(name: str) -> Claimant:
     """The source that a ClusterStaticEntry of that name is."""
-    return Source(KIND, "", name)
+    return Claimant(KIND, "", name)
 
 
 def claim_of(obj: ClusterStaticEntry, *, trust_domain: str) -> Claim:
@@ -78,7 +78,7 @@ def status_of(
     *,
     outcome: Outcome | None,
     problem: Problem | None,
-    masked_by: Source | None,
+    masked_by: Claimant | None,
     now: str,
 ) -> ClusterStaticEntryStatus:
     """The status to write.
@@ -122,7 +122,7 @@ def status_of(
 
 
 def _ready(
-    outcome: Outcome | None, problem: Problem | None, masked_by: Source | None
+    outcome: Outcome | None, problem: Problem | None, masked_by: Claimant | None
 ) -> tuple[str, str, str]:
     """Status, reason and message of the Ready condition."""
     if problem is not None:

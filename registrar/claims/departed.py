@@ -7,7 +7,7 @@ had the identity is gone, and nothing is left to protect.
 
 from collections.abc import Iterable
 
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.identity.entry import EntryKey
 
 
@@ -15,14 +15,14 @@ class Departed:
     """Objects that were seen to go, until they were looked at, and the keys that they left."""
 
     def __init__(self) -> None:
-        self._sources: set[Source] = set()
+        self._sources: set[Claimant] = set()
         self._keys: set[EntryKey] = set()
 
-    def saw(self, source: Source) -> None:
+    def saw(self, source: Claimant) -> None:
         """An object was seen to go."""
         self._sources.add(source)
 
-    def left(self, source: Source, keys: Iterable[EntryKey]) -> None:
+    def left(self, source: Claimant, keys: Iterable[EntryKey]) -> None:
         """An object gives up these keys: if it was seen to go, their entries may go at once."""
         if source in self._sources:
             self._sources.discard(source)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.identity.entry import EntryKey
 
 T = TypeVar("T")
@@ -21,17 +21,17 @@ class ClaimIndex:
 
     def __init__(self) -> None:
         # Nearly all of these hold one claim, for which a tuple is a fifth of a dictionary.
-        self._current: dict[Source, tuple[Claim, ...]] = {}
-        self._retiring: dict[Source, tuple[Claim, ...]] = {}
+        self._current: dict[Claimant, tuple[Claim, ...]] = {}
+        self._retiring: dict[Claimant, tuple[Claim, ...]] = {}
         self._by_key: dict[EntryKey, tuple[Claim, ...]] = {}
         # Most SPIFFE IDs are of one key; those of a service account may be of thousands.
         self._by_spiffe_id: dict[str, tuple[EntryKey, ...] | set[EntryKey]] = {}
-        self._privileged: dict[str, set[tuple[Source, EntryKey]]] = {}
-        self._yielding: dict[str, set[tuple[Source, EntryKey]]] = {}
+        self._privileged: dict[str, set[tuple[Claimant, EntryKey]]] = {}
+        self._yielding: dict[str, set[tuple[Claimant, EntryKey]]] = {}
         # By namespace, of the SPIFFE IDs of claims that may yield only: these are few.
-        self._plain: dict[str, dict[str, dict[tuple[Source, EntryKey], Claim]]] = {}
+        self._plain: dict[str, dict[str, dict[tuple[Claimant, EntryKey], Claim]]] = {}
 
-    def replace(self, source: Source, claims: Iterable[Claim]) -> set[EntryKey]:
+    def replace(self, source: Claimant, claims: Iterable[Claim]) -> set[EntryKey]:
         """Replace what ``source`` claims; keys that it gives up begin to retire."""
         old = {claim.key: claim for claim in self._current.get(source, ())}
         new = {claim.key: _sharing(claim, old.get(claim.key)) for claim in claims}
@@ -47,12 +47,12 @@ class ClaimIndex:
         self._store(self._retiring, source, retiring)
         return self._linked(source, touched)
 
-    def remove(self, source: Source) -> set[EntryKey]:
+    def remove(self, source: Claimant) -> set[EntryKey]:
         """Forget a source that is known to be gone, retiring claims included."""
         gone = (*self._current.pop(source, ()), *self._retiring.pop(source, ()))
         return self._linked(source, {claim.key for claim in gone})
 
-    def settle(self, source: Source, is_set: Callable[[EntryKey], bool]) -> set[EntryKey]:
+    def settle(self, source: Claimant, is_set: Callable[[EntryKey], bool]) -> set[EntryKey]:
         """Drop the retiring claims of ``source`` if all its current entries are set."""
         if source not in self._retiring:
             return set()
@@ -67,7 +67,7 @@ class ClaimIndex:
         entry to who may have it, and a retiring claim after all that are current.
         """
 
-        def rank(claim: Claim) -> tuple[bool, bool, tuple[str, str, Source]]:
+        def rank(claim: Claim) -> tuple[bool, bool, tuple[str, str, Claimant]]:
             return self.is_retiring(claim), self._is_refused(claim), claim.seniority
 
         return sorted(self._by_key.get(key, ()), key=rank)
@@ -81,11 +81,11 @@ class ClaimIndex:
             return held[0]
         return self.claims(key)[0]
 
-    def of_source(self, source: Source) -> list[Claim]:
+    def of_source(self, source: Claimant) -> list[Claim]:
         """The current claims of one source."""
         return list(self._current.get(source, ()))
 
-    def has(self, source: Source) -> bool:
+    def has(self, source: Claimant) -> bool:
         """Whether the source claims anything, now or still."""
         return source in self._current or source in self._retiring
 
@@ -140,14 +140,14 @@ class ClaimIndex:
 
     @staticmethod
     def _store(
-        table: dict[Source, tuple[Claim, ...]], source: Source, claims: dict[EntryKey, Claim]
+        table: dict[Claimant, tuple[Claim, ...]], source: Claimant, claims: dict[EntryKey, Claim]
     ) -> None:
         if claims:
             table[source] = tuple(claims.values())
         else:
             table.pop(source, None)
 
-    def _linked(self, source: Source, keys: set[EntryKey]) -> set[EntryKey]:
+    def _linked(self, source: Claimant, keys: set[EntryKey]) -> set[EntryKey]:
         """Link those keys; gives them and those of the same SPIFFE ID that they may concern.
 
         That are all when the ID became privileged, or is no more, and those that may yield when
@@ -169,7 +169,7 @@ class ClaimIndex:
         """In which namespaces the ID is claimed without a privilege, if a claim may yield to it."""
         return tuple(sorted(self._plain.get(spiffe_id, ())))
 
-    def _link(self, source: Source, key: EntryKey) -> None:
+    def _link(self, source: Claimant, key: EntryKey) -> None:
         """Bring the lookups in line with what the source claims or retires."""
         claim = _of_key(self._current.get(source, ()), key)
         claim = claim or _of_key(self._retiring.get(source, ()), key)
@@ -203,7 +203,7 @@ class ClaimIndex:
         elif key in keys:
             del self._by_spiffe_id[spiffe_id]
 
-    def _link_plain(self, source: Source, key: EntryKey, claim: Claim | None) -> None:
+    def _link_plain(self, source: Claimant, key: EntryKey, claim: Claim | None) -> None:
         """Bring in line what claims of the SPIFFE ID that may yield yield to."""
         if key.spiffe_id not in self._yielding:
             self._plain.pop(key.spiffe_id, None)
@@ -215,7 +215,7 @@ class ClaimIndex:
                     self._note_plain(found.source, other, found)
         self._note_plain(source, key, claim)
 
-    def _note_plain(self, source: Source, key: EntryKey, claim: Claim | None) -> None:
+    def _note_plain(self, source: Claimant, key: EntryKey, claim: Claim | None) -> None:
         plain = self._plain[key.spiffe_id]
         claims = plain.setdefault(source.namespace, {})
         if claim is not None and not claim.attributes.is_privileged:

@@ -13,7 +13,7 @@ from api.meta import KubeObject
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spiffeid import SpiffeID
 from registrar.claims import clusterspiffeid, spiffeid
-from registrar.claims.claim import Claim, Problem, Source
+from registrar.claims.claim import Claim, Claimant, Problem
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import node_source, pod_source
 from registrar.claims.podrules import (
@@ -78,7 +78,7 @@ class MadeWanted(Wanted, Generic[T]):
     made: T | None = None
 
 
-def as_made(claim: Claim, owner: Source, owner_uid: str) -> Claim:
+def as_made(claim: Claim, owner: Claimant, owner_uid: str) -> Claim:
     """The claim of an object that was made for a Pod or Node, as that one's."""
     return replace(claim, source=owner, template=claim.source, source_uid=owner_uid, is_made=True)
 
@@ -197,7 +197,7 @@ def _wrong(message: str) -> MadeWanted[T]:
 def _claimed(
     obj: T,
     view: MadeView[P],
-    owner: Source,
+    owner: Claimant,
     *,
     claim_of: Callable[[T], Claim],
     said: Mapping[str, str],

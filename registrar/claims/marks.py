@@ -7,7 +7,7 @@ how many of them fail, without looking at all of them.
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.relation import Relation
 from registrar.identity.entry import EntryKey
 
@@ -16,9 +16,9 @@ class Marks:
     """One kind of mark on keys, by the objects that it concerns."""
 
     def __init__(self) -> None:
-        self._subjects: Relation[EntryKey, Source] = Relation()
+        self._subjects: Relation[EntryKey, Claimant] = Relation()
 
-    def mark(self, key: EntryKey, subjects: Iterable[Source]) -> frozenset[Source]:
+    def mark(self, key: EntryKey, subjects: Iterable[Claimant]) -> frozenset[Claimant]:
         """Mark the key for just these objects, none takes the mark off; gives who is concerned."""
         return self._subjects.set(key, subjects)
 
@@ -30,6 +30,6 @@ class Marks:
         """Whether any key is marked."""
         return bool(self._subjects)
 
-    def of(self, subject: Source) -> AbstractSet[EntryKey]:
+    def of(self, subject: Claimant) -> AbstractSet[EntryKey]:
         """The marked keys of one object; not to be changed."""
         return self._subjects.keys_of(subject)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from api.core import Node, Pod
 from api.kinds import NODE, POD
 from api.meta import ObjectKey
-from registrar.claims.claim import REGISTRAR, Claim, Origin, Source
+from registrar.claims.claim import REGISTRAR, Claim, Claimant, Origin
 from registrar.claims.dnsnames import ServiceAddress, pod_dns_names
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.pods import spiffe_id_of, wants_identity
@@ -64,14 +64,14 @@ def root_path(name: str, cluster: str) -> str:
     return f"/{name}/{cluster}/node"
 
 
-def pod_source(key: ObjectKey) -> Source:
+def pod_source(key: ObjectKey) -> Claimant:
     """The source that a Pod is."""
-    return Source(POD.kind, key.namespace, key.name)
+    return Claimant(POD.kind, key.namespace, key.name)
 
 
-def node_source(name: str) -> Source:
+def node_source(name: str) -> Claimant:
     """The source that a Node is."""
-    return Source(NODE.kind, "", name)
+    return Claimant(NODE.kind, "", name)
 
 
 def pod_claim(
@@ -164,7 +164,7 @@ def node_claim(node: Node, rules: PodEntries) -> Claim:
 def cluster_claim(rules: PodEntries) -> Claim:
     """The registrar's own claim: an alias that every agent of the cluster gets."""
     return Claim(
-        source=Source(REGISTRAR, "", rules.cluster),
+        source=Claimant(REGISTRAR, "", rules.cluster),
         key=EntryKey.of(
             f"spiffe://{rules.trust_domain}{rules.root}",
             f"spiffe://{rules.trust_domain}/spire/server",
@@ -189,7 +189,7 @@ def pod_of_key(key: EntryKey, rules: PodEntries) -> ObjectKey | None:
     return ObjectKey(namespace.removeprefix(_NAMESPACE), name.removeprefix(_POD_NAME))
 
 
-def source_of_key(key: EntryKey, rules: PodEntries) -> Source | None:
+def source_of_key(key: EntryKey, rules: PodEntries) -> Claimant | None:
     """The Pod or Node that an entry of this mode is for, or None for any other entry."""
     pod = pod_of_key(key, rules)
     if pod is not None:

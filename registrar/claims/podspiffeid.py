@@ -20,7 +20,7 @@ from api.spiffeid.v1beta1.spiffeid import (
     SpiffeIDSpec,
 )
 from registrar.claims import validation
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.federationannotation import annotated_federation
 from registrar.claims.podentry import (
     WORKLOAD_REGISTRAR,
@@ -116,7 +116,7 @@ def node_key(name: str, rules: SpiffeIDRules) -> ObjectKey:
     return ObjectKey(rules.own_namespace, name)
 
 
-def made_for(meta: ObjectMeta) -> Source | None:
+def made_for(meta: ObjectMeta) -> Claimant | None:
     """The Pod or Node that a SpiffeID was made for, or None if somebody wrote it.
 
     Label and controlling owner must agree, so that an object which merely carries

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from api.labels import Matcher, compile_selector
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from registrar.claims import validation
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.templatesize import Parsing, check_size
 from registrar.errors import InvalidField
 from registrar.gotemplate.template import Template
@@ -55,7 +55,7 @@ class Surroundings:
 class PodTemplate:
     """One ClusterSPIFFEID. ``attributes`` are those that no Pod changes."""
 
-    source: Source
+    source: Claimant
     uid: str
     created: str
     pods: Matcher
@@ -70,7 +70,7 @@ class PodTemplate:
     needs_owner: bool
 
     @property
-    def seniority(self) -> tuple[str, str, Source]:
+    def seniority(self) -> tuple[str, str, Claimant]:
         """Sorts templates from the oldest to the youngest."""
         return (self.created or "~", self.uid, self.source)
 
@@ -79,9 +79,9 @@ class PodTemplate:
         return self.pods.matches(labels) and self.namespaces.matches(namespace_labels)
 
 
-def source_of(name: str) -> Source:
+def source_of(name: str) -> Claimant:
     """The source that a ClusterSPIFFEID of that name is."""
-    return Source(KIND, "", name)
+    return Claimant(KIND, "", name)
 
 
 def compile_template(obj: ClusterSPIFFEID, surroundings: Surroundings) -> PodTemplate:

@@ -13,7 +13,7 @@ from api.spiffeid.v1beta1.spireentry import (
     SpireEntrySpec,
     SpireEntryStatus,
 )
-from registrar.claims.claim import Claim, Source
+from registrar.claims.claim import Claim, Claimant
 from registrar.claims.outcome import Outcome
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
@@ -141,5 +141,5 @@ def _holders(claims: Sequence[Claim], *, are_all: bool) -> tuple[Holder, ...]:
     return tuple(dict.fromkeys(holders))
 
 
-def _holder(source: Source, uid: str) -> Holder:
+def _holder(source: Claimant, uid: str) -> Holder:
     return Holder(kind=source.kind, namespace=source.namespace, name=source.name, uid=uid)

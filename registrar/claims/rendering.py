@@ -7,7 +7,7 @@ from api.codec import JSONValue
 from api.kinds import CLUSTER_SPIFFEID
 from api.meta import ObjectKey
 from registrar.claims import validation
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.federationannotation import PATH, annotated_names
 from registrar.claims.podtemplate import PodTemplate, Surroundings
 from registrar.claims.templatesize import excerpt
@@ -111,7 +111,7 @@ def render(
             federates_with=tuple(sorted({*attributes.federates_with, *annotated})),
         )
     return Claim(
-        source=Source("Pod", pod.key.namespace, pod.key.name),
+        source=Claimant("Pod", pod.key.namespace, pod.key.name),
         key=EntryKey.of(spiffe_id, parent_id, selectors),
         attributes=attributes,
         origin=Origin.WRITTEN,

@@ -10,7 +10,7 @@ from api.kinds import SPIFFE_ID
 from api.meta import ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.spiffeid import POD_UID_LABEL, SpiffeID, SpiffeIDStatus
 from registrar.claims import validation
-from registrar.claims.claim import Claim, Origin, Problem, Source
+from registrar.claims.claim import Claim, Claimant, Origin, Problem
 from registrar.claims.clusterspiffeid import selectors_of
 from registrar.claims.outcome import Outcome
 from registrar.claims.podentry import WORKLOAD_REGISTRAR, agents_of
@@ -23,9 +23,9 @@ from registrar.identity.spiffeid import check_spiffe_id, check_workload_id, path
 _AGENTS = agents_of(WORKLOAD_REGISTRAR)
 
 
-def source_of(key: ObjectKey) -> Source:
+def source_of(key: ObjectKey) -> Claimant:
     """The source that a SpiffeID of that key is."""
-    return Source(SPIFFE_ID.kind, key.namespace, key.name)
+    return Claimant(SPIFFE_ID.kind, key.namespace, key.name)
 
 
 def origin_of(meta: ObjectMeta, own_namespace: str) -> Origin:

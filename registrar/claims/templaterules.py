@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from registrar.claims.claim import Claim, Source
+from registrar.claims.claim import Claim, Claimant
 from registrar.claims.podrules import Wanted
 from registrar.claims.podtemplate import PodTemplate, Surroundings, source_of
 from registrar.claims.rendering import Owner, PodView, render
@@ -35,7 +35,7 @@ class TemplatedView:
     owner: Owner | None = None
     owner_problem: str = ""
     services_problem: str = ""
-    unreadable: frozenset[Source] = frozenset()
+    unreadable: frozenset[Claimant] = frozenset()
     last_good: Sequence[Claim] = ()
 
 
@@ -146,7 +146,9 @@ def _first_of_each(claims: Iterable[Claim], came: ByTemplate) -> list[Claim]:
     return list(first.values())
 
 
-def _kept(last_good: Iterable[Claim], failed: set[Source], rendered: set[EntryKey]) -> list[Claim]:
+def _kept(
+    last_good: Iterable[Claim], failed: set[Claimant], rendered: set[EntryKey]
+) -> list[Claim]:
     """Fail static: what a template made of the Pod before stays while it fails.
 
     Where no record tells which template made it, any failure keeps it.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from api.meta import ObjectKey
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import PodTemplate
 
@@ -15,7 +15,7 @@ class TemplateSet:
         self._pods = pods
         self._templates: dict[str, PodTemplate] = {}
         self._oldest_first: tuple[PodTemplate, ...] = ()
-        self._unreadable: set[Source] = set()
+        self._unreadable: set[Claimant] = set()
 
     def put(self, template: PodTemplate) -> None:
         """Take in a template, or its change."""
@@ -26,12 +26,12 @@ class TemplateSet:
         self._unreadable.discard(template.source)
         self._sort()
 
-    def put_unreadable(self, source: Source) -> None:
+    def put_unreadable(self, source: Claimant) -> None:
         """An object that is wrong; its last good version, if any, goes on."""
         if source.name not in self._templates:
             self._unreadable.add(source)
 
-    def remove(self, source: Source) -> None:
+    def remove(self, source: Claimant) -> None:
         """Forget a template that is gone."""
         self._unreadable.discard(source)
         if self._templates.pop(source.name, None) is not None:
@@ -46,7 +46,7 @@ class TemplateSet:
         return iter(self._oldest_first)
 
     @property
-    def unreadable(self) -> frozenset[Source]:
+    def unreadable(self) -> frozenset[Claimant]:
         """Objects of which no good version is known: what they asked for is not known either."""
         return frozenset(self._unreadable)
 

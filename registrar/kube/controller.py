@@ -3,18 +3,21 @@
 ``reconcile`` returns what should happen next or raises what went wrong; all
 the rest (back-off, time-outs, concurrency, metrics, the one log line of an
 error) is here. Workers exist only while there is work, so a high limit on
-concurrency costs nothing while idle.
+concurrency costs nothing while idle. A controller may give way to another one
+whose work is more urgent: see ``slots``.
 """
 
 import asyncio
 import itertools
 import logging
+import math
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from registrar.errors import Retry, Terminal, Waiting
 from registrar.kube.errors import KubeError, NotLeading, TooManyRequests
+from registrar.kube.slots import Slots
 from registrar.kube.workqueue import WorkQueue
 from registrar.telemetry.logging import Throttle, kv, log_context
 from registrar.telemetry.observers import ControllerObserver, SilentController
@@ -25,6 +28,9 @@ K = TypeVar("K", bound=Hashable)
 
 QUIET_SECONDS = 10.0
 """Failures of one reason are logged at most that often; the line says how many it stands for."""
+
+STALLED_SECONDS = 5.0
+"""A controller in which nothing succeeded for so long has no backlog that others could wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +46,31 @@ class Again:
     why: str = ""
 
 
-Outcome = Done | Again
+Result = Done | Again
 
 
 class Controller(Generic[K]):
     """Runs ``reconcile`` for every key of ``queue``, each key in one worker at a time.
 
     Retry and unexpected errors come back with back-off; Terminal waits for
-    the next change.
+    the next change. While another controller has a ``backlog``, which ``yields_to``
+    gives, fewer run at once: see ``Slots``.
     """
 
     def __init__(
         self,
         *,
         name: str,
-        reconcile: Callable[[K], Awaitable[Outcome]],
+        reconcile: Callable[[K], Awaitable[Result]],
         concurrency: int,
         timeout_seconds: float,
         observer: ControllerObserver | None = None,
+        yields_to: Callable[[], int] = lambda: 0,
     ) -> None:
         self.name = name
         self._reconcile = reconcile
         self._concurrency = concurrency
+        self._yields_to = yields_to
         self._timeout_seconds = timeout_seconds
         self._observer = observer or SilentController()
         self._observer.limit(concurrency)
@@ -69,13 +78,22 @@ class Controller(Generic[K]):
         self._numbers = itertools.count(1)
         self._throttle = Throttle(QUIET_SECONDS)
         self._given_up: dict[K, str] = {}
+        self._succeeded = -math.inf
+
+    def backlog(self) -> int:
+        """How many keys wait or are under way; none while nothing succeeds.
+
+        To give way to what stands still helps nobody: then whoever yields has to say what is wrong.
+        """
+        is_stalled = asyncio.get_running_loop().time() - self._succeeded > STALLED_SECONDS
+        return 0 if is_stalled else self.queue.unfinished
 
     async def run(self) -> None:
         """Work until cancelled."""
-        slots = asyncio.Semaphore(self._concurrency)
+        slots = Slots(self._concurrency, self._yields_to)
         async with asyncio.TaskGroup() as group:
             while True:
-                await slots.acquire()
+                await slots.take()
                 key = await self.queue.get()
                 group.create_task(self._work(key, slots))
 
@@ -86,7 +104,7 @@ class Controller(Generic[K]):
         """
         await self.queue.settled()
 
-    async def _work(self, key: K, slots: asyncio.Semaphore) -> None:
+    async def _work(self, key: K, slots: Slots) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
         log_context.set(
@@ -103,7 +121,7 @@ class Controller(Generic[K]):
         finally:
             self._observer.finished(result, loop.time() - started)
             self.queue.done(key)
-            slots.release()
+            slots.free()
 
     async def _attempt(self, key: K) -> str:
         """Reconcile once and arrange what comes next; the result as metrics call it."""
@@ -132,6 +150,7 @@ class Controller(Generic[K]):
             return "error"
         self.queue.forget(key)
         self._given_up.pop(key, None)
+        self._succeeded = asyncio.get_running_loop().time()
         if isinstance(outcome, Again):
             self.queue.add_after(key, outcome.seconds)
             return "requeue_after"

@@ -66,6 +66,11 @@ class WorkQueue(Generic[K]):
         return len(self._ready)
 
     @property
+    def unfinished(self) -> int:
+        """Keys that are ready or being worked on; those that wait for their time do not count."""
+        return len(self._ready) + len(self._processing)
+
+    @property
     def delayed(self) -> int:
         """Keys that wait for their time."""
         return len(self._delayed)

@@ -6,7 +6,7 @@ from api.core import Pod, PodSpec, PodStatus
 from api.meta import ObjectMeta
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId, ClusterSpiffeIdSpec
 from api.spiffeid.v1beta1.fields import Selector
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector as EntrySelector
 
@@ -82,7 +82,7 @@ def make_claim(
 ) -> Claim:
     """A claim by a ClusterSpiffeId of that name."""
     return Claim(
-        source=Source("ClusterSpiffeId", "", name),
+        source=Claimant("ClusterSpiffeId", "", name),
         key=key or make_key(),
         attributes=attributes or Attributes(),
         origin=origin,

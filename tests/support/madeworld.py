@@ -19,7 +19,7 @@ from controllers.madeobjects import MADE_FOR_INDEX, MadeGather, MadeObjects
 from controllers.pods import PodReconciler
 from controllers.ports import T
 from registrar.claims.attribution import owner_uid_of
-from registrar.claims.claim import Claim, Source
+from registrar.claims.claim import Claim, Claimant
 from registrar.claims.clusterspiffeid import claim_of
 from registrar.claims.madepods import LayeredPodRules, MadeView, MadeWanted
 from registrar.claims.podentry import pod_source
@@ -31,12 +31,12 @@ from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
-from tests.support.book import a_book
 from tests.support.builders import make_pod
+from tests.support.shared import a_shared_state
 
 IDENTITY = PodIdentity("label", "spiffe")
 KEY = ObjectKey("shop", "web-0")
-OWNER = Source("Pod", "shop", "web-0")
+OWNER = Claimant("Pod", "shop", "web-0")
 
 
 class Unreached:
@@ -114,13 +114,13 @@ class World:
         self.mirror = EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True)
         for entry in entries:
             self.mirror.wrote(entry)
-        self.book = a_book()
-        self.book.spire_entries = Store(RECORD_INDEXES)
-        self.book.last_good = LastGood(
-            entries, records=self.book.spire_entries, sign_of=owner_uid_of
+        self.shared = a_shared_state()
+        self.shared.spire_entries = Store(RECORD_INDEXES)
+        self.shared.last_good = LastGood(
+            entries, records=self.shared.spire_entries, sign_of=owner_uid_of
         )
         self.made = MadeObjects(
-            self.book,
+            self.shared,
             MADE_FOR_PODS,
             self.objects,
             key_for=lambda pod, uid: ObjectKey("", generated_name(pod.namespace, pod.name, uid)),
@@ -130,17 +130,17 @@ class World:
         self.warnings: dict[str, str] = {}
         self.claiming: PodReconciler[Pod, MadeView[Pod], MadeWanted[ClusterSpiffeId]]
         self.claiming = PodReconciler(
-            self.book,
+            self.shared,
             gather=MadeGather(self.made, self.pods, source_of=pod_source),
             rules=LayeredPodRules(
                 IDENTITY, trust_domain="example.org", cluster="test", class_name=""
             ),
             held=self.made,
-            report=MadeReport(self.book, self.made, source_of=pod_source, told=self),
+            report=MadeReport(self.shared, self.made, source_of=pod_source, told=self),
             mirror=self.mirror,
         )
         self.writing = MadeReconciler(
-            self.book,
+            self.shared,
             self.made,
             ask=self.ask,
             prepared=lambda obj: obj,
@@ -156,7 +156,7 @@ class World:
     def gone(self, key: ObjectKey) -> None:
         pass
 
-    async def ask(self, _: Source) -> Asked[ClusterSpiffeId] | None:
+    async def ask(self, _: Claimant) -> Asked[ClusterSpiffeId] | None:
         if self.claiming.is_unknown(KEY):
             return None
         found = await self.claiming.wanted(KEY)
@@ -171,7 +171,7 @@ class World:
         """Have a SpireEntry that says for which ClusterSpiffeId an entry is."""
         reference = OwnerReference(kind="ClusterSpiffeId", name=owner, uid=uid)
         selectors = tuple(map(str, key.selectors))
-        self.book.spire_entries.put(
+        self.shared.spire_entries.put(
             SpireEntry(
                 metadata=ObjectMeta(name="r", owner_references=(reference,)),
                 spec=SpireEntrySpec(
@@ -191,7 +191,7 @@ class World:
         await self.claiming.reconcile(KEY)
 
     def claims(self) -> list[Claim]:
-        return self.book.index.of_source(OWNER)
+        return self.shared.index.of_source(OWNER)
 
     def paths(self) -> list[str]:
         return [claim.key.spiffe_id.removeprefix("spiffe://example.org") for claim in self.claims()]

@@ -1,10 +1,10 @@
 """What goes with an object that was seen to go."""
 
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.departed import Departed
 from tests.support.builders import make_key
 
-POD = Source("Pod", "shop", "web")
+POD = Claimant("Pod", "shop", "web")
 KEY = make_key()
 
 

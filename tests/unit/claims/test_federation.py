@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.federation import (
     FEDERATION_PENDING,
     Federating,
@@ -93,7 +93,7 @@ def test_an_event_is_due_only_when_the_waiting_changes() -> None:
 
 
 def test_marks_are_counted_for_each_object_that_asks() -> None:
-    marks, one, two = Marks(), Source("K", "", "one"), Source("K", "", "two")
+    marks, one, two = Marks(), Claimant("K", "", "one"), Claimant("K", "", "two")
     assert marks.mark(key("a"), [one, two]) == {one, two}
     assert marks.mark(key("a"), [one, two]) == set()
     assert marks.mark(key("b"), [one]) == {one}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.index import ClaimIndex
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector
@@ -132,7 +132,7 @@ def tenant(namespace: str, name: str, *, downstream: bool, created: str, path: s
         f"spiffe://example.org/{path}", "spiffe://example.org/p", [Selector("k8s", namespace)]
     )
     return Claim(
-        source=Source("SpiffeID", namespace, name),
+        source=Claimant("SpiffeID", namespace, name),
         key=key,
         attributes=Attributes(downstream=downstream),
         origin=Origin.POD,
@@ -180,7 +180,7 @@ def test_one_privileged_claim_concerns_no_other() -> None:
     # A second one of the same namespace to yield to changes nothing, the last one does.
     another = replace(
         victim,
-        source=Source("SpiffeID", "shop", "c"),
+        source=Claimant("SpiffeID", "shop", "c"),
         key=EntryKey.of(
             "spiffe://example.org/x", "spiffe://example.org/p", [Selector("k8s", "shop:c")]
         ),

@@ -4,7 +4,7 @@ import msgspec
 
 from api.core import Node, Pod
 from api.meta import ObjectKey, ObjectMeta
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.madepods import (
     CRDNodeRules,
     CRDPodRules,
@@ -28,7 +28,7 @@ from registrar.settings.model import CRDMode, PodIdentity
 from tests.support.builders import make_pod
 from tests.unit.claims.test_record import SET
 
-POD = Source("Pod", "shop", "web-0")
+POD = Claimant("Pod", "shop", "web-0")
 STORED = Stored("made-1", "2026-01-02T03:04:05Z")
 LAYERED = LayeredPodRules(
     PodIdentity("label", "spiffe"), trust_domain="example.org", cluster="test", class_name=""
@@ -141,8 +141,8 @@ async def test_a_pod_whose_name_is_taken_gets_nothing_and_is_told() -> None:
 async def test_a_node_has_a_spiffe_id_in_the_registrars_namespace() -> None:
     wanted = await CRDNodeRules(CRD).want(MadeView(owner=NODE, stored=STORED))
     (claim,) = wanted.claims
-    assert claim.source == Source("Node", "", "n1")
-    assert claim.subject == Source("SpiffeID", "spire", "n1")
+    assert claim.source == Claimant("Node", "", "n1")
+    assert claim.subject == Claimant("SpiffeID", "spire", "n1")
     assert claim.origin is Origin.WRITTEN
     assert wanted.made is not None
     assert wanted.made.key == ObjectKey("spire", "n1")

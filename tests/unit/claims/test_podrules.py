@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from registrar.claims.claim import Claim, Source
+from registrar.claims.claim import Claim, Claimant
 from registrar.claims.podrules import INVALID_IDENTITY, own, wrong
 from tests.support.builders import make_claim
 
-POD = Source("Pod", "shop", "web")
-TEMPLATE = Source("ClusterSPIFFEID", "", "t")
+POD = Claimant("Pod", "shop", "web")
+TEMPLATE = Claimant("ClusterSPIFFEID", "", "t")
 
 
 def by_pod(uid: str) -> Claim:

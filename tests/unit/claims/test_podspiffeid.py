@@ -5,7 +5,7 @@ import pytest
 
 from api.core import Node, Pod
 from api.meta import ObjectKey, ObjectMeta, OwnerReference
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.podspiffeid import (
     SpiffeIDRules,
     compile_rules,
@@ -79,11 +79,11 @@ def test_services_come_after_the_templates_names() -> None:
 def test_what_is_made_is_known_again_and_is_right() -> None:
     made, _ = spiffe_id_for_pod(bound(make_pod()), rules(), ())
     assert made is not None
-    assert made_for(made.metadata) == Source("Pod", "shop", "web-0")
+    assert made_for(made.metadata) == Claimant("Pod", "shop", "web-0")
     assert made_for_uid(made.metadata) == "uid-of-web-0"
     node = spiffe_id_for_node(Node(metadata=ObjectMeta(name="n1", uid="un")), rules())
     assert node.key == ObjectKey("spire", "n1")
-    assert made_for(node.metadata) == Source("Node", "", "n1")
+    assert made_for(node.metadata) == Claimant("Node", "", "n1")
     for obj in (made, node):
         claim = claim_of(obj, trust_domain="example.org", own_namespace="spire")
         assert claim.key.spiffe_id == obj.spec.spiffe_id

@@ -7,7 +7,7 @@ import pytest
 from api.labels import LabelSelector, LabelSelectorRequirement
 from api.meta import ObjectKey, ObjectMeta
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDSpec
-from registrar.claims.claim import Claim, Source
+from registrar.claims.claim import Claim, Claimant
 from registrar.claims.podtemplate import Surroundings, compile_template
 from registrar.claims.rendering import Owner, PodView, render, service_names, view_of
 from registrar.errors import InvalidField
@@ -49,7 +49,7 @@ def test_the_defaults_are_those_of_the_original() -> None:
     assert found.key.spiffe_id == "spiffe://example.org/ns/shop"
     assert found.key.parent_id == "spiffe://example.org/spire/agent/k8s_psat/prod/n-1"
     assert found.key.selectors == (Selector("k8s", "pod-uid:u-1"),)
-    assert (found.source, found.subject.name) == (Source("Pod", "shop", "web"), "t")
+    assert (found.source, found.subject.name) == (Claimant("Pod", "shop", "web"), "t")
     assert (found.uid, found.source_uid) == ("t-1", "u-1")
 
 

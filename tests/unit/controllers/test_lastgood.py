@@ -11,12 +11,12 @@ from api.kinds import CLUSTER_SPIFFE_ID
 from api.meta import ObjectKey, ObjectMeta, OwnerReference
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry, SpireEntrySpec, SpireEntryStatus
-from controllers.book import Book
 from controllers.lastgood import RECORD_INDEXES, LastGood
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.pods import NodeReconciler
+from controllers.shared import SharedState
 from registrar.claims.attribution import Sign, pod_uid_of
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.clusterspiffeid import source_of
 from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
@@ -27,8 +27,8 @@ from registrar.kube.store import Store
 from registrar.settings.model import PodIdentity
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
-from tests.support.book import unconnected
 from tests.support.builders import make_claim, make_cluster_spiffe_id, make_key
+from tests.support.shared import unconnected
 
 KEY, OTHER = make_key("/web"), make_key("/other")
 WEB, ONE = source_of("web"), source_of("one")
@@ -91,8 +91,8 @@ class World:
             self.mirror.wrote(each)
         store = records(*stored)
         self.last_good = LastGood(held, records=store, sign_of=sign_of)
-        self.book = unconnected(
-            Book(
+        self.shared = unconnected(
+            SharedState(
                 "example.org",
                 "test",
                 "",
@@ -114,7 +114,7 @@ class World:
             origin_of=lambda _: Origin.WRITTEN,
         )
         self.reconciler = ObjectClaimReconciler(
-            self.book, claiming, objects=self.objects, mirror=self.mirror
+            self.shared, claiming, objects=self.objects, mirror=self.mirror
         )
 
     def _claim_of(self, obj: ClusterSpiffeId) -> Claim:
@@ -136,7 +136,7 @@ async def test_an_error_that_nobody_foresaw_makes_no_orphan() -> None:
     world.error = None
     await world.look()
     assert not world.last_good.holds(KEY)
-    assert KEY in world.book.index
+    assert KEY in world.shared.index
 
 
 async def test_a_wrong_object_holds_what_nobody_is_recorded_for() -> None:
@@ -153,7 +153,7 @@ async def test_a_wrong_object_has_what_is_recorded_for_it() -> None:
     world.objects.put(make_cluster_spiffe_id())
     world.error = InvalidField("spec", "x", "mend it")
     await world.look()
-    assert [claim.source for claim in world.book.index.claims(KEY)] == [WEB]
+    assert [claim.source for claim in world.shared.index.claims(KEY)] == [WEB]
 
 
 async def test_an_object_that_is_known_to_be_gone_holds_nothing() -> None:
@@ -207,9 +207,9 @@ def test_a_record_of_another_instance_or_key_says_nothing() -> None:
 
 
 def test_an_entry_that_names_its_pod_is_held_for_that_pod_alone() -> None:
-    key, pod = make_key("/web", "pod-uid:u-1"), Source("Pod", "shop", "web")
+    key, pod = make_key("/web", "pod-uid:u-1"), Claimant("Pod", "shop", "web")
     held = LastGood([entry(key)], sign_of=pod_uid_of)
-    held.begin(Source("Pod", "shop", "other"), "u-2")
+    held.begin(Claimant("Pod", "shop", "other"), "u-2")
     assert not held.holds(key)
     held.begin(pod, "u-1")
     held.begin(pod, "u-1")
@@ -235,7 +235,7 @@ async def test_a_node_that_does_not_decode_keeps_its_alias() -> None:
     nodes: Store[Node] = Store()
     nodes.observe_broken(node.metadata, "odd")
     reconciler = NodeReconciler(
-        world.book,
+        world.shared,
         nodes=nodes,
         claim_of=lambda node: node_claim(node, RULES),
         mirror=world.mirror,

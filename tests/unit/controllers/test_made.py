@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.errors import Retry
 from registrar.kube.controller import Done
 from tests.support.builders import make_pod
@@ -55,8 +55,8 @@ async def test_the_object_goes_only_after_its_entry() -> None:
     await world.work()
     assert len(world.kube.objects) == 1
     assert world.claims() == []
-    woken: list[Source] = []
-    world.book.wake.made = woken.append  # type: ignore[assignment]
+    woken: list[Claimant] = []
+    world.shared.wake.made = woken.append  # type: ignore[assignment]
     world.mirror.removed("p.x")
     world.writing.released(entry_of(pod).key)
     assert woken == [OWNER]

@@ -37,7 +37,7 @@ async def test_what_was_set_and_not_yet_recorded_stays_too(*, is_broken: bool) -
         world.put("spire")
     await world.work()
     assert world.paths() == ["/web"]
-    assert world.book.last_good.holds(entry.key) or entry.key in world.book.index
+    assert world.shared.last_good.holds(entry.key) or entry.key in world.shared.index
 
 
 @pytest.mark.parametrize("path", ["spire", "web"], ids=["wrong", "right"])
@@ -48,7 +48,7 @@ async def test_a_pod_of_the_same_name_inherits_nothing(path: str) -> None:
     world.put(path, uid="u-2")
     await world.work()
     assert world.paths() == ([] if path == "spire" else ["/web"])
-    assert entry_of(old).key not in world.book.index
+    assert entry_of(old).key not in world.shared.index
 
 
 async def test_an_object_that_does_not_decode_still_gives_the_claim_its_owner() -> None:
@@ -67,10 +67,10 @@ async def test_an_edit_while_it_was_down_is_set_before_the_old_entry_goes() -> N
     world.put("shop")
     await world.claiming.reconcile(KEY)
     assert world.paths() == ["/shop"]
-    kept = world.book.index.winner(entry_of(old).key)
+    kept = world.shared.index.winner(entry_of(old).key)
     assert kept is not None
-    assert world.book.index.is_retiring(kept)
-    assert world.book.index.settle(OWNER, lambda _: True) == {entry_of(old).key}
+    assert world.shared.index.is_retiring(kept)
+    assert world.shared.index.settle(OWNER, lambda _: True) == {entry_of(old).key}
 
 
 async def test_the_entry_of_another_object_of_the_pod_is_not_the_pods() -> None:

@@ -8,16 +8,16 @@ from api.core import Node, Pod
 from api.meta import ObjectKey, ObjectMeta
 from controllers.pods import NodeReconciler, PodReconciler
 from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim, Origin, Source
+from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.podentry import pod_source
 from registrar.claims.podrules import INVALID_IDENTITY, Wanted, wrong
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
-from tests.support.book import a_book
 from tests.support.builders import make_key, make_pod
 from tests.support.madeworld import Unreached
+from tests.support.shared import a_shared_state
 
 KEY = ObjectKey("shop", "web-0")
 SOURCE = pod_source(KEY)
@@ -42,13 +42,13 @@ class World:
     unknown: set[ObjectKey] = field(default_factory=set)
     held: list[Claim] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    seen: list[Source] = field(default_factory=list)
+    seen: list[Claimant] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
-        self.book = a_book()
+        self.shared = a_shared_state()
         self.reconciler: PodReconciler[Pod, Pod, Wanted] = PodReconciler(
-            self.book,
+            self.shared,
             gather=self,
             rules=self,
             held=Held(self),
@@ -93,7 +93,7 @@ class World:
         return [c.key.spiffe_id.removeprefix("spiffe://example.org") for c in self.claims()]
 
     def claims(self) -> list[Claim]:
-        return self.book.index.of_source(SOURCE)
+        return self.shared.index.of_source(SOURCE)
 
 
 class Held:
@@ -102,16 +102,16 @@ class Held:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def claims(self, source: Source, uid: str) -> list[Claim]:  # noqa: ARG002 - the protocol's
+    def claims(self, source: Claimant, uid: str) -> list[Claim]:  # noqa: ARG002 - the protocol's
         return self._world.held
 
-    def last_good(self, source: Source, uid: str) -> list[Claim]:  # noqa: ARG002 - the protocol's
+    def last_good(self, source: Claimant, uid: str) -> list[Claim]:  # noqa: ARG002 - the protocol's
         return [c for c in self._world.held if c.uid == uid]
 
-    def keep(self, source: Source, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
-        return self._world.book.index.replace(source, self._world.held)
+    def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
+        return self._world.shared.index.replace(source, self._world.held)
 
-    def known(self, source: Source) -> None:
+    def known(self, source: Claimant) -> None:
         pass
 
 
@@ -184,7 +184,7 @@ async def test_what_the_server_holds_retires_when_the_pod_asks_for_something_els
     world.put("/web")
     world.held = [claim(world.pods[KEY], "/old")]
     await world.reconciler.reconcile(KEY)
-    assert make_key("/old") in world.book.index
+    assert make_key("/old") in world.shared.index
     assert [c.key for c in world.claims()] == [make_key("/web")]
 
 
@@ -198,17 +198,17 @@ async def test_nothing_is_known_of_a_pod_and_it_keeps_what_the_server_holds() ->
 
 
 async def test_a_node_claims_until_it_is_gone_and_while_it_does_not_decode() -> None:
-    book, nodes = a_book(), Store[Node]()
+    shared, nodes = a_shared_state(), Store[Node]()
     mirror = EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True)
-    source = Source("Node", "", "n1")
+    source = Claimant("Node", "", "n1")
     of_node = Claim(source, make_key("/n1"), Attributes(), Origin.REGISTRAR)
-    reconciler = NodeReconciler(book, nodes=nodes, claim_of=lambda _: of_node, mirror=mirror)
+    reconciler = NodeReconciler(shared, nodes=nodes, claim_of=lambda _: of_node, mirror=mirror)
     nodes.put(Node(metadata=ObjectMeta(name="n1", uid="node-1")))
     await reconciler.reconcile("n1")
-    assert book.index.of_source(source) == [of_node]
+    assert shared.index.of_source(source) == [of_node]
     nodes.observe_broken(ObjectMeta(name="n1", uid="node-1", resource_version="2"), "odd")
     await reconciler.reconcile("n1")
-    assert book.index.of_source(source) == [of_node]
+    assert shared.index.of_source(source) == [of_node]
     nodes.remove(ObjectKey("", "n1"))
     await reconciler.reconcile("n1")
-    assert book.index.of_source(source) == []
+    assert shared.index.of_source(source) == []

@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager
 import grpc
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.book import Book
 from controllers.confirmation import BySetting
 from controllers.lastgood import RECORD_INDEXES
 from controllers.release import ReleasePass
+from controllers.shared import SharedState
 from registrar.claims.budget import DeletionBudget
 from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
@@ -18,8 +18,8 @@ from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
-from tests.support.book import unconnected
 from tests.support.builders import make_claim, make_key
+from tests.support.shared import unconnected
 from tests.support.waiting import until
 
 PLAIN, BOSS = make_key("/plain"), make_key("/boss")
@@ -62,8 +62,8 @@ async def test_an_entry_that_is_claimed_while_another_is_deleted_stays() -> None
     mirror.wrote(Entry("p.plain", PLAIN, Attributes()))
     mirror.wrote(Entry("p.boss", BOSS, Attributes(admin=True)))
     store: Store[SpireEntry] = Store(RECORD_INDEXES)
-    book = unconnected(
-        Book(
+    shared = unconnected(
+        SharedState(
             "example.org",
             "test",
             "",
@@ -79,12 +79,12 @@ async def test_an_entry_that_is_claimed_while_another_is_deleted_stays() -> None
     def claim() -> None:
         # Nobody has asked the SPIRE server about it yet, so its outcome is not known.
         made = make_claim(key=PLAIN)
-        book.index.replace(made.source, [made])
+        shared.index.replace(made.source, [made])
         released.append(PLAIN)
 
     writer = Writer(mirror, claim)
     release = ReleasePass(
-        book,
+        shared,
         objects=store,
         writer=writer,
         budget=DeletionBudget(count=100, fraction=1.0, window_seconds=1.0),

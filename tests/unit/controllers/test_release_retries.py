@@ -14,8 +14,8 @@ from registrar.claims.budget import DeletionBudget
 from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.errors import Unavailable
-from tests.support.book import a_book
 from tests.support.builders import make_key
+from tests.support.shared import a_shared_state
 
 pytestmark = pytest.mark.looptime
 
@@ -80,7 +80,7 @@ async def test_deletions_that_fail_come_back_together_and_later_each_time() -> N
     objects: Store[SpireEntry] = Store({ENTRY_ID_INDEX: lambda _: ()})
     clock = asyncio.get_running_loop().time
     release = ReleasePass(
-        a_book(),
+        a_shared_state(),
         objects=objects,
         writer=server,
         budget=DeletionBudget(count=100, fraction=1.0, window_seconds=1.0),

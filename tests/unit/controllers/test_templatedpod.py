@@ -12,10 +12,10 @@ from api.core import Namespace
 from api.meta import ObjectKey, ObjectMeta
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDSpec
 from api.whole import WholeMeta, WholeNode, WholePod
-from controllers.book import Book
+from controllers.shared import SharedState
 from controllers.templatedpod import templated_pods
 from controllers.templates import Cluster, Templates
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
 from registrar.claims.podindex import PodIndex
@@ -24,10 +24,10 @@ from registrar.claims.rendering import Owner
 from registrar.kube.store import Store
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
-from tests.support.book import unconnected
+from tests.support.shared import unconnected
 
 KEY = ObjectKey("shop", "web")
-SOURCE = Source("Pod", "shop", "web")
+SOURCE = Claimant("Pod", "shop", "web")
 AROUND = Surroundings("example.org", "prod", "cluster.local")
 
 
@@ -80,8 +80,10 @@ class World:
         namespaces.put(Namespace(metadata=ObjectMeta(name="shop")))
         self.templates = Templates(AROUND, PodIndex())
         records = Records("", "", lambda _: False)
-        self.book = unconnected(
-            Book("example.org", "prod", "", "p", records, Naming(""), Store(), lambda _: None)
+        self.shared = unconnected(
+            SharedState(
+                "example.org", "prod", "", "p", records, Naming(""), Store(), lambda _: None
+            )
         )
         for name in names:
             self.put(name)
@@ -96,7 +98,7 @@ class World:
         )
         mirror = EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True)
         self.reconciler = templated_pods(
-            self.book, templates=self.templates, cluster=cluster, mirror=mirror
+            self.shared, templates=self.templates, cluster=cluster, mirror=mirror
         )
 
     def put(self, name: str, spiffe_id: str = "") -> None:
@@ -105,7 +107,7 @@ class World:
         self.templates.set.put(compile_template(obj, AROUND))
 
     def paths(self) -> list[str]:
-        claims = self.book.index.of_source(SOURCE)
+        claims = self.shared.index.of_source(SOURCE)
         return sorted(claim.key.spiffe_id.removeprefix("spiffe://example.org/") for claim in claims)
 
 

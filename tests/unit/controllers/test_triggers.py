@@ -18,7 +18,7 @@ from api.spire.v1alpha1.clusterfederatedtrustdomain import (
 )
 from api.whole import WholeMeta, WholeNode
 from controllers import triggers
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from registrar.claims.outcome import PENDING
 from registrar.claims.record import record
 from registrar.identity.entry import EntryKey
@@ -74,9 +74,9 @@ def test_only_another_object_of_the_name_wakes(old: str, new: str, *, wakes: boo
 
 
 def test_who_an_object_was_made_for_before_and_after() -> None:
-    owners = {"a": Source("Pod", "shop", "web"), "b": Source("Node", "", "one"), "c": None}
+    owners = {"a": Claimant("Pod", "shop", "web"), "b": Claimant("Node", "", "one"), "c": None}
 
-    def made_for(obj: ClusterSpiffeId) -> Source | None:
+    def made_for(obj: ClusterSpiffeId) -> Claimant | None:
         return owners[obj.metadata.name]
 
     change = Change(ObjectKey("", "a"), make_cluster_spiffe_id("a"), make_cluster_spiffe_id("b"))

@@ -4,7 +4,7 @@ import pytest
 
 from api.meta import ObjectKey
 from controllers.wakeups import Wakeups, WiringError
-from registrar.claims.claim import Source
+from registrar.claims.claim import Claimant
 from tests.support.builders import make_key
 
 
@@ -50,7 +50,7 @@ def test_an_unused_wake_up_leads_nowhere_after_the_check() -> None:
 def test_statuses_are_served_by_kind() -> None:
     wake, seen = Wakeups(), list[ObjectKey]()
     wake.status.of("SpiffeID").serve(seen.append)
-    wake.status(Source("SpiffeID", "shop", "web"))
+    wake.status(Claimant("SpiffeID", "shop", "web"))
     assert seen == [ObjectKey("shop", "web")]
     with pytest.raises(WiringError, match="SpiffeID"):
         wake.status.of("SpiffeID").serve(seen.append)
@@ -59,6 +59,6 @@ def test_statuses_are_served_by_kind() -> None:
 def test_a_kind_without_statuses_must_be_named() -> None:
     wake = Wakeups()
     with pytest.raises(WiringError, match="Node"):
-        wake.status(Source("Node", "", "one"))
+        wake.status(Claimant("Node", "", "one"))
     wake.status.leave_out({"Node"})
-    wake.status(Source("Node", "", "one"))
+    wake.status(Claimant("Node", "", "one"))

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from registrar.errors import Retry, Terminal, Waiting
-from registrar.kube.controller import Again, Controller, Done, Outcome
+from registrar.kube.controller import STALLED_SECONDS, Again, Controller, Done, Result
 from registrar.telemetry.logging import log_context
 from registrar.telemetry.metrics import Metrics
 from tests.support.waiting import until
 
-Reconcile = Callable[[str], Awaitable[Outcome]]
+Reconcile = Callable[[str], Awaitable[Result]]
 
 
 @asynccontextmanager
@@ -23,6 +23,7 @@ async def running(
     concurrency: int = 10,
     timeout_seconds: float = 5.0,
     metrics: Metrics | None = None,
+    yields_to: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[Controller[str]]:
     controller = Controller(
         name="test",
@@ -30,6 +31,7 @@ async def running(
         concurrency=concurrency,
         timeout_seconds=timeout_seconds,
         observer=(metrics or Metrics()).controller("test"),
+        yields_to=yields_to,
     )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(controller.run())
@@ -47,7 +49,7 @@ def sample(metrics: Metrics, series: str, /, **labels: str) -> float:
 async def test_every_key_is_reconciled() -> None:
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         return Done()
 
@@ -61,7 +63,7 @@ async def test_every_key_is_reconciled() -> None:
 async def test_no_more_run_at_once_than_allowed() -> None:
     active, most = 0, 0
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         nonlocal active, most
         active += 1
         most = max(most, active)
@@ -79,7 +81,7 @@ async def test_no_more_run_at_once_than_allowed() -> None:
 async def test_a_key_that_changes_while_being_reconciled_runs_again() -> None:
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         if len(seen) == 1:
             controller.queue.add(key)
@@ -95,7 +97,7 @@ async def test_again_comes_back_without_counting_as_a_failure() -> None:
     seen: list[str] = []
     metrics = Metrics()
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         return Again(0.001, "soon") if len(seen) < 3 else Done()
 
@@ -114,7 +116,7 @@ async def test_a_failure_is_tried_again_until_it_works(error: Exception) -> None
     seen: list[str] = []
     metrics = Metrics()
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         if len(seen) < 3:
             raise error
@@ -135,7 +137,7 @@ async def test_a_terminal_error_waits_for_a_change_and_is_logged_once(
 ) -> None:
     metrics = Metrics()
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         raise Terminal("Invalid", "no good")
 
     async with running(reconcile, metrics=metrics) as controller:
@@ -153,7 +155,7 @@ async def test_a_reconcile_that_hangs_is_cut_off_and_counted_apart() -> None:
 
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         seen.append(key)
         if len(seen) == 1:
             await asyncio.Event().wait()
@@ -168,7 +170,7 @@ async def test_a_reconcile_that_hangs_is_cut_off_and_counted_apart() -> None:
 async def test_one_key_that_fails_holds_up_no_other() -> None:
     seen: list[str] = []
 
-    async def reconcile(key: str) -> Outcome:
+    async def reconcile(key: str) -> Result:
         if key == "bad":
             raise Retry("Busy", "later")
         seen.append(key)
@@ -185,7 +187,7 @@ async def test_to_wait_for_what_is_being_read_is_no_warning(
 ) -> None:
     attempts = 0
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         nonlocal attempts
         attempts += 1
         if attempts < 3:
@@ -199,7 +201,7 @@ async def test_to_wait_for_what_is_being_read_is_no_warning(
 
 
 async def test_a_storm_of_equal_failures_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         raise Retry("Busy", "later")
 
     async with running(reconcile) as controller:
@@ -212,7 +214,7 @@ async def test_a_storm_of_equal_failures_is_one_line(caplog: pytest.LogCaptureFi
 async def test_each_reconcile_has_an_id_of_its_own() -> None:
     ids: list[str] = []
 
-    async def reconcile(_: str) -> Outcome:
+    async def reconcile(_: str) -> Result:
         ids.append(log_context.get()["reconcile_id"])
         return Done()
 
@@ -222,3 +224,57 @@ async def test_each_reconcile_has_an_id_of_its_own() -> None:
         await controller.settled()
     assert len(set(ids)) == 2
     assert "reconcile_id" not in log_context.get()
+
+
+@pytest.mark.looptime
+async def test_a_controller_gives_way_to_the_backlog_of_another_and_catches_up_after() -> None:
+    order: list[str] = []
+
+    async def write(key: str) -> Result:
+        await asyncio.sleep(0.01)
+        order.append(key)
+        return Done()
+
+    async def record(key: str) -> Result:
+        order.append(key)
+        return Done()
+
+    async with (
+        running(write, concurrency=10) as entries,
+        running(record, concurrency=8, yields_to=entries.backlog) as records,
+    ):
+        entries.queue.add("first")
+        await entries.settled()
+        for number in range(1000):
+            entries.queue.add(f"entry-{number}")
+            records.queue.add(f"record-{number}")
+        await entries.settled()
+        # One that waited for a key already, and then ten a second of the 1 s that it took.
+        assert sum(key.startswith("record") for key in order[:900]) <= 12
+        await records.settled()
+    assert len(order) == 2001
+
+
+@pytest.mark.looptime
+async def test_nobody_gives_way_to_what_stands_still() -> None:
+    recorded: list[str] = []
+
+    async def hang(_: str) -> Result:
+        await asyncio.Event().wait()
+        return Done()
+
+    async def record(key: str) -> Result:
+        recorded.append(key)
+        return Done()
+
+    async with (
+        running(hang, timeout_seconds=1000.0) as entries,
+        running(record, concurrency=8, yields_to=entries.backlog) as records,
+    ):
+        for number in range(1000):
+            entries.queue.add(str(number))
+            records.queue.add(str(number))
+        await asyncio.sleep(STALLED_SECONDS)
+        assert entries.queue.unfinished == 1000
+        assert entries.backlog() == 0
+        assert len(recorded) == 1000

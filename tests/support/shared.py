@@ -1,4 +1,4 @@
-"""A Book for tests of one reconciler, whose wake-ups lead nowhere unless a test connects them."""
+"""The shared state for tests of one reconciler; its wake-ups lead nowhere by themselves."""
 
 from api.kinds import (
     CLUSTER_FEDERATED_TRUST_DOMAIN,
@@ -10,7 +10,7 @@ from api.kinds import (
     SPIFFE_ID,
 )
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers.book import Book
+from controllers.shared import SharedState
 from registrar.claims.claim import REGISTRAR
 from registrar.claims.instance import Records
 from registrar.claims.naming import Naming
@@ -25,15 +25,15 @@ KINDS = frozenset(
 )
 
 
-def a_book() -> Book:
-    """A Book that knows nothing yet, with wake-ups that lead nowhere."""
-    return unconnected(a_fresh_book())
+def a_shared_state() -> SharedState:
+    """A shared state that knows nothing yet, with wake-ups that lead nowhere."""
+    return unconnected(a_fresh_shared_state())
 
 
-def a_fresh_book() -> Book:
-    """A Book that knows nothing yet, whose wake-ups are still to be connected."""
+def a_fresh_shared_state() -> SharedState:
+    """A shared state that knows nothing yet, whose wake-ups are still to be connected."""
     objects: Store[SpireEntry] = Store()
-    return Book(
+    return SharedState(
         trust_domain="example.org",
         cluster="test",
         class_name="",
@@ -45,8 +45,8 @@ def a_fresh_book() -> Book:
     )
 
 
-def unconnected(book: Book) -> Book:
-    """The Book, with wake-ups that lead nowhere."""
-    book.wake.check(unused=book.wake.unserved())
-    book.wake.status.leave_out(KINDS | {REGISTRAR})
-    return book
+def unconnected(shared: SharedState) -> SharedState:
+    """The shared state, with wake-ups that lead nowhere."""
+    shared.wake.check(unused=shared.wake.unserved())
+    shared.wake.status.leave_out(KINDS | {REGISTRAR})
+    return shared

@@ -1,7 +1,7 @@
 """What one term of leadership knows: claims, outcomes, names, problems. No rules, no I/O.
 
-The reconcilers of a term share one Book. It is built afresh at every start and
-at every change of leader, out of the stores and the SPIRE server.
+The reconcilers of a term share this one state. It is built afresh at every start,
+out of the stores and the SPIRE server.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -11,7 +11,7 @@ from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.lastgood import ENTRY_ID_INDEX, LastGood
 from controllers.wakeups import Wakeups
-from registrar.claims.claim import Claim, Problem, Source
+from registrar.claims.claim import Claim, Claimant, Problem
 from registrar.claims.departed import Departed
 from registrar.claims.federation import Federating, resolve
 from registrar.claims.index import ClaimIndex
@@ -22,6 +22,7 @@ from registrar.claims.outcome import Outcomes, State
 from registrar.claims.ownership import entry_id, is_ours
 from registrar.claims.record import key_of
 from registrar.identity.entry import Attributes, Entry, EntryKey
+from registrar.kube.slots import Backlog
 from registrar.kube.store import Store
 
 
@@ -30,7 +31,7 @@ def _none() -> None:
 
 
 @dataclass(slots=True)
-class Book:
+class SharedState:
     """The knowledge of one term."""
 
     trust_domain: str
@@ -52,7 +53,7 @@ class Book:
     departed: Departed = field(default_factory=Departed)
     """Pods and Nodes that were seen to go, and the keys that they left."""
     outcomes: Outcomes = field(default_factory=Outcomes)
-    problems: dict[Source, Problem] = field(default_factory=dict)
+    problems: dict[Claimant, Problem] = field(default_factory=dict)
     known_domains: Callable[[], Collection[str] | None] = _none
     """The trust domains whose bundle the SPIRE server holds; None while that is not known."""
     federating: Federating = field(default_factory=Federating)
@@ -61,6 +62,8 @@ class Book:
     unfederated: Marks = field(default_factory=Marks)
     """Keys whose entry waits for the bundle of a trust domain, by who asks."""
     wake: Wakeups = field(default_factory=Wakeups)
+    backlog: Backlog = field(default_factory=Backlog)
+    """How many entries wait for the SPIRE server; what is written in Kubernetes waits behind."""
     released: set[str] = field(default_factory=set)
     """SpireEntries whose entry was deleted in this term and that are to follow it."""
     has_seen_all: bool = False
@@ -115,7 +118,7 @@ class Book:
             claim.attributes, federates_with=resolve(wanted, self.known_domains()).domains
         )
 
-    def settle(self, source: Source) -> set[EntryKey]:
+    def settle(self, source: Claimant) -> set[EntryKey]:
         """Let go what a source asked for before, if all that it asks for now is set."""
         self.last_good.settle(source, self.outcomes.is_set)
         return self.index.settle(source, self.outcomes.is_set)

@@ -18,7 +18,7 @@ _REMEMBERED_SECONDS = 150.0
 K = TypeVar("K", bound=Hashable)
 
 
-class Vanished(Generic[K]):
+class RecreationBackoff(Generic[K]):
     """How often an object vanished lately. ``clock`` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
