@@ -15,8 +15,8 @@ STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-csi test test-real lint types generate verify bench cluster topology tools lock \
-  image clean
+.PHONY: help setup demo demo-csi test test-real lint types generate verify bench soak cluster topology \
+  tools lock image clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ verify: $(STAMP) ## fail if a generated file is stale, and name it
 
 bench: tools ## measure the figures of docs/performance.md on a real API server
 	$(BIN)/python hack/bench.py $(ARGS)
+
+soak: tools ## random work in every mode while faults come, on real servers, judged; ARGS=--help
+	$(BIN)/python -m hack.soak $(ARGS)
 
 cluster: $(STAMP) ## start a real node (as root): kubelet, containerd, our image; ARGS=stop ends it
 	$(BIN)/python -m hack.node $(ARGS)

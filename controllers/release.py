@@ -6,6 +6,7 @@ one, whether a relist, a template edit or a person caused it.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from api.spiffeid.v1beta1.spireentry import SpireEntry
@@ -55,6 +56,7 @@ class ReleasePass:
         self._clock = clock
         self._look_at_held = look_at_held
         self._pending: set[EntryKey] = set()
+        self._leaving: Counter[EntryKey] = Counter()
         self._dirty = asyncio.Event()
         self._opened = asyncio.Event()
         self._backoff = Backoff(_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS)
@@ -172,6 +174,10 @@ class ReleasePass:
             self._pending.discard(key)
             return
         was_privileged = key.spiffe_id in self._mirror.privileged_ids
+        is_leaving = self._is_free(key)
+        if is_leaving:
+            self._leaving[key] += 1
+            self._shared.leaving.add(key)
         try:
             await self._writer.delete(entry.id)
         except NotFound:
@@ -179,12 +185,28 @@ class ReleasePass:
         except SpireError:
             self._has_failed = True
             return
+        finally:
+            if is_leaving:
+                self._left(key)
         if is_counted:
             self._budget.spend(1, self._clock())
         self._pending.discard(key)
         self._done(key, entry.id)
         if was_privileged and key.spiffe_id not in self._mirror.privileged_ids:
             self._shared.wake_same_id(key.spiffe_id)
+
+    def _left(self, key: EntryKey) -> None:
+        """A deletion is over, however it went: who claimed the key meanwhile has waited for it."""
+        shared = self._shared
+        self._leaving[key] -= 1
+        if self._leaving[key]:
+            return  # the entries of one key go together
+        del self._leaving[key]
+        shared.leaving.discard(key)
+        if key in shared.index:
+            if shared.outcomes.get(key).state is not State.REFUSED:
+                shared.outcomes.forget(key)
+            shared.wake.entry(key)
 
     def _done(self, key: EntryKey, entry_id: str) -> None:
         """Let the records follow, and put the entry back if it was claimed meanwhile."""

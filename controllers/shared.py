@@ -66,6 +66,8 @@ class SharedState:
     """How many entries wait for the SPIRE server; what is written in Kubernetes waits behind."""
     released: set[str] = field(default_factory=set)
     """SpireEntries whose entry was deleted in this term and that are to follow it."""
+    leaving: set[EntryKey] = field(default_factory=set)
+    """Keys whose entry is being deleted: whoever claims one now finds it neither set nor there."""
     has_seen_all: bool = False
     """Whether every source was looked at, so that what is claimed is known."""
     withheld: str = ""
@@ -120,8 +122,11 @@ class SharedState:
 
     def settle(self, source: Claimant) -> set[EntryKey]:
         """Let go what a source asked for before, if all that it asks for now is set."""
-        self.last_good.settle(source, self.outcomes.is_set)
-        return self.index.settle(source, self.outcomes.is_set)
+        self.last_good.settle(source, self._is_set)
+        return self.index.settle(source, self._is_set)
+
+    def _is_set(self, key: EntryKey) -> bool:
+        return key not in self.leaving and self.outcomes.is_set(key)
 
     def note(self, key: EntryKey) -> None:
         """Let the marks on a key follow its outcome and its claims."""

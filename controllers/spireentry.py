@@ -148,6 +148,9 @@ class EntryReconciler:
         for _ in range(_ATTEMPTS):
             used_elsewhere = await self._used_elsewhere(self._shared.index.winner(key))
             claim = self._shared.index.winner(key)
+            if key in self._shared.leaving:
+                # What the server holds is about to go; its end wakes the key.
+                return
             pending = self._federation(key, claim)
             step = plan(
                 None if claim is None else replace(claim, attributes=self._shared.asked(claim)),

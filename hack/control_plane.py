@@ -202,6 +202,14 @@ class ControlPlane:
         )
         server.wait_until(self._is_ready, START_SECONDS)
 
+    def hang(self, name: str) -> None:
+        """Let a server (`etcd`, `kube-apiserver`) neither answer nor end, until `resume`."""
+        self._running[name].process.send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a server go on after `hang`."""
+        self._running[name].process.send_signal(signal.SIGCONT)
+
     def stop_controller_manager(self) -> None:
         """Stop garbage collection and the removal of namespaces' contents."""
         # It keeps nothing that a graceful end would save.

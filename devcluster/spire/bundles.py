@@ -176,14 +176,11 @@ class BundleService(bundle_pb2_grpc.BundleServicer):
                 f"cannot delete bundle; federated with {len(users)} registration entries",
                 grpc.StatusCode.FAILED_PRECONDITION,
             )
-        for entry in users:
-            if mode == _Mode.DELETE:
+        if mode == _Mode.DELETE:
+            for entry in users:
                 self._state.delete(entry.id)
-            else:
-                kept = types_pb2.Entry()
-                kept.CopyFrom(entry)
-                kept.federates_with.remove(name)
-                self._state.put(kept)
+        else:
+            self._state.dissociate(name)
         del self._state.bundles[name]
 
 

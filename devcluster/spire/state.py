@@ -89,6 +89,15 @@ class EntryState:
             self._expiring.discard(stored.id)
         return stored
 
+    def dissociate(self, trust_domain: str) -> None:
+        """Take a trust domain out of every entry that federates with it.
+
+        The revision number stays, as on SPIRE's own server.
+        """
+        for entry in self._entries.values():
+            if trust_domain in entry.federates_with:
+                entry.federates_with.remove(trust_domain)
+
     def delete(self, entry_id: str) -> bool:
         """Remove an entry; False when there was none."""
         self.prune()

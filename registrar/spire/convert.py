@@ -44,9 +44,7 @@ def from_proto(message: types_pb2.Entry) -> Entry:
     attributes = Attributes(
         x509_svid_ttl=message.x509_svid_ttl,
         jwt_svid_ttl=message.jwt_svid_ttl,
-        federates_with=tuple(
-            sorted({name.removeprefix(SCHEME) for name in message.federates_with})
-        ),
+        federates_with=tuple(sorted(domains_from_proto(message))),
         dns_names=tuple(message.dns_names),
         admin=message.admin,
         downstream=message.downstream,
@@ -82,13 +80,20 @@ def attribute_mask(fields: Iterable[str]) -> types_pb2.EntryMask:
     return mask
 
 
+def domains_from_proto(message: types_pb2.Entry) -> set[str]:
+    """The names of the trust domains that an entry federates with."""
+    return {name.removeprefix(SCHEME) for name in message.federates_with}
+
+
 def version_mask() -> types_pb2.EntryMask:
     """A mask of what tells two versions of an entry apart, and nothing else.
 
     The time of creation is part of it: an entry that was deleted and made
-    anew under the same ID begins at the same revision.
+    anew under the same ID begins at the same revision. So are the trust
+    domains: the server takes one out together with its bundle, and the
+    revision stays.
     """
-    return types_pb2.EntryMask(revision_number=True, created_at=True)
+    return types_pb2.EntryMask(revision_number=True, created_at=True, federates_with=True)
 
 
 def id_to_proto(spiffe_id: str) -> types_pb2.SPIFFEID:

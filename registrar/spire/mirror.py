@@ -14,7 +14,12 @@ from typing import TypeAlias
 
 from api.proto import types_pb2
 from registrar.identity.entry import Entry, EntryKey
-from registrar.spire.convert import from_proto, id_from_proto, version_mask
+from registrar.spire.convert import (
+    domains_from_proto,
+    from_proto,
+    id_from_proto,
+    version_mask,
+)
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import NotFound
 from registrar.spire.privileged import PrivilegedIDs
@@ -234,23 +239,22 @@ class EntryMirror:
         async with self._reading:
             with self._watching_writes() as touched:
                 mask = version_mask()
-                seen: dict[str, Version] = {}
+                seen: set[str] = set()
+                wanted: set[str] = set()
                 async for page in self._client.pages(mask=mask):
                     for message in page:
-                        seen[message.id] = (message.revision_number, message.created_at)
-                wanted = {
-                    entry_id
-                    for entry_id, version in seen.items()
-                    if entry_id not in touched and self._version_of(entry_id) != version
-                }
+                        seen.add(message.id)
+                        if self._differs(message):
+                            wanted.add(message.id)
+                wanted -= touched
                 is_thorough = (self._looks + 1) % THOROUGH_EVERY == 0
                 if is_thorough:
-                    wanted |= self._own.keys() & seen.keys()
+                    wanted |= self._own.keys() & seen
                 fetched = await self._fetch(wanted, by_page=is_thorough)
                 self._looks += 1
                 self._adoptable.clear()
                 # Also those that went between the look and the fetching.
-                left = (seen.keys() - wanted) | fetched.keys()
+                left = (seen - wanted) | fetched.keys()
                 gone = {*self._own, *self._foreign} - left
                 return self._take_over(fetched, gone, touched)
 
@@ -347,6 +351,15 @@ class EntryMirror:
             return False
         self._adopted.add(entry.id)
         return True
+
+    def _differs(self, message: types_pb2.Entry) -> bool:
+        """Whether an entry, as far as a look reads it, is another than the one that is known."""
+        if self._version_of(message.id) != (message.revision_number, message.created_at):
+            return True
+        own = self._own.get(message.id)
+        if own is None:
+            return False
+        return domains_from_proto(message) != set(own.attributes.federates_with)
 
     def _version_of(self, entry_id: str) -> Version | None:
         entry = self._own.get(entry_id)

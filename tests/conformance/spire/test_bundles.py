@@ -170,7 +170,10 @@ async def test_an_entry_is_dissociated_from_a_bundle_that_goes(target: Target) -
     made = await federated_entry(target, name, other)
     assert await delete(target, name, mode=Mode.DISSOCIATE) == [OK]
     assert not await held(target, name)
-    assert list((await target.get(made.id)).federates_with) == [other]
+    left = await target.get(made.id)
+    assert list(left.federates_with) == [other]
+    # Who looks at revisions alone does not see it.
+    assert left.revision_number == made.revision_number
 
 
 async def test_an_entry_goes_with_its_bundle_if_that_is_asked_for(target: Target) -> None:

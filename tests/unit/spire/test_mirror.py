@@ -115,6 +115,18 @@ async def test_an_entry_made_anew_under_its_id_is_seen(
     assert [entry.attributes.hint for entry in drift.changed] == ["by hand"]
 
 
+async def test_an_entry_that_lost_a_trust_domain_with_its_bundle_is_seen(
+    server: SpireServer, mirror: EntryMirror
+) -> None:
+    put(server, "web", Attributes(federates_with=("partner.test",)))
+    put(server, "api")
+    await mirror.load()
+    server.state.dissociate("partner.test")
+    drift = await mirror.refresh()
+    assert [(entry.id, entry.attributes) for entry in drift.changed] == [("ours.web", Attributes())]
+    assert await mirror.refresh() == NOTHING
+
+
 async def test_what_versions_cannot_show_is_found_by_a_thorough_look(
     server: SpireServer, mirror: EntryMirror
 ) -> None:

@@ -1,0 +1,181 @@
+"""The command line of the soak."""
+
+import argparse
+import dataclasses
+import itertools
+import math
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hack import tool_build
+from hack.compilers import ToolError
+from hack.processes import ServerError
+from hack.soak.faults import FAULTS, faults_of
+from hack.soak.life import Outcome, live
+from hack.soak.modes import MODES, Mode
+from hack.soak.plan import Step, needs_of, planned
+from hack.soak.report import kept, replayed, summary
+from hack.soak.shrink import shrunk
+from hack.soak.sweep import swept
+
+
+class Chosen(argparse.Namespace):
+    """What the command line says."""
+
+    mode: list[str] | None
+    minutes: float
+    seed: int | None
+    fault: list[str]
+    shrink_minutes: float
+    folder: Path | None
+    sweep: bool
+    replay: Path | None
+    list_faults: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; gives 0 where nothing was found, 1 where something was, 2 where it could not run."""
+    chosen = _parser().parse_args(arguments, namespace=Chosen())
+    if chosen.list_faults:
+        _list_faults()
+        return 0
+    try:
+        for tools in (tool_build.CONTROL_PLANE, tool_build.SPIRE):
+            tool_build.build(_say, tools)
+        return _soak(chosen)
+    except (ToolError, ServerError) as error:
+        _say(str(error))
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="make soak",
+        description="Random work in every mode while faults come, on real servers, judged.",
+    )
+    parser.add_argument("--mode", choices=[*MODES], action="append", help="default: all of them")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for all modes together")
+    parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
+    parser.add_argument("--fault", action="append", default=[], help="only this one; repeatable")
+    parser.add_argument("--shrink-minutes", type=float, default=10.0, help="0: not at all")
+    parser.add_argument("--folder", type=Path, help="where logs of failures go")
+    parser.add_argument("--sweep", action="store_true", help="kill at every write, one by one")
+    parser.add_argument("--replay", type=Path, help="do the steps of this file (steps.txt)")
+    parser.add_argument("--list-faults", action="store_true", help="say what can go wrong")
+    return parser
+
+
+def _list_faults() -> None:
+    for fault in FAULTS:
+        modes = [name for name, mode in MODES.items() if fault in faults_of(needs_of(mode))]
+        where = "all modes" if len(modes) == len(MODES) else ", ".join(modes)
+        _say(f"{fault.name:22} {fault.says} ({where})")
+
+
+def _soak(chosen: Chosen) -> int:
+    modes = [MODES[name] for name in chosen.mode or MODES]
+    steps: list[Step] = []
+    if chosen.replay is not None:
+        name, steps = replayed(chosen.replay)
+        modes = [MODES[name]]
+    seed = chosen.seed if chosen.seed is not None else random.randrange(10**6)  # noqa: S311
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="soak-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    share = chosen.minutes * 60 / len(modes)
+    _say(f"soak of {', '.join(mode.name for mode in modes)} with the seed {seed}, logs in {folder}")
+    total = Total()
+    for mode in modes:
+        until, number = time.monotonic() + share, seed
+        while not total.has(mode) or time.monotonic() < until:
+            outcome = _life(mode, number, until, chosen, folder, steps)
+            total.add(mode, number, outcome)
+            if outcome.findings or chosen.sweep or steps:
+                break
+            number += 1
+    _say(summary(total.outcome, total.lives))
+    for words in total.failed:
+        _say(f'FAILED: make soak ARGS="{words}"')
+    return 1 if total.failed else 0
+
+
+@dataclasses.dataclass(slots=True)
+class Total:
+    """All lives together."""
+
+    outcome: Outcome = dataclasses.field(default_factory=Outcome)
+    lives: int = 0
+    failed: list[str] = dataclasses.field(default_factory=list)
+    modes: set[str] = dataclasses.field(default_factory=set)
+
+    def has(self, mode: Mode) -> bool:
+        """Whether a mode has had a life."""
+        return mode.name in self.modes
+
+    def add(self, mode: Mode, seed: int, one: Outcome) -> None:
+        """Add a life."""
+        self.lives += 1
+        self.modes.add(mode.name)
+        if one.findings:
+            self.failed.append(f"--mode {mode.name} --seed {seed}")
+        self.outcome.rounds += one.rounds
+        self.outcome.actions += one.actions
+        self.outcome.looks += one.looks
+        self.outcome.faults += one.faults
+        self.outcome.slowest_seconds = max(self.outcome.slowest_seconds, one.slowest_seconds)
+
+
+def _life(
+    mode: Mode, seed: int, until: float, chosen: Chosen, folder: Path, replay: list[Step]
+) -> Outcome:
+    _say(f"{mode.name}, seed {seed}")
+    where = _fresh(folder / f"{mode.name}-{seed}")
+    if chosen.sweep:
+        outcome = swept(mode, seed, say=_say, until=until, folder=where)
+        for finding in outcome.findings:
+            _say(f"  FOUND {finding}")
+        return outcome
+    steps = replay or planned(mode, seed, chosen.fault)
+    outcome = live(mode, steps, say=_say, until=until, folder=where)
+    if not outcome.findings:
+        return outcome
+    for finding in outcome.findings:
+        _say(f"  FOUND {finding}")
+    failing = steps[: outcome.failed_at]
+    if failing[-1].kind != "judge":
+        failing = [*failing, Step("judge")]
+    kept(where, mode.name, seed, failing, outcome.findings)
+    if chosen.shrink_minutes:
+        failing = shrunk(
+            failing,
+            lambda some: _fails(mode, some, folder),
+            seconds=chosen.shrink_minutes * 60,
+            say=_say,
+        )
+        kept(where, mode.name, seed, failing, outcome.findings)
+    _say(f"  steps and logs: {where}; again: --replay {where / 'steps.txt'}")
+    return outcome
+
+
+def _fresh(folder: Path) -> Path:
+    """Return a folder beside those of earlier runs."""
+    again = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([folder], again) if not each.exists())
+
+
+def _fails(mode: Mode, steps: list[Step], folder: Path) -> bool:
+    where = Path(tempfile.mkdtemp(prefix="shrink-", dir=folder))
+    try:
+        outcome = live(mode, steps, say=lambda _: None, until=math.inf, folder=where)
+    except ServerError:
+        return False
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
+    return bool(outcome.findings)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

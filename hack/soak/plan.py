@@ -1,0 +1,100 @@
+"""What will happen, worked out from a seed before anything starts.
+
+No step depends on what the steps before it did: so a step may be left out, and the others still
+do what they did. That is what makes a failing run shrinkable.
+"""
+
+import dataclasses
+import random
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from hack.soak.actions import actions_of
+from hack.soak.faults import Fault, faults_of
+from hack.soak.modes import Mode
+
+BEGIN, ROUNDS, STEPS = 24, 6, 14
+"""Things made in the beginning, rounds of one life of the servers, and steps of one round.
+
+After each round all is judged.
+"""
+
+Kind = Literal["act", "begin", "end", "judge"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One step. Those of one fault, its begin and its end, have the same `chance`."""
+
+    kind: Kind
+    name: str = ""
+    chance: int = 0
+    pause_seconds: float = 0.0
+
+    def __str__(self) -> str:
+        """Say it as `replay` reads it."""
+        return f"{self.kind}:{self.name}:{self.chance}:{self.pause_seconds}"
+
+    @classmethod
+    def parsed(cls, text: str) -> "Step":
+        """Return the step that a text says.
+
+        Raises:
+            ValueError: it says none.
+
+        """
+        kind, name, chance, pause = text.strip().split(":")
+        for known in get_args(Kind):
+            if known == kind:
+                return cls(known, name, int(chance), float(pause))
+        raise ValueError(f"{text!r} is no step: {', '.join(get_args(Kind))}")
+
+
+def needs_of(mode: Mode) -> set[str]:
+    """Return what faults may ask for in a mode, in their words."""
+    needs = {"api"} if mode.needs_cluster else set()
+    needs |= {"replicas"} if mode.replicas > 1 else set()
+    return needs | ({"custom"} if mode.custom else set())
+
+
+def planned(mode: Mode, seed: int, only: Iterable[str] = ()) -> list[Step]:
+    """Return the steps of one life of the servers; `only` are the faults that may come."""
+    chance = random.Random(f"{mode.name} {seed}")  # noqa: S311 - no secret
+    actions = sorted(actions_of(mode.name))
+    faults = faults_of(needs_of(mode))
+    faults = [fault for fault in faults if fault.name in set(only)] or faults
+    making = [name for name in actions if name.startswith(("apply-", "create-", "set-"))]
+    steps = [dataclasses.replace(_act(chance, making), pause_seconds=0.0) for _ in range(BEGIN)]
+    steps.append(Step("judge"))
+    for _ in range(ROUNDS):
+        steps += _round(chance, actions, faults)
+    return steps
+
+
+def _round(chance: random.Random, actions: list[str], faults: list[Fault]) -> list[Step]:
+    """Actions, while one or two faults at a time come and go."""
+    steps: list[Step] = []
+    active: list[tuple[Step, int]] = []
+    places = {fault.name: fault.place for fault in faults}
+    for number in range(STEPS):
+        for begun, until in [each for each in active if each[1] <= number]:
+            steps.append(dataclasses.replace(begun, kind="end"))
+            active.remove((begun, until))
+        if len(active) < 2 and chance.random() < 0.45:
+            fault = chance.choice(faults)
+            if fault.place not in {places[begun.name] for begun, _ in active}:
+                begin = Step("begin", fault.name, chance.randrange(2**30), _pause(chance))
+                steps.append(begin)
+                active.append((begin, number + chance.randrange(1, 6)))
+        steps.append(_act(chance, actions))
+    steps += [dataclasses.replace(begun, kind="end") for begun, _ in active]
+    return [*steps, Step("judge")]
+
+
+def _act(chance: random.Random, actions: list[str]) -> Step:
+    return Step("act", chance.choice(actions), chance.randrange(2**30), _pause(chance))
+
+
+def _pause(chance: random.Random) -> float:
+    """Often none; now and then long enough for everything to come to rest."""
+    return round(chance.choice([0.0, 0.05, 0.2, 0.5, 1.5]), 2)
