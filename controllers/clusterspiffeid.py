@@ -14,6 +14,7 @@ from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
+from controllers.refusal import Objects
 from controllers.shared import SharedState
 from registrar.claims.claim import Claimant, Origin
 from registrar.claims.clusterspiffeid import claim_of, source_of
@@ -127,3 +128,15 @@ def _words(status: ClusterSpiffeIdStatus) -> object:
     if ready is None:
         return None
     return (ready.status, ready.reason, ready.message, status.entry_id)
+
+
+def refusable_cluster_spiffe_ids(
+    objects: Store[ClusterSpiffeId], class_name: str
+) -> Objects[ClusterSpiffeId]:
+    """The ClusterSpiffeIds of the very class, for while another registrar has the prefix."""
+    return Objects(
+        kind=CLUSTER_SPIFFE_ID,
+        stored=objects,
+        is_ours=lambda obj: obj.spec.class_name == class_name,
+        conditions=lambda obj: obj.status.conditions,
+    )

@@ -212,19 +212,20 @@ class MadeGather(Generic[P, T]):
             return pod.metadata.uid
         return None if broken is None else broken.meta.uid
 
-    def view(self, pod: P, last_good: Sequence[Claim]) -> MadeView[P]:
+    def view(self, pod: P, last_good: Callable[[], Sequence[Claim]]) -> MadeView[P]:
         """What the rules need. Raises Waiting while services are being read."""
         source, uid = self._source_of(pod.key), pod.metadata.uid
         services = self._services
         addresses = addresses_of(services, pod.key) if isinstance(pod, Pod) else ()
+        unreadable = services.problem() if services and addresses is None else ""
         return MadeView(
             owner=pod,
             stored=self._made.stored(source, uid),
             is_taken=self._made.is_taken(source, uid),
             services=frozenset(a.service for a in addresses or () if a.is_ready),
-            unreadable=services.problem() if services and addresses is None else "",
+            unreadable=unreadable,
             namespace_uid=self._namespace_uid(pod),
-            last_good=last_good,
+            last_good=last_good() if unreadable else (),
         )
 
     def is_current(self, pod: P, view: MadeView[P]) -> bool:  # noqa: ARG002 - the protocol's

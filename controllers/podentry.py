@@ -89,7 +89,7 @@ class PodEntryGather:
         """Namespace and name of the Pod: its entries select by these."""
         return pod_source(key)
 
-    def view(self, pod: Pod, last_good: Sequence[Claim]) -> PodEntryView:
+    def view(self, pod: Pod, last_good: Callable[[], Sequence[Claim]]) -> PodEntryView:
         """What the rules need. Raises Waiting while services are being read."""
         services = self._services
         addresses = addresses_of(services, pod.key)
@@ -98,13 +98,14 @@ class PodEntryGather:
             shared = names_of_other_services(pod, self._entries, addresses or ())
             self._names.set(pod.key, {name.service for name in shared})
             taken = [name for name in shared if services.exists(name.service)]
+        unreadable = services.problem() if services and addresses is None else ""
         return PodEntryView(
             pod=pod,
             addresses=addresses or (),
-            unreadable=services.problem() if services and addresses is None else "",
+            unreadable=unreadable,
             taken=taken,
             namespace_uid=self._namespace_uid(pod.metadata.namespace),
-            last_good=last_good,
+            last_good=last_good() if unreadable else (),
         )
 
     def is_current(self, pod: Pod, view: PodEntryView) -> bool:  # noqa: ARG002 - the protocol's

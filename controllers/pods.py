@@ -6,6 +6,7 @@ remote call, and nothing here decides what a Pod may have.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from api.core import Node
@@ -43,8 +44,11 @@ class Gather(Protocol[P, V]):
         """What the entries of the Pod say of themselves; None where it has none."""
         ...
 
-    def view(self, pod: P, last_good: Sequence[Claim]) -> V:
-        """What the rules need to know of the Pod. Raises Retry while that is being read."""
+    def view(self, pod: P, last_good: Callable[[], Sequence[Claim]]) -> V:
+        """What the rules need to know of the Pod. Raises Retry while that is being read.
+
+        ``last_good`` gives what the Pod claimed before; it is asked only where the rules need it.
+        """
         ...
 
     def is_current(self, pod: P, view: V) -> bool:
@@ -146,7 +150,7 @@ class PodReconciler(Generic[P, V, W]):
         """
         source, pod = self._source_of(key), self._gather.pod(key)
         while pod is not None:
-            view = self._gather.view(pod, self._last_good(source, pod.metadata.uid))
+            view = self._gather.view(pod, partial(self._last_good, source, pod.metadata.uid))
             wanted = await self._rules.want(view)
             now = self._gather.pod(key)
             if now is not None and self._gather.is_current(now, view):

@@ -11,6 +11,7 @@ from controllers.madeobjects import Making
 from controllers.objectclaims import Claiming, ObjectClaimReconciler
 from controllers.objectstatus import ObjectStatusReconciler, Stating
 from controllers.ports import Events, Kubernetes, Mirror
+from controllers.refusal import Objects
 from controllers.shared import SharedState
 from registrar.claims.claim import Claimant
 from registrar.claims.podspiffeid import made_for, made_for_uid
@@ -141,3 +142,13 @@ class FinalizerReconciler:
         if patched.metadata.deletion_timestamp is None:
             self._objects.assume(patched)
         return Done()
+
+
+def refusable_spiffe_ids(objects: Store[SpiffeID]) -> Objects[SpiffeID]:
+    """The SpiffeIDs, for while another registrar has the prefix."""
+    return Objects(
+        kind=SPIFFE_ID,
+        stored=objects,
+        is_ours=lambda _: True,
+        conditions=lambda obj: obj.status.conditions,
+    )

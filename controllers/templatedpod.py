@@ -76,14 +76,14 @@ class TemplatedGather:
         """The Pod's uid, which its entries select."""
         return (self._cluster.pods.broken_uid(key) if pod is None else pod.metadata.uid) or None
 
-    def view(self, pod: WholePod, last_good: Sequence[Claim]) -> TemplatedView:
+    def view(self, pod: WholePod, last_good: Callable[[], Sequence[Claim]]) -> TemplatedView:
         """What the rules need. Raises Retry while a part of it is being read."""
         self._templates.index.put(pod.key, pod.metadata.labels, pod.node_name)
         selecting = self._selecting(pod)
         view = TemplatedView(
             selecting=selecting,
             unreadable=self._templates.set.unreadable,
-            last_good=last_good,
+            last_good=last_good(),
         )
         applied = applying(selecting)
         if not pod.node_name or not applied:

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 from api.kinds import POD
 from controllers.clusterstaticentry import refusable_static_entries
-from controllers.confirmation import by_own_namespace
 from controllers.source import AnySource
 from controllers.spire_clusterspiffeid import refusable_templates
 from manager.caches.managerkinds import ManagerCaches
 from manager.context import Context
-from manager.modes.mode import Mode
+from manager.modes.mode import Mode, confirmed_on_namespace
 from manager.sources.federation import federation_source, record_of_relationships
 from manager.sources.staticentries import static_entry_sources
 from manager.sources.templates import ignored_namespaces_source, template_sources
@@ -61,12 +60,7 @@ def controller_manager(settings: Settings, config: ControllerManager, *, namespa
         made=made_for_templates,
         sign_of=pod_uid_of,
         own_namespace=namespace,
-        confirmation=lambda context: by_own_namespace(
-            context.shared,
-            name=namespace,
-            namespaces=caches.namespaces.store,
-            events=context.events,
-        ),
+        confirmation=confirmed_on_namespace(namespace, caches.namespaces),
         refusable=(
             refusable_templates(caches.templates.store, class_name),
             refusable_static_entries(caches.static_entries.store, class_name),

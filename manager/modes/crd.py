@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from api.kinds import NODE, POD, SPIFFE_ID
-from controllers.confirmation import by_own_namespace
+from api.kinds import NODE, POD
 from controllers.lastgood import no_sign
-from controllers.refusal import Objects
 from controllers.source import AnySource
+from controllers.spiffeid import refusable_spiffe_ids
 from manager.caches.spiffeids import SpiffeIDCaches
 from manager.context import Context
-from manager.modes.mode import Mode
+from manager.modes.mode import Mode, confirmed_on_namespace
 from manager.sources.spiffeids import (
     made_spiffe_id_sources,
     say_who_may_ask_for_downstream,
@@ -70,20 +69,8 @@ def crd(settings: Settings, config: CRDMode, *, namespace: str) -> Mode:
         made=made_for_spiffe_ids,
         sign_of=owner_uid_of if makes else no_sign,
         own_namespace=namespace,
-        confirmation=lambda context: by_own_namespace(
-            context.shared,
-            name=namespace,
-            namespaces=caches.namespaces.store,
-            events=context.events,
-        ),
-        refusable=(
-            Objects(
-                kind=SPIFFE_ID,
-                stored=caches.spiffe_ids.store,
-                is_ours=lambda _: True,
-                conditions=lambda obj: obj.status.conditions,
-            ),
-        ),
+        confirmation=confirmed_on_namespace(namespace, caches.namespaces),
+        refusable=(refusable_spiffe_ids(caches.spiffe_ids.store),),
         webhook=lambda session, minter: (
             None
             if config.webhook is None

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from api.core import Namespace, Pod
 from api.kinds import CLUSTER_SPIFFE_ID, NAMESPACE, NODE, POD
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
-from controllers.clusterspiffeid import MADE_FOR_PODS
+from controllers.clusterspiffeid import MADE_FOR_PODS, refusable_cluster_spiffe_ids
 from controllers.confirmation import ByRecord
 from controllers.lastgood import no_sign
 from controllers.madeobjects import MADE_FOR_INDEX
-from controllers.refusal import Objects
 from controllers.source import AnySource
 from manager.caches.cache import Cache, Caches, spire_entry_cache
 from manager.context import Context
@@ -68,12 +67,5 @@ def layered(settings: Settings) -> Mode:
             kube=context.kube,
             events=context.events,
         ),
-        refusable=(
-            Objects(
-                kind=CLUSTER_SPIFFE_ID,
-                stored=objects.store,
-                is_ours=lambda obj: obj.spec.class_name == settings.class_name,
-                conditions=lambda obj: obj.status.conditions,
-            ),
-        ),
+        refusable=(refusable_cluster_spiffe_ids(objects.store, settings.class_name),),
     )

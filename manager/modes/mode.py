@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from controllers.confirmation import BySetting, Confirmation
+from api.core import Namespace
+from controllers.confirmation import BySetting, Confirmation, by_own_namespace
 from controllers.lastgood import SignOf, no_sign
 from controllers.refusal import Refusable
 from controllers.source import AnySource
-from manager.caches.cache import Caches, SpireEntryCache
+from manager.caches.cache import Cache, Caches, SpireEntryCache
 from manager.context import Context
 from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
@@ -33,6 +34,15 @@ class Webhook(Protocol):
     async def run(self) -> None:
         """Serve until cancelled. Raises InvalidField for an address that cannot be had."""
         ...
+
+
+def confirmed_on_namespace(
+    name: str, namespaces: Cache[Namespace]
+) -> Callable[[Context], Confirmation]:
+    """A person agrees on the Namespace of that name, in which the registrar runs."""
+    return lambda context: by_own_namespace(
+        context.shared, name=name, namespaces=namespaces.store, events=context.events
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,10 @@
 
 from api.core import Node
 from api.kinds import NODE
-from controllers.confirmation import by_own_namespace
 from manager.caches.cache import Cache, Caches, spire_entry_cache
 from manager.caches.podentries import StoredPods, namespace_cache, pod_cache
 from manager.caches.services import ServiceCaches
-from manager.modes.mode import Mode
+from manager.modes.mode import Mode, confirmed_on_namespace
 from manager.sources.podentries import PodsToEntries, pod_entry_sources
 from registrar.claims.instance import form_of_pods, made_for_pods
 from registrar.claims.podentry import PodEntries, root_path, source_of_key
@@ -54,7 +53,5 @@ def reconcile(settings: Settings, config: ReconcileMode, *, namespace: str) -> M
         form=form,
         sign_of=lambda key: source_of_key(key, rules),
         own_namespace=namespace,
-        confirmation=lambda context: by_own_namespace(
-            context.shared, name=namespace, namespaces=namespaces.store, events=context.events
-        ),
+        confirmation=confirmed_on_namespace(namespace, namespaces),
     )

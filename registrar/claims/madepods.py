@@ -59,7 +59,8 @@ class MadeView(Generic[P]):
     ``stored`` is of the object that was made for that very one. ``is_taken``: somebody wrote
     an object that has its name. ``services`` are those that name a Pod, ready; ``unreadable``
     says why they cannot be read. ``namespace_uid`` is that of the Namespace of the object.
-    ``last_good`` is what the very owner claimed before, or is recorded for it.
+    ``last_good`` is what the very owner claimed before, or is recorded for it; it is only given
+    where the services are ``unreadable``.
     """
 
     owner: P

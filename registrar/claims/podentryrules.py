@@ -29,7 +29,8 @@ class PodEntryView:
 
     ``unreadable`` says why its addresses in services cannot be read, empty where they can.
     ``taken`` are those of its names by which a service is known that is there and not behind
-    it. ``last_good`` is what the very Pod claimed before, or the SPIRE server holds for it.
+    it. ``last_good`` is what the very Pod claimed before, or the SPIRE server holds for it; it
+    is only given where the services are ``unreadable``.
     """
 
     pod: Pod

@@ -69,7 +69,7 @@ class World:
     def sign(self, key: ObjectKey, pod: Pod | None) -> Sign | None:  # noqa: ARG002 - the protocol's
         return pod_source(key)
 
-    def view(self, pod: Pod, last_good: Sequence[Claim]) -> Pod:  # noqa: ARG002 - the protocol's
+    def view(self, pod: Pod, last_good: Callable[[], Sequence[Claim]]) -> Pod:  # noqa: ARG002 - the protocol's
         return pod
 
     def is_current(self, pod: Pod, view: Pod) -> bool:
