@@ -123,12 +123,13 @@ class PodReconciler(Generic[P, V, W]):
         source, pod = self._source_of(key), self._gather.pod(key)
         sign = self._gather.sign(key, pod)
         self._claims.begin(source, sign)
-        if self.is_unknown(key):
-            self._announce(source, self._held.keep(source, sign))
-            return Done()
-        found = await self.wanted(key)
+        found = None if self.is_unknown(key) else await self.wanted(key)
         if found is None:
-            self._gone(key, source)
+            # Asked after the others' turns too: one that cannot be read any more is not gone.
+            if self.is_unknown(key):
+                self._announce(source, self._held.keep(source, sign))
+            else:
+                self._gone(key, source)
             return Done()
         pod, wanted = found
         self._announce(source, self._claim(source, pod.metadata.uid, wanted))

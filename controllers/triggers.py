@@ -45,7 +45,8 @@ def by_name(change: Change[T]) -> Iterable[str]:
 
 def another_by_name(change: Change[T]) -> Iterable[str]:
     """Its name, if it came, went or was made anew: what it says does not matter."""
-    return (change.key.name,) if change.is_another else ()
+    # One that never decoded and goes leaves nothing to compare: somebody may keep things for it.
+    return (change.key.name,) if change.is_another or change.new is None else ()
 
 
 def its_maker_pods(made_for: MadeFor[T]) -> Callable[[Change[T]], Iterable[ObjectKey]]:
@@ -135,8 +136,10 @@ def pods_owned_through(
 
 
 def pods_joining_slice(change: Change[EndpointSlice]) -> Iterable[ObjectKey]:
-    """The Pods that only one of the two versions names."""
-    return pods_in_slice(change.old) ^ pods_in_slice(change.new)
+    """The Pods that only one of the two versions names, or that are behind another service now."""
+    before, after = pods_in_slice(change.old), pods_in_slice(change.new)
+    is_same_service = service_of(change.old) == service_of(change.new)
+    return before ^ after if is_same_service else before | after
 
 
 def pods_joining_endpoints(change: Change[Endpoints]) -> Iterable[ObjectKey]:

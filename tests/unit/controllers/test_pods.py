@@ -155,6 +155,21 @@ async def test_a_pod_that_goes_meanwhile_claims_nothing() -> None:
     assert world.told == ["shop/web-0 is gone"]
 
 
+async def test_a_pod_that_cannot_be_read_any_more_meanwhile_keeps_what_it_had() -> None:
+    world = World()
+    world.put("/web")
+    await world.reconcile()
+    world.held = world.claims()
+
+    def break_it() -> None:
+        world.pods.clear()
+        world.unknown.add(KEY)
+
+    world.meanwhile = break_it
+    assert await world.reconcile() == ["/web"]
+    assert "shop/web-0 is gone" not in world.told
+
+
 async def test_a_pod_that_becomes_wrong_keeps_what_it_had() -> None:
     world = World()
     world.put("/web")

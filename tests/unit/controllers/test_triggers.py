@@ -73,6 +73,15 @@ def test_only_another_object_of_the_name_wakes(old: str, new: str, *, wakes: boo
     assert bool(triggers.another_by_name(change)) is wakes
 
 
+def test_the_name_wakes_of_one_that_is_gone_and_never_decoded() -> None:
+    assert list(triggers.another_by_name(Change(ObjectKey("", "one"), None, None))) == ["one"]
+
+
+def test_the_pods_of_a_slice_wake_that_is_of_another_service_now() -> None:
+    one, another = a_slice("web", service="front"), a_slice("web", service="back")
+    assert set(triggers.pods_joining_slice(Change(one.key, one, another))) == {WEB}
+
+
 def test_who_an_object_was_made_for_before_and_after() -> None:
     owners = {"a": Claimant("Pod", "shop", "web"), "b": Claimant("Node", "", "one"), "c": None}
 
