@@ -77,6 +77,10 @@ def _pods(
         pod = pods.get(key)
         return () if pod is None else pod.metadata.owner_references
 
+    def wake_all() -> None:
+        for key in list(pods.keys()):
+            shared.wake.pod(key)
+
     links = list(caches.owners.links.values())
     return Source(
         name="pod",
@@ -95,6 +99,7 @@ def _pods(
         keys=pods.keys,
         first_pass=FirstPass.PODS,
         also_decides=[caches.templates],
+        runs=[lambda: caches.services.become_readable(wake_all)],
     )
 
 

@@ -519,6 +519,20 @@ async def test_an_owner_that_may_not_be_read_fails_those_that_ask_and_no_others(
         await eventually(is_said)
 
 
+async def test_pods_of_no_service_are_set_once_services_may_be_read(alone: Manager) -> None:
+    assert alone.setup.embedded is not None
+    for resource in ("endpointslices", "endpoints"):
+        alone.setup.embedded.faults.fail(None, 403, resource=resource)
+    await alone.node()
+    async with alone.running():
+        await alone.template("all", autoPopulateDNSNames=True)
+        await alone.pod("a")
+        await alone.until_stats("all", pod_entry_render_failures=1)
+        assert alone.paths() == []
+        alone.setup.embedded.faults.clear()
+        await alone.until_paths(DEFAULT)
+
+
 @pytest.mark.parametrize(
     "bundle",
     [
