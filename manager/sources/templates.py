@@ -81,6 +81,10 @@ def _pods(
         for key in list(pods.keys()):
             shared.wake.pod(key)
 
+    def judge() -> None:
+        """From now on a template that comes finds Pods that were looked at without it."""
+        templates.are_judged = True
+
     links = list(caches.owners.links.values())
     return Source(
         name="pod",
@@ -97,6 +101,7 @@ def _pods(
             watch(links, triggers.pods_owned_through(in_namespace, owners_of)),
         ],
         keys=pods.keys,
+        prepare=judge,
         first_pass=FirstPass.PODS,
         also_decides=[caches.templates],
         runs=[lambda: caches.services.become_readable(wake_all)],
