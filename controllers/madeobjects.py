@@ -135,6 +135,10 @@ class MadeObjects(Generic[T]):
         uid = sign if isinstance(sign, str) else ""
         return self._claims.keep_in_doubt(source, lambda: self.claims(source, uid))
 
+    def may_have(self, claim: Claim, uid: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Yes: what is claimed for an owner says for which one."""
+        return True
+
     def known(self, source: Claimant) -> None:
         """Nothing to forget."""
 

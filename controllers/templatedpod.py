@@ -184,6 +184,10 @@ class HeldForTemplates:
         """Nothing: the Pod is in doubt, which holds its entries, and its claims stay."""
         return set()
 
+    def may_have(self, claim: Claim, uid: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Yes: what is claimed for a Pod says for which one."""
+        return True
+
     def known(self, source: Claimant) -> None:
         """Nothing was kept."""
 

@@ -111,6 +111,9 @@ class Held:
     def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         return self._world.shared.index.replace(source, self._world.held)
 
+    def may_have(self, claim: Claim, uid: str) -> bool:
+        return claim.uid in {"", uid}
+
     def known(self, source: Claimant) -> None:
         pass
 
