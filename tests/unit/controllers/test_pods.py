@@ -11,7 +11,7 @@ from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.podentry import pod_source
 from registrar.claims.podrules import INVALID_IDENTITY, Wanted, wrong
-from registrar.identity.entry import Attributes, EntryKey
+from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
@@ -47,13 +47,14 @@ class World:
 
     def __post_init__(self) -> None:
         self.shared = a_shared_state()
+        self.mirror = EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True)
         self.reconciler: PodReconciler[Pod, Pod, Wanted] = PodReconciler(
             self.shared,
             gather=self,
             rules=self,
             held=Held(self),
             report=Report(self),
-            mirror=EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True),
+            mirror=self.mirror,
             on_pod=self.seen.append,
         )
 
@@ -200,9 +201,11 @@ async def test_a_pod_that_is_wrong_at_a_start_has_what_the_server_holds_for_it()
 async def test_what_the_server_holds_retires_when_the_pod_asks_for_something_else() -> None:
     world = World()
     world.put("/web")
-    world.held = [claim(world.pods[KEY], "/old")]
+    world.held = [claim(world.pods[KEY], "/old"), claim(world.pods[KEY], "/vanished")]
+    world.mirror.wrote(Entry("p.old", make_key("/old"), Attributes()))
     await world.reconciler.reconcile(KEY)
     assert make_key("/old") in world.shared.index
+    assert make_key("/vanished") not in world.shared.index
     assert [c.key for c in world.claims()] == [make_key("/web")]
 
 
