@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from api.core import Endpoints, EndpointSlice, Namespace, Owned
 from api.kinds import NODE
-from api.meta import ObjectKey, OwnerReference
+from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.whole import WholeNode
@@ -114,23 +114,18 @@ def in_another_namespace(
 
 
 def pods_owned_through(
-    pods: PodsNamed, owners_of: Callable[[ObjectKey], Iterable[OwnerReference]]
+    owned_by: Callable[[ObjectKey], Iterable[ObjectKey]],
 ) -> Callable[[Change[Owned]], Iterable[ObjectKey]]:
     """The Pods whose chain of controllers goes through an object: they may have waited for it."""
 
     def keys_of(change: Change[Owned]) -> Iterable[ObjectKey]:
         old, new = change.old, change.new
-        if (
+        is_same = (
             old is not None
             and new is not None
             and old.metadata.owner_references == new.metadata.owner_references
-        ):
-            return ()
-        return [
-            pod
-            for pod in pods(change.key.namespace)
-            if any(owner.name == change.key.name for owner in owners_of(pod))
-        ]
+        )
+        return () if is_same else owned_by(change.key)
 
     return keys_of
 

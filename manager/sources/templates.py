@@ -17,6 +17,7 @@ from manager.caches.pods import PodCaches
 from manager.context import Context
 from manager.sources.core import RECORDERS
 from manager.sources.going import going_pods
+from manager.sources.ownedpods import OwnedPods
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings
@@ -98,7 +99,7 @@ def _pods(
             watch(caches.namespaces, triggers.pods_of_relabelled(in_namespace)),
             watch(caches.services.slices, triggers.pods_joining_slice),
             watch(caches.services.endpoints, triggers.pods_joining_endpoints),
-            watch(links, triggers.pods_owned_through(in_namespace, owners_of)),
+            watch(links, triggers.pods_owned_through(OwnedPods(in_namespace, owners_of))),
         ],
         keys=pods.keys,
         prepare=judge,

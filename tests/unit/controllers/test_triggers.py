@@ -9,7 +9,7 @@ from api.core import (
     Namespace,
     Owned,
 )
-from api.meta import ObjectKey, ObjectMeta, OwnerReference
+from api.meta import ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import (
@@ -127,8 +127,8 @@ def test_a_namespace_that_comes_wakes_what_was_seen_before_it() -> None:
 
 
 def test_a_link_wakes_the_pods_that_it_owns() -> None:
-    owners = {WEB: (OwnerReference(name="web-1"),), DB: (OwnerReference(name="db-1"),)}
-    keys_of = triggers.pods_owned_through({"shop": [WEB, DB]}.__getitem__, owners.__getitem__)
+    owned = {ObjectKey("shop", "web-1"): [WEB], ObjectKey("shop", "db-1"): [DB]}
+    keys_of = triggers.pods_owned_through(owned.__getitem__)
     link = Owned(metadata=ObjectMeta(name="web-1", namespace="shop"))
     assert list(keys_of(Change(link.key, None, link))) == [WEB]
     assert list(keys_of(Change(link.key, link, link))) == []
