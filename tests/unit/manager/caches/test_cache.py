@@ -72,8 +72,7 @@ async def test_what_was_read_once_is_not_known_to_be_all_where_it_may_not_be_rea
         asyncio.TaskGroup() as tasks,
     ):
         cache.start(session, tasks, Metrics())
-        await cache.settled()
-        assert cache.is_available
+        await until(lambda: cache.is_available)
         api.answer = forbidden
         await cache.catch_up(asyncio.get_running_loop().time())
         await cache.settled()
