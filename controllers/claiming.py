@@ -45,8 +45,9 @@ class Claims:
         touched: set[EntryKey] = set()
         if not shared.index.has(source):
             # Seen for the first time in this term: what is recorded for it goes on until the
-            # entry that it asks for now exists.
-            touched = shared.index.replace(source, recorded())
+            # entry that it asks for now exists. What is not there does not begin by that.
+            held = [claim for claim in recorded() if self._is_held(claim.key)]
+            touched = shared.index.replace(source, held)
         new = {claim.key for claim in claims}
         had = (claim.key for claim in shared.index.of_source(source))
         shared.departed.left(source, (key for key in had if key not in new))

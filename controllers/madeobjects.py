@@ -70,6 +70,7 @@ class MadeObjects(Generic[T]):
         mirror: Mirror,
     ) -> None:
         self._shared = shared
+        self._mirror = mirror
         self.making = making
         self.objects = objects
         self._key_for = key_for
@@ -108,8 +109,8 @@ class MadeObjects(Generic[T]):
 
     def claims(self, source: Claimant, uid: str) -> list[Claim]:
         """What was made for that very owner records, and entries of its own without a record."""
-        found = self._recorded(source, uid)
-        known, key = {claim.key for claim in found}, self._key_for(source, uid)
+        recorded, key = self._recorded(source, uid), self._key_for(source, uid)
+        known, found = {claim.key for claim in recorded}, list[Claim]()
         for entry in self._shared.last_good.signed(uid):
             record = self._shared.record_of(entry.id)
             if entry.key not in known and (record is None or self._names(record, key)):
@@ -124,7 +125,10 @@ class MadeObjects(Generic[T]):
                         is_made=True,
                     )
                 )
-        return found
+        if found:
+            # Somebody may have edited the object since: it gives nothing beyond what is there.
+            recorded = [claim for claim in recorded if self._mirror.entry_of(claim.key)]
+        return recorded + found
 
     def last_good(self, source: Claimant, uid: str) -> list[Claim]:
         """The same: they are that very owner's."""
@@ -134,6 +138,10 @@ class MadeObjects(Generic[T]):
         """Nothing can be said of the owner, whose uid is the sign: it has what it had."""
         uid = sign if isinstance(sign, str) else ""
         return self._claims.keep_in_doubt(source, lambda: self.claims(source, uid))
+
+    def may_have(self, claim: Claim, uid: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Yes: what is claimed for an owner says for which one."""
+        return True
 
     def known(self, source: Claimant) -> None:
         """Nothing to forget."""

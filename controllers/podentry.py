@@ -161,9 +161,7 @@ class HeldPods:
 
     def last_good(self, source: Claimant, uid: str) -> list[Claim]:
         """Those of them that are not recorded for another Pod of its name."""
-        return [
-            claim for claim in self.claims(source, uid) if self._claims.holders(claim.key) <= {uid}
-        ]
+        return [claim for claim in self.claims(source, uid) if self.may_have(claim, uid)]
 
     def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         """Fail static: what SPIRE holds for a Pod of which nothing can be said is claimed."""
@@ -175,6 +173,10 @@ class HeldPods:
             return set()
         self._kept.add(ObjectKey(source.namespace, source.name))
         return self._claims.put(source, held, tuple)
+
+    def may_have(self, claim: Claim, uid: str) -> bool:
+        """Whether a claim that was kept, which has no uid, is not recorded for another Pod."""
+        return bool(claim.uid) or self._claims.holders(claim.key) <= {uid}
 
     def known(self, source: Claimant) -> None:
         """What the Pod should have is known, or that it is gone: what was kept counts no more."""

@@ -17,7 +17,7 @@ from controllers.shared import SharedState
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Claimant
 from registrar.claims.podentry import node_source, pod_source
-from registrar.claims.podrules import PodRules, Wanted, is_of_another, own
+from registrar.claims.podrules import PodRules, Wanted, own
 from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
@@ -75,6 +75,10 @@ class Held(Protocol):
         """Claim what is there for a Pod of which nothing can be said; gives the touched keys."""
         ...
 
+    def may_have(self, claim: Claim, uid: str) -> bool:
+        """Whether what was kept may be the very Pod's, and is not known to be an earlier one's."""
+        ...
+
     def known(self, source: Claimant) -> None:
         """What the Pod should have is known, or that it is gone: what was kept counts no more."""
         ...
@@ -127,12 +131,13 @@ class PodReconciler(Generic[P, V, W]):
         source, pod = self._source_of(key), self._gather.pod(key)
         sign = self._gather.sign(key, pod)
         self._claims.begin(source, sign)
-        if self.is_unknown(key):
-            self._announce(source, self._held.keep(source, sign))
-            return Done()
-        found = await self.wanted(key)
+        found = None if self.is_unknown(key) else await self.wanted(key)
         if found is None:
-            self._gone(key, source)
+            # Asked after the others' turns too: one that cannot be read any more is not gone.
+            if self.is_unknown(key):
+                self._announce(source, self._held.keep(source, sign))
+            else:
+                self._gone(key, source)
             return Done()
         pod, wanted = found
         self._announce(source, self._claim(source, pod.metadata.uid, wanted))
@@ -162,7 +167,8 @@ class PodReconciler(Generic[P, V, W]):
         """What the very Pod claimed before, or what the SPIRE server holds for it."""
         index = self._shared.index
         if index.has(source):
-            return own(index.of_source(source), uid)
+            claims = own(index.of_source(source), uid)
+            return [claim for claim in claims if self._held.may_have(claim, uid)]
         return self._held.last_good(source, uid)
 
     def _claim(self, source: Claimant, uid: str, wanted: Wanted) -> set[EntryKey]:
@@ -177,9 +183,10 @@ class PodReconciler(Generic[P, V, W]):
     def _keep_last_good(self, source: Claimant, uid: str, wanted: Wanted) -> set[EntryKey]:
         """Fail static, but for another Pod of that name: what one was given no other inherits."""
         index, touched = self._shared.index, set[EntryKey]()
-        if any(is_of_another(claim, uid) for claim in index.of_source(source)):
-            touched = self._claims.remove(source)
         last_good = self._last_good(source, uid)
+        if len(last_good) < len(index.of_source(source)):
+            touched = self._claims.remove(source)
+            last_good += self._held.last_good(source, uid)
         shown = wanted.problem if wanted.is_shown else None
         return touched | self._claims.keep_last_good(source, shown, lambda: last_good)
 

@@ -77,7 +77,9 @@ class RecordReconciler:
                     return again
                 await self._write(name, key, stored)
             elif stored is not None:
-                await self._remove(stored)
+                # Who claims it may not have been looked at yet; after that all records are.
+                if self._shared.has_seen_all:
+                    await self._remove(stored)
             else:
                 self._forget_released(name)
         except (AlreadyExists, Conflict) as error:

@@ -11,7 +11,7 @@ from controllers.ports import Events, Kubernetes
 from controllers.refusal import Objects
 from controllers.shared import SharedState
 from controllers.templates import Cluster, Templates
-from registrar.claims.claim import Problem
+from registrar.claims.claim import Claimant, Problem
 from registrar.claims.podtemplate import PodTemplate, compile_template, source_of
 from registrar.claims.templatestatus import ALL_SET, READY, Namespaces, status_of
 from registrar.errors import InvalidField
@@ -50,7 +50,7 @@ class TemplateReconciler:
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=name, error=broken.error))
             shared.problems[source] = Problem("Undecodable", f"{broken.error}: correct the object")
-            templates.put_unreadable(source)
+            concerned |= self._take_unreadable(source)
         elif obj is None or not self._is_handled(obj.spec.class_name):
             shared.problems.pop(source, None)
             was_unreadable = source in templates.unreadable
@@ -62,7 +62,7 @@ class TemplateReconciler:
                 template = compile_template(obj, self._templates.surroundings)
             except InvalidField as error:
                 shared.problems[source] = Problem("InvalidSpec", str(error))
-                templates.put_unreadable(source)
+                concerned |= self._take_unreadable(source)
             else:
                 shared.problems.pop(source, None)
                 if source in templates.unreadable:
@@ -79,6 +79,19 @@ class TemplateReconciler:
         shared.last_good.seen(source)
         shared.wake.status(source)
         return Done()
+
+    def _take_unreadable(self, source: Claimant) -> set[ObjectKey]:
+        """Take in one that is wrong; gives the Pods that it may have had entries for.
+
+        Those that were looked at without knowing of it, as where the kind could not be read at
+        the start, must claim what the SPIRE server still holds for them before that goes.
+        """
+        templates, held = self._templates.set, self._shared.last_good.signs()
+        was_known = source in templates.unreadable
+        templates.put_unreadable(source)
+        is_news = source in templates.unreadable and not was_known
+        is_late = is_news and self._templates.are_judged and any(True for _ in held)
+        return set(self._templates.index.all()) if is_late else set()
 
     def _selected(self, template: PodTemplate) -> set[ObjectKey]:
         namespaces = (

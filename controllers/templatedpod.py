@@ -21,6 +21,7 @@ from controllers.shared import SharedState
 from controllers.templates import Cluster, Templates
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Claimant, Origin
+from registrar.claims.podentry import pod_source
 from registrar.claims.podtemplate import KIND, PodTemplate, source_of
 from registrar.claims.rendering import Owner, PodView, view_of
 from registrar.claims.templaterules import (
@@ -42,11 +43,12 @@ def templated_pods(
     on_pod: Callable[[Claimant], None] = lambda _: None,
 ) -> PodReconciler[WholePod, TemplatedView, TemplatedWanted]:
     """The Pod reconciler of the mode."""
+    held = HeldForTemplates(shared)
     return PodReconciler(
         shared,
-        gather=TemplatedGather(templates=templates, cluster=cluster),
+        gather=TemplatedGather(templates=templates, cluster=cluster, held=held),
         rules=TemplateRules(templates.surroundings, turn=_turn),
-        held=HeldForTemplates(shared),
+        held=held,
         report=TallyReport(shared, templates),
         mirror=mirror,
         on_pod=on_pod,
@@ -60,9 +62,10 @@ async def _turn() -> None:
 class TemplatedGather:
     """A Pod as the templates see it: with its Node, its owner and its services."""
 
-    def __init__(self, *, templates: Templates, cluster: Cluster) -> None:
+    def __init__(self, *, templates: Templates, cluster: Cluster, held: "HeldForTemplates") -> None:
         self._templates = templates
         self._cluster = cluster
+        self._held = held
 
     def pod(self, key: ObjectKey) -> WholePod | None:
         """The Pod; None for none, and for one that does not decode."""
@@ -80,10 +83,12 @@ class TemplatedGather:
         """What the rules need. Raises Retry while a part of it is being read."""
         self._templates.index.put(pod.key, pod.metadata.labels, pod.node_name)
         selecting = self._selecting(pod)
+        # A template that is known only now may have made what the Pod did not claim before.
+        held = self._held.claims(pod_source(pod.key), pod.metadata.uid)
         view = TemplatedView(
             selecting=selecting,
             unreadable=self._templates.set.unreadable,
-            last_good=last_good(),
+            last_good=list({claim.key: claim for claim in (*held, *last_good())}.values()),
         )
         applied = applying(selecting)
         if not pod.node_name or not applied:
@@ -178,6 +183,10 @@ class HeldForTemplates:
     def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         """Nothing: the Pod is in doubt, which holds its entries, and its claims stay."""
         return set()
+
+    def may_have(self, claim: Claim, uid: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Yes: what is claimed for a Pod says for which one."""
+        return True
 
     def known(self, source: Claimant) -> None:
         """Nothing was kept."""

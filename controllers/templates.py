@@ -81,13 +81,16 @@ class Cluster:
 class Templates:
     """The templates of a term and what came of them.
 
-    ``are_counted``: every Pod was looked at, so that the numbers mean something.
+    ``are_judged``: the look at all Pods has begun, so that one that a template came after may
+    have to be looked at again. ``are_counted``: every Pod was looked at, so that the numbers mean
+    something.
     """
 
     surroundings: Surroundings
     index: PodIndex
     tally: Tally = field(default_factory=Tally)
     set: TemplateSet = field(init=False)
+    are_judged: bool = False
     are_counted: bool = False
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from api.core import Endpoints, EndpointSlice, Namespace, Owned
 from api.kinds import NODE
-from api.meta import ObjectKey, OwnerReference
+from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from api.whole import WholeNode
@@ -45,7 +45,8 @@ def by_name(change: Change[T]) -> Iterable[str]:
 
 def another_by_name(change: Change[T]) -> Iterable[str]:
     """Its name, if it came, went or was made anew: what it says does not matter."""
-    return (change.key.name,) if change.is_another else ()
+    # One that never decoded and goes leaves nothing to compare: somebody may keep things for it.
+    return (change.key.name,) if change.is_another or change.new is None else ()
 
 
 def its_maker_pods(made_for: MadeFor[T]) -> Callable[[Change[T]], Iterable[ObjectKey]]:
@@ -113,30 +114,27 @@ def in_another_namespace(
 
 
 def pods_owned_through(
-    pods: PodsNamed, owners_of: Callable[[ObjectKey], Iterable[OwnerReference]]
+    owned_by: Callable[[ObjectKey], Iterable[ObjectKey]],
 ) -> Callable[[Change[Owned]], Iterable[ObjectKey]]:
     """The Pods whose chain of controllers goes through an object: they may have waited for it."""
 
     def keys_of(change: Change[Owned]) -> Iterable[ObjectKey]:
         old, new = change.old, change.new
-        if (
+        is_same = (
             old is not None
             and new is not None
             and old.metadata.owner_references == new.metadata.owner_references
-        ):
-            return ()
-        return [
-            pod
-            for pod in pods(change.key.namespace)
-            if any(owner.name == change.key.name for owner in owners_of(pod))
-        ]
+        )
+        return () if is_same else owned_by(change.key)
 
     return keys_of
 
 
 def pods_joining_slice(change: Change[EndpointSlice]) -> Iterable[ObjectKey]:
-    """The Pods that only one of the two versions names."""
-    return pods_in_slice(change.old) ^ pods_in_slice(change.new)
+    """The Pods that only one of the two versions names, or that are behind another service now."""
+    before, after = pods_in_slice(change.old), pods_in_slice(change.new)
+    is_same_service = service_of(change.old) == service_of(change.new)
+    return before ^ after if is_same_service else before | after
 
 
 def pods_joining_endpoints(change: Change[Endpoints]) -> Iterable[ObjectKey]:

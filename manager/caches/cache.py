@@ -152,20 +152,25 @@ class Cache(Generic[T]):
     async def catch_up(self, since: float) -> bool:
         """Wait until the store holds what was there at ``since``; whether that took a list.
 
-        Nothing of a kind that is not read, or that the process does without.
+        Nothing of a kind that is not read, or that the process does without. Of one whose absence
+        must be known, what was read once is kept then, but it is not known to be all.
         """
         if self.reflector is None:
             return False
-        self.barrier = Barrier(
+        barrier = self.barrier = Barrier(
             self.reflector,
             name=self.kind.resource,
             may_lack=self._may_lack,
             is_lacking=lambda: self.is_unavailable,
         )
         try:
-            return await self.barrier.passed(since)
+            is_listed = await barrier.passed(since)
         finally:
             self.barrier = None
+        if barrier.is_without and self.may_be_unknown:
+            self.store.synced.clear()
+            self.reflector.list_anew()
+        return is_listed
 
     def _may_lack(self, error: KubeError) -> bool:
         may_go_on = self.unreadable is not Unreadable.STOPS

@@ -45,6 +45,7 @@ class ServiceCaches:
 
     def __init__(self, caches: Caches, namespaces: Sequence[CachedNamespace]) -> None:
         self._caches = caches
+        self._is_problem_told = False
         self.slices: list[Cache[EndpointSlice]] = [
             Cache(
                 ENDPOINT_SLICE,
@@ -95,23 +96,30 @@ class ServiceCaches:
 
     def problem(self) -> str:
         """Why they cannot be read, and the remedy; empty when they can."""
+        if not self._are_unreadable():
+            return ""
+        self._is_problem_told = True
+        return (
+            "neither EndpointSlices nor Endpoints can be read: give the registrar's role get, "
+            "list and watch on them"
+        )
+
+    async def become_readable(self, then: Callable[[], None]) -> None:
+        """Call back when they can be read after somebody was told that they cannot; for ever.
+
+        What they hold wakes the Pods that it names, and no others.
+        """
+        while True:  # several caches, any of which will do, and they begin when somebody asks
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._is_problem_told and not self._are_unreadable():
+                self._is_problem_told = False
+                then()
+
+    def _are_unreadable(self) -> bool:
         # What was read once is known, also when the right to it is taken away.
         pairs = zip(self.slices, self.endpoints, strict=True)
         unread = (pair for pair in pairs if not any(cache.is_available for cache in pair))
-        if any(all(cache.is_unavailable for cache in pair) for pair in unread):
-            return (
-                "neither EndpointSlices nor Endpoints can be read: give the registrar's role get, "
-                "list and watch on them"
-            )
-        return ""
-
-    async def become_readable(self, then: Callable[[], None]) -> None:
-        """Call back once when they can be read, unless they could be from the beginning."""
-        if not self.problem():
-            return
-        while self.problem():  # noqa: ASYNC110 - several caches, any of which will do
-            await asyncio.sleep(_LOOK_SECONDS)
-        then()
+        return any(all(cache.is_unavailable for cache in pair) for pair in unread)
 
     def naming(self, pod: ObjectKey) -> tuple[str, ...]:
         """The services that name the Pod, sorted."""

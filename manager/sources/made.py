@@ -29,7 +29,7 @@ def asking(
             return None
         found = await claiming.wanted(key)
         if found is None:
-            return Asked()
+            return None if claiming.is_unknown(key) else Asked()
         pod, wanted = found
         return asked(pod.metadata.uid, wanted)
 

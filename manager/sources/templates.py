@@ -17,6 +17,7 @@ from manager.caches.pods import PodCaches
 from manager.context import Context
 from manager.sources.core import RECORDERS
 from manager.sources.going import going_pods
+from manager.sources.ownedpods import OwnedPods
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings
@@ -77,6 +78,14 @@ def _pods(
         pod = pods.get(key)
         return () if pod is None else pod.metadata.owner_references
 
+    def wake_all() -> None:
+        for key in list(pods.keys()):
+            shared.wake.pod(key)
+
+    def judge() -> None:
+        """From now on a template that comes finds Pods that were looked at without it."""
+        templates.are_judged = True
+
     links = list(caches.owners.links.values())
     return Source(
         name="pod",
@@ -90,11 +99,13 @@ def _pods(
             watch(caches.namespaces, triggers.pods_of_relabelled(in_namespace)),
             watch(caches.services.slices, triggers.pods_joining_slice),
             watch(caches.services.endpoints, triggers.pods_joining_endpoints),
-            watch(links, triggers.pods_owned_through(in_namespace, owners_of)),
+            watch(links, triggers.pods_owned_through(OwnedPods(in_namespace, owners_of))),
         ],
         keys=pods.keys,
+        prepare=judge,
         first_pass=FirstPass.PODS,
         also_decides=[caches.templates],
+        runs=[lambda: caches.services.become_readable(wake_all)],
     )
 
 

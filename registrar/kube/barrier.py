@@ -49,6 +49,8 @@ class Barrier(Generic[T]):
         self._is_lacking = is_lacking
         self.problem = "the API server's present version is not known yet"
         """What it waits for, in words."""
+        self.is_without = False
+        """Whether it gave up: the process does without what is there now."""
 
     async def passed(self, since: float) -> bool:
         """Wait until the store holds all that was there at ``since``, by the event loop's clock.
@@ -60,6 +62,7 @@ class Barrier(Generic[T]):
         seen = self._reflector.seen_version
         version = await self._present_version()
         if version is None:
+            self.is_without = True
             return False
         # Strange versions cannot be compared; an earlier one is that of a restored backup.
         if version and version >= seen and await self._is_seen_soon(version, since):
@@ -73,6 +76,7 @@ class Barrier(Generic[T]):
                 or (self._reflector.failures > failures and self._is_lacking())
             )
         )
+        self.is_without = not self._is_listed(since)
         return True
 
     def _is_listed(self, since: float) -> bool:

@@ -519,6 +519,51 @@ async def test_an_owner_that_may_not_be_read_fails_those_that_ask_and_no_others(
         await eventually(is_said)
 
 
+async def test_pods_of_no_service_are_set_once_services_may_be_read(alone: Manager) -> None:
+    assert alone.setup.embedded is not None
+    for resource in ("endpointslices", "endpoints"):
+        alone.setup.embedded.faults.fail(None, 403, resource=resource)
+    await alone.node()
+    async with alone.running():
+        await alone.template("all", autoPopulateDNSNames=True)
+        await alone.pod("a")
+        await alone.until_stats("all", pod_entry_render_failures=1)
+        assert alone.paths() == []
+        alone.setup.embedded.faults.clear()
+        await alone.until_paths(DEFAULT)
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["alone", "beside a right one"])
+async def test_a_wrong_template_that_may_be_read_only_later_keeps_what_it_made(
+    alone: Manager, *, other: bool
+) -> None:
+    assert alone.setup.embedded is not None
+    faults, kept = alone.setup.embedded.faults, ["/wrong/a"]
+    await alone.node()
+    if other:
+        await alone.template("first", spiffeIDTemplate="/first/{{ .PodMeta.Name }}")
+        kept = ["/first/a", "/wrong/a"]
+    async with alone.running():
+        await alone.template("wrong", spiffeIDTemplate="/wrong/{{ .PodMeta.Name }}")
+        await alone.pod("a")
+        await alone.until_paths(*kept)
+        await alone.until_stats("wrong", entries_to_set=1)
+    await alone.template("wrong", spiffeIDTemplate="{{ .Nothing")
+    faults.fail(None, 403, resource="clusterspiffeids")
+    async with alone.running():
+        await some_looks(alone.setup)
+        assert alone.paths() == kept
+        faults.clear()
+
+        async def is_told() -> bool:
+            found = (await alone.get_template("wrong")).status.conditions
+            return ready(found) == ("False", "InvalidSpec")
+
+        await eventually(is_told)
+        await some_looks(alone.setup)
+        assert alone.paths() == kept
+
+
 @pytest.mark.parametrize(
     "bundle",
     [

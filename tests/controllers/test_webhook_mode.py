@@ -226,6 +226,30 @@ async def test_rights_on_pods_that_are_taken_away_later_void_no_deletion(
         await eventually(is_believed)
 
 
+async def test_a_wrong_pod_that_may_be_read_only_later_inherits_nothing_from_one_of_its_name(
+    embedded: Setup, tmp_path: Path
+) -> None:
+    cluster, identity = Asked(embedded), PodIdentity("label", "spiffe")
+    await cluster.pod("a", labels={"spiffe": "one"})
+    await cluster.pod("b", labels={"spiffe": "two"})
+    async with cluster.mode(tmp_path, identity):
+        await cluster.until_recorded("/one")
+        await cluster.until_recorded("/two")
+    for name in ("a", "b"):
+        await cluster.delete_pod(name)
+    await cluster.pod("a", labels={"spiffe": "spire"})
+    await cluster.pod("a2", labels={"spiffe": "three"})
+    for method in ("list", "watch"):
+        cluster.faults.fail(None, 403, method=method, resource="pods")
+    async with cluster.mode(tmp_path, identity):
+        await some_looks(embedded)
+        assert cluster.paths() == ["/one", "/two"]
+        cluster.faults.clear()
+        await cluster.until_entry("/three")
+        await cluster.until_gone("/two")
+        await cluster.until_gone("/one")
+
+
 async def test_replicas_without_rights_on_pods_leave_each_others_entries_alone(
     blind: Asked, tmp_path: Path
 ) -> None:

@@ -93,3 +93,15 @@ async def test_an_object_that_cannot_be_made_a_claim_leaves_what_is_recorded_for
     world.put("spire")
     await world.work()
     assert world.paths() == ["/web"]
+
+
+@pytest.mark.parametrize("path", ["spire", "web"], ids=["wrong", "right"])
+async def test_an_object_that_was_edited_while_it_was_down_gives_nothing_new(path: str) -> None:
+    pod = make_pod(labels={"spiffe": "web"}, uid="u-1")
+    world, boss = World(entry_of(pod)), make_pod(labels={"spiffe": "boss"}, uid="u-1")
+    edited = made_for(pod, spiffe_id="spiffe://example.org/boss")
+    world.objects.put(world.kube.stored(edited))
+    world.put(path)
+    await world.claiming.reconcile(KEY)
+    assert entry_of(boss).key not in world.shared.index
+    assert world.paths() == ["/web"]

@@ -11,7 +11,7 @@ from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Claimant, Origin
 from registrar.claims.podentry import pod_source
 from registrar.claims.podrules import INVALID_IDENTITY, Wanted, wrong
-from registrar.identity.entry import Attributes, EntryKey
+from registrar.identity.entry import Attributes, Entry, EntryKey
 from registrar.kube.store import Store
 from registrar.spire.entries import EntryClient
 from registrar.spire.mirror import EntryMirror
@@ -47,13 +47,14 @@ class World:
 
     def __post_init__(self) -> None:
         self.shared = a_shared_state()
+        self.mirror = EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True)
         self.reconciler: PodReconciler[Pod, Pod, Wanted] = PodReconciler(
             self.shared,
             gather=self,
             rules=self,
             held=Held(self),
             report=Report(self),
-            mirror=EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True),
+            mirror=self.mirror,
             on_pod=self.seen.append,
         )
 
@@ -111,6 +112,9 @@ class Held:
     def keep(self, source: Claimant, sign: Sign | None) -> set[EntryKey]:  # noqa: ARG002 - the protocol's
         return self._world.shared.index.replace(source, self._world.held)
 
+    def may_have(self, claim: Claim, uid: str) -> bool:
+        return claim.uid in {"", uid}
+
     def known(self, source: Claimant) -> None:
         pass
 
@@ -155,6 +159,21 @@ async def test_a_pod_that_goes_meanwhile_claims_nothing() -> None:
     assert world.told == ["shop/web-0 is gone"]
 
 
+async def test_a_pod_that_cannot_be_read_any_more_meanwhile_keeps_what_it_had() -> None:
+    world = World()
+    world.put("/web")
+    await world.reconcile()
+    world.held = world.claims()
+
+    def break_it() -> None:
+        world.pods.clear()
+        world.unknown.add(KEY)
+
+    world.meanwhile = break_it
+    assert await world.reconcile() == ["/web"]
+    assert "shop/web-0 is gone" not in world.told
+
+
 async def test_a_pod_that_becomes_wrong_keeps_what_it_had() -> None:
     world = World()
     world.put("/web")
@@ -182,9 +201,11 @@ async def test_a_pod_that_is_wrong_at_a_start_has_what_the_server_holds_for_it()
 async def test_what_the_server_holds_retires_when_the_pod_asks_for_something_else() -> None:
     world = World()
     world.put("/web")
-    world.held = [claim(world.pods[KEY], "/old")]
+    world.held = [claim(world.pods[KEY], "/old"), claim(world.pods[KEY], "/vanished")]
+    world.mirror.wrote(Entry("p.old", make_key("/old"), Attributes()))
     await world.reconciler.reconcile(KEY)
     assert make_key("/old") in world.shared.index
+    assert make_key("/vanished") not in world.shared.index
     assert [c.key for c in world.claims()] == [make_key("/web")]
 
 

@@ -9,7 +9,7 @@ from api.core import (
     Namespace,
     Owned,
 )
-from api.meta import ObjectKey, ObjectMeta, OwnerReference
+from api.meta import ObjectKey, ObjectMeta
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from api.spire.v1alpha1.clusterfederatedtrustdomain import (
@@ -73,6 +73,15 @@ def test_only_another_object_of_the_name_wakes(old: str, new: str, *, wakes: boo
     assert bool(triggers.another_by_name(change)) is wakes
 
 
+def test_the_name_wakes_of_one_that_is_gone_and_never_decoded() -> None:
+    assert list(triggers.another_by_name(Change(ObjectKey("", "one"), None, None))) == ["one"]
+
+
+def test_the_pods_of_a_slice_wake_that_is_of_another_service_now() -> None:
+    one, another = a_slice("web", service="front"), a_slice("web", service="back")
+    assert set(triggers.pods_joining_slice(Change(one.key, one, another))) == {WEB}
+
+
 def test_who_an_object_was_made_for_before_and_after() -> None:
     owners = {"a": Claimant("Pod", "shop", "web"), "b": Claimant("Node", "", "one"), "c": None}
 
@@ -118,8 +127,8 @@ def test_a_namespace_that_comes_wakes_what_was_seen_before_it() -> None:
 
 
 def test_a_link_wakes_the_pods_that_it_owns() -> None:
-    owners = {WEB: (OwnerReference(name="web-1"),), DB: (OwnerReference(name="db-1"),)}
-    keys_of = triggers.pods_owned_through({"shop": [WEB, DB]}.__getitem__, owners.__getitem__)
+    owned = {ObjectKey("shop", "web-1"): [WEB], ObjectKey("shop", "db-1"): [DB]}
+    keys_of = triggers.pods_owned_through(owned.__getitem__)
     link = Owned(metadata=ObjectMeta(name="web-1", namespace="shop"))
     assert list(keys_of(Change(link.key, None, link))) == [WEB]
     assert list(keys_of(Change(link.key, link, link))) == []
