@@ -131,9 +131,9 @@ class PodReconciler(Generic[P, V, W]):
         source, pod = self._source_of(key), self._gather.pod(key)
         sign = self._gather.sign(key, pod)
         self._claims.begin(source, sign)
-        found = None if self.is_unknown(key) else await self.wanted(key)
+        found = await self.wanted(key)
         if found is None:
-            # Asked after the others' turns too: one that cannot be read any more is not gone.
+            # Asked after the others' turns: one that cannot be read any more is not gone.
             if self.is_unknown(key):
                 self._announce(source, self._held.keep(source, sign))
             else:

@@ -19,7 +19,7 @@ from controllers.podwarnings import PodWarnings
 from controllers.source import AnySource, FirstPass, Source, all_keys, note, watch
 from manager.caches.cache import Cache
 from manager.context import Context
-from manager.sources.core import RECORDERS
+from manager.sources.core import status_source
 from manager.sources.going import going_pods
 from manager.sources.made import asking, made_source
 from registrar.claims.claim import Claim, Claimant
@@ -55,12 +55,11 @@ def cluster_spiffe_id_sources(
         keys=all_keys(objects.store),
         first_pass=FirstPass.OBJECTS,
     )
-    yield Source(
-        name="clusterspiffeid-status",
-        reconcile=statuses.reconcile,
-        concurrency=RECORDERS // 2,
-        yields_to=shared.backlog,
-        serves=shared.wake.status.of(CLUSTER_SPIFFE_ID.kind),
+    yield status_source(
+        context,
+        "clusterspiffeid-status",
+        statuses.reconcile,
+        kind=CLUSTER_SPIFFE_ID.kind,
     )
 
 

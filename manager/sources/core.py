@@ -1,7 +1,7 @@
 """The sources of every mode: from claims to entries on the SPIRE server, and to records."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
@@ -12,12 +12,13 @@ from controllers.record import RecordReconciler
 from controllers.recreation import RecreationBackoff
 from controllers.release import ReleasePass
 from controllers.shared import SharedState
-from controllers.source import AnySource, Source, all_names, note, watch
+from controllers.source import AnySource, Source, Watch, all_names, note, watch
 from controllers.spireentry import EntryReconciler
 from manager.caches.cache import SpireEntryCache
 from manager.context import Context
 from registrar.claims.budget import DeletionBudget
 from registrar.identity.entry import Attributes, EntryKey, differing
+from registrar.kube.controller import Result
 from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
@@ -32,6 +33,29 @@ RECORDERS = 2
 With more of them a Pod that comes while records catch up waits longer, and they catch up no sooner
 where the API server has two cores (docs/performance.md).
 """
+
+
+def status_source(
+    context: Context,
+    name: str,
+    reconcile: Callable[[ObjectKey], Awaitable[Result]],
+    *,
+    kind: str,
+    watches: Sequence[Watch[ObjectKey]] = (),
+    keys: Callable[[], Iterable[ObjectKey]] = tuple,
+    prepare: Callable[[], None] = lambda: None,
+) -> Source[ObjectKey]:
+    """The statuses of one kind, which are written behind everything else."""
+    return Source(
+        name=name,
+        reconcile=reconcile,
+        concurrency=RECORDERS // 2,
+        yields_to=context.shared.backlog,
+        serves=context.shared.wake.status.of(kind),
+        watches=watches,
+        keys=keys,
+        prepare=prepare,
+    )
 
 
 def entry_source(context: Context) -> Source[EntryKey]:

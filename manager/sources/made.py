@@ -25,8 +25,6 @@ def asking(
 
     async def ask(owner: Claimant) -> Asked[T] | None:
         key = ObjectKey(owner.namespace, owner.name)
-        if claiming.is_unknown(key):
-            return None
         found = await claiming.wanted(key)
         if found is None:
             return None if claiming.is_unknown(key) else Asked()

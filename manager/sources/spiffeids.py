@@ -32,7 +32,7 @@ from controllers.spiffeid import (
 from manager.caches.podentries import NAMESPACE_INDEX, namespace_uid
 from manager.caches.spiffeids import SpiffeIDCaches
 from manager.context import Context
-from manager.sources.core import RECORDERS
+from manager.sources.core import status_source
 from manager.sources.going import going_nodes, going_pods
 from manager.sources.made import asking, made_source
 from manager.sources.services import services_of_pods
@@ -101,12 +101,11 @@ def spiffe_id_sources(
         keys=all_keys(spiffe_ids.store),
         first_pass=FirstPass.OBJECTS,
     )
-    yield Source(
-        name="spiffeid-status",
-        reconcile=statuses.reconcile,
-        concurrency=RECORDERS // 2,
-        yields_to=shared.backlog,
-        serves=shared.wake.status.of(SPIFFE_ID.kind),
+    yield status_source(
+        context,
+        "spiffeid-status",
+        statuses.reconcile,
+        kind=SPIFFE_ID.kind,
     )
     yield Source(
         name="spiffeid-finalizer",

@@ -11,7 +11,7 @@ from controllers.source import AnySource, FirstPass, Source, all_keys, watch
 from manager.caches.cache import Cache
 from manager.caches.folder import FolderCache
 from manager.context import Context
-from manager.sources.core import RECORDERS
+from manager.sources.core import status_source
 
 Handled = Callable[[str], bool]
 
@@ -30,12 +30,11 @@ def static_entry_sources(
         clock=context.clock,
         timestamp=context.timestamp,
     )
-    yield Source(
-        name="clusterstaticentry-status",
-        reconcile=statuses.reconcile,
-        concurrency=RECORDERS // 2,
-        yields_to=context.shared.backlog,
-        serves=context.shared.wake.status.of(CLUSTER_STATIC_ENTRY.kind),
+    yield status_source(
+        context,
+        "clusterstaticentry-status",
+        statuses.reconcile,
+        kind=CLUSTER_STATIC_ENTRY.kind,
     )
 
 

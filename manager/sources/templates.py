@@ -15,7 +15,7 @@ from manager.caches.cache import Cache
 from manager.caches.managerkinds import ManagerCaches
 from manager.caches.pods import PodCaches
 from manager.context import Context
-from manager.sources.core import RECORDERS
+from manager.sources.core import status_source
 from manager.sources.going import going_pods
 from manager.sources.ownedpods import OwnedPods
 from registrar.claims.namespaces import IgnoredNamespaces
@@ -138,12 +138,11 @@ def _statuses(
         found = templates.set if triggers.is_relabelled(change) else ()
         return [ObjectKey("", template.source.name) for template in found]
 
-    return Source(
-        name="spire-clusterspiffeid-status",
-        reconcile=statuses.reconcile,
-        concurrency=RECORDERS // 2,
-        yields_to=context.shared.backlog,
-        serves=context.shared.wake.status.of(CLUSTER_SPIFFEID.kind),
+    return status_source(
+        context,
+        "spire-clusterspiffeid-status",
+        statuses.reconcile,
+        kind=CLUSTER_SPIFFEID.kind,
         watches=[watch(caches.namespaces, of_relabelled)],
         keys=all_keys(caches.templates.store),
         prepare=count,
