@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.commands.clusterflags import add_context_flag
 from manager.commands.originals import (
     add_original_flags,
     boolean,
@@ -45,9 +46,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         metavar="BOOLEAN",
         help="replace $NAME and ${NAME} in the file by environment variables",
     )
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
-    )
+    add_context_flag(parser)
     add_flags(parser)
     add_original_flags(parser)
 

@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION, say_problems
 from manager.commands.lifecycle import Runnable, run_until_stopped
 from registrar.settings.csi import CSISettings, load_csi
@@ -31,12 +32,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--check", action="store_true", help="say whether the file is right, and do nothing else"
     )
-    parser.add_argument(
-        "--kubeconfig", type=Path, metavar="FILE", help="overrides the file's key of that name"
-    )
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
-    )
+    add_cluster_flags(parser, meaning="overrides the file's key of that name")
     parser.set_defaults(main=main)
 
 

@@ -41,8 +41,7 @@ def run_until_stopped(
         with configure(_LEVELS.get(level, level), log_format, log_path):
             return asyncio.run(_until_stopped(make))
     except* InvalidField as errors:
-        for error in flat(errors):
-            print(f"spire-registrar: {error}", file=sys.stderr)
+        say_errors(errors)
     return EXIT_CONFIGURATION
 
 
@@ -85,6 +84,12 @@ async def _until_lost(program: Runnable) -> int:
         extra=kv(why="; ".join(map(str, lost)), exit_code=EXIT_LEADERSHIP_LOST),
     )
     return EXIT_LEADERSHIP_LOST
+
+
+def say_errors(group: BaseExceptionGroup[E]) -> None:
+    """Print each error of a group of groups, as a line for people."""
+    for error in flat(group):
+        print(f"spire-registrar: {error}", file=sys.stderr)
 
 
 def flat(group: BaseExceptionGroup[E]) -> list[E]:

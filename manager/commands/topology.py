@@ -1,15 +1,14 @@
 """``spire-registrar topology``: SPIRE servers that belong together, on a cluster."""
 
 import argparse
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.durations import parse_duration
 from manager.commands import topologyactions, topologycheck
+from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
-from manager.commands.lifecycle import flat
+from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
@@ -51,10 +50,7 @@ def _add_certificate(actions: "argparse._SubParsersAction[argparse.ArgumentParse
         help="life of the certificate (default: 8760h)",
     )
     add_timeout(parser, "0")
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="as for run")
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
-    )
+    add_cluster_flags(parser)
     parser.set_defaults(main=_certificate)
 
 
@@ -64,8 +60,7 @@ def _certificate(arguments: argparse.Namespace) -> int:
     try:
         return run(_ensure_certificate(arguments))
     except* InvalidField as errors:
-        for error in flat(errors):
-            print(f"spire-registrar: {error}", file=sys.stderr)
+        say_errors(errors)
     return EXIT_CONFIGURATION
 
 

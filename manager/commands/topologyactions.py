@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
-from manager.commands.lifecycle import flat
+from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
 
 if TYPE_CHECKING:
     from registrar.kube.session import Session
+    from topology.kubectl import Kubectl
     from topology.program import Exit
     from topology.trial import Outcome
 
@@ -57,16 +59,13 @@ def _add(
         "module",
         nargs="*" if many else "+",
         metavar="MODULE",
-        help="nested or all" + (" (default: all)" if many else ""),
+        help="nested, oidc or all" + (" (default: all)" if many else ""),
     )
     parser.add_argument(
         "--manifests", type=Path, metavar="DIR", help="the folder deploy of a checkout"
     )
     parser.add_argument("--kubectl", default="kubectl", metavar="PROGRAM", help="kubectl to use")
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="as for run")
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
-    )
+    add_cluster_flags(parser)
     parser.set_defaults(main=lambda arguments: _main(arguments, work))
     return parser
 
@@ -88,34 +87,36 @@ def _main(arguments: argparse.Namespace, work: Work) -> int:
     try:
         return run(connected())
     except* InvalidField as errors:
-        for error in flat(errors):
-            print(f"spire-registrar: {error}", file=sys.stderr)
+        say_errors(errors)
         code = EXIT_CONFIGURATION
     except* (KubeError, KubectlError) as failures:
-        for failure in flat(failures):
-            print(f"spire-registrar: {failure}", file=sys.stderr)
+        say_errors(failures)
         code = Exit.FAILED
     return code
 
 
-async def _start(arguments: argparse.Namespace, session: "Session") -> "Exit":
+def _kubectl(arguments: argparse.Namespace) -> "Kubectl":
     from topology.kubectl import Kubectl, find_kubectl  # noqa: PLC0415
+
+    return Kubectl(
+        find_kubectl(arguments.kubectl), kubeconfig=arguments.kubeconfig, context=arguments.context
+    )
+
+
+async def _start(arguments: argparse.Namespace, session: "Session") -> "Exit":
     from topology.manifests import find_manifests  # noqa: PLC0415
     from topology.modules import named, with_needed  # noqa: PLC0415
     from topology.progress import Progress  # noqa: PLC0415
     from topology.start import Start  # noqa: PLC0415
 
     modules = with_needed(named(arguments.module, path="MODULE"))
-    kubectl = Kubectl(
-        find_kubectl(arguments.kubectl), kubeconfig=arguments.kubeconfig, context=arguments.context
-    )
+    kubectl = _kubectl(arguments)
     progress = Progress(arguments.timeout)
     start = Start(session, kubectl, find_manifests(arguments.manifests), progress)
     return await start.run(modules, arguments.timeout)
 
 
 async def _test(arguments: argparse.Namespace, session: "Session") -> "Exit":
-    from topology.kubectl import Kubectl, find_kubectl  # noqa: PLC0415
     from topology.manifests import find_manifests  # noqa: PLC0415
     from topology.modules import named  # noqa: PLC0415
     from topology.program import Exit  # noqa: PLC0415
@@ -124,11 +125,7 @@ async def _test(arguments: argparse.Namespace, session: "Session") -> "Exit":
     is_json = arguments.output == "json"
     trial = Trial(
         session,
-        Kubectl(
-            find_kubectl(arguments.kubectl),
-            kubeconfig=arguments.kubeconfig,
-            context=arguments.context,
-        ),
+        _kubectl(arguments),
         find_manifests(arguments.manifests),
         say=lambda line: print(line, file=sys.stderr if is_json else sys.stdout, flush=True),
         show=_show_json if is_json else _show,
@@ -153,18 +150,13 @@ def _show_json(outcome: "Outcome") -> None:
 
 
 async def _stop(arguments: argparse.Namespace, session: "Session") -> "Exit":
-    from topology.kubectl import Kubectl, find_kubectl  # noqa: PLC0415
     from topology.manifests import find_manifests  # noqa: PLC0415
     from topology.modules import named  # noqa: PLC0415
     from topology.stop import Stop  # noqa: PLC0415
 
     stop = Stop(
         session,
-        Kubectl(
-            find_kubectl(arguments.kubectl),
-            kubeconfig=arguments.kubeconfig,
-            context=arguments.context,
-        ),
+        _kubectl(arguments),
         find_manifests(arguments.manifests),
         lambda line: print(line, flush=True),
     )

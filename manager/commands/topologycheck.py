@@ -1,12 +1,12 @@
 """``spire-registrar topology check``: what the Job of a module's test runs."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
-from manager.commands.lifecycle import flat
+from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
@@ -37,10 +37,7 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="json: an object a line"
     )
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="as for run")
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
-    )
+    add_cluster_flags(parser)
     parser.set_defaults(main=main)
 
 
@@ -52,8 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         return run(_check(arguments))
     except* InvalidField as errors:
-        for error in flat(errors):
-            print(f"spire-registrar: {error}", file=sys.stderr)
+        say_errors(errors)
     return EXIT_CONFIGURATION
 
 

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
-from manager.commands.lifecycle import flat
+from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
@@ -61,10 +62,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FILE",
         help=f"where to leave what was waited for, if the file is there (default: {_MESSAGE})",
     )
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="as for run")
-    parser.add_argument(
-        "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
-    )
+    add_cluster_flags(parser)
     parser.set_defaults(main=main)
 
 
@@ -85,8 +83,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         return run(_wait(arguments))
     except* InvalidField as errors:
-        for error in flat(errors):
-            print(f"spire-registrar: {error}", file=sys.stderr)
+        say_errors(errors)
     return EXIT_CONFIGURATION
 
 
