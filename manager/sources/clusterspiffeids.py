@@ -6,7 +6,7 @@ from api.core import Namespace, Pod
 from api.kinds import CLUSTER_SPIFFE_ID, POD
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
-from controllers import triggers
+from controllers import triggers, turns
 from controllers.clusterspiffeid import (
     MADE_FOR_PODS,
     cluster_spiffe_id_claims,
@@ -118,6 +118,7 @@ def layered_pod_sources(
         kind=POD.kind,
         reconcile=claiming.reconcile,
         serves=shared.wake.pod,
+        turn=turns.of_objects(shared, pod_source),
         notes=[note(pods, going_pods(shared))],
         watches=[
             watch(objects, triggers.its_maker_pods(made.made_for)),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers import triggers
+from controllers import triggers, turns
 from controllers.confirmation import Confirmation
 from controllers.drift import DriftCheck
 from controllers.record import RecordReconciler
@@ -25,7 +25,7 @@ from registrar.telemetry.logging import kv
 log = logging.getLogger(__name__)
 
 SPIRE_CONCURRENCY = 1000
-"""Entries under way at once; the writer gathers them into batches of up to 500."""
+"""The most entries under way at once; the writer says how many of them it has a use for."""
 
 RECORDERS = 2
 """API writes of one source under way at once: the API server is shared with the whole cluster.
@@ -87,6 +87,10 @@ def entry_source(context: Context) -> Source[EntryKey]:
             if winner is not None and differing(winner.attributes, Attributes()) & removed:
                 shared.wake.entry(key)
 
+    def is_there(key: EntryKey) -> bool:
+        mirror = spire.mirror
+        return mirror.entry_of(key) is not None or mirror.adoptable(key) is not None
+
     spire.trust_domains.on_change = trust_domains_changed
     spire.trust_domains.is_awaited = shared.unfederated.any
     spire.dropped.on_change = dropped_fields_changed
@@ -94,6 +98,8 @@ def entry_source(context: Context) -> Source[EntryKey]:
         name="spireentry",
         reconcile=reconciler.reconcile,
         concurrency=SPIRE_CONCURRENCY,
+        room=lambda: spire.writer.room,
+        turn=turns.of_entries(shared, is_there),
         backlog=shared.backlog,
         serves=shared.wake.entry,
     )

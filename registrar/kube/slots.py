@@ -32,9 +32,12 @@ class Backlog:
 
 
 class Slots:
-    """Room for ``limit`` at once; ``yields_to`` tells how many more urgent keys wait."""
+    """Room for ``limit`` at once; ``yields_to`` tells how many more urgent keys wait.
 
-    def __init__(self, limit: int, yields_to: Callable[[], int] = _nothing) -> None:
+    A limit that grows is seen when one of those under way is over.
+    """
+
+    def __init__(self, limit: Callable[[], int], yields_to: Callable[[], int] = _nothing) -> None:
         self._limit = limit
         self._yields_to = yields_to
         self._taken = 0
@@ -44,9 +47,9 @@ class Slots:
         """Wait until one more may be under way. Only one task may wait here."""
         patience = asyncio.get_running_loop().time() + PAUSE_SECONDS
         is_patient = True
-        while self._taken >= (self._allowed() if is_patient else self._limit):
+        while self._taken >= (self._allowed() if is_patient else self._limit()):
             self._freed.clear()
-            until = patience if self._taken < self._limit else None
+            until = patience if self._taken < self._limit() else None
             try:
                 async with asyncio.timeout_at(until):
                     await self._freed.wait()
@@ -62,4 +65,4 @@ class Slots:
     def _allowed(self) -> int:
         """The part of the limit that the backlog leaves."""
         left = max(0, BACKLOG - self._yields_to())
-        return self._limit * left // BACKLOG
+        return self._limit() * left // BACKLOG
