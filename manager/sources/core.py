@@ -27,12 +27,31 @@ log = logging.getLogger(__name__)
 SPIRE_CONCURRENCY = 1000
 """The most entries under way at once; the writer says how many of them it has a use for."""
 
+AHEAD = 2
+"""For how many times what is under way Pods are looked at in advance."""
+
 RECORDERS = 2
 """API writes of one source under way at once: the API server is shared with the whole cluster.
 
 With more of them a Pod that comes while records catch up waits longer, and they catch up no sooner
 where the API server has two cores (docs/performance.md).
 """
+
+
+def behind_entries(context: Context) -> Callable[[], int]:
+    """Room for one Pod at a time, while the SPIRE server does not have more to do than it can.
+
+    What waits for the server would only wait elsewhere. So while a mass of Pods is being created,
+    the processors are left to those who create them and to the server. At the start all Pods are
+    looked at without a pause, for nothing is deleted before.
+    """
+    shared, writer = context.shared, context.spire.writer
+
+    def room() -> int:
+        is_behind = shared.has_seen_all and shared.backlog() >= AHEAD * writer.room
+        return 0 if is_behind else 1
+
+    return room
 
 
 def status_source(

@@ -28,6 +28,7 @@ from manager.caches.cache import Cache
 from manager.caches.podentries import NAMESPACE_INDEX, namespace_uid
 from manager.caches.services import ServiceCaches
 from manager.context import Context
+from manager.sources.core import behind_entries
 from manager.sources.going import going_nodes, going_pods
 from manager.sources.services import services_of_pods
 from registrar.claims.podentry import PodEntries, node_claim, pod_source
@@ -147,6 +148,7 @@ def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Sourc
         reconcile=reconciler.reconcile,
         serves=wake,
         turn=turns.of_objects(shared, pod_source),
+        room=behind_entries(context),
         notes=notes,
         watches=watches,
         keys=every_pod,

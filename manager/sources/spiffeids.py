@@ -32,7 +32,7 @@ from controllers.spiffeid import (
 from manager.caches.podentries import NAMESPACE_INDEX, namespace_uid
 from manager.caches.spiffeids import SpiffeIDCaches
 from manager.context import Context
-from manager.sources.core import status_source
+from manager.sources.core import behind_entries, status_source
 from manager.sources.going import going_nodes, going_pods
 from manager.sources.made import asking, made_source
 from manager.sources.services import services_of_pods
@@ -270,6 +270,7 @@ def _pods(
         reconcile=claiming.reconcile,
         serves=wake,
         turn=turns.of_objects(context.shared, pod_source),
+        room=behind_entries(context),
         notes=[note(pods, going_pods(context.shared))],
         watches=watches,
         keys=all_pods,

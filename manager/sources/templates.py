@@ -15,7 +15,7 @@ from manager.caches.cache import Cache
 from manager.caches.managerkinds import ManagerCaches
 from manager.caches.pods import PodCaches
 from manager.context import Context
-from manager.sources.core import status_source
+from manager.sources.core import behind_entries, status_source
 from manager.sources.going import going_pods
 from manager.sources.ownedpods import OwnedPods
 from registrar.claims.namespaces import IgnoredNamespaces
@@ -94,6 +94,7 @@ def _pods(
         reconcile=rendering.reconcile,
         serves=shared.wake.pod,
         turn=turns.of_objects(shared, pod_source),
+        room=behind_entries(context),
         notes=[note(pods.caches, going_pods(shared))],
         watches=[
             watch(pods.caches, triggers.itself),

@@ -50,7 +50,7 @@ class EntryWriter:
         gate: Callable[[], bool] = lambda: True,
         observer: CallObserver | None = None,
         dropped: DroppedFields | None = None,
-        calls_per_kind: int = 1,
+        calls_per_kind: int = 2,
         batch_size: int = LARGEST,
     ) -> None:
         self._client = client

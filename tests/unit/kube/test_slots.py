@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from registrar.kube.slots import BACKLOG, PAUSE_SECONDS, Slots
+from registrar.kube.slots import BACKLOG, LOOK_SECONDS, PAUSE_SECONDS, Slots
 
 pytestmark = pytest.mark.looptime
 
@@ -101,3 +101,13 @@ async def test_a_limit_that_changes_is_kept_as_it_is_now() -> None:
         slots.free()
         await asyncio.sleep(1.0)
     assert let.times == [0, 1.0, 1.0, 1.0]
+
+
+async def test_room_that_comes_while_nobody_is_under_way_is_seen() -> None:
+    limit = [0]
+    async with taking(Slots(lambda: limit[0])) as let:
+        await asyncio.sleep(100 * PAUSE_SECONDS)
+        assert let.times == []
+        limit[0] = 2
+        await asyncio.sleep(2 * LOOK_SECONDS)
+        assert len(let.times) == 2
