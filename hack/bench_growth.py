@@ -215,7 +215,6 @@ class Growing:
         await self._patch({"ttl": "30m"})
         others, ended = await self._others_until(f"wait-writes {writes + number}")
         values = {"lifetimes, all entries, s": ended - start}
-        self._bystanders(others)
         start = time.monotonic()
         await self._patch({"spiffeIDTemplate": "spiffe://{{.TrustDomain}}/e/{{.PodMeta.Name}}"})
         await spire.ask(f"wait-all {number} /e/")
@@ -223,6 +222,7 @@ class Growing:
         await spire.until(spire.entries, entries + len(others))
         values["IDs, old ones gone, s"] = time.monotonic() - start
         self._figure(f"a template over {number:,} Pods edited", number, values)
+        self._bystanders(others)
 
     async def _start(self) -> None:
         """Start with all that is there, and nothing to do."""
@@ -261,7 +261,7 @@ class Growing:
 
     async def _patch(self, spec: JSONObject) -> None:
         patch = json.dumps({"spec": spec})
-        arguments = ("patch", "clusterspiffeid", _TEMPLATE, "--type=merge", "--patch", patch)
+        arguments = ("patch", "clusterspiffeids.spire.spiffe.io", _TEMPLATE, "--type=merge", "--patch", patch)
         await self._world.kubectl(*arguments)
 
     @contextmanager
