@@ -6,11 +6,11 @@ All of it in the controller manager's mode, with templates over Pods on many Nod
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ class Growing:
             name = self._new_name()
             began, _ = await self._world.create_pod(name, name)
             waits.append(float(await self._world.spire.ask(f"wait /{name}")) - began)
-        self.figures.append(percentiles(title, "p99 flat, within 25 %", waits))
+        self._note(percentiles(title, "p99 flat, within 25 %", waits))
 
     def _memory(self, registrar: Registrar) -> None:
         most, pods = registrar.memory()["highest"], len(self._present)
@@ -138,7 +138,7 @@ class Growing:
         await self._until_there(coming)
         await self._world.spire.ask("sparing")
         title = f"{rate} Pods a second come and go, {len(self._present):,} present"
-        self.figures.append(percentiles(title, "", await self._waits(began)))
+        self._note(percentiles(title, "", await self._waits(began)))
         shares = {f"{who}, % of a core": used[who] / used["seconds"] * 100 for who in _WHO}
         values = {"Pods a second": number / used["seconds"], **shares, "machine, %": used["busy"]}
         self._figure("… what it took", number, values)
@@ -163,7 +163,7 @@ class Growing:
         await self._world.spire.until(self._world.spire.entries, entries)
         values["old ones gone, s"] = time.monotonic() - start
         self._figure(f"{number:,} Pods replaced", number, values)
-        self.figures.append(percentiles("… each of them", "", await self._waits(began)))
+        self._note(percentiles("… each of them", "", await self._waits(began)))
 
     async def _move(self) -> None:
         """A label of a Namespace makes a template select all of its Pods."""
@@ -246,25 +246,36 @@ class Growing:
             for index in itertools.count():
                 name = f"other-{len(question)}-{index}"
                 began[name], _ = await self._world.create_pod(name, name, namespace=BYSTANDERS)
-                await asyncio.sleep(_BYSTANDER_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_BYSTANDER_SECONDS):
+                        await enough.wait()
+                        return
 
+        enough = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            coming = tasks.create_task(come())
+            tasks.create_task(come())
             ended = float(await self._world.spire.ask(question))
-            coming.cancel()
+            enough.set()
         await self._until_there(began)
         return await self._waits(began), ended
 
     def _bystanders(self, waits: list[float]) -> None:
         title = "… a Pod of another namespace meanwhile"
-        self.figures.append(percentiles(title, "p99 ≤ 500 ms", waits))
+        self._note(percentiles(title, "p99 ≤ 500 ms", waits))
 
     async def _patch(self, spec: JSONObject) -> None:
         patch = json.dumps({"spec": spec})
-        arguments = ("patch", "clusterspiffeids.spire.spiffe.io", _TEMPLATE, "--type=merge", "--patch", patch)
+        arguments = (
+            "patch",
+            "clusterspiffeids.spire.spiffe.io",
+            _TEMPLATE,
+            "--type=merge",
+            "--patch",
+            patch,
+        )
         await self._world.kubectl(*arguments)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _used(self, registrar: Registrar) -> Iterator[dict[str, float]]:
         """What the block took: seconds, CPU seconds of both, and how busy the machine was."""
         pids = dict(zip(_WHO, (registrar.pid, self._world.spire.pid), strict=True))
@@ -307,7 +318,12 @@ class Growing:
 
     def _figure(self, title: str, samples: int, values: dict[str, float]) -> None:
         rounded = {name: round(value, 2) for name, value in values.items()}
-        self.figures.append(Figure(title, "", samples, rounded))
+        self._note(Figure(title, "", samples, rounded))
+
+    def _note(self, figure: Figure) -> None:
+        """Keep a figure, and show it at once: the whole takes long."""
+        self.figures.append(figure)
+        self._say(f"  {figure.name}: {figure.values}")
 
 
 def _ticks() -> tuple[int, int]:

@@ -1,14 +1,14 @@
-"""How many writes go in one call: as many as the SPIRE server does in a tenth of a second.
+"""How many writes go in one call: as many as the SPIRE server does in a moment.
 
 A server takes the writes of a call one after the other, and everybody else waits meanwhile. So a
 call must not be long; nor should it be so short that its own cost counts.
 """
 
-CALL_SECONDS = 0.1
-"""How long a call should take."""
+CALL_SECONDS = 0.05
+"""How long a call should take: whoever comes waits for the one under way, and for his own."""
 
 SMALLEST, LARGEST = 4, 500
-_AT_FIRST = 50
+_AT_FIRST = 25
 _WEIGHT = 0.3
 """Of the newest call in what is believed of the next one."""
 

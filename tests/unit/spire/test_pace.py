@@ -17,8 +17,8 @@ def served(pace: Pace, seconds_per_write: float, *, per_call: float = 0.0, calls
 @pytest.mark.parametrize(
     ("seconds_per_write", "size"),
     [
-        pytest.param(0.001, 100, id="as SPIRE is on a quick disk"),
-        pytest.param(0.005, 20, id="a slow one"),
+        pytest.param(0.001, 50, id="as SPIRE is on a quick disk"),
+        pytest.param(0.005, 10, id="a slow one"),
         pytest.param(0.0001, LARGEST, id="a very quick one"),
         pytest.param(5.0, SMALLEST, id="one that hardly moves"),
     ],
