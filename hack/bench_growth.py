@@ -68,13 +68,13 @@ class Growing:
                 await registrar.until_idle()
                 await self._singles(f"one Pod, {step:,} present")
             self._memory(registrar)
+            # From here on records are still being written for what came before.
             for rate in growth.churn:
-                await registrar.until_idle()
                 await self._churn(registrar, rate)
-            for touch_many in (self._replace, self._move, self._lose_node, self._edit):
-                await registrar.until_idle()
-                await touch_many()
-            await registrar.until_idle()
+            await self._replace()
+            await self._move()
+            await self._lose_node()
+            await self._edit()
         await self._start()
 
     async def _grow(self, registrar: Registrar, number: int) -> None:
@@ -231,7 +231,6 @@ class Growing:
         writes, began = await self._world.spire.writes(), time.monotonic()
         async with self._world.registrar() as registrar:
             values = {"ready, s": time.monotonic() - began}
-            await registrar.until_idle()
             written = await self._world.spire.writes() - writes
             values |= {"SPIRE writes": float(written), "MB": float(registrar.memory()["highest"])}
         self._figure(f"start with {entries:,} entries", 1, values)
