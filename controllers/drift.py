@@ -1,6 +1,7 @@
 """The drift check: what changed on the SPIRE server behind our back is put right."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections import Counter
@@ -10,12 +11,16 @@ from controllers.shared import SharedState
 from controllers.source import AnySource
 from registrar.claims.ownership import is_join_token
 from registrar.identity.entry import Entry, EntryKey
+from registrar.kube.slots import BACKLOG
 from registrar.spire.errors import SpireError
 from registrar.spire.mirror import EntryMirror
 from registrar.telemetry.logging import kv
 from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
+
+_PATIENCE_INTERVALS = 3
+_LOOK_SECONDS = 0.2
 
 
 class DriftCheck:
@@ -48,7 +53,18 @@ class DriftCheck:
         while True:
             # Jitter keeps the registrars of many clusters from listing at once.
             await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            await self._until_quiet()
             await attempt("drift check", self._round)
+
+    async def _until_quiet(self) -> None:
+        """Let a mass of entries be written first, for a few intervals at most.
+
+        To list all entries keeps the server from writing for as long.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_INTERVALS * self._interval):
+                while self._shared.backlog() >= BACKLOG:  # noqa: ASYNC110 - it falls by itself
+                    await asyncio.sleep(_LOOK_SECONDS)
 
     async def _round(self) -> None:
         try:

@@ -17,6 +17,7 @@ from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Controller, Result
 from registrar.kube.slots import Backlog
 from registrar.kube.store import Change, Store
+from registrar.kube.turns import IN_ORDER, Turn
 from registrar.telemetry.observers import ControllerObserver
 
 T = TypeVar("T", bound=KubeObject)
@@ -173,6 +174,10 @@ class Source(Generic[K]):
     """Brings one key in line; see ``registrar.kube.controller``."""
     concurrency: int = 0
     """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
+    room: Callable[[], int] | None = None
+    """How many of them may be under way now, where that changes."""
+    turn: Callable[[K], Turn] = lambda _: IN_ORDER
+    """In which order its keys come, so that nobody waits behind a mass of others."""
     yields_to: Callable[[], int] = lambda: 0
     """How much waits that is more urgent: the more, the fewer of this source are under way."""
     backlog: Backlog | None = None
@@ -214,6 +219,8 @@ class Source(Generic[K]):
             timeout_seconds=_REMOTE_SECONDS if self.concurrency else _COMPUTE_SECONDS,
             observer=observer,
             yields_to=self.yields_to,
+            room=self.room,
+            turn=self.turn,
         )
         if self.backlog is not None:
             self.backlog.measure = controller.backlog

@@ -28,11 +28,12 @@ from hack import postgresql  # noqa: E402 - the checkout is measured
 from hack.bench_burst import OURS, Curve, measure_bursts, peer  # noqa: E402
 from hack.bench_csi import measure_csi  # noqa: E402 - the checkout is measured
 from hack.bench_figures import Figure  # noqa: E402
+from hack.bench_growth import Growing  # noqa: E402 - the checkout is measured
 from hack.bench_modes import FULL, QUICK, Bench, Scale, say  # noqa: E402
 from hack.bench_server import EMBEDDED, KINDS, POSTGRESQL, SQLITE, Database  # noqa: E402
 from hack.bench_world import open_world  # noqa: E402
 
-_MODES = ("layered", "manager", "burst", "csi")
+_MODES = ("layered", "manager", "burst", "growth", "csi")
 _NODES = 100
 """Nodes over which the Pods of the controller manager's mode are spread."""
 
@@ -121,7 +122,15 @@ async def measure(choice: Choice) -> Results:
             results.bursts += bursts.bursts
             results.creates += bursts.creates
             continue
-        database = Database(choice.spire[0] if choice.spire else SQLITE)
+        kind = choice.spire[0] if choice.spire else SQLITE
+        if mode == "growth":
+            database = Database(kind, is_analyzed=kind == SQLITE)
+            async with open_world(database, manager=True, nodes=_NODES) as world:
+                growing = Growing(world, scale.growth, say)
+                await growing.run()
+                results.add(growing)
+            continue
+        database = Database(kind)
         async with open_world(database, manager=mode == "manager", nodes=_NODES) as world:
             bench = Bench(world, scale)
             await (bench.run_manager() if mode == "manager" else bench.run())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hack.bench_burst import Size
 from hack.bench_figures import Figure, percentiles, rates
+from hack.bench_growth import FULL_GROWTH, QUICK_GROWTH, Growth
 from hack.bench_render import rendering_rates, whole_rates
 from hack.bench_world import TEMPLATES, Registrar, World
 
@@ -26,6 +27,7 @@ class Scale:
     most: int
     volumes: int
     at_once: Size
+    growth: Growth
 
 
 FULL = Scale(
@@ -37,6 +39,7 @@ FULL = Scale(
     most=30_000,
     volumes=110,
     at_once=Size(pods=10_000, singles=50),
+    growth=FULL_GROWTH,
 )
 QUICK = Scale(
     singles=10,
@@ -47,6 +50,7 @@ QUICK = Scale(
     most=200,
     volumes=5,
     at_once=Size(pods=100, singles=5),
+    growth=QUICK_GROWTH,
 )
 _PACE_SECONDS = 1 / 20
 

@@ -203,13 +203,13 @@ class World:
         return ["unshare", "--mount", "sh", "-c", script], environment
 
     async def create_pod(
-        self, name: str, label: str = "", *, namespace: str = NAMESPACE
+        self, name: str, label: str = "", *, namespace: str = NAMESPACE, node: str = ""
     ) -> tuple[float, float]:
         """Create a Pod; gives the times before the request and after the answer."""
         labels = {"spiffe": label} if label else {}
         spec: dict[str, object] = {"containers": [{"name": "main", "image": "example.org/main:1"}]}
         if self._manager:
-            spec["nodeName"] = next(self._nodes)
+            spec["nodeName"] = node or next(self._nodes)
         began = time.monotonic()
         async with self._kube.post(
             f"{self.plane.url}/api/v1/namespaces/{namespace}/pods",
@@ -223,6 +223,17 @@ class World:
             if response.status != 201:
                 raise RuntimeError(f"no Pod {name}: {await response.text()}")
         return began, time.monotonic()
+
+    async def delete_pod(self, name: str, *, namespace: str = NAMESPACE) -> None:
+        """Delete a Pod at once: there is no kubelet that could end it."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}?gracePeriodSeconds=0"
+        async with self._kube.delete(f"{self.plane.url}{path}") as response:
+            if response.status != 200:
+                raise RuntimeError(f"Pod {name} not deleted: {await response.text()}")
+
+    async def kubectl(self, *arguments: str, stdin: str = "") -> None:
+        """Change something else. Raises an error when that fails."""
+        await asyncio.to_thread(self.plane.run_kubectl, *arguments, stdin=stdin)
 
     async def watch_names(self) -> AsyncIterator[tuple[str, float]]:
         """Names of Pods as a plain watch sees them, with the time: the floor for every client."""

@@ -80,7 +80,8 @@ class Stop:
 
     async def _pods_gone(self, module: Module) -> None:
         async def gone() -> bool:
-            return all(pod.is_done for pod in await self._pods(module))
+            # One that has ended is still there until the garbage collector comes.
+            return not await self._pods(module)
 
         await until(gone)
 

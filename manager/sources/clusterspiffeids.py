@@ -6,7 +6,7 @@ from api.core import Namespace, Pod
 from api.kinds import CLUSTER_SPIFFE_ID, POD
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
-from controllers import triggers
+from controllers import triggers, turns
 from controllers.clusterspiffeid import (
     MADE_FOR_PODS,
     cluster_spiffe_id_claims,
@@ -19,7 +19,7 @@ from controllers.podwarnings import PodWarnings
 from controllers.source import AnySource, FirstPass, Source, all_keys, note, watch
 from manager.caches.cache import Cache
 from manager.context import Context
-from manager.sources.core import status_source
+from manager.sources.core import behind_entries, status_source
 from manager.sources.going import going_pods
 from manager.sources.made import asking, made_source
 from registrar.claims.claim import Claim, Claimant
@@ -118,6 +118,8 @@ def layered_pod_sources(
         kind=POD.kind,
         reconcile=claiming.reconcile,
         serves=shared.wake.pod,
+        turn=turns.of_objects(shared, pod_source),
+        room=behind_entries(context),
         notes=[note(pods, going_pods(shared))],
         watches=[
             watch(objects, triggers.its_maker_pods(made.made_for)),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from controllers import triggers
+from controllers import triggers, turns
 from controllers.confirmation import Confirmation
 from controllers.drift import DriftCheck
 from controllers.record import RecordReconciler
@@ -25,7 +25,10 @@ from registrar.telemetry.logging import kv
 log = logging.getLogger(__name__)
 
 SPIRE_CONCURRENCY = 1000
-"""Entries under way at once; the writer gathers them into batches of up to 500."""
+"""The most entries under way at once; the writer says how many of them it has a use for."""
+
+AHEAD = 2
+"""For how many times what is under way Pods are looked at in advance."""
 
 RECORDERS = 2
 """API writes of one source under way at once: the API server is shared with the whole cluster.
@@ -33,6 +36,22 @@ RECORDERS = 2
 With more of them a Pod that comes while records catch up waits longer, and they catch up no sooner
 where the API server has two cores (docs/performance.md).
 """
+
+
+def behind_entries(context: Context) -> Callable[[], int]:
+    """Room for one Pod at a time, while the SPIRE server does not have more to do than it can.
+
+    What waits for the server would only wait elsewhere. So while a mass of Pods is being created,
+    the processors are left to those who create them and to the server. At the start all Pods are
+    looked at without a pause, for nothing is deleted before.
+    """
+    shared, writer = context.shared, context.spire.writer
+
+    def room() -> int:
+        is_behind = shared.has_seen_all and shared.backlog() >= AHEAD * writer.room
+        return 0 if is_behind else 1
+
+    return room
 
 
 def status_source(
@@ -87,6 +106,10 @@ def entry_source(context: Context) -> Source[EntryKey]:
             if winner is not None and differing(winner.attributes, Attributes()) & removed:
                 shared.wake.entry(key)
 
+    def is_there(key: EntryKey) -> bool:
+        mirror = spire.mirror
+        return mirror.entry_of(key) is not None or mirror.adoptable(key) is not None
+
     spire.trust_domains.on_change = trust_domains_changed
     spire.trust_domains.is_awaited = shared.unfederated.any
     spire.dropped.on_change = dropped_fields_changed
@@ -94,6 +117,8 @@ def entry_source(context: Context) -> Source[EntryKey]:
         name="spireentry",
         reconcile=reconciler.reconcile,
         concurrency=SPIRE_CONCURRENCY,
+        room=lambda: spire.writer.room,
+        turn=turns.of_entries(shared, is_there),
         backlog=shared.backlog,
         serves=shared.wake.entry,
     )

@@ -7,7 +7,7 @@ from functools import partial
 from api.core import Endpoints, EndpointSlice, Namespace, Node, Pod
 from api.kinds import NODE, POD
 from api.meta import ObjectKey
-from controllers import triggers
+from controllers import triggers, turns
 from controllers.podentry import HeldPods, PodEntryGather
 from controllers.podentry import Pods as KnownPods
 from controllers.podevents import PodEventReconciler
@@ -28,9 +28,10 @@ from manager.caches.cache import Cache
 from manager.caches.podentries import NAMESPACE_INDEX, namespace_uid
 from manager.caches.services import ServiceCaches
 from manager.context import Context
+from manager.sources.core import behind_entries
 from manager.sources.going import going_nodes, going_pods
 from manager.sources.services import services_of_pods
-from registrar.claims.podentry import PodEntries, node_claim
+from registrar.claims.podentry import PodEntries, node_claim, pod_source
 from registrar.claims.podentryrules import PodEntryRules
 from registrar.identity.entry import Entry
 from registrar.kube.store import Change
@@ -146,6 +147,8 @@ def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Sourc
         kind=POD.kind,
         reconcile=reconciler.reconcile,
         serves=wake,
+        turn=turns.of_objects(shared, pod_source),
+        room=behind_entries(context),
         notes=notes,
         watches=watches,
         keys=every_pod,

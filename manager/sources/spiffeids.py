@@ -8,7 +8,7 @@ from api.core import Namespace, Node, Pod
 from api.kinds import NODE, POD, SPIFFE_ID
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spiffeid import ORIGINAL_FINALIZER, SpiffeID
-from controllers import triggers
+from controllers import triggers, turns
 from controllers.made import MadeReconciler, MadeReport
 from controllers.madeobjects import MadeGather, MadeObjects
 from controllers.pods import PodReconciler
@@ -32,7 +32,7 @@ from controllers.spiffeid import (
 from manager.caches.podentries import NAMESPACE_INDEX, namespace_uid
 from manager.caches.spiffeids import SpiffeIDCaches
 from manager.context import Context
-from manager.sources.core import status_source
+from manager.sources.core import behind_entries, status_source
 from manager.sources.going import going_nodes, going_pods
 from manager.sources.made import asking, made_source
 from manager.sources.services import services_of_pods
@@ -41,6 +41,7 @@ from registrar.claims.madepods import CRDNodeRules, CRDPodRules, CRDRules, MadeV
 from registrar.claims.podentry import node_source, pod_source
 from registrar.claims.podrules import NAME_TAKEN, Wanted
 from registrar.claims.podspiffeid import made_for
+from registrar.claims.spiffeid import source_of as spiffe_id_source
 from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
@@ -93,6 +94,7 @@ def spiffe_id_sources(
         name="spiffeid",
         kind=SPIFFE_ID.kind,
         reconcile=claims.reconcile,
+        turn=turns.of_objects(shared, spiffe_id_source),
         watches=[
             watch(spiffe_ids, triggers.itself),
             # Its SpiffeIDs may have been seen before it: their records lack their owner.
@@ -267,6 +269,8 @@ def _pods(
         kind=POD.kind,
         reconcile=claiming.reconcile,
         serves=wake,
+        turn=turns.of_objects(context.shared, pod_source),
+        room=behind_entries(context),
         notes=[note(pods, going_pods(context.shared))],
         watches=watches,
         keys=all_pods,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from api.core import Namespace
 from api.kinds import CLUSTER_SPIFFEID, POD
 from api.meta import ObjectKey, OwnerReference
-from controllers import triggers
+from controllers import triggers, turns
 from controllers.source import AnySource, FirstPass, Source, all_keys, all_names, note, watch
 from controllers.spire_clusterspiffeid import TemplateReconciler, template_statuses
 from controllers.templatedpod import templated_pods
@@ -15,10 +15,11 @@ from manager.caches.cache import Cache
 from manager.caches.managerkinds import ManagerCaches
 from manager.caches.pods import PodCaches
 from manager.context import Context
-from manager.sources.core import status_source
+from manager.sources.core import behind_entries, status_source
 from manager.sources.going import going_pods
 from manager.sources.ownedpods import OwnedPods
 from registrar.claims.namespaces import IgnoredNamespaces
+from registrar.claims.podentry import pod_source
 from registrar.claims.podindex import PodIndex
 from registrar.claims.podtemplate import Surroundings
 from registrar.kube.controller import Done, Result
@@ -92,6 +93,8 @@ def _pods(
         kind=POD.kind,
         reconcile=rendering.reconcile,
         serves=shared.wake.pod,
+        turn=turns.of_objects(shared, pod_source),
+        room=behind_entries(context),
         notes=[note(pods.caches, going_pods(shared))],
         watches=[
             watch(pods.caches, triggers.itself),

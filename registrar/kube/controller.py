@@ -4,7 +4,7 @@
 the rest (back-off, time-outs, concurrency, metrics, the one log line of an
 error) is here. Workers exist only while there is work, so a high limit on
 concurrency costs nothing while idle. A controller may give way to another one
-whose work is more urgent: see ``slots``.
+whose work is more urgent: see ``slots``. Among the keys of one, ``turns`` decides.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from registrar.errors import Retry, Terminal, Waiting
 from registrar.kube.errors import KubeError, NotLeading, TooManyRequests
 from registrar.kube.slots import Slots
+from registrar.kube.turns import IN_ORDER, Turn
 from registrar.kube.workqueue import WorkQueue
 from registrar.telemetry.logging import Throttle, kv, log_context
 from registrar.telemetry.observers import ControllerObserver, SilentController
@@ -54,10 +55,11 @@ class Controller(Generic[K]):
 
     Retry and unexpected errors come back with back-off; Terminal waits for
     the next change. While another controller has a ``backlog``, which ``yields_to``
-    gives, fewer run at once: see ``Slots``.
+    gives, fewer run at once: see ``Slots``. ``room`` gives how many may do so, where that
+    changes; it is never more than ``concurrency``. ``turn`` orders the keys.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by keyword
         self,
         *,
         name: str,
@@ -66,15 +68,18 @@ class Controller(Generic[K]):
         timeout_seconds: float,
         observer: ControllerObserver | None = None,
         yields_to: Callable[[], int] = lambda: 0,
+        room: Callable[[], int] | None = None,
+        turn: Callable[[K], Turn] = lambda _: IN_ORDER,
     ) -> None:
         self.name = name
         self._reconcile = reconcile
         self._concurrency = concurrency
         self._yields_to = yields_to
+        self._room = room
         self._timeout_seconds = timeout_seconds
         self._observer = observer or SilentController()
         self._observer.limit(concurrency)
-        self.queue: WorkQueue[K] = WorkQueue(observer=self._observer.queue)
+        self.queue: WorkQueue[K] = WorkQueue(observer=self._observer.queue, turn=turn)
         self._numbers = itertools.count(1)
         self._throttle = Throttle(QUIET_SECONDS)
         self._given_up: dict[K, str] = {}
@@ -90,7 +95,7 @@ class Controller(Generic[K]):
 
     async def run(self) -> None:
         """Work until cancelled."""
-        slots = Slots(self._concurrency, self._yields_to)
+        slots = Slots(self._limit, self._yields_to)
         async with asyncio.TaskGroup() as group:
             while True:
                 await slots.take()
@@ -103,6 +108,9 @@ class Controller(Generic[K]):
         After the caches are synced it tells that the first pass is over.
         """
         await self.queue.settled()
+
+    def _limit(self) -> int:
+        return self._concurrency if self._room is None else min(self._concurrency, self._room())
 
     async def _work(self, key: K, slots: Slots) -> None:
         loop = asyncio.get_running_loop()

@@ -3,7 +3,7 @@
 A key that is added while it is being worked on runs again afterwards: events
 are marks ("this key may be stale"), not messages, so a thousand of them cost
 one more run. The shape is client-go's, the names too, so that people and
-dashboards recognise it.
+dashboards recognise it. Which key is next, ``turns`` says.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 from registrar.backoff import delay_seconds
+from registrar.kube.turns import IN_ORDER, Turn, Turns
 from registrar.telemetry.observers import QueueObserver, SilentQueue
 
 K = TypeVar("K", bound=Hashable)
@@ -38,7 +39,10 @@ class Timers(Protocol):
 
 
 class WorkQueue(Generic[K]):
-    """See the module. Not thread-safe: one event loop."""
+    """See the module. Not thread-safe: one event loop.
+
+    ``turn`` tells in which order a key comes, when it is ready to be worked on.
+    """
 
     def __init__(
         self,
@@ -47,12 +51,14 @@ class WorkQueue(Generic[K]):
         max_seconds: float = 60.0,
         timers: Timers | None = None,
         observer: QueueObserver | None = None,
+        turn: Callable[[K], Turn] = lambda _: IN_ORDER,
     ) -> None:
         self._base_seconds = base_seconds
         self._max_seconds = max_seconds
         self._timers = timers
         self._observer = observer or SilentQueue()
-        self._ready: deque[K] = deque()
+        self._turn = turn
+        self._ready: Turns[K] = Turns()
         self._dirty: dict[K, float] = {}
         self._processing: dict[K, float] = {}
         self._delayed: dict[K, tuple[float, Alarm]] = {}
@@ -81,7 +87,7 @@ class WorkQueue(Generic[K]):
             return
         self._dirty[key] = self._clock().time()
         if key not in self._processing:
-            self._ready.append(key)
+            self._ready.push(key, self._turn(key))
             self._wake()
         self._observer.added(len(self._ready))
 
@@ -133,7 +139,7 @@ class WorkQueue(Generic[K]):
 
     def get_nowait(self) -> K:
         """The next key as ``get`` gives it; IndexError when none is ready."""
-        key = self._ready.popleft()
+        key = self._ready.pop()
         now = self._clock().time()
         added = self._dirty.pop(key)
         self._processing[key] = now
@@ -145,7 +151,7 @@ class WorkQueue(Generic[K]):
         started = self._processing.pop(key)
         self._observer.finished(self._clock().time() - started)
         if key in self._dirty:
-            self._ready.append(key)
+            self._ready.push(key, self._turn(key))
             self._wake()
         elif self._is_settled():
             for future in self._settlers:

@@ -1,8 +1,9 @@
 """The batching writer: everybody writes one entry, the server hears of many at once.
 
 Natural batching: a write goes out at once when no call of its kind is under
-way, and those that come meanwhile go together in the next call. So an idle
-registrar is quick and a busy one efficient, without a timer to tune.
+way, and those that come meanwhile go together in the next call, as many as the
+server does in a moment (``pace``). So an idle registrar is quick and a busy one
+efficient, without a timer to tune.
 """
 
 import asyncio
@@ -21,12 +22,10 @@ from registrar.spire.entries import EntryClient, ItemResult
 from registrar.spire.errors import Internal, NotFound, NotLeading, SpireError
 from registrar.spire.lane import Kind, Queues, Result, Write
 from registrar.spire.mirror import EntryMirror
+from registrar.spire.pace import LARGEST, Pace
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
-
-BATCH_SIZE = 500
-"""The most entries in one call."""
 
 _NO_KEY = EntryKey("", "", ())
 
@@ -37,7 +36,8 @@ class EntryWriter:
     ``gate`` is asked just before each call whether we may write: a process
     that lost its lease sends nothing more. ``calls_per_kind`` is how many
     calls of one kind may be under way; writes to one entry never overtake
-    each other, whatever it is. Every failure is that of one entry: a call
+    each other, whatever it is. ``batch_size`` is the most entries in one call.
+    Every failure is that of one entry: a call
     that fails as a whole fails its entries, each with an error of its own.
     ``dropped`` learns from the answers which attributes the server drops.
     """
@@ -50,15 +50,15 @@ class EntryWriter:
         gate: Callable[[], bool] = lambda: True,
         observer: CallObserver | None = None,
         dropped: DroppedFields | None = None,
-        calls_per_kind: int = 1,
-        batch_size: int = BATCH_SIZE,
+        calls_per_kind: int = 2,
+        batch_size: int = LARGEST,
     ) -> None:
         self._client = client
         self._mirror = mirror
         self._gate = gate
         self._observer = observer or Unobserved()
         self._calls_per_kind = calls_per_kind
-        self._batch_size = batch_size
+        self._paces = {kind: Pace(largest=batch_size) for kind in Kind}
         self._queues = Queues()
         self._dropped = dropped or DroppedFields()
         self._has_stopped = False
@@ -67,6 +67,15 @@ class EntryWriter:
     def dropped_fields(self) -> frozenset[str]:
         """Attributes that we sent and that came back empty: this server does not know them."""
         return self._dropped.fields
+
+    @property
+    def room(self) -> int:
+        """How many creations and updates to have under way: one call's, and those for the next.
+
+        With more of them somebody new would wait longer for his turn, and the server does no more.
+        """
+        sizes = self._paces[Kind.CREATE].size, self._paces[Kind.UPDATE].size
+        return (self._calls_per_kind + 1) * max(sizes)
 
     async def create(self, entry: Entry) -> Entry:
         """Create an entry and return it as the server holds it. Raises SpireError."""
@@ -115,7 +124,7 @@ class EntryWriter:
         """Send what waits in one lane, batch after batch."""
         lane = self._queues.lanes[kind]
         while True:
-            taken = await lane.take(self._batch_size)
+            taken = await lane.take(self._paces[kind].size)
             # Whoever was cancelled before his turn does not want it any more.
             wanted = [write for write in taken if not write.future.done()]
             try:
@@ -132,10 +141,13 @@ class EntryWriter:
                 write.fail(NotLeading("this process may not write: another one leads"))
             return
         self._observer.batched(kind.value, len(writes))
+        began = asyncio.get_running_loop().time()
         with self._mirror.writing(write.entry.id for write in writes):
             try:
                 if kind is Kind.DELETE:
-                    self._deleted(writes, await self._client.delete([w.entry.id for w in writes]))
+                    answers = await self._client.delete([w.entry.id for w in writes])
+                    self._took(kind, len(writes), began)
+                    self._deleted(writes, answers)
                     return
                 entries = [write.entry for write in writes]
                 if kind is Kind.CREATE:
@@ -152,7 +164,11 @@ class EntryWriter:
                 for write in writes:
                     write.fail(Internal(f"unexpected error: {type(error).__name__}: {error}"))
                 return
+            self._took(kind, len(writes), began)
             self._written(writes, results)
+
+    def _took(self, kind: Kind, writes: int, began: float) -> None:
+        self._paces[kind].took(writes, asyncio.get_running_loop().time() - began)
 
     def _written(self, writes: Sequence[Write], results: Sequence[ItemResult]) -> None:
         for write, result in zip(writes, results, strict=True):

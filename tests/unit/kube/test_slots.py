@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from registrar.kube.slots import BACKLOG, PAUSE_SECONDS, Slots
+from registrar.kube.slots import BACKLOG, LOOK_SECONDS, PAUSE_SECONDS, Slots
 
 pytestmark = pytest.mark.looptime
 
@@ -37,13 +37,13 @@ async def taking(slots: Slots) -> AsyncIterator[Let]:
 
 
 async def test_no_more_than_the_limit_are_let_in_however_long_they_wait() -> None:
-    async with taking(Slots(3)) as let:
+    async with taking(Slots(lambda: 3)) as let:
         await asyncio.sleep(100 * PAUSE_SECONDS)
         assert let.times == [0, 0, 0]
 
 
 async def test_a_freed_slot_is_taken_at_once() -> None:
-    slots = Slots(1)
+    slots = Slots(lambda: 1)
     async with taking(slots) as let:
         await asyncio.sleep(1.0)
         slots.free()
@@ -63,13 +63,13 @@ async def test_a_freed_slot_is_taken_at_once() -> None:
     ],
 )
 async def test_the_more_wait_the_fewer_are_let_in(backlog: int, let_in: int) -> None:
-    async with taking(Slots(8, lambda: backlog)) as let:
+    async with taking(Slots(lambda: 8, lambda: backlog)) as let:
         await asyncio.sleep(PAUSE_SECONDS / 2)
         assert len(let.times) == let_in
 
 
 async def test_what_gives_way_does_not_wait_for_ever() -> None:
-    slots = Slots(2, lambda: 10 * BACKLOG)
+    slots = Slots(lambda: 2, lambda: 10 * BACKLOG)
     async with taking(slots) as let:
         for _ in range(20):
             await asyncio.sleep(PAUSE_SECONDS)
@@ -78,15 +78,36 @@ async def test_what_gives_way_does_not_wait_for_ever() -> None:
 
 
 async def test_what_gives_way_never_exceeds_its_own_limit() -> None:
-    async with taking(Slots(2, lambda: 10 * BACKLOG)) as let:
+    async with taking(Slots(lambda: 2, lambda: 10 * BACKLOG)) as let:
         await asyncio.sleep(100 * PAUSE_SECONDS)
         assert len(let.times) == 2
 
 
 async def test_it_goes_on_as_soon_as_nothing_waits_any_more() -> None:
     backlog = [10 * BACKLOG]
-    async with taking(Slots(8, lambda: backlog[0])) as let:
+    async with taking(Slots(lambda: 8, lambda: backlog[0])) as let:
         await asyncio.sleep(PAUSE_SECONDS / 2)
         backlog[0] = 0
         await asyncio.sleep(PAUSE_SECONDS)
         assert len(let.times) == 8
+
+
+async def test_a_limit_that_changes_is_kept_as_it_is_now() -> None:
+    limit = [1]
+    slots = Slots(lambda: limit[0])
+    async with taking(slots) as let:
+        await asyncio.sleep(1.0)
+        limit[0] = 3
+        slots.free()
+        await asyncio.sleep(1.0)
+    assert let.times == [0, 1.0, 1.0, 1.0]
+
+
+async def test_room_that_comes_while_nobody_is_under_way_is_seen() -> None:
+    limit = [0]
+    async with taking(Slots(lambda: limit[0])) as let:
+        await asyncio.sleep(100 * PAUSE_SECONDS)
+        assert let.times == []
+        limit[0] = 2
+        await asyncio.sleep(2 * LOOK_SECONDS)
+        assert len(let.times) == 2
