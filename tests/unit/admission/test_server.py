@@ -15,10 +15,10 @@ import pytest
 from api.admission import AdmissionRequest
 from registrar.admission.mutualtls import MutualTLS
 from registrar.admission.review import ALLOWED, Judgement, Validator, Verdict, settled
-from registrar.admission.server import LARGEST_BODY, Deadlines, serve
+from registrar.admission.server import LARGEST_BODY, Bounds, serve
+from registrar.telemetry.connection import Limits
 from registrar.telemetry.health import Checks, Heartbeat
 from registrar.telemetry.health import serve as serve_health
-from registrar.telemetry.listening import Limits
 from registrar.telemetry.metrics import Metrics
 from tests.support.podwebhook import SERVICE, write_material
 from tests.support.setup import until
@@ -69,7 +69,7 @@ async def serving(
     validator: Validator = lambda _: settled(ALLOWED),
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    **deadlines: float,
+    **bounds: float,
 ) -> AsyncIterator[Server]:
     material = write_material(folder)
     tls = await MutualTLS.load(folder / "cert.pem", folder / "key.pem", None)
@@ -80,7 +80,7 @@ async def serving(
         context=tls.context,
         validators={"/check": validator, "/quick": lambda _: settled(ALLOWED)},
         limits=limits,
-        deadlines=Deadlines(**deadlines),
+        bounds=Bounds(**bounds),
     ) as port:
         yield Server(port, context)
 
