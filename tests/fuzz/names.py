@@ -56,7 +56,7 @@ def _ids(data: bytes) -> None:
         _others(text)
         raise
     assert _ID.fullmatch(found), found
-    assert not {".", ".."} & set(found.split("/"))
+    assert not {".", ".."} & set(path_of(found).split("/"))
     assert f"spiffe://{trust_domain_of(found)}{path_of(found)}" == found
     entry = Entry(
         "a.b", EntryKey.of(found, "spiffe://example.org/p", [Selector("k8s", "ns:a")]), Attributes()
@@ -126,7 +126,7 @@ def _selectors(data: bytes) -> None:
         ),
         path="spec.podSelector",
     )
-    assert matches({key: operator}) in {True, False}
+    assert matches.matches({key: operator}) in {True, False}
 
 
 SELECTOR = Target(

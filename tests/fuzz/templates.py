@@ -198,4 +198,5 @@ TARGET = Target(
     steps=(2_000_000, 1500),
     memory=(24 * 2**20, 4000),
     seeds=SEEDS,
+    few=25,
 )
