@@ -48,7 +48,7 @@ def _rounds(chosen: argparse.Namespace) -> int:
     rounds = 0
     while rounds == 0 or (chosen.seed is None and time.monotonic() < end):
         rounds += 1
-        seed = chosen.seed if chosen.seed is not None else random.randrange(2**32)
+        seed = chosen.seed if chosen.seed is not None else random.randrange(2**32)  # noqa: S311 - no secret
         print(f"round {rounds}, seed {seed}", flush=True)
         command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--timeout", "0"]
         done = subprocess.run(
@@ -66,7 +66,7 @@ def _rounds(chosen: argparse.Namespace) -> int:
 
 
 def _coverage_guided(targets: Sequence[str], *, minutes: float) -> int:
-    """libFuzzer on one target, from its corpus and its seeds."""
+    """Fuzz one target by libFuzzer, from its corpus and its seeds."""
     sys.path.insert(0, str(ROOT))
     from tests.fuzz.guided import run  # noqa: PLC0415 - it needs what is not always installed
 

@@ -102,7 +102,11 @@ class HealthServer:
     async def scrape(self, request: web.Request) -> web.Response:
         """GET /metrics, in the format that the scraper asks for."""
         self._metrics.refresh()
-        encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
+        try:
+            encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except (TypeError, ValueError):
+            # A version that is none: the library compares it with those that it knows.
+            encoder, content_type = choose_encoder("")
         # Reads /proc, and takes milliseconds: not on the loop.
         body = await asyncio.to_thread(encoder, self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": content_type})

@@ -141,12 +141,16 @@ _YAML = st.one_of(
 )
 
 YAML_SEEDS = (
-    b"apiVersion: spire.spiffe.io/v1alpha1\nkind: ControllerManagerConfig\nclusterName: c\n"
-    b"trustDomain: example.org\nignoreNamespaces: [kube-system]\nmetrics: {bindAddress: ':8080'}\n"
-    b"leaderElection: {leaderElect: true, leaseDuration: 15s}\n",
+    (
+        b"apiVersion: spire.spiffe.io/v1alpha1\nkind: ControllerManagerConfig\nclusterName: c\n"
+        b"trustDomain: example.org\nignoreNamespaces: [kube-system]\nmetrics: {bindAddress: ':1'}\n"
+        b"leaderElection: {leaderElect: true, leaseDuration: 15s}\n"
+    ),
     b"a: &a [1, 2]\nb: *a\nc: {<<: {x: 1}, y: 2}\n---\n- 1\n- 'x'\n",
-    b"apiVersion: spire.spiffe.io/v1alpha1\nkind: ClusterStaticEntry\nmetadata: {name: x}\n"
-    b"spec: {spiffeID: 'spiffe://a/b', parentID: 'spiffe://a/c', selectors: ['k8s:ns:d']}\n",
+    (
+        b"apiVersion: spire.spiffe.io/v1alpha1\nkind: ClusterStaticEntry\nmetadata: {name: x}\n"
+        b"spec: {spiffeID: 'spiffe://a/b', parentID: 'spiffe://a/c', selectors: ['k8s:ns:d']}\n"
+    ),
 )
 
 

@@ -17,12 +17,12 @@ def run(name: str, *, seconds: int) -> int:
     try:
         import atheris  # noqa: PLC0415 - often not installed
     except ImportError:
-        print("atheris is not installed: .venv/bin/pip install '.[fuzz]'", file=sys.stderr)  # noqa: T201
+        print("atheris is not installed: .venv/bin/pip install '.[fuzz]'", file=sys.stderr)
         return 2
     with atheris.instrument_imports(include=["api", "registrar"]):
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - instrumented while it is imported
     if name not in TARGETS:
-        print(f"no target {name}: one of {', '.join(TARGETS)}", file=sys.stderr)  # noqa: T201
+        print(f"no target {name}: one of {', '.join(TARGETS)}", file=sys.stderr)
         return 2
     target, kept = TARGETS[name], CORPUS / name
     grown = ROOT / ".hypothesis" / "atheris" / name

@@ -93,8 +93,10 @@ _LISTS = st.builds(
     st.one_of(st.lists(_OBJECTS, max_size=4), _VALUES),
 )
 WATCH_SEEDS = (
-    b'{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"b","uid":"u",'
-    b'"resourceVersion":"7","labels":{"a":"b"}},"spec":{"nodeName":"n"}}}\n',
+    (
+        b'{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"b","uid":"u",'
+        b'"resourceVersion":"7","labels":{"a":"b"}},"spec":{"nodeName":"n"}}}\n'
+    ),
     b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}\n',
     b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"m"}}\n',
     b'{"metadata":{"resourceVersion":"1","continue":"c"},"items":[{"metadata":{"name":"a"}}]}',

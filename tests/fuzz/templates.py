@@ -133,8 +133,10 @@ def _controls(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("{{{{ range $i, $x := {} }}}}{}{{{{ end }}}}".format, _PIPELINES, inner),
         st.builds("{{{{ range 99999 }}}}{}{{{{ end }}}}".format, inner),
         st.builds(
-            '{{{{ define "t" }}}}{}{{{{ template "t" . }}}}{{{{ end }}}}{{{{ template "t" . }}}}'.format,
+            '{{{{ define "t" }}}}{}{{{{ template {} . }}}}{{{{ end }}}}'
+            '{{{{ template "t" . }}}}'.format,
             inner,
+            st.sampled_from(['"t"', '"other"']),
         ),
         st.builds('{{{{ block "b" {} }}}}{}{{{{ end }}}}'.format, _PIPELINES, inner),
         st.builds(
@@ -167,8 +169,10 @@ SEEDS = (
     b"spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}/sa/{{ .PodSpec.ServiceAccountName }}",
     b'{{ range $k, $v := .PodMeta.Labels }}{{ printf "%q=%-10s" $k $v }}{{ end }}',
     b"{{ with .PodSpec }}{{ (index .Containers 0).Name | html | js | urlquery }}{{ end }}",
-    b'{{ define "a" }}{{ template "b" . }}{{ end }}{{ define "b" }}{{ . }}{{ end }}'
-    b'{{ template "a" .PodMeta.Name }}',
+    (
+        b'{{ define "a" }}{{ template "b" . }}{{ end }}{{ define "b" }}{{ . }}{{ end }}'
+        b'{{ template "a" .PodMeta.Name }}'
+    ),
     b'{{ .PodMeta.CreationTimestamp.Format "2006-01-02" }}{{ slice .PodMeta.Name 0 2 }}',
     b'{{ if and (gt (len .PodSpec.Tolerations) 3) (ne .PodMeta.Name "") }}a{{ else }}b{{ end }}',
 )

@@ -21,7 +21,8 @@ _TEXTS = st.sampled_from(
         "", "a", "true", "false", "..", ".", "/", "../../etc/shadow", "tls/../../x", "a/b/c/d/e/f",
         "\0", "é" * 300, "文" * 2000, "x" * 3000, "0", "-1", "4294967295", "9" * 400, "0777",
         "0400", "k8s", "files", "workload-api", "classic", "spiffe-files", "all", "one", "..data",
-        "spiffe://example.org/a", "a: b, c", "a:" + " " * 5000 + "b", "a" + " " * 5000 + "b", "\n" * 50,
+        "spiffe://example.org/a", "a: b, c", "a:" + " " * 5000 + "b",
+        "a" + " " * 5000 + "b", "\n" * 50,
         "f: " + "a," * 40, "\u202e", "\x1b[31m", "svid.pem", "svid.pem/x", "0/svid.pem", "%" * 3000,
     ]
 )  # fmt: skip
