@@ -52,11 +52,12 @@ class Quiet(logging.Filter):
         held_back = self._throttle.allow(type(error).__name__, time.monotonic())
         if held_back is None:
             return False
-        record.kv = {"more": held_back}
+        pairs: dict[str, LogValue] = {"more": held_back}
         if isinstance(error, HttpProcessingError):
             record.exc_info = None
             record.levelno, record.levelname = logging.WARNING, "WARNING"
-            record.kv["why"] = error.message
+            pairs["why"] = error.message
+        record.kv = pairs
         return True
 
 

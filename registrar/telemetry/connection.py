@@ -137,9 +137,10 @@ class Connection(asyncio.Protocol):
         """Some bytes of a request."""
         if self._is_refused:
             return
-        if self._unread is not None:
+        unread = self._unread
+        if unread is not None:
             self._inner.data_received(data)
-            if self._unread is not None and self._unread.is_eof():
+            if unread.is_eof() and self._unread is unread:
                 self._unread = None
             return
         if not self.is_working and self._header is None:

@@ -75,7 +75,7 @@ async def test_any_call_is_answered_and_the_next_one_too(tmp_path: Path) -> None
 
 
 async def _call(channel: grpc.aio.Channel, method: str, data: bytes) -> None:
-    call = channel.unary_unary(_NODE + method)
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_NODE + method)
     try:
         await call(data, timeout=_SECONDS)
     except grpc.aio.AioRpcError as error:

@@ -200,7 +200,7 @@ async def test_whatever_the_workload_api_sends_our_svid_is_taken_once_it_comes(
             st.sampled_from([b"", KEY]),
         ),
     )
-    answers = iter(drawn(nonsense, 8))
+    answers = iter(drawn(nonsense, 20)[-4:])
     source = X509Source(socket, authorities_of="example.org")
     async with (
         answering(socket, lambda: next(answers, _GOOD_IDENTITY.SerializeToString()), streams=True),

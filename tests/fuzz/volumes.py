@@ -1,5 +1,6 @@
 """The kubelet's calls to the node driver: any field, whatever stands in it."""
 
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from google.protobuf.message import DecodeError
@@ -96,10 +97,11 @@ def run(data: bytes) -> None:
         request.ParseFromString(data)
     except DecodeError:
         return
-    for check in (
+    checks: tuple[Callable[[], str], ...] = (
         lambda: check_volume_id(request.volume_id),
         lambda: check_target(request.target_path, _KUBELET),
-    ):
+    )
+    for check in checks:
         try:
             check()
         except InvalidField as error:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from registrar.admission.server import Bounds
+from tests.support.podwebhook import SERVICE
 from tests.support.rawhttp import RawClient, connected
-from tests.unit.admission.test_server import SERVICE, review, serving
+from tests.unit.admission.test_server import review, serving
 
 _ANNOUNCED = 150_000
 _HEAD = f"POST /check HTTP/1.1\r\nHost: x\r\nContent-Length: {_ANNOUNCED}\r\n\r\n".encode()
@@ -17,7 +19,7 @@ async def test_the_largest_unfinished_body_gives_way_and_small_questions_are_ans
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (
-        serving(tmp_path, body_seconds=1000.0, held_bytes=300_000) as server,
+        serving(tmp_path, bounds=Bounds(body_seconds=1000.0, held_bytes=300_000)) as server,
         AsyncExitStack() as stack,
     ):
         clients: list[RawClient] = []
@@ -41,7 +43,7 @@ async def test_the_largest_unfinished_body_gives_way_and_small_questions_are_ans
 async def test_a_body_that_dribbles_is_given_up_and_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(tmp_path, body_seconds=0.2) as server:
+    async with serving(tmp_path, bounds=Bounds(body_seconds=0.2)) as server:
         for _ in range(2):
             async with (
                 connected(server.port, tls=server.context, name=SERVICE.host) as slow,

@@ -39,7 +39,7 @@ async def serving(
     folder: Path, limits: Limits, node: SlowNode | None = None
 ) -> AsyncIterator[Path]:
     socket = folder / "csi.sock"
-    service = cast(NodeService, node or SlowNode())
+    service = cast(NodeService, node or SlowNode())  # type: ignore[abstract]
     async with serve_csi(socket, node=service, version="test", limits=limits):
         yield socket
 
@@ -103,7 +103,7 @@ async def test_a_header_that_is_too_large_is_refused(tmp_path: Path) -> None:
 async def test_more_calls_than_there_may_be_are_refused_and_later_ones_served(
     tmp_path: Path,
 ) -> None:
-    node = SlowNode()
+    node = SlowNode()  # type: ignore[abstract] # the others are there when it runs
     async with (
         serving(tmp_path, Limits(calls=2), node) as socket,
         AsyncExitStack() as stack,
@@ -143,7 +143,7 @@ async def test_more_connections_than_there_may_be_are_closed(tmp_path: Path) -> 
             writer.write(PREFACE)
         # Those that are too many are closed at once, whichever they are.
         reading = [asyncio.ensure_future(is_cut(reader)) for reader, _ in opened]  # noqa: TID251 - to see who is first
-        done: set[object] = set()
+        done: set[asyncio.Future[None]] = set()
         async with asyncio.timeout(SECONDS):
             while len(done) < 3:
                 done, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
@@ -179,7 +179,10 @@ async def test_a_call_whose_request_never_comes_has_an_end(tmp_path: Path) -> No
         serving(tmp_path, Limits(age_seconds=0.3)) as socket,
         grpc.aio.insecure_channel(f"unix:{socket}") as channel,
     ):
-        call = channel.stream_unary("/csi.v1.Identity/Probe")()
+        probe: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(
+            "/csi.v1.Identity/Probe"
+        )
+        call = probe()
         code, _ = await refusal(lambda: call)
         assert code is grpc.StatusCode.UNAVAILABLE
         await others_are_served(socket)

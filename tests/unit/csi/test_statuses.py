@@ -17,7 +17,7 @@ async def refusing(socket: Path, words: str) -> AsyncIterator[grpc.aio.Channel]:
         await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, words)
 
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(handle)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(handle)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a", {"b": handler}),))
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
@@ -35,8 +35,9 @@ async def refusing(socket: Path, words: str) -> AsyncIterator[grpc.aio.Channel]:
 )
 async def test_words_of_any_kind_arrive_with_their_code(tmp_path: Path, words: str) -> None:
     async with refusing(tmp_path / "s", words) as channel:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/a/b")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await channel.unary_unary("/a/b")(b"", timeout=30.0)
+            await call(b"", timeout=30.0)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == sendable(words)
 
