@@ -17,16 +17,13 @@ from cryptography.hazmat.primitives.serialization import (
 from google.protobuf.message import DecodeError, Message
 from hypothesis import strategies as st
 
-from api.proto import delegatedidentity_pb2, entry_pb2, types_pb2, workload_pb2
-from registrar.csi.credentials import BrokenSVID, Credentials, check_svid, vetted
-from registrar.csi.jwtsvid import subject_of, why_unusable
-from registrar.csi.layout import files_of
-from registrar.csi.wish import Wish
+from api.proto import entry_pb2, types_pb2, workload_pb2
+from registrar.csi.credentials import BrokenSVID, check_svid
 from registrar.errors import InvalidField
 from registrar.identity.bundle import parse_bundle
 from registrar.identity.certificates import UnreadableError, is_authority, read_certificate, uris_of
 from registrar.spire.convert import from_proto, to_proto
-from registrar.spire.delegated import JWTSVID, X509SVID
+from registrar.spire.delegated import X509SVID
 from registrar.spire.der import BrokenDER, split_der
 from registrar.spire.errors import error_of
 from registrar.spire.federation import bundle_from_proto, bundle_to_proto, relationship_from_proto
@@ -36,13 +33,13 @@ from registrar.spire.workload import NoIdentityError, identity_of
 from tests.fuzz.harness import Target
 from tests.fuzz.mutation import ANY, mutated, text_of
 
-_WORKLOAD = "spiffe://example.org/web"
+WORKLOAD = "spiffe://example.org/web"
 # Fixed, so that the inputs are the same each time: a key of everybody's protects nothing.
 _KEY = ec.derive_private_key(7, ec.SECP256R1())
 _BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def _certificate(*, is_ca: bool = False, uri: str = _WORKLOAD) -> x509.Certificate:
+def _certificate(*, is_ca: bool = False, uri: str = WORKLOAD) -> x509.Certificate:
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
@@ -64,7 +61,7 @@ AUTHORITY = _certificate(is_ca=True, uri="spiffe://example.org").public_bytes(En
 KEY = _KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 # Version 9 of X.509 does not exist, and the library has an error of its own for it.
 STRANGE_VERSION = LEAF.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
-_LOCKED = _KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
+LOCKED = _KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
 _DER_MARKS = (b"\x30\x80", b"\x30\x84\xff\xff\xff\xff", b"\x30\x82\xff\xff", b"\x02\x01\x09", LEAF)
 
 
@@ -80,8 +77,8 @@ def _der(data: bytes) -> None:
         is_authority(certificate)
     except UnreadableError as error:
         assert str(error)
-    svid = X509SVID(_WORKLOAD, (data,), KEY, "", 4e9)
-    for each in (svid, X509SVID(_WORKLOAD, (LEAF,), data, "", 4e9)):
+    svid = X509SVID(WORKLOAD, (data,), KEY, "", 4e9)
+    for each in (svid, X509SVID(WORKLOAD, (LEAF,), data, "", 4e9)):
         try:
             check_svid(each)
         except BrokenSVID as error:
@@ -95,7 +92,7 @@ def _as_identity(chain: bytes, key: bytes) -> None:
     message = workload_pb2.X509SVIDResponse(
         svids=[
             workload_pb2.X509SVID(
-                spiffe_id=_WORKLOAD, x509_svid=chain, x509_svid_key=key, bundle=AUTHORITY
+                spiffe_id=WORKLOAD, x509_svid=chain, x509_svid_key=key, bundle=AUTHORITY
             )
         ]
     )
@@ -105,7 +102,7 @@ def _as_identity(chain: bytes, key: bytes) -> None:
         assert str(error)
 
 
-DER_SEEDS = (LEAF, AUTHORITY, LEAF + AUTHORITY, KEY, _LOCKED, STRANGE_VERSION)
+DER_SEEDS = (LEAF, AUTHORITY, LEAF + AUTHORITY, KEY, LOCKED, STRANGE_VERSION)
 DER = Target(
     "der",
     _der,
@@ -193,7 +190,7 @@ BUNDLE = Target(
     seeds=BUNDLE_SEEDS,
 )
 
-_TEXTS = st.sampled_from(
+TEXTS = st.sampled_from(
     [
         "",
         "a",
@@ -208,8 +205,8 @@ _TEXTS = st.sampled_from(
     ]
 )
 _INTS = st.sampled_from([0, 1, -1, 2**31 - 1, -(2**31), 60])
-_LONGS = st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63), 1_700_000_000])
-_IDS = st.builds(lambda a, b: types_pb2.SPIFFEID(trust_domain=a, path=b), _TEXTS, _TEXTS)
+LONGS = st.sampled_from([0, 1, -1, 2**63 - 1, -(2**63), 1_700_000_000])
+_IDS = st.builds(lambda a, b: types_pb2.SPIFFEID(trust_domain=a, path=b), TEXTS, TEXTS)
 _ENTRIES = st.builds(
     lambda text, spiffe_id, parent, selectors, number, long, texts, flag: types_pb2.Entry(
         id=text,
@@ -228,13 +225,13 @@ _ENTRIES = st.builds(
         downstream=flag,
         store_svid=flag,
     ),
-    _TEXTS,
+    TEXTS,
     _IDS,
     _IDS,
-    st.lists(st.tuples(_TEXTS, _TEXTS), max_size=4),
+    st.lists(st.tuples(TEXTS, TEXTS), max_size=4),
     _INTS,
-    _LONGS,
-    st.lists(_TEXTS, max_size=4),
+    LONGS,
+    st.lists(TEXTS, max_size=4),
     st.booleans(),
 )
 _RESULTS = st.builds(
@@ -248,7 +245,7 @@ _RESULTS = st.builds(
     ),
     st.lists(_ENTRIES, max_size=4),
     st.lists(_INTS, max_size=4),
-    st.one_of(_TEXTS, st.just('unable to find federated bundle "spiffe://x')),
+    st.one_of(TEXTS, st.just('unable to find federated bundle "spiffe://x')),
 )
 ENTRY_SEEDS = (
     types_pb2.Entry(
@@ -269,7 +266,7 @@ ENTRY_SEEDS = (
 )
 
 
-def _parsed(data: bytes, kinds: Sequence[type[Message]]) -> list[Message]:
+def parsed(data: bytes, kinds: Sequence[type[Message]]) -> list[Message]:
     """What the bytes are as each of these messages, where they are one."""
     found: list[Message] = []
     for kind in kinds:
@@ -289,7 +286,7 @@ def _entry(data: bytes) -> None:
         types_pb2.Bundle,
         entry_pb2.BatchCreateEntryResponse,
     )
-    for message in _parsed(data, kinds):
+    for message in parsed(data, kinds):
         match message:
             case types_pb2.Entry():
                 entry = from_proto(message)
@@ -318,104 +315,4 @@ ENTRY = Target(
         ANY,
     ),
     seeds=ENTRY_SEEDS,
-)
-
-_TOKEN = ".".join(
-    base64.urlsafe_b64encode(part).rstrip(b"=").decode()
-    for part in (b"{}", json.dumps({"sub": _WORKLOAD}).encode(), b"x")
-)
-_SVIDS = st.builds(
-    lambda domain, path, chain, key, hint, expires: delegatedidentity_pb2.X509SVIDWithKey(
-        x509_svid=types_pb2.X509SVID(
-            id=types_pb2.SPIFFEID(trust_domain=domain, path=path),
-            cert_chain=chain,
-            hint=hint,
-            expires_at=expires,
-        ),
-        x509_svid_key=key,
-    ),
-    _TEXTS,
-    _TEXTS,
-    st.lists(
-        st.sampled_from([LEAF, AUTHORITY, STRANGE_VERSION, b"", b"\x30\x80", LEAF[:90]]), max_size=3
-    ),
-    st.sampled_from([KEY, _LOCKED, LEAF, b"", KEY[:30]]),
-    _TEXTS,
-    _LONGS,
-)
-_UPDATES = st.builds(
-    lambda svids, names: delegatedidentity_pb2.SubscribeToX509SVIDsResponse(
-        x509_svids=svids, federates_with=names
-    ),
-    st.lists(_SVIDS, max_size=3),
-    st.lists(_TEXTS, max_size=3),
-)
-_GOOD = delegatedidentity_pb2.SubscribeToX509SVIDsResponse(
-    x509_svids=[
-        delegatedidentity_pb2.X509SVIDWithKey(
-            x509_svid=types_pb2.X509SVID(
-                id=types_pb2.SPIFFEID(trust_domain="example.org", path="/web"),
-                cert_chain=[LEAF],
-                expires_at=4_000_000_000,
-            ),
-            x509_svid_key=KEY,
-        )
-    ],
-    federates_with=["spiffe://b.test", "spiffe://../../etc"],
-)
-AGENT_SEEDS = (_GOOD.SerializeToString(), _TOKEN.encode())
-
-
-def _agent(data: bytes) -> None:
-    """SVIDs that are good become files below the volume, the others a reason; tokens likewise."""
-    token = JWTSVID(_WORKLOAD, text_of(data), "", 0.0, 1.0)
-    assert isinstance(subject_of(data), str)
-    assert bool(why_unusable(token)) == (subject_of(text_of(data).encode()) != _WORKLOAD)
-    for message in _parsed(data, (delegatedidentity_pb2.SubscribeToX509SVIDsResponse,)):
-        assert isinstance(message, delegatedidentity_pb2.SubscribeToX509SVIDsResponse)
-        svids = [
-            X509SVID(
-                f"spiffe://{found.x509_svid.id.trust_domain}{found.x509_svid.id.path}",
-                tuple(found.x509_svid.cert_chain),
-                found.x509_svid_key,
-                found.x509_svid.hint,
-                float(found.x509_svid.expires_at),
-            )
-            for found in message.x509_svids
-        ]
-        try:
-            usable, why = vetted(svids, (), 1_700_000_000.0)
-        except BrokenSVID as error:
-            assert str(error)
-            continue
-        assert (len(usable) == len(svids)) == (not why)
-        if usable:
-            _files(Credentials(svids=usable, bundles=_bundles(message, usable[0])))
-
-
-def _bundles(
-    message: delegatedidentity_pb2.SubscribeToX509SVIDsResponse, svid: X509SVID
-) -> dict[str, tuple[bytes, ...]]:
-    own = svid.spiffe_id.removeprefix("spiffe://").partition("/")[0]
-    names = [name.removeprefix("spiffe://") for name in message.federates_with]
-    return dict.fromkeys([own, *names], (AUTHORITY,))
-
-
-def _files(credentials: Credentials) -> None:
-    for wish in (Wish(), Wish(layout="spiffe-files", all_svids=True)):
-        for name in files_of(credentials, wish):
-            parts = name.split("/")
-            assert not {"", ".", ".."} & set(parts), name
-            assert "\0" not in name, name
-
-
-AGENT = Target(
-    "agent-answer",
-    _agent,
-    st.one_of(
-        _UPDATES.map(lambda message: message.SerializeToString()),
-        mutated(AGENT_SEEDS, (b"..", b"eyJ", LEAF, KEY)),
-        ANY,
-    ),
-    seeds=AGENT_SEEDS,
 )

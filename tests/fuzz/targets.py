@@ -1,6 +1,6 @@
 """All targets, by name."""
 
-from tests.fuzz import documents, identities, kubernetes, names, templates, volumes
+from tests.fuzz import agents, documents, identities, kubernetes, names, templates, volumes
 
 TARGETS = {
     target.name: target
@@ -14,7 +14,7 @@ TARGETS = {
         kubernetes.WATCH,
         kubernetes.ADMISSION,
         identities.ENTRY,
-        identities.AGENT,
+        agents.TARGET,
         identities.DER,
         identities.BUNDLE,
         volumes.TARGET,
