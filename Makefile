@@ -15,7 +15,7 @@ STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo demo-csi test test-real lint types generate verify bench soak cluster topology \
+.PHONY: help setup demo demo-csi test test-real lint types generate verify bench soak fuzz cluster topology \
   tools lock image clean
 
 help: ## list what can be made
@@ -78,6 +78,9 @@ bench: tools ## measure the figures of docs/performance.md on a real API server
 
 soak: tools ## random work in every mode while faults come, on real servers, judged; ARGS=--help
 	$(BIN)/python -m hack.soak $(ARGS)
+
+fuzz: $(STAMP) ## hostile inputs to all that reads what others wrote, for minutes; ARGS=--help
+	$(BIN)/python hack/fuzz.py $(ARGS)
 
 cluster: $(STAMP) ## start a real node (as root): kubelet, containerd, our image; ARGS=stop ends it
 	$(BIN)/python -m hack.node $(ARGS)

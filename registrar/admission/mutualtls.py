@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from registrar.admission.lending import LendingContext, identify
 from registrar.errors import InvalidField
+from registrar.identity.certificates import UnreadableError, read_pem_certificates
 from registrar.telemetry.logging import kv
 from registrar.telemetry.rounds import attempt
 
@@ -184,8 +185,8 @@ def _content(field: str, path: Path) -> bytes:
 def _certificates(field: str, path: Path, pem: bytes) -> list[x509.Certificate]:
     """The certificates of a file, at least one. Raises InvalidField."""
     try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+        return read_pem_certificates(pem)
+    except UnreadableError as error:
         raise InvalidField(
             field, str(path), "no certificates: it must contain them as PEM, whole"
         ) from error

@@ -11,11 +11,12 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from api.codec import encode
+from registrar.admission.bodies import MOST_HELD, Bodies, BusyError, TooSlowError
 from registrar.admission.review import (
     BadReviewError,
     Judgement,
@@ -26,8 +27,10 @@ from registrar.admission.review import (
 )
 from registrar.admission.worker import Worker
 from registrar.errors import InvalidField
-from registrar.telemetry.listening import Limits, listen
-from registrar.telemetry.logging import Throttle, kv
+from registrar.telemetry.answers import Complaints, closing
+from registrar.telemetry.connection import Limits
+from registrar.telemetry.listening import listen
+from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +46,18 @@ _THREADS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """How long the parts of a question may take."""
+class Bounds:
+    """How long the parts of a question may take, and how much all questions."""
 
     body_seconds: float = 5.0
     """Until its body is there: an API server gives up after ``timeoutSeconds``, 5 s here."""
     review_seconds: float = 4.0
     """From there until it is judged, waiting for a thread included."""
+    held_bytes: int = MOST_HELD
+    """Of the bodies of all questions together."""
 
 
-DEADLINES = Deadlines()
+BOUNDS = Bounds()
 
 
 @asynccontextmanager
@@ -64,7 +69,7 @@ async def serve(
     validators: Mapping[str, Validator],
     field: str = "webhook.port",
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    deadlines: Deadlines = DEADLINES,
+    bounds: Bounds = BOUNDS,
 ) -> AsyncIterator[int]:
     """Listen for the time of the block; gives the port.
 
@@ -72,11 +77,13 @@ async def serve(
     them. Raises InvalidField, naming the setting ``field``, for an address that
     cannot be had.
     """
-    # aiohttp refuses what is as large as this.
-    application = web.Application(client_max_size=LARGEST_BODY + 1)
-    worker, throttle = Worker(_THREADS), Throttle(60.0)
+    application = web.Application()
+    bodies = Bodies(most=LARGEST_BODY, seconds=bounds.body_seconds, most_held=bounds.held_bytes)
+    worker, complaints = Worker(_THREADS), Complaints()
     for path, validator in validators.items():
-        handler = _Reviews(validator, worker=worker, deadlines=deadlines, throttle=throttle)
+        handler = _Reviews(
+            validator, worker=worker, bodies=bodies, bounds=bounds, complaints=complaints
+        )
         application.router.add_post(path, handler.handle)
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -85,7 +92,7 @@ async def serve(
                     application,
                     host or None,
                     port,
-                    limits=limits,
+                    limits=replace(limits, body_bytes=LARGEST_BODY),
                     context=context,
                     shutdown_seconds=_SHUTDOWN_SECONDS,
                 )
@@ -100,32 +107,49 @@ class _Reviews:
     """The questions of one path."""
 
     def __init__(
-        self, validator: Validator, *, worker: Worker, deadlines: Deadlines, throttle: Throttle
+        self,
+        validator: Validator,
+        *,
+        worker: Worker,
+        bodies: Bodies,
+        bounds: Bounds,
+        complaints: Complaints,
     ) -> None:
         self._validator = validator
         self._worker = worker
-        self._deadlines = deadlines
-        self._throttle = throttle
+        self._bodies = bodies
+        self._bounds = bounds
+        self._complaints = complaints
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a question; what is none, or cannot be answered in time, with an HTTP error."""
-        if (request.content_length or 0) > LARGEST_BODY:
-            return _closing(413, f"the body is larger than {LARGEST_BODY} bytes")
+        client = request.remote or ""
         try:
-            async with asyncio.timeout(self._deadlines.body_seconds):
-                body = await request.read()
-        except TimeoutError:
-            return _closing(408, f"no whole body within {self._deadlines.body_seconds:g} s")
+            async with self._bodies.of(request) as body:
+                return await self._answer(request.path, body)
+        except TooSlowError:
+            seconds = self._bounds.body_seconds
+            self._complaints.say(
+                "a client sent no whole body in time", client=client, seconds=seconds
+            )
+            return closing(408, f"no whole body within {seconds:g} s")
+        except BusyError:
+            self._complaints.say("too many large bodies at one time", client=client)
+            return closing(503, "too many large bodies at one time: try again")
+
+    async def _answer(self, path: str, body: bytes) -> web.Response:
         try:
-            async with asyncio.timeout(self._deadlines.review_seconds):
+            async with asyncio.timeout(self._bounds.review_seconds):
                 question, judgement = await self._worker.do(lambda: self._read(body))
         except BadReviewError as error:
             return web.Response(status=400, text=f"{error}\n")
         except TimeoutError:
             # No denial: that the registrar is busy is no fault of the object. The API server
             # does what the webhook's failurePolicy says.
-            self._say_late(request.path)
-            seconds = self._deadlines.review_seconds
+            seconds = self._bounds.review_seconds
+            self._complaints.say(
+                "a review took too long and was given up", path=path, seconds=seconds
+            )
             return web.Response(status=503, text=f"not checked within {seconds:g} s\n")
         verdict = judgement()
         if not verdict.allowed:
@@ -136,18 +160,3 @@ class _Reviews:
         """In a thread: the part that takes time. Raises BadReviewError."""
         question = read_review(body)
         return question, self._validator(question.request)
-
-    def _say_late(self, path: str) -> None:
-        held_back = self._throttle.allow(path, asyncio.get_running_loop().time())
-        if held_back is not None:
-            log.warning(
-                "a review took too long and was given up",
-                extra=kv(path=path, seconds=self._deadlines.review_seconds, more=held_back),
-            )
-
-
-def _closing(status: int, text: str) -> web.Response:
-    """An answer after which nothing more is read from the connection."""
-    response = web.Response(status=status, text=f"{text}\n")
-    response.force_close()
-    return response

@@ -23,6 +23,9 @@ _MAX_ID = 2**32 - 2
 """The largest uid and gid: the one above stands for none."""
 _MOST_AUDIENCES = 16
 _LONGEST_SHOWN = 200
+_MOST_TEXT = 64 * 1024
+"""Characters of all names and values together."""
+_COLON = re.compile(r":(?=\s|$)")
 _MAX_KEY_MODE = 0o440
 _MOST_TOKENS = 16
 _MAX_FILE_MODE = 0o444
@@ -86,6 +89,7 @@ def is_id(text: str) -> bool:
 
 def wish_of(given: Mapping[str, str]) -> Wish:
     """The wish behind volume attributes. Raises InvalidField for the first thing wrong."""
+    _check_size(given)
     attributes = _Attributes(given)
     classic = Classic()
     wish = Wish(
@@ -114,6 +118,17 @@ def wish_of(given: Mapping[str, str]) -> Wish:
     if wish.mode == "files":
         check_names(wish, {name for name, value in given.items() if value})
     return wish
+
+
+def _check_size(given: Mapping[str, str]) -> None:
+    """Raises InvalidField for more text than any volume needs."""
+    size = sum(
+        len(name) + len(value) for name, value in given.items() if not name.startswith(KUBERNETES)
+    )
+    if size > _MOST_TEXT:
+        raise InvalidField(
+            PATH, f"{size} characters", f"use {_MOST_TEXT} at most, names and values together"
+        )
 
 
 def check_file_name(value: str, *, path: str) -> str:
@@ -165,8 +180,9 @@ def _tokens(lines: Sequence[str]) -> list[JWT]:
     found: dict[str, JWT] = {}
     for line in lines:
         # As YAML has it, a blank after the colon: those in a URI are none.
-        file, *rest = re.split(r"\s*:(?:\s+|$)", line, maxsplit=1)
-        parts = _parts(rest[0]) if rest else []
+        colon = _COLON.search(line)
+        file = line[: colon.start()].rstrip() if colon else line
+        parts = _parts(line[colon.end() :]) if colon else []
         if not all(parts) or not parts:
             raise _wrong(
                 "jwtTokens",

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -25,8 +26,52 @@ _GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a socket gives to those who connect: the kubelet, for only root can.
+
+    A kubelet opens a connection for each call, and a node that starts publishes all its volumes
+    at one time, some of which wait for their first SVID.
+    """
+
+    connections: int = 1000
+    """At one time; more are closed."""
+    calls: int = 1000
+    """At one time; more are answered with RESOURCE_EXHAUSTED."""
+    message_bytes: int = 2**21
+    """Of a request; more is answered with RESOURCE_EXHAUSTED. No object of Kubernetes is larger."""
+    header_bytes: int = 16 * 1024
+    """Of a request's header; more is answered with RESOURCE_EXHAUSTED."""
+    handshake_seconds: float = 10.0
+    """Until a connection speaks HTTP/2."""
+    idle_seconds: float = 300.0
+    """Without a call, until a connection is closed."""
+    age_seconds: float = 1800.0
+    """Until a connection takes no more calls; a call that never ends is cut after as long again."""
+
+    def options(self) -> tuple[tuple[str, int], ...]:
+        """The same in gRPC's words."""
+        return (
+            ("grpc.max_allowed_incoming_connections", self.connections),
+            ("grpc.max_concurrent_streams", self.calls),
+            ("grpc.max_receive_message_length", self.message_bytes),
+            ("grpc.max_metadata_size", self.header_bytes),
+            ("grpc.absolute_max_metadata_size", self.header_bytes),
+            ("grpc.server_handshake_timeout_ms", _milliseconds(self.handshake_seconds)),
+            ("grpc.http2.settings_timeout", _milliseconds(self.handshake_seconds)),
+            ("grpc.max_connection_idle_ms", _milliseconds(self.idle_seconds)),
+            ("grpc.max_connection_age_ms", _milliseconds(self.age_seconds)),
+            ("grpc.max_connection_age_grace_ms", _milliseconds(self.age_seconds)),
+        )
+
+
+LIMITS = Limits()
+
+
 @asynccontextmanager
-async def serve_csi(socket: Path, *, node: NodeService, version: str) -> AsyncIterator[None]:
+async def serve_csi(
+    socket: Path, *, node: NodeService, version: str, limits: Limits = LIMITS
+) -> AsyncIterator[None]:
     """Serve CSI on a unix socket for the time of the block. Raises InvalidField."""
     identity = IdentityService(name=DRIVER_NAME, version=version)
 
@@ -34,7 +79,7 @@ async def serve_csi(socket: Path, *, node: NodeService, version: str) -> AsyncIt
         csi_pb2_grpc.add_IdentityServicer_to_server(identity, server)
         csi_pb2_grpc.add_NodeServicer_to_server(node, server)
 
-    async with _kept_served(add, socket, field="csi_socket_path"):
+    async with _kept_served(add, socket, field="csi_socket_path", limits=limits):
         yield
 
 
@@ -46,13 +91,14 @@ async def registered(folder: Path, endpoint: Path) -> AsyncIterator[Registration
     def add(server: grpc.aio.Server) -> None:
         pluginregistration_pb2_grpc.add_RegistrationServicer_to_server(service, server)
 
-    async with _kept_served(add, folder / REGISTRATION_SOCKET, field="registration_dir"):
+    where = folder / REGISTRATION_SOCKET
+    async with _kept_served(add, where, field="registration_dir", limits=LIMITS):
         yield service
 
 
 @asynccontextmanager
 async def _kept_served(
-    add: Callable[[grpc.aio.Server], None], socket: Path, *, field: str
+    add: Callable[[grpc.aio.Server], None], socket: Path, *, field: str, limits: Limits
 ) -> AsyncIterator[None]:
     """Serve on a socket, and anew whenever somebody has removed or replaced it.
 
@@ -61,7 +107,7 @@ async def _kept_served(
     """
     ready = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        keeping = tasks.create_task(_keep(add, socket, field, ready))
+        keeping = tasks.create_task(_keep(add, socket, field, ready, limits))
         await ready.wait()
         try:
             yield
@@ -70,11 +116,15 @@ async def _kept_served(
 
 
 async def _keep(
-    add: Callable[[grpc.aio.Server], None], socket: Path, field: str, ready: asyncio.Event
+    add: Callable[[grpc.aio.Server], None],
+    socket: Path,
+    field: str,
+    ready: asyncio.Event,
+    limits: Limits,
 ) -> None:
     said = ""
     while True:
-        server = grpc.aio.server()
+        server = grpc.aio.server(options=limits.options(), maximum_concurrent_rpcs=limits.calls)
         add(server)
         try:
             async with _served(server, socket, field=field) as made:
@@ -118,6 +168,10 @@ async def _served(
     finally:
         await server.stop(_GRACE_SECONDS)
         await in_thread(_remove, socket, made)
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _make_way(socket: Path) -> None:

@@ -13,6 +13,7 @@ import grpc
 from api.proto import csi_pb2, csi_pb2_grpc
 from registrar.csi.identity import Context
 from registrar.csi.refusals import Left, NotReady, OtherParameters
+from registrar.csi.statuses import refuse
 from registrar.csi.threads import in_thread
 from registrar.csi.volume import (
     Volume,
@@ -57,22 +58,22 @@ class NodeService(csi_pb2_grpc.NodeServicer):
             await in_thread(check_no_links, volume.target, self._kubelet_dir)
         except InvalidField as error:
             self._observer.published("refused")
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         try:
             # The kubelet is told why before it gives up, or it would never hear.
             await self._volumes.publish(volume, remaining_seconds=context.time_remaining())
         except NotReady as error:
             self._observer.published("no_svid")
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, str(error))
+            await refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, str(error))
         except Exposed as error:
             self._observer.published("refused")
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+            await refuse(context, grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except Left as error:
             self._observer.published("error")
-            await context.abort(grpc.StatusCode.ABORTED, str(error))
+            await refuse(context, grpc.StatusCode.ABORTED, str(error))
         except OtherParameters as error:
             self._observer.published("refused")
-            await context.abort(grpc.StatusCode.ALREADY_EXISTS, str(error))
+            await refuse(context, grpc.StatusCode.ALREADY_EXISTS, str(error))
         except OSError as error:
             self._observer.published("error")
             await _failed(context, error)
@@ -88,11 +89,11 @@ class NodeService(csi_pb2_grpc.NodeServicer):
             target = check_target(request.target_path, self._kubelet_dir)
             await in_thread(check_no_links, target, self._kubelet_dir)
         except InvalidField as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         try:
             await self._volumes.unpublish(volume_id, Path(target))
         except OtherParameters as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"target_path: {error}")
+            await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"target_path: {error}")
         except OSError as error:
             await _failed(context, error)
         return csi_pb2.NodeUnpublishVolumeResponse()
@@ -106,18 +107,19 @@ class NodeService(csi_pb2_grpc.NodeServicer):
             ("volume_path", request.volume_path),
         ):
             if not value:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{name}: it is missing")
+                await refuse(context, grpc.StatusCode.INVALID_ARGUMENT, f"{name}: it is missing")
         why = self._volumes.abnormal(request.volume_id)
         target = self._volumes.target_of(request.volume_id)
         if why is None or target != Path(request.volume_path):
-            await context.abort(
+            await refuse(
+                context,
                 grpc.StatusCode.NOT_FOUND,
                 f"volume {request.volume_id} is not published at {request.volume_path}",
             )
         try:
             usage = await self._usage(request)
         except OSError as error:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"{request.volume_path}: {error}")
+            await refuse(context, grpc.StatusCode.NOT_FOUND, f"{request.volume_path}: {error}")
         return csi_pb2.NodeGetVolumeStatsResponse(
             usage=usage,
             volume_condition=csi_pb2.VolumeCondition(
@@ -215,8 +217,8 @@ class NodeService(csi_pb2_grpc.NodeServicer):
 
 
 async def _failed(context: Context, error: OSError) -> NoReturn:
-    await context.abort(grpc.StatusCode.INTERNAL, f"{error.filename or 'the volume'}: {error}")
+    await refuse(context, grpc.StatusCode.INTERNAL, f"{error.filename or 'the volume'}: {error}")
 
 
 async def _not_served(context: Context) -> NoReturn:
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not a capability of this plugin")
+    await refuse(context, grpc.StatusCode.UNIMPLEMENTED, "not a capability of this plugin")

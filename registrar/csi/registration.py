@@ -6,12 +6,15 @@ The node-driver-registrar sidecar does the same for drivers that do not.
 import logging
 from pathlib import Path
 
+from api.errors import shortened
 from api.proto import pluginregistration_pb2, pluginregistration_pb2_grpc
 from registrar.csi.identity import Context
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
+_MOST_SHOWN = 1000
+"""Characters of what the kubelet says; the probes repeat it."""
 NOT_ASKED = "the kubelet has not asked yet"
 
 
@@ -47,6 +50,7 @@ class RegistrationService(pluginregistration_pb2_grpc.RegistrationServicer):
             self.problem = None
             log.info("the kubelet has registered the driver", extra=kv(name=self._name))
         else:
-            self.problem = f"the kubelet refuses the driver: {request.error}"
-            log.error("the kubelet refuses the driver", extra=kv(error=request.error))
+            why = shortened(request.error, _MOST_SHOWN)
+            self.problem = f"the kubelet refuses the driver: {why}"
+            log.error("the kubelet refuses the driver", extra=kv(error=why))
         return pluginregistration_pb2.RegistrationStatusResponse()

@@ -15,6 +15,8 @@ from registrar.identity.selectors import Selector
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _MAX_ID_LENGTH = 256
+_MAX_NAME_LENGTH = 253
+"""Characters of a name in Kubernetes."""
 
 
 class PodInfo(msgspec.Struct, frozen=True, rename="camel"):
@@ -117,8 +119,10 @@ def check_volume_id(volume_id: str) -> str:
     """A volume's ID. Raises InvalidField."""
     if not volume_id:
         raise InvalidField("volume_id", "", "it is missing")
-    if len(volume_id) > _MAX_ID_LENGTH or "\0" in volume_id:
+    if len(volume_id) > _MAX_ID_LENGTH:
         raise InvalidField("volume_id", volume_id[:64], f"longer than {_MAX_ID_LENGTH} characters")
+    if "\0" in volume_id:
+        raise InvalidField("volume_id", volume_id, "it holds a zero byte: leave that out")
     return volume_id
 
 
@@ -180,6 +184,12 @@ def _given(context: Mapping[str, str], name: str) -> str:
             f"volume_context[{KUBERNETES}{name}]",
             "",
             "it is missing: the CSIDriver object must say podInfoOnMount: true",
+        )
+    if len(value) > _MAX_NAME_LENGTH:
+        raise InvalidField(
+            f"volume_context[{KUBERNETES}{name}]",
+            value[:64],
+            f"longer than the {_MAX_NAME_LENGTH} characters of a name",
         )
     return value
 

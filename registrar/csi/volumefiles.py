@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from cryptography import x509
-
 from registrar.csi.credentials import Credentials
 from registrar.csi.folder import AtomicFolder
 from registrar.csi.layout import carried_over, files_of, stores_of
 from registrar.csi.names import certificate_file
 from registrar.csi.volume import Volume
+from registrar.identity.certificates import read_pem_certificates
 
 
 class Mounts(Protocol):
@@ -48,7 +47,7 @@ class VolumeFiles:
         """Learn what is in them, if anything."""
         path = self._path / certificate_file(self._wish)
         try:
-            leaf = x509.load_pem_x509_certificate(path.read_bytes())
+            leaf = read_pem_certificates(path.read_bytes())[0]
             written_at = path.stat().st_mtime
         except (OSError, ValueError):
             return

@@ -10,12 +10,12 @@ import binascii
 from dataclasses import dataclass
 
 import msgspec
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.codec import DecodeError, decode
 from registrar.errors import InvalidField
+from registrar.identity.certificates import read_certificate
 
 _CURVES: dict[str, type[ec.EllipticCurve]] = {
     "P-256": ec.SECP256R1,
@@ -114,7 +114,7 @@ def _certificate(key: _Key, path: str) -> bytes:
         )
     try:
         certificate = base64.b64decode(key.x5c[0], validate=True)
-        x509.load_der_x509_certificate(certificate)
+        read_certificate(certificate)
     except (binascii.Error, ValueError) as error:
         raise InvalidField(
             f"{path}.x5c[0]", _shown(key.x5c[0]), f"not a certificate in base64 DER: {_REMEDY}"

@@ -11,13 +11,14 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 _REMEDY = "write https://<host>[:<port>]/<path>, without a user name or password"
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_IN_HOST = re.compile(r"[ ^`{|}\\]|%(?!25)")
+# Of escapes Go takes those that are no ASCII, and that of the percent sign itself.
+_NOT_IN_HOST = re.compile(r"[ ^`{|}\\]|%(?!25|[89A-Fa-f][0-9A-Fa-f])")
 _PARTS = re.compile(r"[hH][tT][tT][pP][sS]://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#(.*))?", re.DOTALL)
 _PORT = re.compile(r"(?::[0-9]*)?")
 # What may stand as it is, and what stays unescaped where something else has to be escaped.
 _PATH_AS_IT_IS = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/%]*")
 _FRAGMENT_AS_IT_IS = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/?%]*")
-_IN_HOST = "!$&'()*+,;=:[]<>\"%"
+_IN_HOST = "!$&'()*+,;=:[]<>\""
 _IN_PATH = "$&+,/:;=@"
 _IN_FRAGMENT = "!()*$&+,/:;=?@"
 
@@ -36,7 +37,7 @@ def as_server_writes(url: str) -> str:
     _check_host(url, host)
     if _ESCAPE.search(path) or _ESCAPE.search(fragment):
         raise ValueError(f"a % must begin an escape such as %20: {_REMEDY}")
-    authority = quote_from_bytes(host.encode(), safe=_IN_HOST)
+    authority = quote_from_bytes(unquote_to_bytes(host), safe=_IN_HOST)
     path = _escaped(path, _PATH_AS_IT_IS, _IN_PATH)
     fragment = _escaped(fragment, _FRAGMENT_AS_IT_IS, _IN_FRAGMENT)
     return f"https://{authority}{path}{query}" + (f"#{fragment}" if fragment else "")

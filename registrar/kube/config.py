@@ -165,6 +165,8 @@ class _InCluster:
 
 def _tls_context(login: Login) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=login.ca_file)
+    # The default of Python, which whoever packages it may have changed.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Cluster CAs without key identifiers are common; Kubernetes' own clients accept them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not login.verify:

@@ -96,7 +96,7 @@ def _merged(paths: Sequence[Path]) -> ConfigNode:
             # Which one it is, unless there is one alone.
             where = f"{path}: " if len(paths) > 1 else ""
             raise ConfigException(f"{where}{error}") from error
-        document = yaml.safe_load(text) or {}
+        document = yaml.load(text, Loader=yaml.CSafeLoader) or {}
         for part, found in parts.items():
             names = {node["name"] for node in found}
             found += [

@@ -227,6 +227,7 @@ class Reflector(Generic[T]):
         started = asyncio.get_running_loop().time()
         listing = self._store.begin_list()
         token, version = "", ""
+        seen: set[str] = set()
         while True:
             request = list_request(
                 self._kind,
@@ -252,7 +253,7 @@ class Reflector(Generic[T]):
                     self._announce(listing.take(kept))
             for broken, error in bad:
                 self._announce(listing.take_broken(broken, error))
-            token = meta.continue_
+            token = _next_page(meta.continue_, seen)
             if not token:
                 break
             await asyncio.sleep(0)
@@ -362,3 +363,11 @@ class Reflector(Generic[T]):
                 "a change handler failed",
                 extra=kv(kind=self._kind.resource, object=str(change.key)),
             )
+
+
+def _next_page(token: str, seen: set[str]) -> str:
+    """The token of the page to read next. Raises Garbled for a list that would never end."""
+    if token in seen:
+        raise Garbled("the API server gives the same page of a list again", 0, "Endless")
+    seen.add(token)
+    return token

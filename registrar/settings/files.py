@@ -6,11 +6,19 @@ from registrar.settings.hcl import Document, parse
 from registrar.settings.hcltokens import HCLError
 from registrar.settings.problems import ConfigError, ConfigProblem
 
+_MOST_BYTES = 2**20
+"""Of a file. A ConfigMap of Kubernetes can hold no more."""
+
 
 def read_text(path: Path) -> str:
     """The text of a file. Raises ConfigError."""
     try:
-        return path.read_bytes().decode()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            message = f"is larger than {_MOST_BYTES} bytes: no configuration is"
+            raise ConfigError([ConfigProblem(path, None, "", message)])
+        return data.decode()
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError([ConfigProblem(path, None, "", f"cannot be read: {reason}")]) from error

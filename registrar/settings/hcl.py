@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from registrar.settings.hcltokens import HCLError, Lexer, Mark, Position, ScalarValue, Token
 
 _MAX_DEPTH = 64
+MOST_REPEATED = 1000
+"""Keys that stand twice, of one file, that are told."""
+_LONGEST_PATH = 1000
+"""Characters: every value has a path, so that long ones would cost far more than the file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,12 @@ def parse(text: str) -> Document:
     return Document(root, tuple(sorted(parser.repeated, key=lambda key: key.at)))
 
 
+def below(path: str, key: str) -> str:
+    """The dotted path of a key; of a very long one the end."""
+    whole = f"{path}.{key}" if path else key
+    return whole if len(whole) <= _LONGEST_PATH else f"…{whole[-_LONGEST_PATH:]}"
+
+
 def parse_scalar(text: str) -> Scalar | None:
     """A number, boolean or quoted text that stands alone, as on a command line; else None."""
     lexer = Lexer(text)
@@ -108,7 +118,8 @@ class _Open:
     entries: dict[str, Entry] = field(default_factory=dict)
 
     def below(self, key: str) -> str:
-        return f"{self.path}.{key}" if self.path else key
+        """The path of a key in it."""
+        return below(self.path, key)
 
 
 class _Parser:
@@ -164,7 +175,9 @@ class _Parser:
         if not keys:
             raise self._unexpected("expected a key")
         key = keys[0][0]
-        path = ".".join(label for label, _ in keys)
+        path = ""
+        for label, _ in keys:
+            path = below(path, label)
         if self._token.mark is Mark.ASSIGN and len(keys) == 1:
             self._take()
             value = self._value(table.below(path))
@@ -190,11 +203,13 @@ class _Parser:
             return
         old, new = before.value, entry.value
         if isinstance(old, Table) and isinstance(new, Table) and old.gathered and new.gathered:
-            joined = _Open(old.at, table.below(key), dict(old.entries))
+            # Nobody has seen the table yet. A copy for each block would take n² for n of them.
+            gathered = old.entries if isinstance(old.entries, dict) else dict(old.entries)
+            joined = _Open(old.at, table.below(key), gathered)
             for label, block in new.entries.items():
                 self._add(joined, label, block)
-            table.entries[key] = Entry(before.at, Table(joined.entries, old.at, gathered=True))
-        else:
+            table.entries[key] = Entry(before.at, Table(gathered, old.at, gathered=True))
+        elif len(self.repeated) < MOST_REPEATED:
             self.repeated.append(Repeated(table.below(key), entry.at, before.at))
 
     def _value(self, path: str) -> Value:

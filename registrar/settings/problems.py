@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.errors import shortened
 from registrar.errors import printable
+
+_LONGEST_FIELD = 300
+"""Characters of a key's name that a message shows."""
+_MOST_TOLD = 100
+"""Problems that a message tells, one a line. More help nobody to put a file right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class ConfigProblem:
 
     def __str__(self) -> str:
         place = [str(part) for part in (self.path, self.line, self.column) if part is not None]
-        parts = [":".join(place), self.field, self.message]
+        parts = [":".join(place), shortened(self.field, _LONGEST_FIELD), self.message]
         return ": ".join(printable(part) for part in parts if part)
 
 
@@ -32,12 +38,15 @@ class ConfigError(ValueError):
     """The configuration cannot be used; the program ends with exit code 2.
 
     ``problems`` has all that was found, in the order of the file; the message
-    has one per line.
+    has one per line, the first hundred of them.
     """
 
     def __init__(self, problems: Iterable[ConfigProblem]) -> None:
         self.problems = tuple(sorted(problems, key=_order))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:_MOST_TOLD]]
+        if len(self.problems) > _MOST_TOLD:
+            lines.append(f"and {len(self.problems) - _MOST_TOLD} more problems")
+        super().__init__("\n".join(lines))
 
 
 def _order(problem: ConfigProblem) -> tuple[bool, int, int]:

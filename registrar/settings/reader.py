@@ -20,6 +20,8 @@ from registrar.settings.values import Wrong, described, is_zero
 T = TypeVar("T")
 
 _COMMAND_LINE = Position(1, 1)
+_MOST_SUGGESTED = 100
+"""Unknown keys for which a known one is looked for that resembles them: that takes its time."""
 _FALLBACKS = {"server_socket_path": "--spire-api-socket"}
 """The flags of a tool's binary that stand in for a key, where a person can write them wrong."""
 
@@ -108,6 +110,7 @@ class Reader:
         looks at.
         """
         names = {key.name for key in known}
+        unknown = 0
         for name, entry in self._entries(names, idle):
             if name in idle:
                 if not _is_off(entry.value):
@@ -115,7 +118,9 @@ class Reader:
                         f"line {entry.at.line}: {name} does nothing here: {idle[name]}"
                     )
             elif name not in names and name not in others:
-                self.report(name, entry.at, _unknown(name, names))
+                unknown += 1
+                near = names if unknown <= _MOST_SUGGESTED else set()
+                self.report(name, entry.at, _unknown(name, near))
         self._check_flags(names, idle)
 
     def _check_flags(self, names: set[str], idle: Mapping[str, str]) -> None:

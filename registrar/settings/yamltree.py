@@ -15,7 +15,17 @@ import yaml
 from api import documents
 from api.documents import check_yaml
 from registrar.errors import printable
-from registrar.settings.hcl import Document, Entry, Items, Repeated, Scalar, Table, Value
+from registrar.settings.hcl import (
+    MOST_REPEATED,
+    Document,
+    Entry,
+    Items,
+    Repeated,
+    Scalar,
+    Table,
+    Value,
+    below,
+)
 from registrar.settings.hcltokens import Position, ScalarValue
 
 _BOOLEANS = {"true": True, "false": False}
@@ -77,9 +87,10 @@ def _value(node: yaml.Node, path: str, repeated: list[Repeated]) -> Value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise YAMLError("a key is no text", _at(key_node))
             name = str(key_node.value)
-            inner = f"{path}.{name}" if path else name
+            inner = below(path, name)
             if name in entries:
-                repeated.append(Repeated(inner, _at(key_node), entries[name].at))
+                if len(repeated) < MOST_REPEATED:
+                    repeated.append(Repeated(inner, _at(key_node), entries[name].at))
                 continue
             entries[name] = Entry(_at(key_node), _value(value_node, inner, repeated))
         return Table(entries, _at(node))

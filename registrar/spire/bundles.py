@@ -11,8 +11,10 @@ from registrar.spire.calls import (
     CallObserver,
     Channels,
     MayWrite,
+    Pages,
     Unobserved,
     open_gate,
+    readable,
 )
 from registrar.spire.errors import Internal, error_of
 from registrar.spire.federation import bundle_from_proto, bundle_to_proto
@@ -39,8 +41,10 @@ class BundleClient:
         """The name of the trust domain that the server serves."""
         request = bundle_pb2.GetBundleRequest(output_mask=types_pb2.BundleMask())
         async with self._caller.call("bundle") as channel:
-            bundle = await bundle_pb2_grpc.BundleStub(channel).GetBundle(
-                request, timeout=self._caller.timeout_seconds
+            bundle = readable(
+                await bundle_pb2_grpc.BundleStub(channel).GetBundle(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         return bundle.trust_domain
 
@@ -50,34 +54,39 @@ class BundleClient:
             output_mask=types_pb2.BundleMask(x509_authorities=True)
         )
         async with self._caller.call("bundle") as channel:
-            bundle = await bundle_pb2_grpc.BundleStub(channel).GetBundle(
-                request, timeout=self._caller.timeout_seconds
+            bundle = readable(
+                await bundle_pb2_grpc.BundleStub(channel).GetBundle(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         return bundle_from_proto(bundle)
 
     async def federated_trust_domains(self) -> list[str]:
         """The trust domains whose bundle the server holds, without its own."""
         names: list[str] = []
-        token = ""
+        pages = Pages()
         while True:
             request = bundle_pb2.ListFederatedBundlesRequest(
-                output_mask=types_pb2.BundleMask(), page_size=PAGE_SIZE, page_token=token
+                output_mask=types_pb2.BundleMask(), page_size=PAGE_SIZE, page_token=pages.token
             )
             async with self._caller.call("list-bundles") as channel:
-                response = await bundle_pb2_grpc.BundleStub(channel).ListFederatedBundles(
-                    request, timeout=self._caller.timeout_seconds
+                response = readable(
+                    await bundle_pb2_grpc.BundleStub(channel).ListFederatedBundles(
+                        request, timeout=self._caller.timeout_seconds
+                    )
                 )
             names += [bundle.trust_domain.removeprefix(SCHEME) for bundle in response.bundles]
-            token = response.next_page_token
-            if not token:
+            if not pages.turn(response.next_page_token):
                 return names
 
     async def federated(self, trust_domain: str) -> Bundle:
         """The bundle of another trust domain. Raises NotFound."""
         request = bundle_pb2.GetFederatedBundleRequest(trust_domain=trust_domain)
         async with self._caller.call("bundle") as channel:
-            bundle = await bundle_pb2_grpc.BundleStub(channel).GetFederatedBundle(
-                request, timeout=self._caller.timeout_seconds
+            bundle = readable(
+                await bundle_pb2_grpc.BundleStub(channel).GetFederatedBundle(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         return bundle_from_proto(bundle)
 
@@ -85,8 +94,10 @@ class BundleClient:
         """Store the bundle of another trust domain in the place of what is there."""
         request = bundle_pb2.BatchSetFederatedBundleRequest(bundle=[bundle_to_proto(bundle)])
         async with self._caller.call("set-bundle", writes=True) as channel:
-            response = await bundle_pb2_grpc.BundleStub(channel).BatchSetFederatedBundle(
-                request, timeout=self._caller.timeout_seconds
+            response = readable(
+                await bundle_pb2_grpc.BundleStub(channel).BatchSetFederatedBundle(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         _check([result.status for result in response.results])
 
@@ -100,8 +111,10 @@ class BundleClient:
             mode=bundle_pb2.BatchDeleteFederatedBundleRequest.Mode.DISSOCIATE,
         )
         async with self._caller.call("delete-bundle", writes=True) as channel:
-            response = await bundle_pb2_grpc.BundleStub(channel).BatchDeleteFederatedBundle(
-                request, timeout=self._caller.timeout_seconds
+            response = readable(
+                await bundle_pb2_grpc.BundleStub(channel).BatchDeleteFederatedBundle(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         _check([result.status for result in response.results])
 

@@ -3,11 +3,14 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-from registrar.spire.errors import NotLeading, SpireError, error_of
+from registrar.spire.errors import Internal, NotLeading, SpireError, error_of
+
+M = TypeVar("M", bound=Message)
 
 TIMEOUT_SECONDS = 30.0
 """How long a call may take by default."""
@@ -55,6 +58,29 @@ MayWrite = Callable[[], bool]
 def open_gate() -> bool:
     """Yes: where nobody else can write."""
     return True
+
+
+def readable(answer: M | None) -> M:
+    """The answer of a call. Raises Internal for bytes that are none: the library gives None."""
+    if answer is None:
+        raise Internal("SPIRE sent an answer that cannot be read")
+    return answer
+
+
+class Pages:
+    """The token of each page in its turn. A server that gives one twice would never end."""
+
+    def __init__(self) -> None:
+        self.token = ""
+        self._seen: set[str] = set()
+
+    def turn(self, token: str) -> bool:
+        """Go on to the page of a token; False where there is none. Raises Internal."""
+        if token in self._seen:
+            raise Internal("SPIRE gives the same page again and again")
+        self._seen.add(token)
+        self.token = token
+        return bool(token)
 
 
 class Caller:

@@ -13,8 +13,10 @@ from registrar.spire.calls import (
     CallObserver,
     Channels,
     MayWrite,
+    Pages,
     Unobserved,
     open_gate,
+    readable,
 )
 from registrar.spire.convert import attribute_mask, from_proto, id_to_proto, to_proto
 from registrar.spire.errors import AlreadyExists, Internal, InvalidArgument, SpireError, error_of
@@ -63,18 +65,20 @@ class EntryClient:
         Without a mask with all fields. The page size is halved whenever a
         page is too large for a message.
         """
-        token = ""
+        pages = Pages()
         wanted = None
         if spiffe_id:
             wanted = entry_pb2.ListEntriesRequest.Filter(by_spiffe_id=id_to_proto(spiffe_id))
         while True:
             request = entry_pb2.ListEntriesRequest(
-                filter=wanted, output_mask=mask, page_size=page_size, page_token=token
+                filter=wanted, output_mask=mask, page_size=page_size, page_token=pages.token
             )
             try:
                 async with self._caller.call("list") as channel:
-                    response = await _stub(channel).ListEntries(
-                        request, timeout=self._caller.timeout_seconds
+                    response = readable(
+                        await _stub(channel).ListEntries(
+                            request, timeout=self._caller.timeout_seconds
+                        )
                     )
             except SpireError as error:
                 if error.code is not grpc.StatusCode.RESOURCE_EXHAUSTED or page_size == 1:
@@ -83,15 +87,16 @@ class EntryClient:
                 continue
             if response.entries:
                 yield list(response.entries)
-            token = response.next_page_token
-            if not token:
+            if not pages.turn(response.next_page_token):
                 return
 
     async def get(self, entry_id: str) -> Entry:
         """One entry. Raises NotFound."""
         request = entry_pb2.GetEntryRequest(id=entry_id)
         async with self._caller.call("get") as channel:
-            found = await _stub(channel).GetEntry(request, timeout=self._caller.timeout_seconds)
+            found = readable(
+                await _stub(channel).GetEntry(request, timeout=self._caller.timeout_seconds)
+            )
         return from_proto(found)
 
     async def create(self, entries: Sequence[Entry]) -> list[ItemResult]:
@@ -104,8 +109,10 @@ class EntryClient:
         async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
             request = entry_pb2.BatchCreateEntryRequest(entries=part)
             async with self._caller.call("create", writes=True) as channel:
-                response = await _stub(channel).BatchCreateEntry(
-                    request, timeout=self._caller.timeout_seconds
+                response = readable(
+                    await _stub(channel).BatchCreateEntry(
+                        request, timeout=self._caller.timeout_seconds
+                    )
                 )
             self._check_length(len(part), len(response.results))
             return [_item(result.status, result.entry) for result in response.results]
@@ -123,8 +130,10 @@ class EntryClient:
         async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
             request = entry_pb2.BatchUpdateEntryRequest(entries=part, input_mask=mask)
             async with self._caller.call("update", writes=True) as channel:
-                response = await _stub(channel).BatchUpdateEntry(
-                    request, timeout=self._caller.timeout_seconds
+                response = readable(
+                    await _stub(channel).BatchUpdateEntry(
+                        request, timeout=self._caller.timeout_seconds
+                    )
                 )
             self._check_length(len(part), len(response.results))
             return [_item(result.status, result.entry) for result in response.results]
@@ -137,8 +146,10 @@ class EntryClient:
         async def send(part: Sequence[str]) -> list[SpireError | None]:
             request = entry_pb2.BatchDeleteEntryRequest(ids=part)
             async with self._caller.call("delete", writes=True) as channel:
-                response = await _stub(channel).BatchDeleteEntry(
-                    request, timeout=self._caller.timeout_seconds
+                response = readable(
+                    await _stub(channel).BatchDeleteEntry(
+                        request, timeout=self._caller.timeout_seconds
+                    )
                 )
             self._check_length(len(part), len(response.results))
             return [

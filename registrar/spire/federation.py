@@ -17,8 +17,10 @@ from registrar.spire.calls import (
     CallObserver,
     Channels,
     MayWrite,
+    Pages,
     Unobserved,
     open_gate,
+    readable,
 )
 from registrar.spire.errors import AlreadyExists, Internal, NotFound, error_of
 
@@ -48,23 +50,24 @@ class FederationClient:
     async def list(self) -> dict[str, Relationship]:
         """All relationships by trust domain, without their bundles."""
         found: dict[str, Relationship] = {}
-        token = ""
+        pages = Pages()
         mask = types_pb2.FederationRelationshipMask(
             bundle_endpoint_url=True, bundle_endpoint_profile=True
         )
         while True:
             request = trustdomain_pb2.ListFederationRelationshipsRequest(
-                output_mask=mask, page_size=PAGE_SIZE, page_token=token
+                output_mask=mask, page_size=PAGE_SIZE, page_token=pages.token
             )
             async with self._caller.call("list-relationships") as channel:
-                response = await _stub(channel).ListFederationRelationships(
-                    request, timeout=self._caller.timeout_seconds
+                response = readable(
+                    await _stub(channel).ListFederationRelationships(
+                        request, timeout=self._caller.timeout_seconds
+                    )
                 )
             for message in response.federation_relationships:
                 relationship = relationship_from_proto(message)
                 found[relationship.trust_domain] = relationship
-            token = response.next_page_token
-            if not token:
+            if not pages.turn(response.next_page_token):
                 return found
 
     async def create(self, relationship: Relationship) -> None:
@@ -73,8 +76,10 @@ class FederationClient:
             federation_relationships=[relationship_to_proto(relationship)]
         )
         async with self._caller.call("create-relationship", writes=True) as channel:
-            response = await _stub(channel).BatchCreateFederationRelationship(
-                request, timeout=self._caller.timeout_seconds
+            response = readable(
+                await _stub(channel).BatchCreateFederationRelationship(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         try:
             _check([result.status for result in response.results])
@@ -95,8 +100,10 @@ class FederationClient:
             ),
         )
         async with self._caller.call("update-relationship", writes=True) as channel:
-            response = await _stub(channel).BatchUpdateFederationRelationship(
-                request, timeout=self._caller.timeout_seconds
+            response = readable(
+                await _stub(channel).BatchUpdateFederationRelationship(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         try:
             _check([result.status for result in response.results])
@@ -111,8 +118,10 @@ class FederationClient:
             trust_domains=[trust_domain]
         )
         async with self._caller.call("delete-relationship", writes=True) as channel:
-            response = await _stub(channel).BatchDeleteFederationRelationship(
-                request, timeout=self._caller.timeout_seconds
+            response = readable(
+                await _stub(channel).BatchDeleteFederationRelationship(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         _check([result.status for result in response.results])
 
@@ -123,8 +132,10 @@ class FederationClient:
         )
         try:
             async with self._caller.call("get-relationship") as channel:
-                await _stub(channel).GetFederationRelationship(
-                    request, timeout=self._caller.timeout_seconds
+                readable(
+                    await _stub(channel).GetFederationRelationship(
+                        request, timeout=self._caller.timeout_seconds
+                    )
                 )
         except NotFound:
             return False

@@ -2,8 +2,7 @@
 
 import json
 
-from cryptography import x509
-
+from registrar.identity.certificates import UnreadableError, read_certificate
 from registrar.spire.der import BrokenDER, split_der
 
 
@@ -16,8 +15,8 @@ def read_bundle(data: bytes) -> tuple[tuple[bytes, ...], str]:
     found, why = [], ""
     for number, value in enumerate(values, 1):
         try:
-            x509.load_der_x509_certificate(value).public_key()
-        except Exception as error:  # noqa: BLE001 - there is no list of what a parser may raise
+            read_certificate(value)
+        except UnreadableError as error:
             why = why or f"certificate {number} of {len(values)} cannot be read: {error}"
         else:
             found.append(value)

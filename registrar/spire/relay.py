@@ -29,22 +29,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from registrar.identity.certificates import (
+    UnreadableError,
+    is_authority,
+    read_certificate,
+    read_private_key,
+    uris_of,
+)
 from registrar.spire.background import background
 from registrar.spire.workload import X509Identity
-from registrar.telemetry.logging import kv
+from registrar.telemetry.logging import Throttle, kv
 
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
 _CHUNK = 64 * 1024
+_PERIOD_SECONDS = 60.0
 _DEAD_PEER_MILLISECONDS = 20_000
 _KEEPALIVE_IDLE_SECONDS = 30
 
@@ -75,6 +77,7 @@ class Relay:
         self._server_id = server_id
         self._identity = identity
         self._waiting_for = waiting_for
+        self._throttle = Throttle(_PERIOD_SECONDS)
         self.target = ""
         self.problem = ""
 
@@ -109,8 +112,15 @@ class Relay:
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Bridge one connection of gRPC's; whatever happens ends with both sides closed."""
+        stranger = _stranger(writer)
+        if stranger is not None:
+            # Not a word of it in ``problem``, which is about the server: anybody may try.
+            held_back = self._throttle.allow("", asyncio.get_running_loop().time())
+            if held_back is not None:
+                words = kv(process=stranger, more=held_back)
+                log.warning("another process tried to use our connection", extra=words)
+            return
         try:
-            _check_is_ourselves(writer)
             async with asyncio.timeout(_CONNECT_SECONDS):
                 remote_reader, remote_writer = await self._connect()
         except (OSError, ssl.SSLError, RefusedPeerError) as error:
@@ -163,10 +173,10 @@ def client_context(identity: X509Identity) -> ssl.SSLContext:
     context.set_alpn_protocols(["h2"])
     try:
         context.load_verify_locations(cadata=b"".join(identity.authorities))
-        key = load_der_private_key(identity.key, password=None)
+        key = read_private_key(identity.key)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     except ValueError as error:
         raise RefusedPeerError(f"the agent gave us an SVID that cannot be read: {error}") from error
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     pem += b"".join(ssl.DER_cert_to_PEM_cert(der).encode() for der in identity.chain)
     _load_from_memory(context, pem)
     return context
@@ -182,19 +192,16 @@ def check_server(tls: ssl.SSLObject, server_id: str) -> None:
     if der is None:
         raise RefusedPeerError("the server showed no certificate")
     try:
-        extensions = x509.load_der_x509_certificate(der).extensions
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound as error:
-        raise RefusedPeerError("the server's certificate has no SPIFFE ID") from error
-    except ValueError as error:
+        certificate = read_certificate(der)
+        found, is_one = uris_of(certificate), is_authority(certificate)
+    except UnreadableError as error:
         raise RefusedPeerError(f"the server's certificate cannot be read: {error}") from error
-    found = names.get_values_for_type(x509.UniformResourceIdentifier)
+    if not found:
+        raise RefusedPeerError("the server's certificate has no SPIFFE ID")
     if found != [server_id]:
-        shown = ", ".join(found) or "nobody"
-        raise RefusedPeerError(f"the server is {shown}, not {server_id}")
-    with contextlib.suppress(x509.ExtensionNotFound):
-        if extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            raise RefusedPeerError("the server's certificate is that of an authority")
+        raise RefusedPeerError(f"the server is {', '.join(found)}, not {server_id}")
+    if is_one:
+        raise RefusedPeerError("the server's certificate is that of an authority")
 
 
 def _load_from_memory(context: ssl.SSLContext, pem: bytes) -> None:
@@ -212,16 +219,18 @@ def _load_from_memory(context: ssl.SSLContext, pem: bytes) -> None:
         context.load_cert_chain(name)
 
 
-def _check_is_ourselves(writer: asyncio.StreamWriter) -> None:
-    """Refuse connections from other processes, as far as the system tells who connects."""
+def _stranger(writer: asyncio.StreamWriter) -> int | None:
+    """The process that connects, if the system tells that it is not this one.
+
+    One of another container may have the number 0.
+    """
     if sys.platform != "linux":
-        return
+        return None
     connection = writer.get_extra_info("socket")
     form = "3i"
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(form))
-    peer = struct.unpack(form, raw)[0]
-    if peer != os.getpid():
-        raise RefusedPeerError(f"process {peer} tried to use our connection")
+    peer = int(struct.unpack(form, raw)[0])
+    return None if peer == os.getpid() else peer
 
 
 def _notice_dead_peers(connection: socket.socket) -> None:

@@ -2,7 +2,14 @@
 
 from api.proto import svid_pb2, svid_pb2_grpc
 from registrar.spire.bundles import BundleClient
-from registrar.spire.calls import TIMEOUT_SECONDS, Caller, CallObserver, Channels, Unobserved
+from registrar.spire.calls import (
+    TIMEOUT_SECONDS,
+    Caller,
+    CallObserver,
+    Channels,
+    Unobserved,
+    readable,
+)
 from registrar.spire.errors import Internal
 
 
@@ -35,8 +42,10 @@ class Minter:
         """
         request = svid_pb2.MintX509SVIDRequest(csr=csr_der, ttl=ttl_seconds)
         async with self._caller.call("mint") as channel:
-            response = await svid_pb2_grpc.SVIDStub(channel).MintX509SVID(
-                request, timeout=self._caller.timeout_seconds
+            response = readable(
+                await svid_pb2_grpc.SVIDStub(channel).MintX509SVID(
+                    request, timeout=self._caller.timeout_seconds
+                )
             )
         chain = list(response.svid.cert_chain)
         if not chain:

@@ -15,7 +15,8 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from registrar.errors import InvalidField, printable
-from registrar.telemetry.listening import Limits, listen
+from registrar.telemetry.connection import Limits
+from registrar.telemetry.listening import listen
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
@@ -25,11 +26,9 @@ HEARTBEAT_SECONDS = 1.0
 STALLED_SECONDS = 30.0
 """A heartbeat older than this means that the event loop hangs."""
 
-LIMITS = Limits(connections=32)
+LIMITS = Limits(connections=32, body_bytes=1024)
 _MOST_DIGITS = 5
 """Of a port; Python refuses to read very long numbers at all."""
-_LARGEST_BODY = 1024
-"""Nobody has anything to send here."""
 
 
 class Checks:
@@ -103,7 +102,11 @@ class HealthServer:
     async def scrape(self, request: web.Request) -> web.Response:
         """GET /metrics, in the format that the scraper asks for."""
         self._metrics.refresh()
-        encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
+        try:
+            encoder, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except (TypeError, ValueError):
+            # A version that is none: the library compares it with those that it knows.
+            encoder, content_type = choose_encoder("")
         # Reads /proc, and takes milliseconds: not on the loop.
         body = await asyncio.to_thread(encoder, self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": content_type})
@@ -134,6 +137,7 @@ async def serve(
     checks: Checks,
     heartbeat: Heartbeat,
     field: str = "metrics_addr",
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[HealthServer]:
     """Listen on ``address`` (see ``parse_address``) for the time of the block.
 
@@ -147,14 +151,14 @@ async def serve(
         yield server
         return
     host, port = where
-    application = web.Application(client_max_size=_LARGEST_BODY)
+    application = web.Application(client_max_size=limits.body_bytes)
     application.router.add_get("/metrics", server.scrape)
     application.router.add_get("/healthz", server.live)
     application.router.add_get("/readyz", server.ready)
     async with contextlib.AsyncExitStack() as stack:
         try:
             server.port = await stack.enter_async_context(
-                listen(application, host, port, limits=LIMITS, shutdown_seconds=1.0)
+                listen(application, host, port, limits=limits, shutdown_seconds=1.0)
             )
         except (OSError, OverflowError) as error:
             why = error.strerror if isinstance(error, OSError) else None

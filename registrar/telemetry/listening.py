@@ -3,6 +3,8 @@
 aiohttp reads and answers the requests, but gives a connection all the time in
 the world for its TLS handshake and its first request, and takes any number of
 connections. Both are bounded here, for the webhooks and for the metrics port.
+Whoever goes beyond a limit is told so by an HTTP status, as far as one can still
+be sent, and a line of the log tells of it, once a minute for each limit.
 """
 
 import asyncio
@@ -12,126 +14,35 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from aiohttp import web
 
+from registrar.telemetry.answers import Complaints, Quiet, closing
+from registrar.telemetry.connection import LINGER_SECONDS, Connection, Limits
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
+_HTTP_LOG = logging.getLogger(f"{__name__}.http")
 
 _SPARED_SECONDS = 1.0
 """A connection is not closed for another one's sake before it has waited for so long."""
 _BACKLOG = 128
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a listening socket gives to those who connect."""
-
-    connections: int = 64
-    """At one time. Whoever comes then waits, and the one that idles longest is closed."""
-    handshake_seconds: float = 10.0
-    """For TLS."""
-    header_seconds: float = 10.0
-    """From the connection, later from the first byte, until a request's header is complete."""
-    request_seconds: float = 30.0
-    """From there until its answer is made, the reading of its body included."""
-    idle_seconds: float = 120.0
-    """Between two requests. More than an API server's 90 s, so that it is the one to hang up."""
-
-
 LIMITS = Limits()
 
-
-class _Connection(asyncio.Protocol):
-    """One connection, between asyncio and aiohttp: it is cut when its time is over."""
-
-    def __init__(self, inner: web.RequestHandler, limits: Limits) -> None:
-        self._inner = inner
-        self._limits = limits
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_reading_header = True
-        self.is_working = False
-        self.waiting_since = self._loop.time()
-        self.transport: asyncio.Transport | None = None
-        self.lost = asyncio.Event()
-
-    def begin(self) -> None:
-        """A request's header is complete: its handler works now."""
-        self.is_working = True
-        self._is_reading_header = False
-        self._give(self._limits.request_seconds)
-
-    def end(self) -> None:
-        """The handler has made its answer; the time to write it counts as idle."""
-        self.is_working = False
-        self.waiting_since = self._loop.time()
-        self._give(self._limits.idle_seconds)
-
-    def cut(self) -> None:
-        """Close it at once."""
-        self._stop_timer()
-        if self.transport is not None:
-            self.transport.abort()
-
-    def _give(self, seconds: float) -> None:
-        self._stop_timer()
-        if not self.lost.is_set():
-            self._timer = self._loop.call_later(seconds, self.cut)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake is over."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"no stream: {transport!r}")
-        self.transport = transport
-        self._give(self._limits.header_seconds)
-        self._inner.connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Some bytes of a request."""
-        if not self.is_working and not self._is_reading_header:
-            self._is_reading_header = True
-            self._give(self._limits.header_seconds)
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        """The other side sends no more."""
-        self._inner.eof_received()
-        return None
-
-    def pause_writing(self) -> None:
-        """The other side does not read."""
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """It is closed."""
-        self.lost.set()
-        self._stop_timer()
-        self._inner.connection_lost(exc)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Connections:
     """Those of one application, whichever socket they came by."""
 
-    def __init__(self, limits: Limits, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, limits: Limits, context: ssl.SSLContext | None, complaints: Complaints
+    ) -> None:
         self._limits = limits
         self._context = context
-        self._open: dict[_Connection, asyncio.Task[None]] = {}
+        self._complaints = complaints
+        self._open: dict[Connection, asyncio.Task[None]] = {}
         self._freed = asyncio.Event()
 
     async def accept(
@@ -157,12 +68,13 @@ class _Connections:
             except asyncio.CancelledError:
                 accepted.close()
                 raise
-            connection = _Connection(server(), self._limits)
+            connection = Connection(server(), self._limits, self._complaints)
             self._open[connection] = tasks.create_task(self._serve(accepted, connection))
 
     async def _room(self) -> None:
         while len(self._open) >= self._limits.connections:
             self._freed.clear()
+            self._complaints.say("there are too many connections", most=self._limits.connections)
             self._close_the_longest_waiting()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_SPARED_SECONDS):
@@ -177,19 +89,24 @@ class _Connections:
             if not found.is_working and now - found.waiting_since >= _SPARED_SECONDS
         ]
         if waiting:
-            self._open[min(waiting, key=lambda found: found.waiting_since)].cancel()
+            longest = min(waiting, key=lambda found: found.waiting_since)
+            longest.give_way()
+            self._open[longest].cancel()
 
-    async def _serve(self, accepted: socket.socket, connection: _Connection) -> None:
+    async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         seconds = None if self._context is None else self._limits.handshake_seconds
+        client = _address(accepted)
         try:
             await loop.connect_accepted_socket(
                 lambda: connection, accepted, ssl=self._context, ssl_handshake_timeout=seconds
             )
             await connection.lost.wait()
+        except (ssl.SSLError, ConnectionAbortedError) as error:
+            # Who does not manage a handshake, or not in time, is told so by TLS itself.
+            self._complaints.say("a TLS handshake failed", client=client, why=str(error))
         except OSError as error:
-            # Of TLS too. Who does not manage a handshake is told so by TLS itself.
-            log.debug("a connection failed", extra=kv(error=str(error)))
+            log.debug("a connection failed", extra=kv(client=client, error=str(error)))
         finally:
             connection.cut()
             del self._open[connection]
@@ -200,7 +117,7 @@ class _Connections:
         for task in self._open.values():
             task.cancel()
 
-    def of(self, request: web.Request) -> _Connection | None:
+    def of(self, request: web.Request) -> Connection | None:
         """The connection of a request; None where it is closed already."""
         return next((found for found in self._open if found.transport is request.transport), None)
 
@@ -220,7 +137,8 @@ async def listen(
     ``host`` None stands for all addresses, ``context`` None for no TLS. Raises
     OSError or OverflowError for an address that cannot be had.
     """
-    connections = _Connections(limits, context)
+    complaints, quiet = Complaints(), Quiet()
+    connections = _Connections(limits, context, complaints)
 
     @web.middleware
     async def watched(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -229,20 +147,26 @@ async def listen(
             return await handler(request)
         connection.begin()
         try:
-            return await handler(request)
+            return await _answered(request, handler, limits, complaints)
         finally:
-            connection.end()
+            connection.end(request.content)
 
     application.middlewares.append(watched)
     # A body that is compressed could be a thousand times as long as what is sent.
     runner = web.AppRunner(
-        application, access_log=None, auto_decompress=False, shutdown_timeout=shutdown_seconds
+        application,
+        access_log=None,
+        auto_decompress=False,
+        shutdown_timeout=shutdown_seconds,
+        lingering_time=LINGER_SECONDS,
+        logger=_HTTP_LOG,
     )
     await runner.setup()
     server = runner.server
     if server is None:
         raise RuntimeError("aiohttp has made no server")
     listeners: list[socket.socket] = []
+    _HTTP_LOG.addFilter(quiet)
     try:
         listeners = await _bound(host, port)
         async with asyncio.TaskGroup() as tasks:
@@ -264,6 +188,42 @@ async def listen(
         for listener in listeners:
             listener.close()
         await runner.cleanup()
+        _HTTP_LOG.removeFilter(quiet)
+
+
+async def _answered(
+    request: web.Request, handler: _Handler, limits: Limits, complaints: Complaints
+) -> web.StreamResponse:
+    """What the handler answers, or that the request goes beyond a limit."""
+    client = request.remote or ""
+    most = limits.body_bytes
+    patience = asyncio.timeout(limits.request_seconds)
+    # Of most bodies the header alone tells it, and nothing of them is read.
+    is_too_large = (request.content_length or 0) > most
+    try:
+        if not is_too_large:
+            async with patience:
+                return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        is_too_large = True
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        seconds = limits.request_seconds
+        complaints.say("a request took too long", client=client, seconds=seconds)
+        if request.content.is_eof():
+            return closing(503, f"not answered within {seconds:g} s")
+        return closing(408, f"no whole request within {seconds:g} s")
+    complaints.say("a client sent too large a body", client=client, most=most)
+    return closing(413, f"the body is larger than {most} bytes")
+
+
+def _address(connected: socket.socket) -> str:
+    """The address of the other side, empty where it has gone already."""
+    try:
+        return str(connected.getpeername()[0])
+    except OSError:
+        return ""
 
 
 async def _bound(host: str | None, port: int) -> list[socket.socket]:

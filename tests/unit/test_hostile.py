@@ -60,6 +60,7 @@ TEXTS = {
     "letters and a mark": "a" * 1_000_000 + "!",
     "dots": "." * 1_000_000,
     "spaces": " " * 1_000_000,
+    "spaces in a line": "a" + " " * 60_000 + "b",
     "line breaks": "\n" * 100_000,
     "dollars": "${" * 100_000,
     "quotes": '"' * 100_000,
@@ -68,6 +69,9 @@ TEXTS = {
     "heredocs": "a = <<X\n" * 10_000,
     "labels": "a " * 100_000 + "{}",
     "labelled blocks": "".join(f'a "b{n}" {{}}\n' for n in range(1000)),
+    "many unknown keys": "".join(f"metrics_addrs{n} = 1\n" for n in range(500)),
+    "a long key of a list": f"{'a' * 100_000} = [{'1,' * 100}]",
+    "a long key whose keys stand twice": "a" * 100_000 + " {\n" + "b = 1\n" * 500 + "}",
     "digits": DIGITS,
     "digits after a sign": f"-{DIGITS}",
     "digits with a unit": f"{DIGITS}h",
@@ -125,7 +129,8 @@ def _condition(text: str) -> None:
 
 
 def _attributes(text: str) -> None:
-    for given in ({text: "x"}, {"uid": text}, {"keyFile": text}, {"keyMode": text}):
+    fields = ("uid", "keyFile", "keyMode", "jwtTokens", "jwtAudiences", "hint")
+    for given in ({text: "x"}, *({name: text} for name in fields)):
         with contextlib.suppress(InvalidField):
             wish_of(given)
     wish_of({text: text})

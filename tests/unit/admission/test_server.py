@@ -15,10 +15,10 @@ import pytest
 from api.admission import AdmissionRequest
 from registrar.admission.mutualtls import MutualTLS
 from registrar.admission.review import ALLOWED, Judgement, Validator, Verdict, settled
-from registrar.admission.server import LARGEST_BODY, Deadlines, serve
+from registrar.admission.server import LARGEST_BODY, Bounds, serve
+from registrar.telemetry.connection import Limits
 from registrar.telemetry.health import Checks, Heartbeat
 from registrar.telemetry.health import serve as serve_health
-from registrar.telemetry.listening import Limits
 from registrar.telemetry.metrics import Metrics
 from tests.support.podwebhook import SERVICE, write_material
 from tests.support.setup import until
@@ -69,7 +69,7 @@ async def serving(
     validator: Validator = lambda _: settled(ALLOWED),
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    **deadlines: float,
+    bounds: Bounds = Bounds(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Server]:
     material = write_material(folder)
     tls = await MutualTLS.load(folder / "cert.pem", folder / "key.pem", None)
@@ -80,7 +80,7 @@ async def serving(
         context=tls.context,
         validators={"/check": validator, "/quick": lambda _: settled(ALLOWED)},
         limits=limits,
-        deadlines=Deadlines(**deadlines),
+        bounds=bounds,
     ) as port:
         yield Server(port, context)
 
@@ -142,7 +142,7 @@ async def test_a_slow_review_holds_up_neither_the_probes_nor_another_review(
 async def test_a_review_has_a_deadline_and_what_waits_for_it_too(
     tmp_path: Path, slow: Slow
 ) -> None:
-    async with serving(tmp_path, slow, review_seconds=0.2) as server:
+    async with serving(tmp_path, slow, bounds=Bounds(review_seconds=0.2)) as server:
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(server.post(review())) for _ in range(5)]
         assert [task.result() for task in asked] == [503] * 5
@@ -202,7 +202,7 @@ async def test_as_much_as_an_api_server_sends_is_read_and_no_more(tmp_path: Path
 
 
 async def test_a_body_that_does_not_end_is_not_waited_for(tmp_path: Path) -> None:
-    async with serving(tmp_path, body_seconds=0.1) as server:
+    async with serving(tmp_path, bounds=Bounds(body_seconds=0.1)) as server:
         reader, writer = await server.connect()
         writer.write(b"POST /check HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
         async with asyncio.timeout(SOON):

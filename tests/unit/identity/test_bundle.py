@@ -192,3 +192,11 @@ def test_a_document_as_servers_write_it_is_read() -> None:
     bundle = read(text)
     found = x509.load_der_x509_certificate(bundle.x509_authorities[0])
     assert found.public_key() == key
+
+
+def test_a_certificate_of_a_version_that_there_is_not_is_refused() -> None:
+    """The library has an error of its own for it, which is no ValueError."""
+    strange = CERTIFICATES[0].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1)
+    key = {"use": "x509-svid", "kty": "EC", "x5c": [base64.b64encode(strange).decode()]}
+    with pytest.raises(InvalidField, match=r"x5c\[0\].*not a certificate"):
+        parse_bundle(json.dumps({"keys": [key]}), trust_domain="other.test", path=PATH)

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registrar.settings.hcl import Document, Items, Scalar, Value, parse, parse_scalar
+from registrar.settings.hcl import (
+    MOST_REPEATED,
+    Document,
+    Items,
+    Scalar,
+    Table,
+    Value,
+    parse,
+    parse_scalar,
+)
 from registrar.settings.hcltokens import HCLError, Position
 
 Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
@@ -188,3 +197,20 @@ def place_of_mistake(text: str) -> Position:
     except HCLError as error:
         return error.at
     return Position(1, 1)
+
+
+def test_many_blocks_of_one_name_gather_under_it() -> None:
+    root = parse("".join(f'plugin "p{n}" {{ a = {n} }}\n' for n in range(300))).root
+    gathered = root.entries["plugin"].value
+    assert isinstance(gathered, Table)
+    assert list(gathered.entries) == [f"p{n}" for n in range(300)]
+
+
+def test_the_path_of_a_key_has_an_end_and_so_has_the_list_of_those_that_stand_twice() -> None:
+    depth, times = 20, MOST_REPEATED + 50
+    keys = "x" * 5000
+    text = f"{keys} {{\n" * depth + "a = 1\n" * times + "}\n" * depth
+    repeated = parse(text).repeated
+    assert len(repeated) == MOST_REPEATED
+    assert {len(found.key) for found in repeated} == {1001}
+    assert repeated[0].key.endswith("x.a")

@@ -252,7 +252,9 @@ async def test_the_stream_is_opened_again_when_the_agent_restarts(
     await client.get("admin")
 
 
-async def test_another_process_cannot_use_our_connection(over_tcp: Connection) -> None:
+async def test_another_process_cannot_use_our_connection(
+    over_tcp: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
     await EntryClient(over_tcp).get("admin")
     assert over_tcp.target.startswith("unix-abstract:")
     script = (
@@ -260,10 +262,13 @@ async def test_another_process_cannot_use_our_connection(over_tcp: Connection) -
         "s.sendall(b'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n'); sys.exit(len(s.recv(1)))"
     )
     name = over_tcp.target.removeprefix("unix-abstract:")
-    process = await asyncio.create_subprocess_exec("python3", "-c", script, name)
-    # Nothing comes back: 0 bytes, or the reset that ends the script with 1 and a traceback.
-    assert await process.wait() in {0, 1}
-    assert "tried to use our connection" in over_tcp.problem
+    for _ in range(2):
+        process = await asyncio.create_subprocess_exec("python3", "-c", script, name)
+        # Nothing comes back: 0 bytes, or the reset that ends the script with 1 and a traceback.
+        assert await process.wait() in {0, 1}
+    # Whoever tries can neither fill the log nor make us look broken.
+    assert caplog.messages.count("another process tried to use our connection") == 1
+    assert not over_tcp.problem
 
 
 async def test_a_deadline_is_kept(server: SpireServer, connection: Connection) -> None:

@@ -1,6 +1,11 @@
 """Reading what the Workload API sends."""
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 
 from api.proto import workload_pb2
 from devcluster.spire.authority import Authority
@@ -9,6 +14,9 @@ from registrar.spire.workload import NoIdentityError, X509Identity, identity_of
 
 OURS, THEIRS = Authority("example.org"), Authority("other.test")
 SVID = OURS.issue("spiffe://example.org/registrar")
+LOCKED_KEY = SVID.key.private_bytes(
+    Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+)
 
 
 def response() -> workload_pb2.X509SVIDResponse:
@@ -63,8 +71,12 @@ def test_a_message_without_svid_is_no_identity(
             "spiffe://a.test/b", (SVID.certificate_der,), b"no key", (OURS.certificate_der,)
         ),
         X509Identity("spiffe://a.test/b", (SVID.certificate_der,), SVID.key_der, (b"0\x03abc",)),
+        X509Identity(
+            "spiffe://a.test/b", (SVID.certificate_der,), LOCKED_KEY, (OURS.certificate_der,)
+        ),
+        X509Identity("spiffe://a.test/b", (b"0\x03abc",), SVID.key_der, (OURS.certificate_der,)),
     ],
-    ids=["no-authorities", "no-key", "no-authority"],
+    ids=["no-authorities", "no-key", "no-authority", "key-with-passphrase", "no-certificate"],
 )
 def test_what_cannot_be_used_makes_no_connection(identity: X509Identity) -> None:
     with pytest.raises((RefusedPeerError, OSError)):

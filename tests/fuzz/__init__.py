@@ -1,0 +1,1 @@
+"""Hostile inputs, made up by the thousand, to everything that reads what others wrote."""
