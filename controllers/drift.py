@@ -19,12 +19,17 @@ from registrar.telemetry.rounds import attempt
 
 log = logging.getLogger(__name__)
 
+_REST = 9
+"""So many times as long as a look took passes before the next one, whatever the interval: to list
+hundreds of thousands of entries keeps the server busy for a minute."""
 _PATIENCE_INTERVALS = 3
 _LOOK_SECONDS = 0.2
 
 
 class DriftCheck:
     """Compares the SPIRE server with the claims, about every ``interval_seconds``.
+
+    It is later where a look takes a tenth of the time, or while a mass of entries waits.
 
     ``repaired`` counts what it found, by kind: changed, vanished or orphan.
     ``checked`` is called after each look, failed or not, and so is what the ``sources`` have to
@@ -50,11 +55,15 @@ class DriftCheck:
 
     async def run(self) -> None:
         """Check until cancelled; an unreachable server changes nothing."""
+        loop, took = asyncio.get_running_loop(), 0.0
         while True:
             # Jitter keeps the registrars of many clusters from listing at once.
-            await asyncio.sleep(self._interval * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            pause = self._interval * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
+            await asyncio.sleep(max(pause, _REST * took))
             await self._until_quiet()
+            began = loop.time()
             await attempt("drift check", self._round)
+            took = loop.time() - began
 
     async def _until_quiet(self) -> None:
         """Let a mass of entries be written first, for a few intervals at most.
