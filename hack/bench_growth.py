@@ -23,6 +23,7 @@ _PARALLEL = 32
 _BYSTANDER_SECONDS = 0.5
 _MOVED = "moved"
 _WHO = ("registrar", "SPIRE")
+_CALLS = "spire_registrar_"
 _TEMPLATE = "template-0"
 """The one of the world's templates that selects the Pods."""
 
@@ -67,7 +68,7 @@ class Growing:
                 await self._grow(registrar, step)
                 await registrar.until_idle()
                 await self._singles(f"one Pod, {step:,} present")
-            self._memory(registrar)
+            await self._of_each_pod(registrar)
             # From here on records are still being written for what came before.
             for rate in growth.churn:
                 await self._churn(registrar, rate)
@@ -103,10 +104,21 @@ class Growing:
             waits.append(float(await self._world.spire.ask(f"wait /{name}")) - began)
         self._note(percentiles(title, "p99 flat, within 25 %", waits))
 
-    def _memory(self, registrar: Registrar) -> None:
-        most, pods = registrar.memory()["highest"], len(self._present)
-        values = {"highest, MB": float(most), "for each, all told, kB": most * 1000 / pods}
-        self._figure(f"memory with {pods:,} Pods", 1, values)
+    async def _of_each_pod(self, registrar: Registrar) -> None:
+        """What a Pod costs, all told, when everything about it is done."""
+        await registrar.until_idle()
+        most, pods, metrics = registrar.memory()["highest"], len(self._present), {}
+        for name, value in (await registrar.metrics()).items():
+            series = name.partition("{")[0]
+            metrics[series] = metrics.get(series, 0.0) + value
+        values = {
+            "memory, highest, MB": float(most),
+            "memory for each, all told, kB": most * 1000 / pods,
+            "CPU for each, ms": registrar.cpu_seconds() / pods * 1000,
+            "calls to the API server for each": metrics[f"{_CALLS}kube_call_seconds_count"] / pods,
+            "calls to SPIRE for each": metrics[f"{_CALLS}spire_call_seconds_count"] / pods,
+        }
+        self._figure(f"{pods:,} Pods", 1, values)
 
     async def _churn(self, registrar: Registrar, rate: int) -> None:
         """Pods come and go at a steady pace, as far as the API server takes them."""
