@@ -107,7 +107,7 @@ class Growing:
     async def _of_each_pod(self, registrar: Registrar) -> None:
         """What a Pod costs, all told, when everything about it is done."""
         await registrar.until_idle()
-        most, pods, metrics = registrar.memory()["highest"], len(self._present), {}
+        most, pods, metrics = registrar.memory()["highest"], len(self._present), dict[str, float]()
         for name, value in (await registrar.metrics()).items():
             series = name.partition("{")[0]
             metrics[series] = metrics.get(series, 0.0) + value
