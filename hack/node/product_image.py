@@ -25,8 +25,11 @@ from hack.node.buildah import Buildah, run_logged
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PRODUCT = "docker.io/library/spire-registrar:dev"
-RECIPE = "1"
+RECIPE = "2"
 """Raised when a change of this file gives other images from the same files."""
+
+EPOCH = "315532800"
+"""The time of the image and of all files in it, in seconds: 1980, the first year of a wheel."""
 
 _RELEASES = {"python:3.13-slim": "trixie"}
 _PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv", "tzdata")
@@ -60,7 +63,7 @@ def recipe(storage: Path, progress: Progress, checkout: Path = CHECKOUT) -> Reci
     dockerfile = (checkout / "Dockerfile").read_text()
     base = _base_of(dockerfile)
     digest = hashlib.sha256(f"{RECIPE}\n{_base_digest(base)}\n".encode())
-    for path in _copied(checkout, dockerfile):
+    for path in copied(checkout):
         executable = os.access(path, os.X_OK)
         digest.update(f"{path.relative_to(checkout)}\n{executable}\n".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -84,8 +87,9 @@ def _base_of(dockerfile: str) -> str:
     return bases[0]
 
 
-def _copied(checkout: Path, dockerfile: str) -> Iterator[Path]:
+def copied(checkout: Path = CHECKOUT) -> Iterator[Path]:
     """Yield the files that decide the image: the Dockerfile and what it copies from here."""
+    dockerfile = (checkout / "Dockerfile").read_text()
     yield checkout / "Dockerfile"
     yield checkout / ".dockerignore"
     for arguments in _COPY.findall(dockerfile.replace("\\\n", " ")):
@@ -160,6 +164,8 @@ def _build(buildah: Buildah, checkout: Path, archive: Path, progress: Progress) 
         # What a build that fails leaves would keep its image from ever being removed.
         command = ["build", "--pull-never", "--layers", "--force-rm", "--isolation", "chroot"]
         command += ["--network", "host"]
+        # The same at every commit, so that layers are kept; make image has the commit's.
+        command += ["--timestamp", EPOCH, "--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"]
         for source, path in pip_settings.mounts(Path(folder)):
             command += ["--volume", f"{source}:{path}:ro"]
         command += ["--file", str(checkout / "Dockerfile")]
