@@ -16,7 +16,7 @@ STAMP := $(VENV)/.set-up
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo demo-csi test test-real lint types generate verify bench soak cluster topology \
-  tools lock audit sbom dist image clean
+  tools lock audit sbom dist image image-twice clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ dist: $(STAMP) ## build the wheel and its bill of materials into dist/, the same
 
 image: $(STAMP) ## build the container image with the first of podman, docker and buildah that works
 	@$(BIN)/python hack/image.py $(IMAGE) $(if $(ENGINE),--engine $(ENGINE)) -- $(ARGS)
+
+image-twice: $(STAMP) ## build the image twice (as root), and fail unless both are the same bytes
+	$(BIN)/python -m hack.image_twice
 
 clean: ## remove what was made in the checkout; the built servers stay in the cache
 	rm -rf $(VENV) build dist *.egg-info devcluster/build devcluster/*.egg-info .mypy_cache .pytest_cache .ruff_cache \

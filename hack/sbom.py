@@ -147,8 +147,8 @@ def _licences(locked: Locked) -> Iterator[dict[str, object]]:
         raise SBOMError(
             f"{locked.name} {found['Version']} is installed and {locked.version} locked: make setup"
         )
-    if expression := found.get("License-Expression"):
-        yield {"expression": expression}
+    if expressions := found.get_all("License-Expression"):
+        yield {"expression": expressions[0]}
         return
     classifiers = [
         each.removeprefix(_CLASSIFIER)
@@ -156,8 +156,8 @@ def _licences(locked: Locked) -> Iterator[dict[str, object]]:
         if each.startswith(_CLASSIFIER)
     ]
     # Some put the whole text where its name should be.
-    named = found.get("License", "")
-    names = [named, *classifiers] if named and "\n" not in named else classifiers
+    named = [each for each in found.get_all("License") or [] if each and "\n" not in each]
+    names = [*named, *classifiers]
     if identifiers := [_IDENTIFIERS[name] for name in names if name in _IDENTIFIERS]:
         yield {"license": {"id": identifiers[0]}}
     elif names:

@@ -80,7 +80,7 @@ async def cluster(tmp_path: Path, plane: Plane) -> AsyncIterator[Workload]:
 
 async def keeps_people_off(cluster: Workload) -> bool:
     """Whether the admission policy has come into force."""
-    by_hand = {
+    by_hand: JSONObject = {
         "apiVersion": SPIRE_ENTRY.api_version,
         "kind": SPIRE_ENTRY.kind,
         "metadata": {"name": "by-hand"},

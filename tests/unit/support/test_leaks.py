@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable
+from typing import TypeAlias
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 log.propagate = False  # what is said here on purpose shall not fail the test itself
 
 _PLAIN = NoEncryption()
-KEYS = {
+Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+KEYS: dict[str, Key] = {
     "EC": ec.generate_private_key(ec.SECP256R1()),
     "RSA": rsa.generate_private_key(65537, 2048),
     "Ed25519": ed25519.Ed25519PrivateKey.generate(),
