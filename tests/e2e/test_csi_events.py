@@ -36,8 +36,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     folder = tmp_path_factory.mktemp("csi")
     recorded = auditlog.arguments(folder)
     with ControlPlane((DRIVER,), folder / "plane", api_server_arguments=recorded) as made:
-        for folder in ("manager", "csi"):
-            made.run_kubectl("apply", "-k", str(CONFIG / folder))
+        for name in ("manager", "csi"):
+            made.run_kubectl("apply", "-k", str(CONFIG / name))
         yield made
 
 

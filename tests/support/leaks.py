@@ -114,8 +114,14 @@ def searched(name: str = "") -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_secret_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def no_secret_in_logs(
+    caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+) -> Iterator[None]:
     """Search what each test logs; what the test itself sees of that stays what it was."""
     caplog.handler.setLevel(logging.getLogger().level)
+    # The libraries have much to say at level debug, and nobody looks for it in a report.
+    plugin = request.config.pluginmanager.get_plugin("logging-plugin")
+    if plugin is not None:
+        plugin.report_handler.setLevel(logging.INFO)
     with searched():
         yield
