@@ -21,7 +21,6 @@ from api.kinds import (
     POD,
     SPIFFE_ID,
     SPIRE_ENTRY,
-    VALIDATING_WEBHOOK_CONFIGURATION,
 )
 from hack import auditlog
 from hack.control_plane import ControlPlane, Identity, service_account
@@ -31,20 +30,18 @@ from registrar.settings.model import (
     CRDMode,
     ReconcileMode,
     Settings,
-    WebhookMode,
 )
 from tests.support.federation import PARTNER
-from tests.support.manifests import CONFIG, render
-from tests.support.podwebhook import write_material
-from tests.support.rights import Call, Grant, Recording, grants, refused, unused
+from tests.support.manifests import CONFIG
+from tests.support.podwebhook import webhook_mode, write_material
+from tests.support.rights import RECORD, Call, Grant, Recording, grants, of_folder, refused, unused
 from tests.support.setup import Setup, eventually, real_setup, until
+from tests.support.webhookconfiguration import until_trusted, webhook_configuration
 from tests.support.workload import Workload, address
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 DEFAULT = "/ns/default/sa/default"
-RECORD = Grant("record", "spiffeid.spiffe.io/spireentries")
-"""What the admission policy asks for, which is no call: see test_admission_policy."""
 MANAGER_WEBHOOK, CRD_WEBHOOK = "spire-controller-manager-webhook", "k8s-workload-registrar"
 
 
@@ -155,11 +152,6 @@ def role(folder: str) -> list[JSONObject]:
     ]
 
 
-def rights(folder: str) -> list[JSONObject]:
-    """What a folder of config/ has of roles and bindings."""
-    return render(folder).of_kind("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
-
-
 @contextlib.asynccontextmanager
 async def running(
     measure: Measure,
@@ -229,35 +221,6 @@ async def until_recorded_no_more(cluster: Workload, path: str) -> None:
     await eventually(is_gone)
 
 
-async def webhook_configuration(cluster: Workload, name: str) -> None:
-    """Have a configuration of that name, by which nobody is asked."""
-    await cluster.client.apply(
-        {
-            "apiVersion": VALIDATING_WEBHOOK_CONFIGURATION.api_version,
-            "kind": VALIDATING_WEBHOOK_CONFIGURATION.kind,
-            "metadata": {"name": name},
-            "webhooks": [
-                {
-                    "name": f"{name}.spire.svc",
-                    "admissionReviewVersions": ["v1"],
-                    "sideEffects": "None",
-                    "clientConfig": {"service": {"name": name, "namespace": "spire"}},
-                }
-            ],
-        }
-    )
-
-
-async def until_trusted(cluster: Workload, name: str) -> None:
-    """Wait until the configuration of that name has a caBundle."""
-
-    async def has_bundle() -> bool:
-        path = VALIDATING_WEBHOOK_CONFIGURATION.path("", name)
-        return "caBundle" in str(await cluster.client.get(path))
-
-    await eventually(has_bundle)
-
-
 async def warn_twice(cluster: Workload, pod: str) -> None:
     """Let a Pod be wrong, wait for a trust domain, and be wrong as before."""
     annotation = "spiffe.io/federatesWith"
@@ -271,7 +234,7 @@ async def warn_twice(cluster: Workload, pod: str) -> None:
 
 async def test_the_layered_mode(plane: Plane, cluster: Workload) -> None:
     setup = cluster.setup
-    async with measured(plane, cluster, rights("rbac"), "spire-registrar") as measure:
+    async with measured(plane, cluster, of_folder("rbac"), "spire-registrar") as measure:
         file = "manager/spire-k8s-registrar.conf"
         async with running(
             measure, cluster.setup, file, lambda text: text.replace("= false", "= true")
@@ -293,8 +256,8 @@ async def test_the_layered_mode(plane: Plane, cluster: Workload) -> None:
 
 
 async def test_the_controller_managers_mode(plane: Plane, cluster: Workload) -> None:
-    documents = rights("overlays/controller-manager/rbac")
-    await webhook_configuration(cluster, MANAGER_WEBHOOK)
+    documents = of_folder("overlays/controller-manager/rbac")
+    await webhook_configuration(cluster.client, MANAGER_WEBHOOK)
     async with measured(plane, cluster, documents, "spire-controller-manager") as measure:
         file = "overlays/controller-manager/apart/spire-controller-manager-config.yaml"
         async with running(
@@ -314,14 +277,14 @@ async def test_the_controller_managers_mode(plane: Plane, cluster: Workload) -> 
             await cluster.until_recorded("/static/one")
             await cluster.static_entry("one", hint="another")
             await cluster.trust_domain("partner", **PARTNER)
-            await until_trusted(cluster, MANAGER_WEBHOOK)
+            await until_trusted(cluster.client, MANAGER_WEBHOOK)
             await cluster.client.delete("/apis/spire.spiffe.io/v1alpha1/clusterstaticentries/one")
             await until_recorded_no_more(cluster, "/static/one")
 
 
 async def test_crd_mode(plane: Plane, cluster: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
-    await webhook_configuration(cluster, CRD_WEBHOOK)
+    await webhook_configuration(cluster.client, CRD_WEBHOOK)
     async with measured(plane, cluster, role("crd"), "spire-server") as measure:
         file = "overlays/workload-registrar/crd/k8s-workload-registrar.conf"
         config = shipped(file).workload_registrar
@@ -343,19 +306,14 @@ async def test_crd_mode(plane: Plane, cluster: Workload, monkeypatch: pytest.Mon
                 await until_ready(cluster, "one", is_ready=namespace == "default")
             await until_counted(cluster.setup, SPIFFE_ID.kind, "one")
             await cluster.client.apply(spiffe_id("default", dnsNames=["one.test"]))
-            await until_recorded_with(cluster, "/one", "one.test")
-            await until_trusted(cluster, CRD_WEBHOOK)
+
+            async def has_name() -> bool:
+                return (await cluster.until_recorded("/one")).spec.dns_names == ("one.test",)
+
+            await eventually(has_name)
+            await until_trusted(cluster.client, CRD_WEBHOOK)
             await cluster.delete_pod("web-1")
             await until_recorded_no_more(cluster, DEFAULT)
-
-
-async def until_recorded_with(cluster: Workload, path: str, dns_name: str) -> None:
-    """Wait until the SpireEntry of a path has a DNS name."""
-
-    async def is_there() -> bool:
-        return dns_name in (await cluster.until_recorded(path)).spec.dns_names
-
-    await eventually(is_there)
 
 
 def spiffe_id(selected: str, **more: JSONValue) -> JSONObject:
@@ -408,16 +366,9 @@ async def test_reconcile_mode(plane: Plane, cluster: Workload) -> None:
 
 async def test_webhook_mode(plane: Plane, cluster: Workload, tmp_path: Path) -> None:
     write_material(tmp_path)
-    mode = WebhookMode(
-        host="127.0.0.1",
-        port=0,
-        certificate=tmp_path / "cert.pem",
-        key=tmp_path / "key.pem",
-        client_authority=tmp_path / "cacert.pem",
-    )
     async with measured(plane, cluster, role("webhook"), "spire-server") as measure:
         file = "overlays/workload-registrar/webhook/k8s-workload-registrar.conf"
-        async with running(measure, cluster.setup, file, workload_registrar=mode):
+        async with running(measure, cluster.setup, file, workload_registrar=webhook_mode(tmp_path)):
             await cluster.pod("web-1")
             await cluster.until_recorded(DEFAULT)
             await warn_twice(cluster, "web-1")

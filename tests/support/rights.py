@@ -12,6 +12,7 @@ import msgspec
 
 from api.codec import JSONObject, convert
 from hack import auditlog
+from tests.support.manifests import render
 
 _DECISION = "authorization.k8s.io/decision"
 
@@ -89,6 +90,10 @@ class Grant:
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource} {self.namespace}/{self.name}"
+
+
+RECORD = Grant("record", "spiffeid.spiffe.io/spireentries")
+"""What the admission policy asks for, which is no call: see tests/e2e/test_admission_policy.py."""
 
 
 class Recording:
@@ -184,6 +189,11 @@ def grants(objects: Iterable[JSONObject], namespace: str, account: str) -> set[G
             role = roles[kind, where if kind == "Role" else "", name]
             found |= {grant for rule in role.rules for grant in _of_rule(rule, where)}
     return found
+
+
+def of_folder(folder: str) -> list[JSONObject]:
+    """What a folder of config/ has of roles and bindings."""
+    return render(folder).of_kind("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 
 def accounts(objects: Iterable[JSONObject]) -> set[tuple[str, str]]:
