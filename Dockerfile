@@ -16,17 +16,21 @@ COPY registrar ./registrar
 COPY controllers ./controllers
 COPY topology ./topology
 COPY manager ./manager
+# The time of every file from here on, and of the image: the same sources give the same bytes. make image
+# says when the last commit was. Modes are those of no machine's umask.
+ARG SOURCE_DATE_EPOCH=315532800
 # What builds our own wheel is locked too.
 COPY requirements.lock ./
-RUN awk '/^setuptools==/ { on = 1; print; next } on && /^[^ ]/ { exit } on' requirements.lock > build.lock \
+RUN chmod -R u=rwX,go=rX . \
+ && awk '/^setuptools==/ { on = 1; print; next } on && /^[^ ]/ { exit } on' requirements.lock > build.lock \
  && python -m pip install --require-hashes --requirement build.lock \
  && python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 # The virtual environment is made where it will lie: its scripts name that path.
 RUN python -m venv --without-pip /opt/spire-registrar \
  && python -m pip --python /opt/spire-registrar install \
-      --no-index --find-links /wheels --no-deps /wheels/*.whl \
- && /opt/spire-registrar/bin/python -m compileall -q /opt/spire-registrar/lib
+      --no-index --find-links /wheels --no-deps --no-compile /wheels/*.whl \
+ && /opt/spire-registrar/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/spire-registrar/lib
 
 
 FROM python:3.13-slim

@@ -16,7 +16,7 @@ STAMP := $(VENV)/.set-up
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo demo-csi test test-real lint types generate verify bench soak fuzz cluster topology \
-  tools lock image clean
+  tools lock audit sbom dist image image-twice clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,17 +92,30 @@ tools: $(STAMP) ## build kube-apiserver, etcd, SPIRE, … once, about 10 to 15 m
 	$(BIN)/python hack/tool_build.py
 
 # One lock for all of Python 3.11 to 3.13 and all platforms. setup.cfg decides what may be in it.
-lock: $(STAMP) ## choose the newest versions that fit and write the two lock files
+lock: $(STAMP) ## choose the newest versions that fit and write the lock files
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --extra dev --output-file requirements.lock setup.cfg
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --constraint requirements.lock \
 	  --output-file requirements-run.lock setup.cfg
+	cd hack/tools && $(CURDIR)/$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file pip-audit.lock pip-audit.in
 
 LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+audit: $(STAMP) ## ask whether what we ship has known vulnerabilities; fails for a finding
+	$(BIN)/python hack/audit.py $(ARGS)
+
+sbom: $(STAMP) ## write the bill of materials of what we ship, CycloneDX JSON; ARGS=--output=FILE
+	@$(BIN)/python hack/sbom.py $(ARGS)
+
+dist: $(STAMP) ## build the wheel and its bill of materials into dist/, the same bytes anywhere
+	$(BIN)/python hack/dist.py $(ARGS)
+
 image: $(STAMP) ## build the container image with the first of podman, docker and buildah that works
 	@$(BIN)/python hack/image.py $(IMAGE) $(if $(ENGINE),--engine $(ENGINE)) -- $(ARGS)
+
+image-twice: $(STAMP) ## build the image twice (as root), and fail unless both are the same bytes
+	$(BIN)/python -m hack.image_twice
 
 clean: ## remove what was made in the checkout; the built servers stay in the cache
 	rm -rf $(VENV) build dist *.egg-info devcluster/build devcluster/*.egg-info .mypy_cache .pytest_cache .ruff_cache \

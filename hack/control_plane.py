@@ -69,7 +69,8 @@ class ControlPlane:
     `identities` get a static token each, besides the admin (group `system:masters`).
     `folder` receives everything, logs too, and is left in place; without it a temporary folder is
     used, which goes at the end unless the block failed. The binaries must have been built.
-    `api_server_arguments` are given to kube-apiserver besides its own.
+    `api_server_arguments` are given to kube-apiserver besides its own, and
+    `controller_manager_arguments` to kube-controller-manager.
 
     All calls block, for seconds those that start or stop a server: in asynchronous tests use
     `asyncio.to_thread`. Not for use by several threads at the same time.
@@ -81,8 +82,10 @@ class ControlPlane:
         folder: Path | None = None,
         *,
         api_server_arguments: Sequence[str] = (),
+        controller_manager_arguments: Sequence[str] = (),
     ) -> None:
         self._api_server_arguments = tuple(api_server_arguments)
+        self._controller_manager_arguments = tuple(controller_manager_arguments)
         self._binaries = tool_build.required()
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="control-plane-"))
@@ -229,6 +232,7 @@ class ControlPlane:
             "--secure-port=0",
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
+            *self._controller_manager_arguments,
         )
         server.wait_until(
             lambda: "Proceeding to collect garbage" in server.written(), START_SECONDS

@@ -10,6 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+# Run as a script, Python looks beside the script only.
+sys.path[:0] = [] if __package__ else [str(Path(__file__).resolve().parents[1])]
+
+from hack.dist import source_date_epoch  # noqa: E402 - needs the line above
 
 ENGINES = ("podman", "docker", "buildah")
 ANSWER_SECONDS = 15.0
@@ -77,7 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    command = [engine, "build", "--tag", chosen.tag, *chosen.options, "."]
+    epoch = str(source_date_epoch())
+    dated = ["--build-arg", f"SOURCE_DATE_EPOCH={epoch}"]
+    # Docker's BuildKit takes the image's time from the argument; the files' is for its exporter.
+    dated += [] if engine == "docker" else ["--timestamp", epoch]
+    command = [engine, "build", "--tag", chosen.tag, *dated, *chosen.options, "."]
     print(" ".join(command), flush=True)
     return subprocess.run(command, check=False).returncode
 

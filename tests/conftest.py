@@ -1,4 +1,4 @@
-"""What holds for every test: how deep hypothesis digs, no blocking of the event loop."""
+"""What holds for every test: how deep hypothesis digs, nothing blocks the event loop."""
 
 import asyncio
 import inspect
@@ -10,6 +10,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 pytest_plugins = [
+    "tests.support.leaks",
     "tests.support.real",
     "tests.support.control_plane",
     "tests.support.spire",

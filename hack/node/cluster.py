@@ -215,7 +215,7 @@ class Cluster:
             case "etcd":
                 return [str(planes / "etcd"), *settings.etcd(self.folder)]
             case "kube-apiserver":
-                return [str(planes / name), *settings.api_server(self._pki)]
+                return [str(planes / name), *settings.api_server(self.folder, self._pki)]
             case "kube-controller-manager":
                 return [str(planes / name), *settings.controller_manager(self._pki)]
             case "kube-scheduler":

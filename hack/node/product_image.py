@@ -6,6 +6,7 @@ mirror that the machine's apt is set up with. It is made once; the product's ima
 something that the Dockerfile copies has changed, and buildah keeps the layer with the wheels.
 """
 
+import contextlib
 import fnmatch
 import hashlib
 import json
@@ -28,6 +29,9 @@ PRODUCT = "docker.io/library/spire-registrar:dev"
 RECIPE = "1"
 """Raised when a change of this file gives other images from the same files."""
 
+EPOCH = "315532800"
+"""The time of the image and of all files in it, in seconds: 1980, the first year of a wheel."""
+
 _RELEASES = {"python:3.13-slim": "trixie"}
 _PACKAGES = ("ca-certificates", "python3", "python3-pip", "python3-venv", "tzdata")
 _NOT_NEEDED = (
@@ -45,6 +49,7 @@ _NOT_NEEDED = (
 _PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BASE = "localhost/spire-registrar-base"
 _STAGE = "localhost/spire-registrar-stage"
+_ANEW = "localhost/spire-registrar-anew:dev"
 _IGNORED = ("__pycache__", "*.pyc")
 _FROM = re.compile(r"^FROM\s+(\S+)(?:\s+AS\s+(\S+))?\s*$", re.MULTILINE | re.IGNORECASE)
 _COPY = re.compile(r"^(?:COPY|ADD)\s+(.+)$", re.MULTILINE | re.IGNORECASE)
@@ -59,8 +64,8 @@ def recipe(storage: Path, progress: Progress, checkout: Path = CHECKOUT) -> Reci
     """
     dockerfile = (checkout / "Dockerfile").read_text()
     base = _base_of(dockerfile)
-    digest = hashlib.sha256(f"{RECIPE}\n{_base_digest(base)}\n".encode())
-    for path in _copied(checkout, dockerfile):
+    digest = hashlib.sha256(f"{RECIPE}\n{_base_digest(base)}\n{EPOCH}\n".encode())
+    for path in copied(checkout):
         executable = os.access(path, os.X_OK)
         digest.update(f"{path.relative_to(checkout)}\n{executable}\n".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -84,8 +89,9 @@ def _base_of(dockerfile: str) -> str:
     return bases[0]
 
 
-def _copied(checkout: Path, dockerfile: str) -> Iterator[Path]:
+def copied(checkout: Path = CHECKOUT) -> Iterator[Path]:
     """Yield the files that decide the image: the Dockerfile and what it copies from here."""
+    dockerfile = (checkout / "Dockerfile").read_text()
     yield checkout / "Dockerfile"
     yield checkout / ".dockerignore"
     for arguments in _COPY.findall(dockerfile.replace("\\\n", " ")):
@@ -154,15 +160,24 @@ def _debootstrap(release: str, root: Path, log: Path) -> None:
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
 
 
+def build_anew(storage: Path, checkout: Path, archive: Path) -> None:
+    """Build the image of a checkout with no layer of an earlier build; the stand-in must be there.
+
+    Raises:
+        ToolError: the build failed.
+
+    """
+    buildah = Buildah(storage)
+    with _command(checkout, "--no-cache") as command:
+        buildah.run(*command, "--tag", _ANEW, str(checkout), trusted=True)
+    buildah.save(_ANEW, archive)
+    buildah.run("rmi", _ANEW)
+    buildah.remove_unnamed()
+
+
 def _build(buildah: Buildah, checkout: Path, archive: Path, progress: Progress) -> None:
     progress(f"building {PRODUCT} from the Dockerfile; buildah logs to {buildah.log}")
-    with tempfile.TemporaryDirectory() as folder:
-        # What a build that fails leaves would keep its image from ever being removed.
-        command = ["build", "--pull-never", "--layers", "--force-rm", "--isolation", "chroot"]
-        command += ["--network", "host"]
-        for source, path in pip_settings.mounts(Path(folder)):
-            command += ["--volume", f"{source}:{path}:ro"]
-        command += ["--file", str(checkout / "Dockerfile")]
+    with _command(checkout, "--layers") as command:
         # Every stage gets a name, so that its layers stay when those of older builds are removed.
         for match in _FROM.finditer((checkout / "Dockerfile").read_text()):
             stage = match[2]
@@ -172,3 +187,17 @@ def _build(buildah: Buildah, checkout: Path, archive: Path, progress: Progress) 
         buildah.run(*command, "--tag", PRODUCT, str(checkout), trusted=True)
     buildah.save(PRODUCT, archive)
     buildah.remove_unnamed()
+
+
+@contextlib.contextmanager
+def _command(checkout: Path, layers: str) -> Iterator[list[str]]:
+    """Give the build's command, but for the name and the folder of what is built."""
+    with tempfile.TemporaryDirectory() as folder:
+        # What a build that fails leaves would keep its image from ever being removed.
+        command = ["build", "--pull-never", layers, "--force-rm", "--isolation", "chroot"]
+        command += ["--network", "host"]
+        # The same at every commit, so that layers are kept; make image has the commit's.
+        command += ["--timestamp", EPOCH, "--build-arg", f"SOURCE_DATE_EPOCH={EPOCH}"]
+        for source, path in pip_settings.mounts(Path(folder)):
+            command += ["--volume", f"{source}:{path}:ro"]
+        yield [*command, "--file", str(checkout / "Dockerfile")]

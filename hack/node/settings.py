@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from hack import auditlog
 from hack.node import debian
 from hack.node.init import ADDRESS
 from hack.node.sandbox import HOSTNAME
@@ -43,7 +44,7 @@ def etcd(folder: Path) -> list[str]:
     ]
 
 
-def api_server(pki: Path) -> list[str]:
+def api_server(folder: Path, pki: Path) -> list[str]:
     """Return the arguments of kube-apiserver: as on any cluster, nothing is turned off."""
     return [
         f"--etcd-servers={_ETCD}",
@@ -64,6 +65,7 @@ def api_server(pki: Path) -> list[str]:
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
         f"--service-cluster-ip-range={SERVICES}",
+        *auditlog.arguments(folder),
     ]
 
 

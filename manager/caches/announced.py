@@ -111,7 +111,7 @@ class AnnouncedOrStored:
         if not was_readable:
             log.warning(
                 "Pods cannot be listed, so what the webhook misses stays as it is: give the "
-                "registrar's role get, list and watch on pods"
+                "registrar's role list and watch on pods"
             )
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)

@@ -128,7 +128,7 @@ class Cache(Generic[T]):
     def remedy(self) -> str:
         """What to do about a kind that cannot be read, in words."""
         if self.reflector is not None and self.reflector.is_forbidden:
-            remedy = f"give the registrar's role get, list and watch on {self.kind.resource}"
+            remedy = f"give the registrar's role list and watch on {self.kind.resource}"
         else:
             version = self.kind.api_version.rpartition("/")[2]
             remedy = (

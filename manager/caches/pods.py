@@ -122,7 +122,7 @@ class OwnerCaches:
             return ""
         return (
             f"the owner is asked for and {' and '.join(kinds)} cannot be read: give the "
-            "registrar's role get, list and watch on them"
+            "registrar's role list and watch on them"
         )
 
     def of(self, pod: WholePod) -> Owner | None:

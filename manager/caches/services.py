@@ -100,8 +100,8 @@ class ServiceCaches:
             return ""
         self._is_problem_told = True
         return (
-            "neither EndpointSlices nor Endpoints can be read: give the registrar's role get, "
-            "list and watch on them"
+            "neither EndpointSlices nor Endpoints can be read: give the registrar's role list "
+            "and watch on them"
         )
 
     async def become_readable(self, then: Callable[[], None]) -> None:

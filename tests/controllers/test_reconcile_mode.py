@@ -330,7 +330,7 @@ async def test_names_by_services_stay_while_services_cannot_be_read(embedded: Se
     for resource in ("endpointslices", "endpoints"):
         cluster.faults.fail(None, 403, method="list", resource=resource)
     async with cluster.mode(dns_zone="cluster.local"):
-        await cluster.until_event("Pod", "a", "ServicesUnreadable", "get, list and watch")
+        await cluster.until_event("Pod", "a", "ServicesUnreadable", "list and watch")
         await some_looks(embedded)
         await cluster.until_entry(DEFAULT, dns_names=names)
         cluster.faults.clear()

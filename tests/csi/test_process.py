@@ -17,6 +17,7 @@ import pytest
 from api.proto import csi_pb2, csi_pb2_grpc
 from devcluster.kubelet import CallError, InlineVolume, Kubelet
 from registrar.csi.identity import DRIVER_NAME
+from tests.support import leaks
 from tests.support.csi import NODE, Node
 from tests.support.setup import eventually, until
 
@@ -42,6 +43,7 @@ class Daemon:
             events = false
             metrics_addr = "127.0.0.1:0"
             log_format = "json"
+            log_level = "debug"
         """)
 
     async def start(self) -> None:
@@ -97,6 +99,7 @@ async def daemon(node: Node) -> AsyncIterator[Daemon]:
     yield daemon
     if daemon.process is not None:
         await daemon.end(signal.SIGKILL)
+    leaks.assert_none(daemon.log.read_text() if daemon.log.exists() else "")
 
 
 @pytest.fixture

@@ -12,12 +12,15 @@ import pytest
 from api.codec import convert
 from api.core import Event, EventSource
 from devcluster.kubelet import CallError, Kubelet
+from hack import auditlog
 from hack.control_plane import ControlPlane, service_account
 from manager.csiprocess import CSIProcess
 from registrar.csi.identity import DRIVER_NAME
 from registrar.settings.csi import CSISettings, load_csi
 from registrar.spire.background import background
+from tests.support import rights
 from tests.support.csi import Node, need_mounts, serve_node
+from tests.support.manifests import render
 from tests.support.setup import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -30,9 +33,11 @@ DRIVER = service_account("spire", "csi-spire")
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane of our own: what is applied here is cluster-wide and stays."""
-    with ControlPlane((DRIVER,), tmp_path_factory.mktemp("csi")) as made:
-        for folder in ("manager", "csi"):
-            made.run_kubectl("apply", "-k", str(CONFIG / folder))
+    folder = tmp_path_factory.mktemp("csi")
+    recorded = auditlog.arguments(folder)
+    with ControlPlane((DRIVER,), folder / "plane", api_server_arguments=recorded) as made:
+        for name in ("manager", "csi"):
+            made.run_kubectl("apply", "-k", str(CONFIG / name))
         yield made
 
 
@@ -66,7 +71,7 @@ async def settings_of(node: Node, plane: ControlPlane) -> CSISettings:
         data_dir=node.records,
         first_svid_timeout=3.0,
         metrics_addr="127.0.0.1:0",
-        kubeconfig=await asyncio.to_thread(plane.kubeconfig_for, DRIVER.user),
+        kubeconfig=await asyncio.to_thread(plane.kubeconfig_for, DRIVER.user, DRIVER.groups),
     )
 
 
@@ -105,3 +110,9 @@ async def test_a_pod_that_waits_has_one_event_over_all_calls_and_drivers_and_one
         assert event.source == EventSource(component=DRIVER_NAME, host=NODE)
         assert event.reporting_component == DRIVER_NAME
     assert pod.uid in waiting.message
+    # With its role alone, and all of that.
+    given = rights.grants(render("csi").objects, "spire", "csi-spire")
+    calls = rights.Recording(plane.folder.parent).calls(DRIVER.user)
+    assert given
+    assert rights.refused(calls) == []
+    assert rights.unused(given, calls) == []

@@ -26,6 +26,7 @@ from hack.control_plane import ControlPlane
 from hack.processes import ServerError, free_port
 from manager.names import OWNERS_NAMESPACE
 from registrar.claims.ownership import owner_lease
+from tests.support import leaks
 from tests.support.controllermanager import Manager
 from tests.support.setup import eventually, real_setup, until
 
@@ -127,6 +128,7 @@ class Node:
             if failure is not None:
                 failure.add_note(f"exit code {process.returncode}: {said.decode()[-8000:]}")
         assert process.returncode == 0, said.decode()
+        leaks.assert_none(said.decode())
 
     async def is_live(self) -> bool:
         """Whether both probes of the container, or those of the file, answer 200."""

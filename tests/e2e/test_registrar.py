@@ -16,6 +16,7 @@ import pytest_asyncio
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
 from manager.commands.lifecycle import EXIT_LEADERSHIP_LOST
+from tests.support import leaks
 from tests.support.control_plane import REGISTRAR
 from tests.support.setup import eventually, until
 
@@ -29,6 +30,7 @@ server_socket_path = "{socket}"
 metrics_addr       = "127.0.0.1:0"
 drift_interval     = "1s"
 log_path           = "{log}"
+log_level          = "debug"
 """
 ELECTION = """\
 leader_election                = true
@@ -90,6 +92,7 @@ class World:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
+            leaks.assert_none("\n".join(self.log(name)))
 
     async def holder(self) -> str:
         """Who holds the Lease, or the empty text."""

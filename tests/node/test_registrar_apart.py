@@ -7,9 +7,11 @@ import re
 
 import pytest
 
+from hack.control_plane import service_account
 from hack.node.cluster import Cluster
 from hack.processes import ServerError
-from tests.support import howto, nodespire
+from tests.support import howto, nodespire, rights
+from tests.support.manifests import render
 from tests.support.node import CONFIG, apply, wait_for
 from tests.support.nodehealth import watched
 from tests.support.nodespire import Asker
@@ -81,6 +83,19 @@ def test_two_registrars_on_one_server_leave_each_other_alone(
         assert before | made <= identifiers(node)
         assert events(node, "Unclaimed") == []
         assert watch.troubles() == []
+
+
+def test_every_right_of_spire_is_used_and_none_is_lacking(node: Cluster) -> None:
+    """Of the samples; the kubelet, not the API server, sees the use of the agent's."""
+    recording = rights.Recording(node.folder)
+    documents = render("samples/spire-server").objects
+    assert rights.accounts(documents) == {("spire", "spire-server")}
+    given = rights.grants(documents, "spire", "spire-server")
+    calls = recording.calls(service_account("spire", "spire-server").user)
+    assert rights.unused(given, calls) == []
+    for account in ("spire-server", "spire-agent"):
+        calls = recording.calls(service_account("spire", account).user)
+        assert rights.refused(calls) == [], account
 
 
 def test_the_webhook_refuses_what_is_wrong(node: Cluster) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hack.control_plane import service_account
 from hack.node.cluster import Cluster
 from hack.node.sandbox import clean_environment
+from tests.support import rights
+from tests.support.manifests import render
 from tests.support.node import objects, wait_for
 
 pytestmark = [
@@ -20,6 +23,8 @@ pytestmark = [
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 NESTED = "spire-nested"
+NOT_AT_THE_API_SERVER = rights.Grant("get", "/nodes/pods")
+"""The kubelet is asked, and asks in turn whether the agent has this right."""
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +68,20 @@ def test_its_test_is_a_job_that_is_complete(nested: Cluster) -> None:
     said = nested.run_kubectl("logs", f"--namespace={NESTED}", "job/nested-check").splitlines()
     assert len(said) > 80
     assert [line for line in said if not line.startswith("ok  ")] == []
+
+
+def test_every_right_is_used_and_none_is_lacking(nested: Cluster) -> None:
+    """But for the registrars', of which tests/e2e/test_rights.py uses all."""
+    documents = [*render(DEPLOY / "nested").objects, *render(DEPLOY / "tests/nested").objects]
+    recording = rights.Recording(nested.folder)
+    found: dict[str, list[str]] = {}
+    for namespace, account in rights.accounts(documents):
+        given = rights.grants(documents, namespace, account) - {NOT_AT_THE_API_SERVER}
+        calls = recording.calls(service_account(namespace, account).user)
+        found[f"{account} lacks"] = rights.refused(calls)
+        if not account.endswith("registrar"):
+            found[f"{account} does not use"] = rights.unused(given, calls)
+    assert {what: which for what, which in found.items() if which} == {}
 
 
 def test_a_second_apply_changes_nothing(nested: Cluster) -> None:

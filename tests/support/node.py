@@ -11,7 +11,7 @@ import pytest
 
 from hack.node import images
 from hack.node.cluster import Cluster
-from tests.support import nodereport
+from tests.support import leaks, nodereport
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 _pause = threading.Event().wait
@@ -27,8 +27,15 @@ def node() -> Iterator[Cluster]:
     cluster.start(images.build(print), print, outlive_us=False)
     try:
         yield cluster
+        leaks.assert_none("\n".join(_container_logs(cluster)))
     finally:
         cluster.stop()
+
+
+def _container_logs(cluster: Cluster) -> Iterator[str]:
+    """What the containers on the node have logged, those that ended too."""
+    for path in sorted(cluster.sandbox.path("/var/log/pods").glob("*/*/*.log")):
+        yield path.read_text(encoding="utf-8", errors="replace")
 
 
 @pytest.hookimpl(wrapper=True)

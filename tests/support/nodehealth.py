@@ -1,4 +1,4 @@
-"""Whether all that we ship runs on the real node without a stumble: probes, restarts, rights."""
+"""Whether all that we ship runs on the node without a stumble: probes, restarts, rights, logs."""
 
 import re
 import subprocess
@@ -12,6 +12,7 @@ import msgspec
 
 from hack.node.cluster import Cluster
 from hack.node.sandbox import clean_environment
+from tests.support import leaks
 
 _COLUMNS = (
     '{.metadata.namespace}/{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}'
@@ -115,9 +116,12 @@ def _bad_lines(cluster: Cluster, namespace: str) -> Iterator[str]:
             if not container.image.startswith(_OURS):
                 continue
             where = (pod.metadata.name, f"--namespace={namespace}", f"--container={container.name}")
-            for line in cluster.run_kubectl("logs", *where).splitlines():
+            said = cluster.run_kubectl("logs", *where)
+            for line in said.splitlines():
                 if _BAD_LINES.search(line):
                     yield f"{pod.metadata.name}, {container.name}: {line}"
+            for leak in leaks.secrets_in(said):
+                yield f"{pod.metadata.name}, {container.name} logs {leak}"
 
 
 def _refusals(cluster: Cluster) -> Counter[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from hack.image import NoEngine, main, why_not, working_engine
 
+DATED = "--build-arg SOURCE_DATE_EPOCH=1700000000 --timestamp 1700000000"
 _WITHOUT_DAEMON = "echo 'ERROR: Cannot connect to the daemon' >&2; exit 1"
 
 
@@ -15,6 +16,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     return folder
 
 
@@ -39,7 +41,7 @@ def test_an_engine_whose_daemon_does_not_run_is_passed_over_and_said(
     install(machine, "docker", info=_WITHOUT_DAEMON)
     install(machine, "buildah")
     assert main(["spire-registrar:dev"]) == 0
-    assert built(machine) == ["buildah build --tag spire-registrar:dev ."]
+    assert built(machine) == [f"buildah build --tag spire-registrar:dev {DATED} ."]
     said = capfd.readouterr().err
     assert "passing over docker: `docker info` fails: ERROR: Cannot connect to the daemon" in said
     assert "passing over podman: not installed" in said
@@ -89,4 +91,4 @@ def test_one_that_is_named_is_the_only_one(
 def test_options_reach_the_build_and_its_exit_code_comes_back(machine: Path) -> None:
     install(machine, "buildah", build="exit 7")
     assert main(["example.org/it:1", "--", "--isolation", "chroot"]) == 7
-    assert built(machine) == ["buildah build --tag example.org/it:1 --isolation chroot ."]
+    assert built(machine) == [f"buildah build --tag example.org/it:1 {DATED} --isolation chroot ."]
