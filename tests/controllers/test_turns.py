@@ -2,6 +2,7 @@
 
 import aiohttp
 
+from api.codec import JSONObject
 from manager.process import Process
 from registrar.settings.model import PodIdentity
 from tests.support.setup import Setup, eventually, until
@@ -30,7 +31,7 @@ async def test_a_pod_does_not_wait_until_many_of_another_namespace_have_their_en
     embedded: Setup,
 ) -> None:
     async with embedded.registrar(pods=LABEL) as process:
-        shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+        shop: JSONObject = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
         await embedded.client.apply(shop)
         before = await asked_for(process)
         with embedded.spire.faults.held("BatchCreateEntry"):
