@@ -30,7 +30,7 @@ class SlowMirror:
     async def refresh(self) -> Drift:
         self.looks.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self._seconds)
-        return Drift((), (), ())
+        return Drift([], [], [])
 
 
 @asynccontextmanager
