@@ -228,6 +228,6 @@ async def test_a_refresh_has_a_deadline_of_its_own(
     await FederationClient(connection).create(WEB)
     with (
         server.endpoints.hanging(URL),
-        pytest.raises(Unavailable, match="no answer within 0.2 s"),
+        pytest.raises(Unavailable, match=r"no answer within 0.2 s"),
     ):
         await impatient.refresh("other.test")
