@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from hack.node.cluster import Cluster
 from hack.node.sandbox import clean_environment
 from hack.processes import ServerError
-from tests.support.node import objects, wait_for
+from tests.support.node import apply, objects, wait_for
 from topology.checks.chain import verify_chain
 from topology.checks.check import Untrue
 
@@ -32,6 +32,17 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 NESTED = "spire-nested"
 FEDERATED = "spire-federated"
+FEDERATING = {
+    "apiVersion": "spire.spiffe.io/v1alpha1",
+    "kind": "ClusterSPIFFEID",
+    "metadata": {"name": "federating"},
+    "spec": {
+        "className": "nested-c",
+        "spiffeIDTemplate": "spiffe://{{ .TrustDomain }}/federating",
+        "podSelector": {"matchLabels": {"topology.spire.io/server": "nested-c"}},
+        "federatesWith": ["auxiliary.org"],
+    },
+}
 NAMESPACES = {"nested-c": FEDERATED, "auxiliary": FEDERATED}
 
 
@@ -171,15 +182,18 @@ def test_a_partner_that_is_built_anew_costs_no_identity_and_is_trusted_without_a
     nested: Cluster,
 ) -> None:
     there = f"--namespace={FEDERATED}"
-    before = {str(each["id"]) for each in entries(nested, "nested-c")}
+    apply(nested, FEDERATING)
+    wait_for("an entry that federates", lambda: federating(nested) != [])
+    before = federating(nested)
     nested.run_kubectl("scale", "statefulset/auxiliary-server", "--replicas=0", there)
     wait_for("what it holds is not fresh", lambda: freshness(nested) == "RefreshFailed", 240)
-    assert {str(each["id"]) for each in entries(nested, "nested-c")} == before
+    assert federating(nested) == before
     # All that it had goes, its authority too; what is applied again makes another one.
     for what in ("pvc/data-auxiliary-server-0", "secret/upstream-authority", "job.batch"):
         every = ("--all",) if what == "job.batch" else ()
         nested.run_kubectl("delete", what, *every, there)
     nested.apply(DEPLOY / "federated")
+    assert federating(nested) == before
     wait_for("it is fresh again", lambda: freshness(nested) == "Fetched", 300)
     events = objects(nested, "events", "--all-namespaces")
     reasons = {str(each["reason"]) for each in events}
@@ -187,6 +201,7 @@ def test_a_partner_that_is_built_anew_costs_no_identity_and_is_trusted_without_a
     # Its own agents knew the old one; new ones know it by what it publishes.
     agents = "topology.spire.io/server=auxiliary,app.kubernetes.io/name=spire-agent"
     nested.run_kubectl("delete", "pods", f"--selector={agents}", there)
+    nested.run_kubectl("delete", "clusterspiffeid/federating")
     wait_for("all of it is ready", lambda: unready(nested, FEDERATED) == [], 300)
     # Its Job looks at everything, with the new key of the test before this one too.
     topology(nested, "test", "federated")
@@ -271,6 +286,12 @@ def rotate(cluster: Cluster, server: str) -> str:
     key = str(prepared["prepared_authority"]["authority_id"])
     ask(cluster, server, "localauthority", "jwt", "activate", f"-authorityID={key}")
     return key
+
+
+def federating(cluster: Cluster) -> list[str]:
+    """The entries of nested-c that federate with auxiliary.org."""
+    found = entries(cluster, "nested-c")
+    return sorted(str(each["id"]) for each in found if each["federates_with"] == ["auxiliary.org"])
 
 
 def freshness(cluster: Cluster) -> str:
