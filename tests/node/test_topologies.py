@@ -201,7 +201,7 @@ def test_a_partner_that_is_built_anew_costs_no_identity_and_is_trusted_without_a
     # Its own agents knew the old one; new ones know it by what it publishes.
     agents = "topology.spire.io/server=auxiliary,app.kubernetes.io/name=spire-agent"
     nested.run_kubectl("delete", "pods", f"--selector={agents}", there)
-    nested.run_kubectl("delete", "clusterspiffeid/federating")
+    nested.run_kubectl("delete", "clusterspiffeids.spire.spiffe.io/federating")
     wait_for("all of it is ready", lambda: unready(nested, FEDERATED) == [], 300)
     # Its Job looks at everything, with the new key of the test before this one too.
     topology(nested, "test", "federated")
