@@ -157,6 +157,11 @@ CUSTOM_KINDS: tuple[CustomKind, ...] = (
                 '.status.conditions[?(@.type=="BundleAvailable")].status',
                 description="Whether SPIRE holds the bundle",
             ),
+            Column(
+                "Fresh",
+                '.status.conditions[?(@.type=="BundleFresh")].status',
+                description="Whether SPIRE could fetch the bundle last time",
+            ),
             Column("Owned", ".status.owned", type="boolean", priority=1),
             _MESSAGE,
             _AGE,

@@ -11,13 +11,23 @@ from dataclasses import replace
 
 from api.meta import ObjectKey
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
+from controllers.bundlefreshness import Freshness
 from controllers.federationrecord import FederationMemory, Record
 from controllers.federationstatus import UNDECODABLE, FederationStatuses
-from controllers.ports import Bundles, Events, Federation, Kubernetes, TrustDomains
+from controllers.ports import (
+    Bundles,
+    BundleSources,
+    Events,
+    Federation,
+    Kubernetes,
+    TrustDomains,
+)
+from registrar.claims.bundlesource import NO_SOURCE, Reading
 from registrar.claims.claim import Problem
 from registrar.claims.federatedtrustdomain import (
     NO_TRUST_DOMAIN,
     TRUST_DOMAIN_INDEX,
+    Wanted,
     conflict,
     noted_in,
     oldest_first,
@@ -27,12 +37,20 @@ from registrar.claims.federatedtrustdomain import (
     was_set,
 )
 from registrar.claims.federationrecord import Noted, bundle_hash, is_given
+from registrar.claims.federationstatus import Observed
 from registrar.errors import InvalidField, Retry
 from registrar.identity.bundle import Bundle
 from registrar.identity.relationship import Relationship
+from registrar.identity.spiffeid import trust_domain_of
 from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
-from registrar.spire.errors import AlreadyExists, NotFound, SpireError, Unavailable
+from registrar.spire.errors import (
+    AlreadyExists,
+    EndpointDistrusted,
+    NotFound,
+    SpireError,
+    Unavailable,
+)
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
@@ -44,7 +62,7 @@ class FederationReconciler:
     What somebody else made is brought in line while an object asks for it,
     and left when the object goes: the record says what is ours. Nothing goes
     before ``is_complete`` tells that all objects are known. ``wake`` is asked
-    to look at a trust domain.
+    to look at a trust domain. ``freshness`` is shared with who refreshes the bundles.
     """
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
@@ -57,6 +75,8 @@ class FederationReconciler:
         federation: Federation,
         bundles: Bundles,
         trust_domains: TrustDomains,
+        sources: BundleSources,
+        freshness: Freshness,
         kube: Kubernetes | None,
         record: Record | None,
         events: Events,
@@ -70,6 +90,8 @@ class FederationReconciler:
         self._federation = federation
         self._bundles = bundles
         self._trust_domains = trust_domains
+        self._sources = sources
+        self._freshness = freshness
         self._wake = wake
         self._memory = FederationMemory(record)
         self._statuses = FederationStatuses(
@@ -109,17 +131,28 @@ class FederationReconciler:
         except InvalidField as error:
             await self._say(winner, name, Problem("InvalidSpec", str(error)))
             return Done()
+        reading = self._read(wanted, name)
+        if reading is None:
+            # Whoever reads it wakes the trust domain.
+            return Done()
+        source = None if wanted.source is None else reading
         try:
             problem = await self._answered(
-                self._set_bundle(name, wanted.bundle)
+                self._set_bundle(name, wanted.bundle, reading)
                 if wanted.relationship is None
-                else self._link(name, wanted.relationship, winner)
+                else self._link(name, wanted.relationship, reading, winner)
             )
         except Retry as error:
-            await self._say(winner, name, Problem(error.reason, str(error)))
+            await self._say(winner, name, Problem(error.reason, str(error)), source)
             raise
-        await self._say(winner, name, problem)
+        await self._say(winner, name, problem, source)
         return Done()
+
+    def _read(self, wanted: Wanted, name: str) -> Reading | None:
+        """What the object's source shows; None while that is not known."""
+        if wanted.source is None:
+            return NO_SOURCE
+        return self._sources.read(wanted.source, trust_domain=name)
 
     def _asking(self, name: str) -> list[ClusterFederatedTrustDomain]:
         """The objects for a trust domain that are ours to handle."""
@@ -153,7 +186,11 @@ class FederationReconciler:
                 await self._statuses.write(obj, Problem("InvalidSpec", str(error)))
 
     async def _say(
-        self, obj: ClusterFederatedTrustDomain, name: str, problem: Problem | None
+        self,
+        obj: ClusterFederatedTrustDomain,
+        name: str,
+        problem: Problem | None,
+        source: Reading | None = None,
     ) -> None:
         """Write the status of the object that counts."""
         broken = self._objects.broken.get(ObjectKey("", obj.metadata.name))
@@ -161,7 +198,16 @@ class FederationReconciler:
             kept = f"{broken.error}: correct the object; the last good state stays in force"
             problem = Problem(UNDECODABLE, kept)
         noted = self._memory.of(name)
-        await self._statuses.write(obj, problem, is_owned=noted.is_ours, seed=noted.seed)
+        freshness = self._freshness
+        is_refreshed = freshness.is_periodic and freshness.is_linked(name)
+        observed = Observed(
+            is_owned=noted.is_ours,
+            seed=noted.seed,
+            is_refreshed=is_refreshed,
+            refreshed=freshness.of(name) if is_refreshed else None,
+            source=source,
+        )
+        await self._statuses.write(obj, problem, observed)
 
     async def _answered(self, call: Awaitable[Problem | None]) -> Problem | None:
         try:
@@ -172,7 +218,7 @@ class FederationReconciler:
             raise Retry(error.reason, error.message) from error
 
     async def _link(
-        self, name: str, wanted: Relationship, obj: ClusterFederatedTrustDomain
+        self, name: str, wanted: Relationship, reading: Reading, obj: ClusterFederatedTrustDomain
     ) -> Problem | None:
         """Make the server hold a relationship, and a bundle to begin with."""
         known = await self._look_if_needed()
@@ -180,29 +226,88 @@ class FederationReconciler:
         if seen is None:
             # Its data may be lost, bundles and all.
             await self._trust_domains.refresh()
-        noted = self._memory.of(name)
-        noted = replace(noted, seed=noted.seed or obj.status.trust_domain_bundle_hash)
-        after = replace(noted, seed=bundle_hash(wanted.bundle))
-        gives = is_given(
-            after.seed,
-            known=noted.seed,
-            is_held=wanted.bundle is None or await self._is_held(name),
-            is_linked=seen is not None,
-            was_ready=was_set(obj),
-        )
-        sent = wanted if gives else replace(wanted, bundle=None)
+        lacks = await self._lacked(name, wanted, reading)
+        if lacks is not None and seen is None:
+            return lacks
+        sent, after, is_anew = await self._offer(name, wanted, reading, seen, obj)
         if seen is None:
-            await self._create(name, sent, noted, replace(after, relationship=True))
-        elif gives or not seen.points_like(wanted):
+            await self._create(name, sent, self._memory.of(name), replace(after, relationship=True))
+        elif sent.bundle is not None or not seen.points_like(wanted):
             await self._federation.update(sent)
             await self._memory.note(name, after)
+            gives = sent.bundle is not None
             log.info("federation relationship changed", extra=kv(trust_domain=name, bundle=gives))
         else:
             await self._memory.note(name, after)
-            return None
+            self._freshness.linked(name, is_changed=False)
+            return lacks
         known[name] = wanted
+        self._freshness.linked(name, is_changed=True)
+        if is_anew:
+            self._statuses.trusted_anew(obj)
+            self._freshness.trusted_anew(name)
         await self._trust_domains.refresh()
-        return None
+        return lacks
+
+    async def _offer(
+        self,
+        name: str,
+        wanted: Relationship,
+        reading: Reading,
+        seen: Relationship | None,
+        obj: ClusterFederatedTrustDomain,
+    ) -> tuple[Relationship, Noted, bool]:
+        """What to send, what is noted then, and whether the server is to trust it anew."""
+        has_source = obj.spec.trust_domain_bundle_from is not None
+        bundle = reading.bundle if has_source else wanted.bundle
+        noted = self._memory.of(name)
+        noted = replace(noted, seed=noted.seed or obj.status.trust_domain_bundle_hash)
+        seed = bundle_hash(bundle)
+        gives = is_given(
+            seed,
+            # That another one is published says nothing: the server's may be fresher.
+            known=seed if has_source and noted.seed else noted.seed,
+            is_held=bundle is None or await self._is_held(name),
+            is_linked=seen is not None,
+            was_ready=was_set(obj),
+        )
+        is_anew = has_source and not gives and await self._is_distrusted(wanted, bundle)
+        if gives or is_anew:
+            return replace(wanted, bundle=bundle), replace(noted, seed=seed), is_anew
+        if has_source:
+            seed = noted.seed or seed
+        return replace(wanted, bundle=None), replace(noted, seed=seed), False
+
+    async def _lacked(self, name: str, wanted: Relationship, reading: Reading) -> Problem | None:
+        """What is wrong with the source of a bundle without which nothing can be fetched."""
+        if reading.problem is None or wanted.profile != "https_spiffe":
+            return None
+        return None if await self._is_held(name) else reading.problem
+
+    async def _is_distrusted(self, wanted: Relationship, source: Bundle | None) -> bool:
+        """Whether the endpoint's certificate is refused for want of authorities that are known.
+
+        Those of the endpoint's own trust domain count, so no other one's bundle would help. Asked
+        once more at last: by now the server may hold what it lacked, and fresher than the source.
+        """
+        name = wanted.trust_domain
+        refreshed = self._freshness.of(name)
+        if refreshed is None or not refreshed.is_distrusted:
+            return False
+        if source is None or not source.x509_authorities:
+            return False
+        if trust_domain_of(wanted.endpoint_spiffe_id) != name:
+            return False
+        try:
+            held = await self._bundles.federated(name)
+            if set(held.x509_authorities) == set(source.x509_authorities):
+                return False
+            await self._federation.refresh(name)
+        except EndpointDistrusted:
+            return True
+        except SpireError:
+            return False
+        return False
 
     async def _is_held(self, name: str) -> bool:
         """Whether the server holds the bundle of a trust domain. Raises SpireError."""
@@ -232,10 +337,14 @@ class FederationReconciler:
             raise
         log.info("federation relationship set", extra=kv(trust_domain=name))
 
-    async def _set_bundle(self, name: str, wanted: Bundle | None) -> Problem | None:
+    async def _set_bundle(
+        self, name: str, given: Bundle | None, reading: Reading
+    ) -> Problem | None:
         """Make the server hold a bundle that has no endpoint to come from."""
+        self._freshness.unlinked(name)
+        wanted = given or reading.bundle
         if wanted is None:
-            return None
+            return reading.problem
         known, noted = await self._look_if_needed(), self._memory.of(name)
         if name in known:
             if not noted.relationship:
@@ -266,12 +375,14 @@ class FederationReconciler:
         else:
             log.info("federation relationship deleted", extra=kv(trust_domain=name))
         known.pop(name, None)
+        self._freshness.unlinked(name)
 
     async def _release(self, name: str) -> Problem | None:
         """No object asks for the trust domain any more: delete what we made."""
         if not self._is_complete() or any(key not in self._objects for key in self._objects.broken):
             # What cannot be read may ask for it.
             return None
+        self._freshness.unlinked(name)
         noted = self._memory.of(name)
         if noted.is_ours:
             known = await self._look_if_needed()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from api.codec import merge_diff, to_json
 from api.core import ObjectReference
@@ -11,7 +12,8 @@ from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrust
 from controllers.ports import Events, Kubernetes, TrustDomains, reference
 from controllers.prunedstatus import PrunedStatuses
 from registrar.claims.claim import Problem
-from registrar.claims.federatedtrustdomain import READY, bare, status_of
+from registrar.claims.federatedtrustdomain import READY, bare
+from registrar.claims.federationstatus import Observed, status_of
 from registrar.kube.errors import Undecodable
 from registrar.kube.store import Broken, Store
 from registrar.telemetry.logging import kv
@@ -20,6 +22,12 @@ log = logging.getLogger(__name__)
 
 UNDECODABLE = "Undecodable"
 """Reason of the condition and the Event."""
+
+REBOOTSTRAPPED = "Rebootstrapped"
+"""Reason of the Event."""
+
+NOTHING = Observed()
+"""What is known for an object that does not count."""
 
 
 class FederationStatuses:
@@ -46,18 +54,18 @@ class FederationStatuses:
         self,
         obj: ClusterFederatedTrustDomain,
         problem: Problem | None,
-        *,
-        is_owned: bool = False,
-        seed: str = "",
+        observed: Observed = NOTHING,
     ) -> None:
-        """Write the status if it differs from the stored one. Raises KubeError."""
+        """Write the status if it differs from the stored one. Raises KubeError.
+
+        ``observed`` is what is known beside ``has_bundle``.
+        """
         known = self._trust_domains.known
+        has_bundle = None if known is None else bare(obj.spec.trust_domain) in known
         wanted = status_of(
             obj,
             problem=problem,
-            is_owned=is_owned,
-            seed=seed,
-            has_bundle=None if known is None else bare(obj.spec.trust_domain) in known,
+            observed=replace(observed, has_bundle=has_bundle),
             now=self._timestamp(),
         )
         if wanted == obj.status or self._pruned.is_in_vain(obj.metadata.name, wanted, obj.status):
@@ -89,6 +97,20 @@ class FederationStatuses:
             type="Normal" if after.status == "True" else "Warning",
             reason=after.reason,
             message=after.message,
+        )
+
+    def trusted_anew(self, obj: ClusterFederatedTrustDomain) -> None:
+        """Say that the SPIRE server was given other authorities than it held."""
+        message = (
+            "the certificate of the bundle endpoint was refused, and trustDomainBundleFrom shows "
+            "other authorities than the SPIRE server held: it trusts those now"
+        )
+        log.warning(message, extra=kv(trust_domain=bare(obj.spec.trust_domain)))
+        self._events.emit(
+            reference(CLUSTER_FEDERATED_TRUST_DOMAIN, obj),
+            type="Normal",
+            reason=REBOOTSTRAPPED,
+            message=message,
         )
 
     def undecodable(self, key: ObjectKey, broken: Broken) -> None:

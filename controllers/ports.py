@@ -7,6 +7,7 @@ from api.codec import JSONObject
 from api.core import ObjectReference
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey
+from registrar.claims.bundlesource import Reading, Source
 from registrar.claims.dnsnames import ServiceAddress
 from registrar.identity.bundle import Bundle
 from registrar.identity.entry import Entry, EntryKey
@@ -135,6 +136,10 @@ class Federation(Protocol):
         """Delete one."""
         ...
 
+    async def refresh(self, trust_domain: str) -> None:
+        """Have the server fetch the bundle of one now."""
+        ...
+
 
 class Bundles(Protocol):
     """Bundles of other trust domains; ``registrar.spire.bundles.BundleClient`` is one."""
@@ -149,6 +154,14 @@ class Bundles(Protocol):
 
     async def delete_federated(self, trust_domain: str) -> None:
         """Forget a bundle."""
+        ...
+
+
+class BundleSources(Protocol):
+    """What ConfigMaps that objects name hold; ``manager.caches.bundlesources`` has it."""
+
+    def read(self, source: Source, *, trust_domain: str) -> Reading | None:
+        """What a source shows; None while that is not known yet."""
         ...
 
 

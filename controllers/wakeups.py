@@ -105,6 +105,8 @@ class Wakeups:
         """The SPIRE server holds the entry of a key no more."""
         self.trust_domain: Wake[str] = Wake("trust_domain")
         """A trust domain may need another federation relationship."""
+        self.bundle: Wake[str] = Wake("bundle")
+        """The SPIRE server may be able to fetch another bundle of a trust domain."""
         self.status = StatusWake()
         """An object may need another status."""
 
@@ -133,7 +135,7 @@ class Wakeups:
     def _all(self) -> tuple[Wake[ObjectKey] | Wake[EntryKey] | Wake[Claimant] | Wake[str], ...]:
         return (
             *(self.entry, self.release, self.released, self.record),
-            *(self.pod, self.node, self.made, self.trust_domain),
+            *(self.pod, self.node, self.made, self.trust_domain, self.bundle),
         )
 
 

@@ -44,6 +44,15 @@ MODULES: Mapping[str, Module] = MappingProxyType(
                     Server("nested-b", "example.org", upstream="root"),
                 ),
             ),
+            Module(
+                "federated",
+                "spire-federated",
+                (
+                    Server("nested-c", "example.org", upstream="root"),
+                    Server("auxiliary", "auxiliary.org"),
+                ),
+                needs=("nested",),
+            ),
             Module("oidc", "spire-oidc", (), needs=("nested",)),
         )
     }

@@ -51,7 +51,7 @@ async def rows(session: Session, modules: Sequence[Module]) -> list[Row]:
                 if _is_of(each.metadata.labels.get(INSTANCE_LABEL, ""), server)
             ]
             relations = [
-                f"{each.spec.trust_domain} {_word(each.status.conditions)}"
+                f"{each.spec.trust_domain} {_relation(each.status.conditions)}"
                 for each in domains
                 if each.spec.class_name == server.name
             ]
@@ -131,6 +131,15 @@ def _word(conditions: tuple[Condition, ...]) -> str:
     if ready is None:
         return "pending"
     return "ready" if ready.status == "True" else f"not ready ({ready.reason})"
+
+
+def _relation(conditions: tuple[Condition, ...]) -> str:
+    """How a relationship is, and since when its bundle is fresh, or is not."""
+    fresh = find_condition(conditions, "BundleFresh")
+    if fresh is None:
+        return _word(conditions)
+    word = "fresh" if fresh.status == "True" else f"not fresh ({fresh.reason})"
+    return f"{_word(conditions)}, {word} since {fresh.last_transition_time}"
 
 
 def _is_true(conditions: tuple[Condition, ...]) -> bool:

@@ -1,8 +1,18 @@
 """The bundle endpoints of other trust domains, and the server's fetching from them."""
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
 from api.proto import types_pb2
 from devcluster.spire.state import EntryState
 from devcluster.spire.validation import SCHEME
+
+_FAILED = "failed to fetch federated bundle from endpoint: failed to fetch bundle"
+_DISTRUSTED = (
+    "x509svid: could not verify leaf certificate: x509: certificate signed by unknown authority"
+)
 
 
 class BundleEndpoints:
@@ -16,6 +26,7 @@ class BundleEndpoints:
     def __init__(self, state: EntryState) -> None:
         self._state = state
         self._shown: dict[str, types_pb2.Bundle] = {}
+        self._silent: dict[str, asyncio.Event] = {}
 
     def show(self, url: str, bundle: types_pb2.Bundle) -> None:
         """Let an endpoint show a bundle from now on; the server hears of it at once."""
@@ -30,22 +41,53 @@ class BundleEndpoints:
         """Let an endpoint be out of reach; what was fetched from it stays."""
         self._shown.pop(url, None)
 
-    def fetch(self, trust_domain: str) -> bool:
-        """Fetch the bundle of a relationship's trust domain; False when that fails.
+    @contextlib.contextmanager
+    def hanging(self, url: str) -> Iterator[None]:
+        """Let an endpoint take calls and not answer until the block ends."""
+        ended = self._silent[url] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._silent[url]
+            ended.set()
 
-        An endpoint with the profile https_spiffe shows an SVID: without the
-        bundle of the SVID's trust domain it is not to be trusted.
+    async def answers(self, url: str) -> None:
+        """Wait while an endpoint does not answer."""
+        if url in self._silent:
+            await self._silent[url].wait()
+
+    def fetch(self, trust_domain: str) -> str:
+        """Fetch the bundle of a relationship's trust domain; what is wrong, empty for nothing.
+
+        An endpoint with the profile https_spiffe shows an SVID of one of the authorities that it
+        shows, which is trusted by an authority of the SVID's trust domain that is held.
         """
         relationship = self._state.relationships[trust_domain]
-        bundle = self._shown.get(relationship.bundle_endpoint_url)
-        if bundle is None:
-            return False
+        url = relationship.bundle_endpoint_url
+        endpoint_domain = trust_domain
         if relationship.HasField("https_spiffe"):
             endpoint_id = relationship.https_spiffe.endpoint_spiffe_id
-            if not self._state.knows_bundle(endpoint_id.removeprefix(SCHEME).partition("/")[0]):
-                return False
+            endpoint_domain = endpoint_id.removeprefix(SCHEME).partition("/")[0]
+            if not self._state.knows_bundle(endpoint_domain):
+                return "can't perform SPIFFE Authentication: local copy of bundle not found"
+        bundle = self._shown.get(url)
+        if bundle is None:
+            parts = urlsplit(url)
+            address = f"{parts.hostname}:{parts.port or 443}"
+            return f'{_FAILED}: Get "{url}": dial tcp {address}: connect: connection refused'
+        if (
+            relationship.HasField("https_spiffe")
+            and endpoint_domain == trust_domain
+            and not _share_authority(bundle, self._state.bundles[trust_domain])
+        ):
+            return f'{_FAILED}: Get "{url}": {_DISTRUSTED}'
         fetched = types_pb2.Bundle()
         fetched.CopyFrom(bundle)
         fetched.trust_domain = trust_domain
         self._state.bundles[trust_domain] = fetched
-        return True
+        return ""
+
+
+def _share_authority(one: types_pb2.Bundle, other: types_pb2.Bundle) -> bool:
+    held = {authority.asn1 for authority in other.x509_authorities}
+    return any(authority.asn1 in held for authority in one.x509_authorities)

@@ -119,11 +119,14 @@ class TrustDomainService(trustdomain_pb2_grpc.TrustDomainServicer):
             found = self._find(request.trust_domain)
         except Refusal as refusal:
             if refusal.code is grpc.StatusCode.NOT_FOUND:
-                message = f'no relationship with trust domain "{request.trust_domain}"'
+                name = validation.trust_domain(request.trust_domain)
+                message = f'no relationship with trust domain "{name}"'
                 refusal = Refusal(message, refusal.code)
             await abort(context, refusal)
-        if not self._endpoints.fetch(found.trust_domain):
-            failed = Refusal("failed to refresh bundle", grpc.StatusCode.INTERNAL)
+        await self._endpoints.answers(found.bundle_endpoint_url)
+        problem = self._endpoints.fetch(found.trust_domain)
+        if problem:
+            failed = Refusal(f"failed to refresh bundle: {problem}", grpc.StatusCode.INTERNAL)
             await abort(context, failed)
         return Empty()
 

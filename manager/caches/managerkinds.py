@@ -1,5 +1,7 @@
 """The caches of the controller manager's mode."""
 
+from collections.abc import Callable
+
 from api.core import Namespace
 from api.kinds import (
     CLUSTER_FEDERATED_TRUST_DOMAIN,
@@ -11,6 +13,7 @@ from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrust
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
 from controllers.templates import Cluster
+from manager.caches.bundlesources import BundleSources
 from manager.caches.cache import AnyCache, Cache, Caches, Unreadable, spire_entry_cache
 from manager.caches.pods import OwnerCaches, Packing, PodCaches, node_cache
 from manager.caches.services import ServiceCaches
@@ -24,10 +27,10 @@ class ManagerCaches:
     """Pods and what they are rendered from are only read where templates are handled.
 
     A kind that is not installed, or that we may not read, stops no other; what may be for its
-    objects is kept.
+    objects is kept. ``is_handled`` tells of a class whether its objects are this registrar's.
     """
 
-    def __init__(self, config: ControllerManager) -> None:
+    def __init__(self, config: ControllerManager, is_handled: Callable[[str], bool]) -> None:
         packing = Packing()
         self.spire_entries = spire_entry_cache(optional=True)
         self.namespaces: Cache[Namespace] = Cache(NAMESPACE, Store())
@@ -47,6 +50,7 @@ class ManagerCaches:
             Store({TRUST_DOMAIN_INDEX: trust_domains_of}),
             unreadable=Unreadable.KEEPS,
         )
+        self.bundle_sources = BundleSources(self.trust_domains, is_handled=is_handled)
         self.all = Caches(self._read(config))
         self.services = ServiceCaches(self.all, config.cache_namespaces)
         self.owners = OwnerCaches(self.all)
@@ -60,7 +64,7 @@ class ManagerCaches:
         if handled.cluster_static_entries:
             caches.append(self.static_entries)
         if handled.cluster_federated_trust_domains:
-            caches.append(self.trust_domains)
+            caches += [self.trust_domains, self.bundle_sources]
         return caches
 
     def cluster(self, ignored: IgnoredNamespaces) -> Cluster:

@@ -59,7 +59,7 @@ def _add(
         "module",
         nargs="*" if many else "+",
         metavar="MODULE",
-        help="nested, oidc or all" + (" (default: all)" if many else ""),
+        help="nested, federated, oidc or all" + (" (default: all)" if many else ""),
     )
     parser.add_argument(
         "--manifests", type=Path, metavar="DIR", help="the folder deploy of a checkout"

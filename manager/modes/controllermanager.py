@@ -9,7 +9,7 @@ from controllers.spire_clusterspiffeid import refusable_templates
 from manager.caches.managerkinds import ManagerCaches
 from manager.context import Context
 from manager.modes.mode import Mode, confirmed_on_namespace
-from manager.sources.federation import federation_source, record_of_relationships
+from manager.sources.federation import federation_sources, record_of_relationships
 from manager.sources.staticentries import static_entry_sources
 from manager.sources.templates import ignored_namespaces_source, template_sources
 from manager.webhooks import controller_manager_webhooks
@@ -32,7 +32,7 @@ def controller_manager(settings: Settings, config: ControllerManager, *, namespa
         IgnoredNamespaces(config.ignore_namespaces),
         _surroundings(settings, config),
     )
-    caches = ManagerCaches(config)
+    caches = ManagerCaches(config, is_handled)
 
     def sources(context: Context) -> Iterator[AnySource]:
         if handled.cluster_spiffe_ids:
@@ -42,15 +42,20 @@ def controller_manager(settings: Settings, config: ControllerManager, *, namespa
             yield from static_entry_sources(context, caches.static_entries, is_handled)
         if handled.cluster_federated_trust_domains:
             record = record_of_relationships(context, own_namespace=namespace)
-            yield federation_source(
-                context, caches.trust_domains, is_handled=is_handled, record=record
+            yield from federation_sources(
+                context,
+                caches.trust_domains,
+                sources=caches.bundle_sources,
+                is_handled=is_handled,
+                record=record,
+                refresh_seconds=config.bundle_refresh_interval_seconds,
             )
 
     unused = {"node", "made", "released"}
     if not handled.cluster_spiffe_ids:
         unused.add("pod")
     if not handled.cluster_federated_trust_domains:
-        unused.add("trust_domain")
+        unused |= {"trust_domain", "bundle"}
     return Mode(
         caches=caches.all,
         spire_entries=caches.spire_entries,

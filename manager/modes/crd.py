@@ -59,7 +59,7 @@ def crd(settings: Settings, config: CRDMode, *, namespace: str) -> Mode:
             allows_downstream=allows_downstream,
         )
 
-    unused = {"trust_domain"}
+    unused = {"trust_domain", "bundle"}
     return Mode(
         caches=caches.all,
         spire_entries=caches.spire_entries,

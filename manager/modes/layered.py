@@ -46,7 +46,7 @@ def layered(settings: Settings) -> Mode:
             )
         yield from cluster_spiffe_id_sources(context, objects, makes=identity is not None)
 
-    unused = {"node", "trust_domain"}
+    unused = {"node", "trust_domain", "bundle"}
     return Mode(
         caches=Caches(
             [objects, spire_entries]

@@ -47,7 +47,7 @@ def reconcile(settings: Settings, config: ReconcileMode, *, namespace: str) -> M
         caches=caches,
         spire_entries=spire_entries,
         sources=lambda context: list(pod_entry_sources(context, pods_to_entries)),
-        unused=frozenset({"made", "released", "trust_domain"}),
+        unused=frozenset({"made", "released", "trust_domain", "bundle"}),
         without_status=frozenset({NODE.kind}),
         made=made_for_pods(form),
         form=form,

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from controllers.source import AnySource
+from manager.caches.bundlesources import NoBundleSources
 from manager.caches.cache import Caches, spire_entry_cache
 from manager.caches.folder import FolderCaches
 from manager.context import Context
 from manager.modes.mode import Mode
-from manager.sources.federation import federation_source
+from manager.sources.federation import federation_sources
 from manager.sources.staticentries import static_entry_sources_of_folder
 from registrar.claims.classes import by_class
 from registrar.settings.model import ControllerManager
@@ -21,13 +22,18 @@ def static(config: ControllerManager, class_name: str, folder: FolderCaches) -> 
         if folder.static_entries.is_read:
             yield from static_entry_sources_of_folder(context, folder.static_entries, is_handled)
         if folder.trust_domains.is_read:
-            yield federation_source(
-                context, folder.trust_domains, is_handled=is_handled, record=None
+            yield from federation_sources(
+                context,
+                folder.trust_domains,
+                sources=NoBundleSources(),
+                is_handled=is_handled,
+                record=None,
+                refresh_seconds=config.bundle_refresh_interval_seconds,
             )
 
     unused = {"pod", "node", "made", "released", "record"}
     if not folder.trust_domains.is_read:
-        unused.add("trust_domain")
+        unused |= {"trust_domain", "bundle"}
     return Mode(
         caches=Caches([]),
         spire_entries=spire_entry_cache(optional=True),

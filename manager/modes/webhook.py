@@ -60,7 +60,7 @@ def webhook(settings: Settings, config: WebhookMode, *, namespace: str) -> Mode:
         caches=Caches([spire_entries, namespaces, pods]),
         spire_entries=spire_entries,
         sources=lambda context: list(pod_entry_sources(context, pods_to_entries)),
-        unused=frozenset({"node", "made", "released", "trust_domain"}),
+        unused=frozenset({"node", "made", "released", "trust_domain", "bundle"}),
         without_status=frozenset({REGISTRAR}),
         made=made_for_pods(form),
         form=form,

@@ -1,13 +1,11 @@
-"""ClusterFederatedTrustDomain: the relationship that each asks for, who wins, and its status."""
+"""ClusterFederatedTrustDomain: the relationship that each asks for, and who wins."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from api.meta import Condition, find_condition, set_condition
-from api.spire.v1alpha1.clusterfederatedtrustdomain import (
-    ClusterFederatedTrustDomain,
-    ClusterFederatedTrustDomainStatus,
-)
+from api.meta import find_condition
+from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
+from registrar.claims.bundlesource import FIELD, Source, check_source
 from registrar.claims.claim import Problem
 from registrar.claims.federationrecord import Noted
 from registrar.errors import InvalidField
@@ -17,7 +15,6 @@ from registrar.identity.relationship import Relationship
 from registrar.identity.spiffeid import SCHEME, check_spiffe_id, check_trust_domain
 
 READY = "Ready"
-BUNDLE = "BundleAvailable"
 
 TRUST_DOMAIN_INDEX = "trust-domain"
 """Index of the objects' store: the trust domain that each names."""
@@ -28,10 +25,14 @@ NO_TRUST_DOMAIN = ""
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an object asks for: a relationship, or, without an endpoint, a bundle alone."""
+    """What an object asks for: a relationship, or, without an endpoint, a bundle alone.
+
+    ``source`` is where the bundle is published; then the object has none of its own.
+    """
 
     relationship: Relationship | None
     bundle: Bundle | None
+    source: Source | None = None
 
 
 def bare(trust_domain: str) -> str:
@@ -57,13 +58,22 @@ def wanted_by(obj: ClusterFederatedTrustDomain, *, trust_domain: str) -> Wanted:
         bundle = parse_bundle(
             spec.trust_domain_bundle, trust_domain=name, path="spec.trustDomainBundle"
         )
-    if not spec.bundle_endpoint_url:
-        if bundle is None:
+    source = None
+    if spec.trust_domain_bundle_from is not None:
+        source = check_source(spec.trust_domain_bundle_from)
+        if bundle is not None:
             raise InvalidField(
-                "spec.bundleEndpointURL", "", "give a bundle endpoint, or a trustDomainBundle"
+                FIELD, str(source), "trustDomainBundle gives the bundle already: delete one of both"
             )
-        return Wanted(None, bundle)
-    return Wanted(_relationship(obj, name, bundle), bundle)
+    if not spec.bundle_endpoint_url:
+        if bundle is None and source is None:
+            raise InvalidField(
+                "spec.bundleEndpointURL",
+                "",
+                "give a bundle endpoint, or a trustDomainBundle, or a trustDomainBundleFrom",
+            )
+        return Wanted(None, bundle, source)
+    return Wanted(_relationship(obj, name, bundle), bundle, source)
 
 
 def _relationship(
@@ -115,59 +125,6 @@ def conflict(obj: ClusterFederatedTrustDomain, winner: ClusterFederatedTrustDoma
     )
 
 
-def status_of(
-    obj: ClusterFederatedTrustDomain,
-    *,
-    problem: Problem | None,
-    is_owned: bool,
-    seed: str,
-    has_bundle: bool | None,
-    now: str,
-) -> ClusterFederatedTrustDomainStatus:
-    """The status to write.
-
-    ``is_owned``: the registrar made what is on the server, so it goes with
-    the object. ``seed`` is the hash of the bundle of it that counted last.
-    ``has_bundle``: the server holds the bundle, None for unknown.
-    """
-    if problem is not None:
-        wanted = [_condition(READY, "False", problem.reason, problem.message)]
-    elif is_owned:
-        wanted = [_condition(READY, "True", "Set", "the SPIRE server federates as asked for")]
-    else:
-        message = (
-            "the SPIRE server federates as asked for; somebody else made the relationship, so it "
-            "stays when this object is deleted"
-        )
-        wanted = [_condition(READY, "True", "Adopted", message)]
-    if has_bundle is not None:
-        message = "" if has_bundle else "the SPIRE server could not fetch the bundle yet"
-        reason = "Fetched" if has_bundle else "BundleMissing"
-        wanted.append(_condition(BUNDLE, "True" if has_bundle else "False", reason, message))
-    old = {condition.type: condition for condition in obj.status.conditions}
-    generation = obj.metadata.generation
-    conditions: tuple[Condition, ...] = tuple(
-        c for c in obj.status.conditions if c.type not in {READY, BUNDLE}
-    )
-    for type_, status, reason, message in wanted:
-        new = Condition(
-            type=type_,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=generation,
-            last_transition_time=now,
-        )
-        before = (old[type_],) if type_ in old else ()
-        conditions = (*conditions, *set_condition(before, new))
-    return ClusterFederatedTrustDomainStatus(
-        owned=is_owned,
-        trust_domain_bundle_hash=seed,
-        observed_generation=generation,
-        conditions=conditions,
-    )
-
-
 def was_set(obj: ClusterFederatedTrustDomain) -> bool:
     """Whether some version of the registrar has said that the SPIRE server federates as asked."""
     ready = find_condition(obj.status.conditions, READY)
@@ -196,7 +153,3 @@ def relationship_exists(url: str) -> Problem:
         f"the SPIRE server fetches the bundle of this trust domain from {url}, by a relationship "
         "that somebody else made: delete that relationship there, or give bundleEndpointURL",
     )
-
-
-def _condition(type_: str, status: str, reason: str, message: str) -> tuple[str, str, str, str]:
-    return type_, status, reason, message

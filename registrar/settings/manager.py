@@ -79,6 +79,7 @@ def interpret_manager(
         reconciled=_reconciled(reader),
         webhooks=_webhooks(reader, environment),
         static_manifests=_static_manifests(reader),
+        bundle_refresh_interval_seconds=reader.get(own.BUNDLE_REFRESH),
     )
     return replace(
         settings,

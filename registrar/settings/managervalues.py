@@ -33,6 +33,14 @@ def duration(value: Value) -> float:
     return seconds
 
 
+def pause_or_none(value: Value) -> float:
+    """A pause of a second or more, in seconds, or zero for never."""
+    seconds = _duration(value)
+    if seconds and seconds < 1:
+        raise Wrong(f'must be "1s" or more, or 0 for never, it is {described(value)}', value.at)
+    return seconds
+
+
 def interval(value: Value) -> float:
     """A duration; the original takes what is not above zero for the default."""
     seconds = _duration(value)

@@ -137,6 +137,7 @@ class ControllerManager:
     ``entry_id_prefix_cleanup`` None removes nothing; the empty text means
     entries whose ID has no prefix. ``cache_namespaces`` empty: all.
     ``webhooks`` None: they are off. ``static_manifests``: no cluster at all.
+    ``bundle_refresh_interval_seconds`` 0: the SPIRE server alone refreshes bundles.
     """
 
     cluster_domain: str = "cluster.local"
@@ -150,6 +151,7 @@ class ControllerManager:
     reconciled: Reconciled = field(default_factory=Reconciled)
     webhooks: Webhooks | None = None
     static_manifests: StaticManifests | None = None
+    bundle_refresh_interval_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

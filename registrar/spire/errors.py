@@ -112,6 +112,12 @@ class Internal(SpireError):  # noqa: N818 - named by what happened
     reason = "SpireInternal"
 
 
+class EndpointDistrusted(Internal):
+    """A bundle endpoint showed a certificate by no authority that the server holds."""
+
+    reason = "EndpointDistrusted"
+
+
 class NotLeading(SpireError):  # noqa: N818 - named by what happened
     """This process may not write now: nothing was sent."""
 
@@ -135,6 +141,7 @@ _BY_CODE: dict[grpc.StatusCode, type[SpireError]] = {
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 # The protocol gives this the code of every other failure: the message is all there is.
+_DISTRUSTED = re.compile(r"x509svid: could not verify leaf certificate: ")
 _NO_BUNDLE = re.compile(r'unable to find federated bundle(?: "(?:spiffe://)?([a-z0-9._-]+))?')
 
 
@@ -144,5 +151,7 @@ def error_of(code: grpc.StatusCode | int, message: str) -> SpireError:
     missing = _NO_BUNDLE.search(message)
     if missing is not None:
         return FederatedBundleMissing(message, code=known, trust_domain=missing[1] or "")
+    if known is grpc.StatusCode.INTERNAL and _DISTRUSTED.search(message):
+        return EndpointDistrusted(message, code=known)
     kind = _BY_CODE.get(known, Internal)
     return kind(message or f"SPIRE answered {known.name}", code=known)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from api.proto.trustdomain_pb2_grpc import TrustDomainAsyncStub
 
 PAGE_SIZE = 100
+REFRESH_SECONDS = 10.0
+"""How long the refresh of one bundle may take: a peer that does not answer holds up no other."""
 
 
 class FederationClient:
@@ -43,8 +45,15 @@ class FederationClient:
         timeout_seconds: float = TIMEOUT_SECONDS,
         gate: MayWrite = open_gate,
     ) -> None:
+        observer = observer or Unobserved()
         self._caller = Caller(
-            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds, gate=gate
+            channels, observer=observer, timeout_seconds=timeout_seconds, gate=gate
+        )
+        self._refresher = Caller(
+            channels,
+            observer=observer,
+            timeout_seconds=min(timeout_seconds, REFRESH_SECONDS),
+            gate=gate,
         )
 
     async def list(self) -> dict[str, Relationship]:
@@ -124,6 +133,15 @@ class FederationClient:
                 )
             )
         _check([result.status for result in response.results])
+
+    async def refresh(self, trust_domain: str) -> None:
+        """Have the server fetch the bundle now, and wait for it.
+
+        Raises NotFound without a relationship, EndpointDistrusted for the endpoint's certificate.
+        """
+        request = trustdomain_pb2.RefreshBundleRequest(trust_domain=trust_domain)
+        async with self._refresher.call("refresh-bundle", writes=True) as channel:
+            await _stub(channel).RefreshBundle(request, timeout=self._refresher.timeout_seconds)
 
     async def _holds(self, trust_domain: str) -> bool:
         """Whether the server has a relationship with a trust domain."""

@@ -19,6 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import Metric
 
+from registrar.telemetry.bundlemetrics import BundleMetrics
 from registrar.telemetry.controllermetrics import ControllerMetrics, Queues, Reconciles
 
 CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -100,6 +101,7 @@ class Metrics:
             registry=self.registry,
         )
         self.spire = SpireMetrics(self.registry)
+        self.bundles = BundleMetrics(self.registry)
 
     def on_refresh(self, refresher: Callable[[], None]) -> None:
         """Have ``refresher`` called on the event loop before each scrape."""

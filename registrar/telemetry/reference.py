@@ -25,6 +25,8 @@ def render_metrics() -> str:
     metrics.leader("spire-registrar")
     metrics.reflector("pods")
     metrics.called("GET", "host", "200", 0.0)
+    metrics.bundles.known("partner.example")
+    metrics.bundles.holds("partner.example", x509=1, jwt=1)
     CSIMetrics(metrics.registry, metrics.on_refresh)
     metrics.refresh()
     lines = []

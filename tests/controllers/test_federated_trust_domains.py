@@ -8,47 +8,12 @@ import pytest
 from api.codec import JSONObject
 from api.crd import CUSTOM_KINDS, crd
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
-from api.meta import Condition, find_condition
-from tests.support.controllermanager import Manager
-from tests.support.federation import PARTNER, Federating, document, seed
+from tests.support.federation import PARTNER, document, seed
+from tests.support.federationstory import Story
 from tests.support.setup import FEDERATION_RECORD, Setup, eventually, some_looks, until
 
 URL = str(PARTNER["bundleEndpointURL"])
 OTHER_URL = "https://127.0.0.1:1/other"
-
-
-class Story(Manager):
-    """The controller manager's mode, and what the SPIRE server holds of other trust domains."""
-
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup)
-        self.held = Federating(setup)
-
-    async def partner(self, **spec: object) -> None:
-        await self.trust_domain("partner", **{**PARTNER, **spec})
-
-    async def condition(self, name: str = "partner", type_: str = "Ready") -> Condition | None:
-        return find_condition((await self.get_trust_domain(name)).status.conditions, type_)
-
-    async def until_ready(self, reason: str, name: str = "partner") -> Condition:
-        """Wait until Ready speaks of this generation, for this reason."""
-        found: list[Condition] = []
-
-        async def is_so() -> bool:
-            obj = await self.get_trust_domain(name)
-            ready = find_condition(obj.status.conditions, "Ready")
-            found[:] = [] if ready is None else [ready]
-            return (
-                ready is not None
-                and ready.reason == reason
-                and obj.status.observed_generation == obj.metadata.generation
-            )
-
-        await eventually(is_so)
-        return found[0]
-
-    async def remove(self, name: str = "partner") -> None:
-        await self.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, name)
 
 
 @pytest.fixture

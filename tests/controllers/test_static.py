@@ -242,6 +242,33 @@ spec:
         await until(lambda: not embedded.spire.state.relationships)
 
 
+async def test_a_bundle_in_a_configmap_is_refused_where_there_is_no_cluster(
+    embedded: Setup, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "f.yaml").write_text(
+        """\
+apiVersion: spire.spiffe.io/v1alpha1
+kind: ClusterFederatedTrustDomain
+metadata: {name: partner}
+spec:
+  trustDomain: partner.test
+  bundleEndpointURL: https://partner.test/bundle
+  bundleEndpointProfile: {type: https_spiffe, endpointSPIFFEID: "spiffe://partner.test/endpoint"}
+  trustDomainBundleFrom: {configMapKeyRef: {namespace: a, name: b, key: c}}
+"""
+    )
+    (folder / "a.yaml").write_text(entry("one"))
+
+    def is_said() -> bool:
+        words = "write the bundle into trustDomainBundle"
+        return any(words in str(record.__dict__) for record in caplog.records)
+
+    async with running(embedded, folder):
+        await until(is_said)
+        await until(lambda: paths(embedded) == ["/one"])
+        assert not embedded.spire.state.relationships
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -14,7 +14,8 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from registrar.settings.model import Settings, Webhooks
 from tests.support.controllermanager import Manager
-from tests.support.federation import PARTNER
+from tests.support.federation import PARTNER, document, seed
+from tests.support.federationstory import Story
 from tests.support.setup import eventually, real_setup, until
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -48,6 +49,58 @@ async def manager(tmp_path: Path, deployed: ControlPlane) -> AsyncIterator[Manag
     """The control plane and an embedded SPIRE server, as an administrator sees them."""
     async with real_setup(tmp_path, deployed) as setup:
         yield Manager(setup)
+
+
+PARTNERS_ROLE: list[JSONObject] = [
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"namespace": "partners", "name": "bundle"},
+        "rules": [
+            {
+                "apiGroups": [""],
+                "resources": ["configmaps"],
+                "resourceNames": ["bundle"],
+                "verbs": ["get", "list", "watch"],
+            }
+        ],
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"namespace": "partners", "name": "bundle"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "Role",
+            "name": "bundle",
+        },
+        "subjects": [{"kind": "User", "name": USER, "apiGroup": "rbac.authorization.k8s.io"}],
+    },
+]
+
+
+async def test_a_bundle_source_takes_a_role_for_that_one_configmap(
+    manager: Manager, settings: Settings
+) -> None:
+    story = Story(manager.setup)
+    assert settings.controller_manager is not None
+    assert settings.leader_election is not None
+    await story.namespace("partners")
+    await story.publish(document(seed("published")))
+    async with manager.setup.registrar(
+        kubeconfig=settings.kubeconfig,
+        controller_manager=replace(settings.controller_manager, webhooks=None),
+        leader_election=replace(settings.leader_election, namespace="spire"),
+    ):
+        await story.from_configmap()
+        ready = await story.until_ready("BundleSourceForbidden")
+        assert "configmaps of the name bundle" in ready.message
+        for each in PARTNERS_ROLE:
+            await manager.client.apply(each)
+        await story.until_ready("Set")
+        assert story.held.keys() == ["published"]
+        await story.unpublish()
+        await story.until_condition_is("BundleSourceRead", "BundleSourceMissing")
 
 
 async def test_the_rights_of_the_manifests_are_enough(manager: Manager, settings: Settings) -> None:

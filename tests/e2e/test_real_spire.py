@@ -24,6 +24,7 @@ from tests.support.bundledocument import dump_bundle
 from tests.support.controllermanager import Manager
 from tests.support.csi import Heard, Pod, run_driver
 from tests.support.federation import Federating, seed
+from tests.support.federationstory import Story
 from tests.support.setup import Setup, eventually, real_setup, until
 from tests.support.spire import SharedSpire
 
@@ -186,6 +187,34 @@ async def test_what_the_server_fetched_is_not_replaced_by_an_edit_of_the_endpoin
             await until(lambda: held.keys("other.test") == ["newer"])
             await manager.delete(CLUSTER_FEDERATED_TRUST_DOMAIN, "other")
             await until(lambda: not held.urls())
+
+
+async def test_a_partner_is_found_by_what_it_publishes_and_again_after_it_was_built_anew(
+    setup: Setup,
+) -> None:
+    story, held = Story(setup), Federating(setup)
+
+    async def published(server: RealServer, form: str) -> None:
+        await story.publish(await asyncio.to_thread(server.ask, "bundle", "show", "-format", form))
+
+    options = ServerOptions(trust_domain="partner.test", federation=True, keys_on_disk=False)
+    with RealServer(options) as other:
+        async with story.running(bundle_refresh_interval_seconds=1.0):
+            await published(other, "pem")
+            await story.from_configmap(bundleEndpointURL=other.bundle_url)
+            await story.until_condition_is("BundleFresh", "Fetched")
+            before = held.keys()
+            assert before
+            # Without its data and its keys it is another server at the same address.
+            await asyncio.to_thread(other.stop)
+            other.database_file.unlink()
+            await asyncio.to_thread(other.start)
+            found = await story.until_condition_is("BundleFresh", "RefreshFailed")
+            assert found is not None
+            await published(other, "spiffe")
+            await story.until_condition_is("BundleFresh", "Fetched")
+            assert set(held.keys()).isdisjoint(before)
+            assert "Rebootstrapped" in await story.reasons()
 
 
 async def test_a_pod_has_its_svid_as_files_from_template_to_node(

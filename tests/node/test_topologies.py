@@ -1,18 +1,29 @@
 """The modules of deploy/ on a real node, by kubectl alone: what comes first waits."""
 
+import base64
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from hack.control_plane import service_account
 from hack.node.cluster import Cluster
 from hack.node.sandbox import clean_environment
+from hack.processes import ServerError
 from tests.support import rights
 from tests.support.manifests import render
-from tests.support.node import objects, wait_for
+from tests.support.node import apply, objects, wait_for
+from topology.checks.chain import verify_chain
+from topology.checks.check import Untrue
 
 pytestmark = [
     pytest.mark.real("control plane", "spire", "node"),
@@ -25,6 +36,19 @@ DEPLOY = ROOT / "deploy"
 NESTED = "spire-nested"
 NOT_AT_THE_API_SERVER = rights.Grant("get", "/nodes/pods")
 """The kubelet is asked, and asks in turn whether the agent has this right."""
+FEDERATED = "spire-federated"
+FEDERATING = {
+    "apiVersion": "spire.spiffe.io/v1alpha1",
+    "kind": "ClusterSPIFFEID",
+    "metadata": {"name": "federating"},
+    "spec": {
+        "className": "nested-c",
+        "spiffeIDTemplate": "spiffe://{{ .TrustDomain }}/federating",
+        "podSelector": {"matchLabels": {"topology.spire.io/server": "nested-c"}},
+        "federatesWith": ["auxiliary.org"],
+    },
+}
+NAMESPACES = {"nested-c": FEDERATED, "auxiliary": FEDERATED}
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +139,7 @@ def test_clients_of_oidc_verify_the_tokens_of_all_servers(nested: Cluster) -> No
 
 
 def test_a_forced_rotation_at_one_server_is_known_to_clients_of_oidc(nested: Cluster) -> None:
-    prepared = json.loads(ask(nested, "nested-b", "localauthority", "jwt", "prepare"))
-    key = prepared["prepared_authority"]["authority_id"]
-    ask(nested, "nested-b", "localauthority", "jwt", "activate", f"-authorityID={key}")
+    key = rotate(nested, "nested-b")
     service = "/api/v1/namespaces/spire-oidc/services/oidc-discovery:http/proxy/keys"
 
     def is_known() -> bool:
@@ -129,9 +151,84 @@ def test_a_forced_rotation_at_one_server_is_known_to_clients_of_oidc(nested: Clu
     topology(nested, "test", "nested")
 
 
+def test_two_trust_domains_federate_without_a_hand(nested: Cluster) -> None:
+    nested.have_volumes(3)
+    nested.apply(DEPLOY / "federated")
+    topology(nested, "start", "federated")
+
+    def are_fresh() -> bool:
+        rows = json.loads(topology(nested, "status", "federated", "-o", "json"))
+        relations = {row["server"]: row["relationships"] for row in rows}
+        return (
+            "auxiliary.org ready, fresh since" in relations["nested-c"]
+            and "example.org ready, fresh since" in relations["auxiliary"]
+        )
+
+    wait_for("each has the bundle of the other", are_fresh, 240)
+
+
+def test_nobody_of_one_trust_domain_can_pose_as_another(nested: Cluster) -> None:
+    names = [f"-spiffeID=spiffe://{domain}/forged" for domain in ("auxiliary.org", "example.org")]
+    assert "svid" in ask(nested, "auxiliary", "x509", "mint", names[0]).lower()
+    with pytest.raises(ServerError, match="trust domain"):
+        ask(nested, "auxiliary", "x509", "mint", names[1])
+    # Not even with the key of its authority: what it signs is good for its own name alone.
+    secret = objects(nested, "secret/upstream-authority", f"--namespace={FEDERATED}")[0]["data"]
+    assert isinstance(secret, dict)
+    certificate, key = (base64.b64decode(secret[name]) for name in ("tls.crt", "tls.key"))
+    forged = signed_by(certificate, key, "spiffe://example.org/topology/forged")
+    now = datetime.now(UTC)
+    assert verify_chain([forged], authorities(nested, "auxiliary"), now=now)
+    with pytest.raises(Untrue, match="none of"):
+        verify_chain([forged], authorities(nested, "nested-c"), now=now)
+
+
+def test_a_forced_rotation_is_known_to_the_other_trust_domain(
+    nested: Cluster, record_property: Callable[[str, object], None]
+) -> None:
+    key = rotate(nested, "nested-b")
+    begun = time.monotonic()
+
+    def is_known() -> bool:
+        held = ask(nested, "auxiliary", "bundle", "list", "-id=spiffe://example.org")
+        return key in held
+
+    wait_for("the new key at the other trust domain", is_known)
+    record_property("seconds until the new key was there", time.monotonic() - begun)
+
+
+def test_a_partner_that_is_built_anew_costs_no_identity_and_is_trusted_without_a_hand(
+    nested: Cluster,
+) -> None:
+    there = f"--namespace={FEDERATED}"
+    apply(nested, FEDERATING)
+    wait_for("an entry that federates", lambda: federating(nested) != [])
+    before = federating(nested)
+    nested.run_kubectl("scale", "statefulset/auxiliary-server", "--replicas=0", there)
+    wait_for("what it holds is not fresh", lambda: freshness(nested) == "RefreshFailed", 240)
+    assert federating(nested) == before
+    # All that it had goes, its authority too; what is applied again makes another one.
+    for what in ("pvc/data-auxiliary-server-0", "secret/upstream-authority", "job.batch"):
+        every = ("--all",) if what == "job.batch" else ()
+        nested.run_kubectl("delete", what, *every, there)
+    nested.apply(DEPLOY / "federated")
+    assert federating(nested) == before
+    wait_for("it is fresh again", lambda: freshness(nested) == "Fetched", 300)
+    events = objects(nested, "events", "--all-namespaces")
+    reasons = {str(each["reason"]) for each in events}
+    assert "Rebootstrapped" in reasons
+    # Its own agents knew the old one; new ones know it by what it publishes.
+    agents = "topology.spire.io/server=auxiliary,app.kubernetes.io/name=spire-agent"
+    nested.run_kubectl("delete", "pods", f"--selector={agents}", there)
+    nested.run_kubectl("delete", "clusterspiffeids.spire.spiffe.io/federating")
+    wait_for("all of it is ready", lambda: unready(nested, FEDERATED) == [], 300)
+    # Its Job looks at everything, with the new key of the test before this one too.
+    topology(nested, "test", "federated")
+
+
 def test_what_others_need_is_not_ended(nested: Cluster) -> None:
     said = topology(nested, "stop", "nested", code=3)
-    assert "still needed by: oidc" in said
+    assert "still needed by: federated, oidc" in said
     assert unready(nested, NESTED) == []
 
 
@@ -196,9 +293,65 @@ def entries(cluster: Cluster, server: str) -> list[dict[str, object]]:
 
 def ask(cluster: Cluster, server: str, *question: str) -> str:
     """Return the answer of a SPIRE server's command line, as JSON."""
-    where = ("exec", f"--namespace={NESTED}", f"{server}-server-0", "--container=spire-server")
+    namespace = f"--namespace={NAMESPACES.get(server, NESTED)}"
+    where = ("exec", namespace, f"{server}-server-0", "--container=spire-server")
     program = ("/opt/spire/bin/spire-server", *question, "-output", "json")
     return cluster.run_kubectl(*where, "--", *program, "-socketPath", "/run/spire/server/api.sock")
+
+
+def rotate(cluster: Cluster, server: str) -> str:
+    """Have a server sign JWTs with a new key from now on; return the key's ID."""
+    prepared = json.loads(ask(cluster, server, "localauthority", "jwt", "prepare"))
+    key = str(prepared["prepared_authority"]["authority_id"])
+    ask(cluster, server, "localauthority", "jwt", "activate", f"-authorityID={key}")
+    return key
+
+
+def federating(cluster: Cluster) -> list[str]:
+    """The entries of nested-c that federate with auxiliary.org."""
+    found = entries(cluster, "nested-c")
+    return sorted(str(each["id"]) for each in found if each["federates_with"] == ["auxiliary.org"])
+
+
+def freshness(cluster: Cluster) -> str:
+    """Why nested-c calls the bundle of auxiliary.org fresh, or not."""
+    (found,) = objects(cluster, "clusterfederatedtrustdomain/topology-auxiliary-org")
+    status = found.get("status")
+    assert isinstance(status, dict)
+    reasons = {each["type"]: str(each["reason"]) for each in status["conditions"]}
+    return reasons.get("BundleFresh", "")
+
+
+def authorities(cluster: Cluster, server: str) -> tuple[bytes, ...]:
+    """The X.509 authorities that a server publishes, DER."""
+    (found,) = objects(cluster, f"configmap/{server}-bundle-pem", f"--namespace={FEDERATED}")
+    data = found["data"]
+    assert isinstance(data, dict)
+    certificates = x509.load_pem_x509_certificates(data["bundle.pem"].encode())
+    return tuple(each.public_bytes(Encoding.DER) for each in certificates)
+
+
+def signed_by(certificate: bytes, key: bytes, spiffe_id: str) -> bytes:
+    """A certificate of that name, by whoever has the key of an authority."""
+    authority = x509.load_pem_x509_certificate(certificate)
+    signer = load_pem_private_key(key, None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(authority.subject)
+        .public_key(ec.generate_private_key(ec.SECP256R1()).public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe_id)]),
+            critical=True,
+        )
+        .sign(signer, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
 
 
 def path(entry: dict[str, object]) -> str:

@@ -47,6 +47,8 @@ def test_every_metric_that_is_named_exists() -> None:
     metrics.controller("spireentry")
     metrics.leader("lease")
     metrics.reflector("pods")
+    metrics.bundles.known("partner.example")
+    metrics.bundles.holds("partner.example", x509=1, jwt=1)
     CSIMetrics(metrics.registry, metrics.on_refresh)
     known = {sample.name for family in metrics.registry.collect() for sample in family.samples}
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")

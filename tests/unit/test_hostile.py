@@ -23,6 +23,7 @@ from registrar.admission.review import read_review
 from registrar.csi.attributes import wish_of
 from registrar.csi.jwtsvid import subject_of
 from registrar.identity.bundle import parse_bundle
+from registrar.identity.publishedbundle import parse_published
 from registrar.identity.spiffeid import check_spiffe_id, check_trust_domain
 from registrar.kube.client import read_page
 from registrar.kube.errors import MOST_RETRY_SECONDS, KubeError, error_for, read_status
@@ -153,6 +154,7 @@ DECODERS: dict[str, Callable[[str], object]] = {
     "server's error": _server_error,
     "condition": _condition,
     "bundle": lambda text: parse_bundle(text, trust_domain="a.test", path="spec.bundle"),
+    "published bundle": lambda text: parse_published(text, trust_domain="a.test", path="where"),
     "SPIFFE ID": lambda text: check_spiffe_id(text, path="spec.spiffeID"),
     "trust domain": lambda text: check_trust_domain(text, path="spec.trustDomain"),
     "duration": _duration,

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from topology.checks.check import Check, Verdict, verdicts
+from topology.checks.federated import Federated
 from topology.checks.health import Health
 from topology.checks.nested import Nested
 from topology.checks.oidc import Oidc
@@ -23,6 +24,10 @@ def checks_of(
         namespace=module.namespace,
         servers=[server.name for server in module.servers],
     ).checks(ready_seconds=ready_seconds)
+    if module.name == "federated":
+        places = _places(module, sockets)
+        upper = _places(MODULES["nested"], sockets)
+        return [*health, *Federated(reader, module, places, upper).checks()]
     if module.name == "oidc":
         return [*health, *Oidc(_places(MODULES["nested"], sockets)).checks()]
     return [*health, *Nested(reader, module, _places(module, sockets)).checks()]

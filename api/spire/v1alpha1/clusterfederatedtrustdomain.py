@@ -33,6 +33,53 @@ class BundleEndpointProfile(Wire, frozen=True, kw_only=True):
     ] = field(name="endpointSPIFFEID", default="")
 
 
+class ConfigMapKeyRef(Wire, frozen=True, kw_only=True):
+    """One entry of a ConfigMap."""
+
+    namespace: Annotated[
+        str,
+        Meta(
+            description="Namespace of the ConfigMap.",
+            extra_json_schema={
+                "minLength": 1,
+                "maxLength": 63,
+                "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            },
+        ),
+    ] = ""
+    name: Annotated[
+        str,
+        Meta(
+            description="Name of the ConfigMap.",
+            extra_json_schema={
+                "minLength": 1,
+                "maxLength": 253,
+                "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+            },
+        ),
+    ] = ""
+    key: Annotated[
+        str,
+        Meta(
+            description="Key below the ConfigMap's data, such as bundle.json.",
+            extra_json_schema={"minLength": 1, "maxLength": 253, "pattern": "^[-._a-zA-Z0-9]+$"},
+        ),
+    ] = ""
+
+
+class BundleSource(Wire, frozen=True, kw_only=True):
+    """Where somebody publishes the bundle of the other trust domain."""
+
+    config_map_key_ref: Annotated[
+        ConfigMapKeyRef | None,
+        Meta(
+            description="The entry of a ConfigMap that holds it, in SPIFFE's format or as PEM "
+            "certificates; the registrar watches just that ConfigMap.",
+            extra_json_schema={"required": ["namespace", "name", "key"]},
+        ),
+    ] = None
+
+
 class ClusterFederatedTrustDomainSpec(Wire, frozen=True, kw_only=True):
     """The other trust domain, and where its bundle comes from."""
 
@@ -56,7 +103,7 @@ class ClusterFederatedTrustDomainSpec(Wire, frozen=True, kw_only=True):
         str,
         Meta(
             description="URL that the bundle is fetched from: https, without a user name; left "
-            "out, trustDomainBundle is all that there is.",
+            "out, trustDomainBundle or trustDomainBundleFrom is all that there is.",
             extra_json_schema={
                 "maxLength": 8192,
                 "x-kubernetes-validations": [
@@ -94,16 +141,32 @@ class ClusterFederatedTrustDomainSpec(Wire, frozen=True, kw_only=True):
             "with an endpoint it is only what the first fetch trusts."
         ),
     ] = ""
+    trust_domain_bundle_from: Annotated[
+        BundleSource | None,
+        Meta(
+            description="In the place of trustDomainBundle: where somebody publishes it. With an "
+            "endpoint it is what the first fetch trusts, and what is trusted anew when the "
+            "endpoint's certificate is refused and this one has other authorities; without one "
+            "it is followed.",
+            extra_json_schema={"required": ["configMapKeyRef"]},
+        ),
+    ] = None
     class_name: Annotated[str, Meta(description="Class of registrars that this object is for.")] = (
         ""
     )
 
 
 _HAS_URL = "(has(self.bundleEndpointURL) && self.bundleEndpointURL != '')"
+_HAS_BUNDLE = "(has(self.trustDomainBundle) && self.trustDomainBundle != '')"
+_HAS_SOURCE = "has(self.trustDomainBundleFrom)"
 _SPEC_RULES = [
     {
-        "rule": f"{_HAS_URL} || (has(self.trustDomainBundle) && self.trustDomainBundle != '')",
-        "message": "give a bundleEndpointURL, or a trustDomainBundle",
+        "rule": f"{_HAS_URL} || {_HAS_BUNDLE} || {_HAS_SOURCE}",
+        "message": "give a bundleEndpointURL, or a trustDomainBundle, or a trustDomainBundleFrom",
+    },
+    {
+        "rule": f"!({_HAS_BUNDLE} && {_HAS_SOURCE})",
+        "message": "give one of trustDomainBundle and trustDomainBundleFrom",
     },
     {
         "rule": f"!{_HAS_URL} || has(self.bundleEndpointProfile)",
@@ -125,8 +188,9 @@ class ClusterFederatedTrustDomainStatus(Wire, frozen=True, kw_only=True):
     trust_domain_bundle_hash: Annotated[
         str,
         Meta(
-            description="Hash of the keys in the trustDomainBundle that counted last, none for no "
-            "bundle: only another one is given to the SPIRE server, which may hold a fresher one."
+            description="Hash of the keys in the bundle that the SPIRE server was given last, none "
+            "for no bundle: only another trustDomainBundle is given to it, for what it holds may "
+            "be fresher."
         ),
     ] = ""
     observed_generation: Annotated[
@@ -140,7 +204,9 @@ class ClusterFederatedTrustDomainStatus(Wire, frozen=True, kw_only=True):
         tuple[Condition, ...],
         Meta(
             description="Ready: whether the SPIRE server federates as the spec says; "
-            "BundleAvailable: whether it holds the bundle.",
+            "BundleAvailable: whether it holds the bundle; BundleFresh: whether it could fetch it "
+            "when it was asked last; BundleSourceRead: whether trustDomainBundleFrom could be "
+            "read.",
             extra_json_schema=schemas.CONDITIONS,
         ),
     ] = ()

@@ -29,6 +29,8 @@ async def kinds(kube: Kube) -> AsyncIterator[Kube]:
             await kube.delete(f"{path_of(kind)}/{name}")
 
 
+SOURCE_REF: JSONObject = {"namespace": "partners", "name": "bundle", "key": "bundle.json"}
+SOURCE: JSONObject = {"configMapKeyRef": SOURCE_REF}
 EVERY_FIELD: dict[str, JSONObject] = {
     "ClusterSPIFFEID": {
         "spiffeIDTemplate": "spiffe://{{ .TrustDomain }}/ns/{{ .PodMeta.Namespace }}",
@@ -119,6 +121,8 @@ async def test_every_field_is_stored_as_it_was_given(kinds: Kube, kind: str) -> 
             for url in ("HTTPS://a", "https://[::1]:8443/b", "https://a?x=@", "https://a/b@c")
         ],
         ("ClusterFederatedTrustDomain", {"trustDomain": "a", "trustDomainBundle": "{}"}),
+        ("ClusterFederatedTrustDomain", {"trustDomain": "a", "trustDomainBundleFrom": SOURCE}),
+        ("ClusterFederatedTrustDomain", federating(trustDomainBundleFrom=SOURCE)),
         (
             "ClusterFederatedTrustDomain",
             {"trustDomain": "spiffe://a_b", "bundleEndpointURL": "", "trustDomainBundle": "{}"},
@@ -198,6 +202,24 @@ REFUSED: list[tuple[str, JSONObject, str]] = [
         {"trustDomain": "a", "bundleEndpointURL": "https://a"},
         "spec",
     ),
+    (
+        "ClusterFederatedTrustDomain",
+        federating(trustDomainBundleFrom=SOURCE, trustDomainBundle="{}"),
+        "spec",
+    ),
+    (
+        "ClusterFederatedTrustDomain",
+        federating(trustDomainBundleFrom={}),
+        "spec.trustDomainBundleFrom.configMapKeyRef",
+    ),
+    *[
+        (
+            "ClusterFederatedTrustDomain",
+            federating(trustDomainBundleFrom={"configMapKeyRef": {**SOURCE_REF, name: "A/b"}}),
+            f"spec.trustDomainBundleFrom.configMapKeyRef.{name}",
+        )
+        for name in ("namespace", "name", "key")
+    ],
     ("ClusterFederatedTrustDomain", federating(trustDomain=""), "spec.trustDomain"),
     ("ClusterFederatedTrustDomain", federating(trustDomain="a b"), "spec.trustDomain"),
     *[

@@ -217,11 +217,64 @@ async def test_each_deletion_has_a_result_of_its_own(target: Target) -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_refreshing_the_bundle_of_nobody_is_not_found(target: Target) -> None:
-    request = trustdomain_pb2.RefreshBundleRequest(trust_domain=target.foreign_domain())
+async def refused(target: Target, name: str) -> tuple[grpc.StatusCode, str]:
+    """How the server refuses to refresh a bundle."""
+    request = trustdomain_pb2.RefreshBundleRequest(trust_domain=name)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub_of(target).RefreshBundle(request, timeout=DEADLINE_SECONDS)
-    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    return caught.value.code(), caught.value.details() or ""
+
+
+async def test_refreshing_the_bundle_of_nobody_is_not_found(target: Target) -> None:
+    name = target.foreign_domain()
+    words = f'no relationship with trust domain "{name}"'
+    assert await refused(target, name) == (grpc.StatusCode.NOT_FOUND, words)
+    assert await refused(target, f"spiffe://{name}") == (grpc.StatusCode.NOT_FOUND, words)
+
+
+async def test_refreshing_the_bundle_of_no_trust_domain_is_an_invalid_argument(
+    target: Target,
+) -> None:
+    code, words = await refused(target, "no/domain")
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert words.startswith("failed to parse trust domain: ")
+
+
+async def test_refreshing_from_an_endpoint_out_of_reach_says_why_and_keeps_the_bundle(
+    target: Target,
+) -> None:
+    name, url = target.foreign_domain(), "https://127.0.0.1:1/bundle"
+    given = web(name, url)
+    given.trust_domain_bundle.CopyFrom(bundle_of(name))
+    await create(target, given)
+    assert await refused(target, name) == (
+        grpc.StatusCode.INTERNAL,
+        (
+            "failed to refresh bundle: failed to fetch federated bundle from endpoint: failed to "
+            f'fetch bundle: Get "{url}": dial tcp 127.0.0.1:1: connect: connection refused'
+        ),
+    )
+    shown = (await get(target, name)).trust_domain_bundle
+    assert shown.x509_authorities == given.trust_domain_bundle.x509_authorities
+
+
+async def test_an_endpoint_that_shows_an_svid_is_not_asked_without_a_bundle(
+    target: Target,
+) -> None:
+    name = target.foreign_domain()
+    given = Relationship(
+        trust_domain=name,
+        bundle_endpoint_url="https://127.0.0.1:1/bundle",
+        https_spiffe=types_pb2.HTTPSSPIFFEProfile(endpoint_spiffe_id=f"spiffe://{name}/endpoint"),
+    )
+    await create(target, given)
+    assert await refused(target, name) == (
+        grpc.StatusCode.INTERNAL,
+        (
+            "failed to refresh bundle: can't perform SPIFFE Authentication: local copy of bundle "
+            "not found"
+        ),
+    )
 
 
 async def test_a_bundle_in_use_is_deleted_only_if_asked_to(target: Target) -> None:

@@ -132,7 +132,15 @@ ORIGINAL_FIELDS: dict[str, dict[str, str]] = {
 OURS_ALONE = {
     "ClusterSPIFFEID": {".spec.parentIDTemplate"},
     "ClusterStaticEntry": set[str](),
-    "ClusterFederatedTrustDomain": {".status.owned", ".status.trustDomainBundleHash"},
+    "ClusterFederatedTrustDomain": {
+        ".spec.trustDomainBundleFrom",
+        ".spec.trustDomainBundleFrom.configMapKeyRef",
+        ".spec.trustDomainBundleFrom.configMapKeyRef.namespace",
+        ".spec.trustDomainBundleFrom.configMapKeyRef.name",
+        ".spec.trustDomainBundleFrom.configMapKeyRef.key",
+        ".status.owned",
+        ".status.trustDomainBundleHash",
+    },
 }
 
 

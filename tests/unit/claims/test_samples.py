@@ -43,6 +43,11 @@ def test_a_federated_trust_domain_has_an_endpoint_or_a_bundle() -> None:
     )
     assert supplier.relationship is None
     assert supplier.bundle is not None
+    customer = wanted_by(
+        convert(sample("customer"), ClusterFederatedTrustDomain), trust_domain="example.org"
+    )
+    assert customer.relationship is not None
+    assert str(customer.source) == "customer/spire-bundle:bundle.json"
 
 
 def test_the_node_drivers_entry_is_below_one_that_every_agent_has() -> None:

@@ -62,6 +62,7 @@ clusterDomain: k8s.test
 ignoreNamespaces: [^a$, b]
 validatingWebhookConfigurationName: hooks
 gcInterval: 1m
+bundleRefreshInterval: 2m
 spireServerSocketPath: /s
 logLevel: debug
 logEncoding: json
@@ -98,7 +99,24 @@ filterByClassName: true
             cluster_federated_trust_domains=False,
         ),
         webhooks=Webhooks("hooks", "127.0.0.1", 3),
+        bundle_refresh_interval_seconds=120,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1m", 60), ("1s", 1), ("0", 0), ("0s", 0), ("5000000000", 5)]
+)
+def test_bundles_are_refreshed_as_often_as_the_file_says_or_never(
+    text: str, seconds: float
+) -> None:
+    assert manager(f"bundleRefreshInterval: {text}\n").bundle_refresh_interval_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["-1m", "999ms", "1ns", "often"])
+def test_a_pause_between_refreshes_is_a_second_or_more_or_none(text: str) -> None:
+    (problem,) = problems(f"bundleRefreshInterval: {text}\n")
+    assert "bundleRefreshInterval" in problem
+    assert text in problem
 
 
 def test_a_server_elsewhere_is_reached_over_tcp() -> None:

@@ -1,5 +1,7 @@
 """Federation relationships and bundles of other trust domains, against a server."""
 
+from dataclasses import replace
+
 import grpc
 import pytest
 
@@ -14,13 +16,14 @@ from registrar.spire.connection import Connection
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import (
     AlreadyExists,
+    EndpointDistrusted,
     FederatedBundleMissing,
     Internal,
     InvalidArgument,
     NotFound,
     Unavailable,
 )
-from registrar.spire.federation import FederationClient
+from registrar.spire.federation import FederationClient, bundle_to_proto
 from tests.support.entries import make_entry
 
 URL = "https://other.test/bundle"
@@ -189,3 +192,42 @@ async def test_the_servers_own_bundle_holds_its_authorities(
     own = await bundles.own()
     assert own.trust_domain == "example.org"
     assert own.x509_authorities == (server.authority.certificate_der,)
+
+
+async def test_a_refresh_brings_what_the_endpoint_shows(
+    server: SpireServer, federation: FederationClient, bundles: BundleClient
+) -> None:
+    shown = bundle_of()
+    await federation.create(replace(SPIFFE, bundle=shown))
+    with pytest.raises(Internal, match="connection refused") as refused:
+        await federation.refresh("other.test")
+    assert not isinstance(refused.value, EndpointDistrusted)
+    server.endpoints.show(URL, bundle_to_proto(replace(shown, refresh_hint=7)))
+    await federation.refresh("other.test")
+    assert (await bundles.federated("other.test")).refresh_hint == 7
+
+
+async def test_a_refresh_from_an_endpoint_of_another_authority_is_an_error_of_its_own(
+    server: SpireServer, federation: FederationClient
+) -> None:
+    await federation.create(replace(SPIFFE, bundle=bundle_of()))
+    server.endpoints.show(URL, bundle_to_proto(bundle_of()))
+    with pytest.raises(EndpointDistrusted, match="signed by unknown authority"):
+        await federation.refresh("other.test")
+
+
+async def test_a_refresh_needs_a_relationship(federation: FederationClient) -> None:
+    with pytest.raises(NotFound, match="no relationship"):
+        await federation.refresh("other.test")
+
+
+async def test_a_refresh_has_a_deadline_of_its_own(
+    server: SpireServer, connection: Connection
+) -> None:
+    impatient = FederationClient(connection, timeout_seconds=0.2)
+    await FederationClient(connection).create(WEB)
+    with (
+        server.endpoints.hanging(URL),
+        pytest.raises(Unavailable, match=r"no answer within 0.2 s"),
+    ):
+        await impatient.refresh("other.test")

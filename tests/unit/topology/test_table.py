@@ -81,3 +81,58 @@ async def test_every_server_has_a_row_whether_it_is_there_or_not(tmp_path: Path)
     shown = table(list(found.values())).splitlines()
     assert shown[0].split()[:3] == ["MODULE", "SERVER", "TRUST"]
     assert len({line.index("example.org") for line in shown[1:]}) == 1
+
+
+def a_relationship(*conditions: tuple[str, str, str]) -> JSONObject:
+    name = f"r{len(conditions)}"
+    return {
+        "apiVersion": "spire.spiffe.io/v1alpha1",
+        "kind": "ClusterFederatedTrustDomain",
+        "metadata": {"name": name},
+        "spec": {
+            "className": "root",
+            "trustDomain": f"{name}.test",
+            "bundleEndpointURL": "https://a",
+            "bundleEndpointProfile": {"type": "https_web"},
+        },
+        "status": {
+            "conditions": [
+                {"type": type_, "status": status, "reason": reason, "lastTransitionTime": "T"}
+                for type_, status, reason in conditions
+            ]
+        },
+    }
+
+
+async def test_a_relationship_is_shown_with_how_fresh_its_bundle_is(tmp_path: Path) -> None:
+    relationships = [
+        a_relationship(),
+        a_relationship(("Ready", "False", "BundleSourceMissing")),
+        a_relationship(("Ready", "True", "Set"), ("BundleFresh", "False", "RefreshFailed")),
+        a_relationship(
+            ("Ready", "True", "Set"),
+            ("BundleFresh", "True", "Fetched"),
+            ("BundleAvailable", "True", "Fetched"),
+        ),
+    ]
+    async with (
+        Cluster.serve(tmp_path) as cluster,
+        connect(cluster.kubeconfig, user_agent="test") as session,
+    ):
+        await cluster.apply(relationships)
+        for each in relationships:
+            metadata, status = each["metadata"], each["status"]
+            assert isinstance(metadata, dict)
+            where = (
+                f"/apis/spire.spiffe.io/v1alpha1/clusterfederatedtrustdomains/{metadata['name']}"
+            )
+            await cluster.client.merge(f"{where}/status", {"status": status})
+        (root, *_) = await rows(session, [NESTED])
+    assert root.relationships.split(", ") == [
+        "r0.test pending",
+        "r1.test not ready (BundleSourceMissing)",
+        "r2.test ready",
+        "not fresh (RefreshFailed) since T",
+        "r3.test ready",
+        "fresh since T",
+    ]

@@ -240,13 +240,16 @@ async def test_a_changed_endpoint_is_asked_at_once(
 async def test_an_endpoint_that_shows_an_svid_is_trusted_by_its_bundle_only(
     server: SpireServer, channel: grpc.aio.Channel
 ) -> None:
-    server.endpoints.show(OTHER_URL, bundle_of("other.test"))
+    shown = bundle_of("other.test")
+    server.endpoints.show(OTHER_URL, shown)
     given = web()
     given.https_spiffe.endpoint_spiffe_id = "spiffe://other.test/endpoint"
     await relate(channel, given)
     assert not server.state.knows_bundle("other.test")
     assert await refresh(channel) is grpc.StatusCode.INTERNAL
     server.state.bundles["other.test"] = bundle_of("other.test")
+    assert await refresh(channel) is grpc.StatusCode.INTERNAL
+    server.state.bundles["other.test"] = shown
     assert await refresh(channel) is grpc.StatusCode.OK
 
 
