@@ -72,7 +72,7 @@ DEVIATIONS = (
         "kubelet at the node's own address",
     ),
     Deviation(
-        r"deploy/nested [\w-]+-agent",
+        r"deploy/(nested|federated) [\w-]+-agent",
         ROOT | {"host namespaces"},
         "SPIRE's agent sees which process asks and listens in a folder of the node",
     ),
@@ -83,7 +83,8 @@ DEVIATIONS = (
     ),
     Deviation(
         r"deploy/nested (nested-[ab]-server|nested-b-registrar)"
-        r"|deploy/oidc oidc-discovery|deploy/tests/(nested nested|oidc oidc)-check",
+        r"|deploy/federated nested-c-server|deploy/oidc oidc-discovery"
+        r"|deploy/tests/(nested nested|federated federated|oidc oidc)-check",
         HOST_FOLDER,
         "several agents on one node: a CSI driver shows the socket of one only",
     ),
