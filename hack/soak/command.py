@@ -19,6 +19,7 @@ from hack.soak.life import Outcome, live
 from hack.soak.modes import MODES, Mode
 from hack.soak.plan import Step, needs_of, planned
 from hack.soak.report import kept, replayed, summary
+from hack.soak.rolling import rolled
 from hack.soak.shrink import shrunk
 from hack.soak.sweep import swept
 
@@ -33,6 +34,7 @@ class Chosen(argparse.Namespace):
     shrink_minutes: float
     folder: Path | None
     sweep: bool
+    rolling: int
     replay: Path | None
     list_faults: bool
 
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for tools in (tool_build.CONTROL_PLANE, tool_build.SPIRE):
             tool_build.build(_say, tools)
-        return _soak(chosen)
+        return _roll(chosen) if chosen.rolling else _soak(chosen)
     except (ToolError, ServerError) as error:
         _say(str(error))
         return 2
@@ -64,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shrink-minutes", type=float, default=10.0, help="0: not at all")
     parser.add_argument("--folder", type=Path, help="where logs of failures go")
     parser.add_argument("--sweep", action="store_true", help="kill at every write, one by one")
+    parser.add_argument(
+        "--rolling", type=int, default=0, metavar="N", help="N rolling updates under load"
+    )
     parser.add_argument("--replay", type=Path, help="do the steps of this file (steps.txt)")
     parser.add_argument("--list-faults", action="store_true", help="say what can go wrong")
     return parser
@@ -74,6 +79,22 @@ def _list_faults() -> None:
         modes = [name for name, mode in MODES.items() if fault in faults_of(needs_of(mode))]
         where = "all modes" if len(modes) == len(MODES) else ", ".join(modes)
         _say(f"{fault.name:22} {fault.says} ({where})")
+
+
+def _roll(chosen: Chosen) -> int:
+    """Measure rolling updates, by default in the layered mode."""
+    seed = chosen.seed if chosen.seed is not None else random.randrange(10**6)  # noqa: S311
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="soak-"))
+    found = 0
+    for name in chosen.mode or ["layered"]:
+        _say(f"rolling updates of {name} with the seed {seed}, logs in {folder}")
+        where = _fresh(folder / f"rolling-{name}-{seed}")
+        outcome = rolled(MODES[name], chosen.rolling, seed=seed, say=_say, folder=where)
+        for finding in outcome.findings:
+            _say(f"  FOUND {finding}")
+        _say(outcome.told())
+        found += len(outcome.findings)
+    return 1 if found else 0
 
 
 def _soak(chosen: Chosen) -> int:
@@ -124,6 +145,7 @@ class Total:
         self.outcome.rounds += one.rounds
         self.outcome.actions += one.actions
         self.outcome.looks += one.looks
+        self.outcome.restarts += one.restarts
         self.outcome.faults += one.faults
         self.outcome.slowest_seconds = max(self.outcome.slowest_seconds, one.slowest_seconds)
 

@@ -25,6 +25,9 @@ from hack.soak.world import Unanswered, World
 SETTLE_SECONDS = 90.0
 """How long all may take to come right after the last fault; 1 to 10 s are usual."""
 
+LOST_ITS_LEASE = 75
+"""How a registrar ends that led and may not lead any more: the kubelet starts it again."""
+
 _LOOK_SECONDS = 0.2
 _FAULTS = {fault.name: fault for fault in FAULTS}
 Say = Callable[[str], None]
@@ -39,6 +42,8 @@ class Outcome:
     rounds: int = 0
     actions: int = 0
     faults: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    restarts: int = 0
+    """How often a registrar ended since it had lost its Lease, and was started again."""
     looks: int = 0
     slowest_seconds: float = 0.0
     folder: Path | None = None
@@ -89,6 +94,7 @@ class Life:
     def do(self, step: Step) -> None:
         """Do a step; what is found lies in the outcome."""
         self._tell(str(step))
+        self._restart()
         if step.kind == "act":
             self._act(step)
         elif step.kind == "begin":
@@ -182,12 +188,26 @@ class Life:
             if time.monotonic() > deadline:
                 raise ServerError(f"could not end {[fault.name for fault, _ in self._unended]}")
 
-    def _revive(self) -> None:
-        """Start what does not run; a registrar that ended without our doing is a finding."""
+    def _restart(self) -> None:
+        """Start again what ended without our doing, as the kubelet does.
+
+        It is a finding, but of one that has lost its Lease.
+        """
         for replica in self.world.replicas:
             code = replica.exit_code()
-            if code is not None and not self.expects_deaths:
+            if code is None:
+                continue
+            if code == LOST_ITS_LEASE and self.world.mode.elects:
+                self._tell(f"{replica.name} lost its Lease")
+                self.outcome.restarts += 1
+            elif not self.expects_deaths:
                 self.outcome.findings.append(f"{replica.name} ended by itself with code {code}")
+            replica.start()
+
+    def _revive(self) -> None:
+        """Let all run."""
+        self._restart()
+        for replica in self.world.replicas:
             replica.start()
 
     def judge(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from api.proto import trustdomain_pb2, trustdomain_pb2_grpc, types_pb2
+from registrar.ending import Ending
 from registrar.identity.bundle import Bundle
 from registrar.identity.relationship import Relationship
 from registrar.identity.spiffeid import SCHEME
@@ -40,9 +41,14 @@ class FederationClient:
         observer: CallObserver | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         gate: MayWrite = open_gate,
+        ending: Ending | None = None,
     ) -> None:
         self._caller = Caller(
-            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds, gate=gate
+            channels,
+            observer=observer or Unobserved(),
+            timeout_seconds=timeout_seconds,
+            gate=gate,
+            ending=ending,
         )
 
     async def list(self) -> dict[str, Relationship]:
@@ -72,10 +78,12 @@ class FederationClient:
         request = trustdomain_pb2.BatchCreateFederationRelationshipRequest(
             federation_relationships=[relationship_to_proto(relationship)]
         )
-        async with self._caller.call("create-relationship", writes=True) as channel:
-            response = await _stub(channel).BatchCreateFederationRelationship(
+        response = await self._caller.write(
+            "create-relationship",
+            lambda channel: _stub(channel).BatchCreateFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
-            )
+            ),
+        )
         try:
             _check([result.status for result in response.results])
         except Internal as error:
@@ -94,10 +102,12 @@ class FederationClient:
                 trust_domain_bundle=relationship.bundle is not None,
             ),
         )
-        async with self._caller.call("update-relationship", writes=True) as channel:
-            response = await _stub(channel).BatchUpdateFederationRelationship(
+        response = await self._caller.write(
+            "update-relationship",
+            lambda channel: _stub(channel).BatchUpdateFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
-            )
+            ),
+        )
         try:
             _check([result.status for result in response.results])
         except Internal as error:
@@ -110,10 +120,12 @@ class FederationClient:
         request = trustdomain_pb2.BatchDeleteFederationRelationshipRequest(
             trust_domains=[trust_domain]
         )
-        async with self._caller.call("delete-relationship", writes=True) as channel:
-            response = await _stub(channel).BatchDeleteFederationRelationship(
+        response = await self._caller.write(
+            "delete-relationship",
+            lambda channel: _stub(channel).BatchDeleteFederationRelationship(
                 request, timeout=self._caller.timeout_seconds
-            )
+            ),
+        )
         _check([result.status for result in response.results])
 
     async def _holds(self, trust_domain: str) -> bool:

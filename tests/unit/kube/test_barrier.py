@@ -82,6 +82,7 @@ class Case:
             name=LEASE.resource,
             may_lack=lambda error: isinstance(error, NotFound | Forbidden),
             is_lacking=lambda: reflector.is_missing,
+            patience=lambda _: 1.0,
         )
 
     async def passed(self) -> bool:
