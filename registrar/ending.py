@@ -8,14 +8,15 @@ the end is bounded whichever server hangs.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
-SECONDS = 4.0
-"""From the moment that a process is told to end. It has five: sockets are closed after that."""
+SECONDS = 3.7
+"""From the moment that a process is told to end. It has five: sockets are closed after that, and the
+interpreter ends."""
 
-FINISH_SECONDS = 2.0
+FINISH_SECONDS = 1.5
 """How long a write may take of that. SPIRE needs some 100 ms for a batch."""
 
 _LOOK_SECONDS = 0.1
@@ -48,7 +49,7 @@ class Ending:
         return max(0.0, min(most, self._until - self._clock()))
 
     async def finished(
-        self, work: Coroutine[Any, Any, T], *, may_go_on: Callable[[], bool] = lambda: True
+        self, work: Coroutine[None, None, T], *, may_go_on: Callable[[], bool] = lambda: True
     ) -> T:
         """What the work gives; it is finished also where the process is told to end meanwhile.
 

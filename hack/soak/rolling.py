@@ -36,18 +36,18 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(slots=True)
 class Rolled:
-    """What came of it. `stops` are seconds from SIGTERM to the end, by what was wrong then."""
+    """What came of it.
+
+    `gaps` are seconds without a write for each change of the leader while all was well, `stops`
+    seconds from SIGTERM to the end, by what was wrong then.
+    """
 
     writes: list[Written] = dataclasses.field(default_factory=list)
     findings: list[str] = dataclasses.field(default_factory=list)
     stops: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    gaps: list[float] = dataclasses.field(default_factory=list)
     made: int = 0
     updates: int = 0
-
-    @property
-    def gaps(self) -> list[float]:
-        """For each change of the leader how long nobody wrote."""
-        return terms.gaps(self.writes)
 
     def told(self) -> str:
         """Say it in a few lines."""
@@ -104,9 +104,9 @@ class WriteLog:
 
 
 def rolled(
-    mode: Mode, updates: int, *, seed: int, say: Say, folder: Path, with_trouble: bool = True
+    mode: Mode, updates: int, *, seed: int, say: Say, folder: Path, troubled_stops: int = 3
 ) -> Rolled:
-    """Make so many updates, then stop replicas while something is wrong.
+    """Make so many updates, then stop so many replicas in each of the troubles.
 
     Raises:
         ServerError: a server did not start, or a replica did not become ready.
@@ -120,7 +120,7 @@ def rolled(
     with World(mode, folder) as world, ThreadPoolExecutor(SLOTS) as threads:
         rolling = _Rolling(world, outcome, random.Random(seed), threads)  # noqa: S311 - no secret
         try:
-            rolling.run(updates, say, with_trouble=with_trouble)
+            rolling.run(updates, say, troubled_stops)
         finally:
             outcome.writes = rolling.log.writes
         world.is_kept = bool(outcome.findings)
@@ -144,7 +144,7 @@ class _Rolling:
         for replica in world.replicas:
             self.log.listen(replica)
 
-    def run(self, updates: int, say: Say, *, with_trouble: bool) -> None:
+    def run(self, updates: int, say: Say, troubled_stops: int) -> None:
         for _ in range(2):
             self._add()
         with Load(self._world.plane.kubeconfig, self._world.mode) as load:
@@ -154,11 +154,11 @@ class _Rolling:
                 self._outcome.updates += 1
                 say(f"  update {number + 1}: {len(self.log.writes)} writes so far")
             self._settle()
-            self._outcome.findings += terms.faults(self.log.writes) + self.log.unanswered()
-            if with_trouble:
-                self._stop_in_trouble(say)
+            self._outcome.findings += self.log.unanswered()
+            self._outcome.gaps = terms.gaps(self.log.writes)
+            self._stop_in_trouble(say, troubled_stops)
             self._outcome.made = load.made
-        self._settle()
+        self._outcome.findings += terms.faults(self.log.writes)
 
     def _update(self) -> None:
         """Replace both, whichever first."""
@@ -221,7 +221,7 @@ class _Rolling:
                 raise ServerError(f"not in {_PATIENCE_SECONDS:.0f} s: {what}")
             self._waiting.wait(_LOOK_SECONDS)
 
-    def _stop_in_trouble(self, say: Say) -> None:
+    def _stop_in_trouble(self, say: Say, times: int) -> None:
         """Stop the leader while something is wrong, each time with the other one ready."""
         plane, spire = self._world.plane, self._world.spire
         troubles: list[tuple[str, Callable[[], None], Callable[[], None]]] = [
@@ -234,7 +234,7 @@ class _Rolling:
             ),
         ]
         for why, begin, end in troubles:
-            for _ in range(3):
+            for _ in range(times):
                 leader = self._leader()
                 self._add()
                 begin()
@@ -246,7 +246,8 @@ class _Rolling:
                 finally:
                     end()
                 self._wait_for_writes()
-            say(f"  {terms.summed(why, self._outcome.stops[why])}")
+            if times:
+                say(f"  {terms.summed(why, self._outcome.stops[why])}")
 
     def _leader(self) -> Replica:
         writer = self.log.writes[-1].writer

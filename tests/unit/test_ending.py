@@ -105,7 +105,7 @@ async def test_what_may_go_on_no_more_is_given_up_at_once(tasks: asyncio.TaskGro
 
 
 def test_all_together_have_so_much_time() -> None:
-    now = 100.0
+    now = 0.0
     ending = Ending(clock=lambda: now)
     assert ending.left(7.0) == 7.0
     ending.begin()
