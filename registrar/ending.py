@@ -13,8 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 SECONDS = 3.7
-"""From the moment that a process is told to end. It has five: sockets are closed after that, and the
-interpreter ends."""
+"""From the moment that a process is told to end. It has five: the interpreter takes some of it."""
 
 FINISH_SECONDS = 1.5
 """How long a write may take of that. SPIRE needs some 100 ms for a batch."""

@@ -230,11 +230,15 @@ def _wake_late(scene: Scene) -> None:
 
 
 def _fill_disk(scene: Scene) -> None:
+    if scene.world.disk.is_real:
+        scene.world.disk.fill()
+        return
     for replica in scene.world.replicas:
         replica.fill_disk(is_full=True)
 
 
 def _empty_disk(scene: Scene) -> None:
+    scene.world.disk.empty()
     for replica in scene.world.replicas:
         replica.fill_disk(is_full=False)
 
@@ -358,7 +362,12 @@ FAULTS = (
     Fault(
         "leader-paused", "the leader stands still past its Lease", _pause, _wake_late, "replicas"
     ),
-    Fault("disk-full", "no file of the registrar may grow: its log", _fill_disk, _empty_disk),
+    Fault(
+        "disk-full",
+        "the disk of the log and the manifests is full, or no file may grow",
+        _fill_disk,
+        _empty_disk,
+    ),
     Fault("clock-jumped", "a registrar's clock jumps, and back", _jump_clock, _restore_clock),
     Fault("kind-unserved", "a kind is served no more, and again", _unserve, _serve, "custom"),
     Fault(

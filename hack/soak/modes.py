@@ -120,7 +120,7 @@ class Mode:
                 socket=socket, log=log, port=port, leading=_MANAGER_LEADING.format(**lease)
             )
         if self.name == "static":
-            folder_key = f"staticManifestPath: {folder / 'manifests'}\n"
+            folder_key = f"staticManifestPath: {folder / 'disk' / 'manifests'}\n"
             return _MANAGER.format(socket=socket, log=log, port=port, leading=folder_key)
         address = f'metrics_addr = "127.0.0.1:{port}"'
         if self.name == "crd":

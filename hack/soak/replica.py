@@ -30,7 +30,7 @@ class Replica:
         self.folder.mkdir()
         self.spire = SpireProxy(spire_socket, self.folder / "s.sock")
         self.api: APIProxy | None = None
-        self.log = self.folder / "log"
+        self.log = folder / "disk" / f"{self.name}.log"
         self.clock = self.folder / "clock"
         self.starts = 0
         self._port = port

@@ -3,7 +3,6 @@
 How long nobody wrote is measured by `make soak ARGS=--rolling`; here only the order counts.
 """
 
-
 import pytest
 
 from hack.soak.modes import MODES
