@@ -139,8 +139,9 @@ class Life:
             try:
                 action(self.world, random.Random(step.chance))  # noqa: S311 - no secret
             except Unanswered:
-                # It may have happened, or not: the world tells, once it can be read.
-                self._note_or_suspend()
+                # It may have happened, or not: the world tells, once it can be read. Who has just
+                # not answered is not asked again for each kind.
+                self.recorder.ledger.suspend()
                 return
             self._note_or_suspend()
 

@@ -19,6 +19,9 @@ BEGIN, ROUNDS, STEPS = 24, 6, 14
 After each round all is judged.
 """
 
+AT_ONCE, BEGINS = 3, 0.6
+"""Faults at one time, and how likely one more begins at a step."""
+
 Kind = Literal["act", "begin", "end", "judge"]
 
 
@@ -72,7 +75,7 @@ def planned(mode: Mode, seed: int, only: Iterable[str] = ()) -> list[Step]:
 
 
 def _round(chance: random.Random, actions: list[str], faults: list[Fault]) -> list[Step]:
-    """Actions, while one or two faults at a time come and go."""
+    """Actions, while faults come and go."""
     steps: list[Step] = []
     active: list[tuple[Step, int]] = []
     places = {fault.name: fault.place for fault in faults}
@@ -80,7 +83,7 @@ def _round(chance: random.Random, actions: list[str], faults: list[Fault]) -> li
         for begun, until in [each for each in active if each[1] <= number]:
             steps.append(dataclasses.replace(begun, kind="end"))
             active.remove((begun, until))
-        if len(active) < 2 and chance.random() < 0.45:
+        if len(active) < AT_ONCE and chance.random() < BEGINS:
             fault = chance.choice(faults)
             if fault.place not in {places[begun.name] for begun, _ in active}:
                 begin = Step("begin", fault.name, chance.randrange(2**30), _pause(chance))
@@ -97,4 +100,4 @@ def _act(chance: random.Random, actions: list[str]) -> Step:
 
 def _pause(chance: random.Random) -> float:
     """Often none; now and then long enough for everything to come to rest."""
-    return round(chance.choice([0.0, 0.05, 0.2, 0.5, 1.5]), 2)
+    return round(chance.choice([0.0, 0.05, 0.1, 0.3, 1.0]), 2)
