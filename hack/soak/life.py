@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kubernetes.client.exceptions import ApiException
+
 from hack.processes import ServerError
 from hack.soak import judge
 from hack.soak.actions import actions_of
@@ -138,6 +140,8 @@ class Life:
         with self.recorder.lock:
             try:
                 action(self.world, random.Random(step.chance))  # noqa: S311 - no secret
+            except ApiException:
+                pass  # refused: the world tells what there is
             except Unanswered:
                 # It may have happened, or not: the world tells, once it can be read. Who has just
                 # not answered is not asked again for each kind.
