@@ -14,13 +14,13 @@ from pathlib import Path
 from hack import tool_build
 from hack.compilers import ToolError
 from hack.processes import ServerError
-from hack.soak.faults import FAULTS, faults_of
-from hack.soak.life import Outcome, live
-from hack.soak.modes import MODES, Mode
-from hack.soak.plan import Step, needs_of, planned
+from hack.soak.modes import MODES
+from hack.soak.outcome import Outcome
+from hack.soak.plan import Step
 from hack.soak.report import kept, replayed, summary
 from hack.soak.rolling import rolled
 from hack.soak.shrink import shrunk
+from hack.soak.subjects import SUBJECTS, Subject, told_faults
 from hack.soak.sweep import swept
 
 
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; gives 0 where nothing was found, 1 where something was, 2 where it could not run."""
     chosen = _parser().parse_args(arguments, namespace=Chosen())
     if chosen.list_faults:
-        _list_faults()
+        for line in told_faults():
+            _say(line)
         return 0
     try:
         for tools in (tool_build.CONTROL_PLANE, tool_build.SPIRE):
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="make soak",
         description="Random work in every mode while faults come, on real servers, judged.",
     )
-    parser.add_argument("--mode", choices=[*MODES], action="append", help="default: all of them")
+    parser.add_argument("--mode", choices=[*SUBJECTS], action="append", help="default: all but csi")
     parser.add_argument("--minutes", type=float, default=10.0, help="for all modes together")
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--fault", action="append", default=[], help="only this one; repeatable")
@@ -72,13 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--replay", type=Path, help="do the steps of this file (steps.txt)")
     parser.add_argument("--list-faults", action="store_true", help="say what can go wrong")
     return parser
-
-
-def _list_faults() -> None:
-    for fault in FAULTS:
-        modes = [name for name, mode in MODES.items() if fault in faults_of(needs_of(mode))]
-        where = "all modes" if len(modes) == len(MODES) else ", ".join(modes)
-        _say(f"{fault.name:22} {fault.says} ({where})")
 
 
 def _roll(chosen: Chosen) -> int:
@@ -98,11 +92,11 @@ def _roll(chosen: Chosen) -> int:
 
 
 def _soak(chosen: Chosen) -> int:
-    modes = [MODES[name] for name in chosen.mode or MODES]
+    modes = [SUBJECTS[name] for name in chosen.mode or MODES]
     steps: list[Step] = []
     if chosen.replay is not None:
         name, steps = replayed(chosen.replay)
-        modes = [MODES[name]]
+        modes = [SUBJECTS[name]]
     seed = chosen.seed if chosen.seed is not None else random.randrange(10**6)  # noqa: S311
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,11 +126,11 @@ class Total:
     failed: list[str] = dataclasses.field(default_factory=list)
     modes: set[str] = dataclasses.field(default_factory=set)
 
-    def has(self, mode: Mode) -> bool:
+    def has(self, mode: Subject) -> bool:
         """Whether a mode has had a life."""
         return mode.name in self.modes
 
-    def add(self, mode: Mode, seed: int, one: Outcome) -> None:
+    def add(self, mode: Subject, seed: int, one: Outcome) -> None:
         """Add a life."""
         self.lives += 1
         self.modes.add(mode.name)
@@ -151,17 +145,17 @@ class Total:
 
 
 def _life(
-    mode: Mode, seed: int, until: float, chosen: Chosen, folder: Path, replay: list[Step]
+    mode: Subject, seed: int, until: float, chosen: Chosen, folder: Path, replay: list[Step]
 ) -> Outcome:
     _say(f"{mode.name}, seed {seed}")
     where = _fresh(folder / f"{mode.name}-{seed}")
     if chosen.sweep:
-        outcome = swept(mode, seed, say=_say, until=until, folder=where)
+        outcome = swept(MODES[mode.name], seed, say=_say, until=until, folder=where)
         for finding in outcome.findings:
             _say(f"  FOUND {finding}")
         return outcome
-    steps = replay or planned(mode, seed, chosen.fault)
-    outcome = live(mode, steps, say=_say, until=until, folder=where)
+    steps = replay or mode.plan(seed, chosen.fault)
+    outcome = mode.live(steps, say=_say, until=until, folder=where)
     if not outcome.findings:
         return outcome
     for finding in outcome.findings:
@@ -188,10 +182,10 @@ def _fresh(folder: Path) -> Path:
     return next(each for each in itertools.chain([folder], again) if not each.exists())
 
 
-def _fails(mode: Mode, steps: list[Step], folder: Path) -> bool:
+def _fails(mode: Subject, steps: list[Step], folder: Path) -> bool:
     where = Path(tempfile.mkdtemp(prefix="shrink-", dir=folder))
     try:
-        outcome = live(mode, steps, say=lambda _: None, until=math.inf, folder=where)
+        outcome = mode.live(steps, say=lambda _: None, until=math.inf, folder=where)
     except ServerError:
         return False
     finally:

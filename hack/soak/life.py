@@ -1,8 +1,6 @@
 """One life of the servers: does the steps one by one, and judges whenever a step says so."""
 
-import collections
 import contextlib
-import dataclasses
 import random
 import threading
 import time
@@ -19,6 +17,7 @@ from hack.soak.apiproxy import Write
 from hack.soak.asked import wanted_of
 from hack.soak.faults import FAULTS, Fault, Scene
 from hack.soak.modes import Mode
+from hack.soak.outcome import Outcome, Say
 from hack.soak.plan import Step
 from hack.soak.recorder import Recorder
 from hack.soak.replica import Replica
@@ -27,28 +26,14 @@ from hack.soak.world import Unanswered, World
 SETTLE_SECONDS = 90.0
 """How long all may take to come right after the last fault; 1 to 10 s are usual."""
 
+MOST_SETTLE_SECONDS = 300.0
+"""The same where registrars lose their Leases on a busy machine, and begin anew."""
+
 LOST_ITS_LEASE = 75
 """How a registrar ends that led and may not lead any more: the kubelet starts it again."""
 
 _LOOK_SECONDS = 0.2
 _FAULTS = {fault.name: fault for fault in FAULTS}
-Say = Callable[[str], None]
-
-
-@dataclasses.dataclass(slots=True)
-class Outcome:
-    """What came of it. `failed_at` is the number of steps that were done when it was found."""
-
-    findings: list[str] = dataclasses.field(default_factory=list)
-    failed_at: int = 0
-    rounds: int = 0
-    actions: int = 0
-    faults: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    restarts: int = 0
-    """How often a registrar ended since it had lost its Lease, and was started again."""
-    looks: int = 0
-    slowest_seconds: float = 0.0
-    folder: Path | None = None
 
 
 def live(mode: Mode, steps: list[Step], *, say: Say, until: float, folder: Path) -> Outcome:
@@ -220,9 +205,12 @@ class Life:
         self._heal()
         begun = time.monotonic()
         found: list[str] = []
-        said = ""
+        said, restarts, until = "", self.outcome.restarts, begun + SETTLE_SECONDS
         while True:
             self._revive()
+            if self.outcome.restarts > restarts:
+                restarts = self.outcome.restarts
+                until = min(begun + MOST_SETTLE_SECONDS, time.monotonic() + SETTLE_SECONDS)
             self.outcome.findings += self.recorder.take() + self._take_unasked()
             if self.outcome.findings:
                 return
@@ -233,8 +221,9 @@ class Life:
                 if found[0] != said:
                     said = found[0]
                     self._tell(f"not yet: {said}")
-            if time.monotonic() - begun > SETTLE_SECONDS:
-                self.outcome.findings += [f"after {SETTLE_SECONDS:.0f} s {each}" for each in found]
+            if time.monotonic() > until:
+                taken = time.monotonic() - begun
+                self.outcome.findings += [f"after {taken:.0f} s {each}" for each in found]
                 return
             self._waiting.wait(_LOOK_SECONDS)
         taken = time.monotonic() - begun

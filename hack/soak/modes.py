@@ -99,7 +99,7 @@ class Mode:
     replicas: int = 2
     elects: bool = True
     """Whether it can hold a Lease as the leader of several."""
-    lease_seconds: int = 6
+    lease_seconds: int = 8
     retry: str = "500ms"
     """How often the leader renews its Lease; more often than usual, so that much happens."""
 

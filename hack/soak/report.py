@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hack.soak.life import Outcome
+from hack.soak.outcome import Outcome
 from hack.soak.plan import Step
 
 
