@@ -31,7 +31,7 @@ class Chosen(argparse.Namespace):
     minutes: float
     seed: int | None
     fault: list[str]
-    shrink_minutes: float
+    shrink_minutes: float | None
     folder: Path | None
     sweep: bool
     rolling: int
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0, help="for all modes together")
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--fault", action="append", default=[], help="only this one; repeatable")
-    parser.add_argument("--shrink-minutes", type=float, default=10.0, help="0: not at all")
+    parser.add_argument("--shrink-minutes", type=float, help="default: 10; 0, not at all, for csi")
     parser.add_argument("--folder", type=Path, help="where logs of failures go")
     parser.add_argument("--sweep", action="store_true", help="kill at every write, one by one")
     parser.add_argument(
@@ -164,11 +164,14 @@ def _life(
     if failing[-1].kind != "judge":
         failing = [*failing, Step("judge")]
     kept(where, mode.name, seed, failing, outcome.findings)
-    if chosen.shrink_minutes:
+    minutes = chosen.shrink_minutes
+    if minutes is None:
+        minutes = 10.0 if mode.name in MODES else 0.0
+    if minutes:
         failing = shrunk(
             failing,
             lambda some: _fails(mode, some, folder),
-            seconds=chosen.shrink_minutes * 60,
+            seconds=minutes * 60,
             say=_say,
         )
         kept(where, mode.name, seed, failing, outcome.findings)
