@@ -168,7 +168,8 @@ class _Life:
     def _renew(self) -> None:
         self._fleet.watch.may_expire = True
         worn = renew(self._fleet)
-        wait_for("the Pods are gone", lambda: not {*worn} & {*self._fleet.pods()})
-        self._fleet.make(worn)
+        if worn:
+            wait_for("the Pods are gone", lambda: not {*worn} & {*self._fleet.pods()})
+            self._fleet.make(worn)
         self._wait_until_all_run()
         self._fleet.watch.may_expire = False
