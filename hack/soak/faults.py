@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hack.soak import clock
+from hack.soak.documents import at
 from hack.soak.modes import CRDS
 from hack.soak.recorder import Recorder
 from hack.soak.replica import Replica
@@ -291,8 +292,10 @@ def _remove_crd(scene: Scene) -> None:
 def _restore_crd(scene: Scene) -> None:
     path, file = _crd(scene)
     name = f"crd/{path.rpartition('/')[2]}"
-    # Until its last object is gone it is there, and would go in spite of us.
-    scene.world.plane.run_kubectl("wait", "--for=delete", name, "--timeout=30s")
+    there = scene.world.kube.get(path)
+    if there is not None and at(there, "metadata", "deletionTimestamp") is not None:
+        # Until its last object is gone it is there, and would go in spite of us.
+        scene.world.plane.run_kubectl("wait", "--for=delete", name, "--timeout=30s")
     scene.world.apply(file)
     scene.world.plane.run_kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
 
