@@ -11,6 +11,8 @@ from hack.processes import ServerError
 
 AGENT_LABEL, SERVER_LABEL = "app=spire-agent", "app=spire-server"
 NAMES = tuple(f"p{number}" for number in range(8))
+FEWEST = 3
+"""Pods that stay, so that there is always something to look at."""
 
 _SERVER = ("exec", "-n", "spire", "spire-server-0", "-c", "spire-server", "--")
 _SOCKET = ("-socketPath", "/run/spire/server/api.sock", "-output", "json")
@@ -42,7 +44,8 @@ class NodeFault:
 
 
 def _create_pod(scene: Scene) -> None:
-    scene.fleet.make([scene.chance.choice(NAMES)])
+    there = scene.fleet.pods()
+    scene.fleet.make([scene.chance.choice([name for name in NAMES if name not in there] or NAMES)])
 
 
 def _delete_pod(scene: Scene) -> None:
@@ -56,7 +59,7 @@ def _delete_pod_at_once(scene: Scene) -> None:
 
 def _delete(scene: Scene, *arguments: str) -> None:
     there = sorted(scene.fleet.pods())
-    if there:
+    if len(there) > FEWEST:
         scene.fleet.delete(scene.chance.choice(there), *arguments)
 
 

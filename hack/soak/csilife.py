@@ -26,7 +26,7 @@ NAME = "csi"
 ROUNDS, STEPS, AT_ONCE = 30, 6, 2
 _PAUSES = (0.5, 1.0, 2.0, 3.0)
 _FAULTS = {fault.name: fault for fault in FAULTS}
-_BEGIN = 4
+_BEGIN = 6
 
 
 def planned(seed: int, only: Iterable[str] = ()) -> list[Step]:
