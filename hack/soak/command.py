@@ -14,6 +14,7 @@ from pathlib import Path
 from hack import tool_build
 from hack.compilers import ToolError
 from hack.processes import ServerError
+from hack.soak import csilife
 from hack.soak.modes import MODES
 from hack.soak.outcome import Outcome
 from hack.soak.plan import Step
@@ -41,7 +42,10 @@ class Chosen(argparse.Namespace):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; gives 0 where nothing was found, 1 where something was, 2 where it could not run."""
-    chosen = _parser().parse_args(arguments, namespace=Chosen())
+    parser = _parser()
+    chosen = parser.parse_args(arguments, namespace=Chosen())
+    if csilife.NAME in (chosen.mode or ()) and (chosen.sweep or chosen.rolling):
+        parser.error(f"--mode {csilife.NAME} has faults of its own: no --sweep, no --rolling")
     if chosen.list_faults:
         for line in told_faults():
             _say(line)
@@ -60,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="make soak",
         description="Random work in every mode while faults come, on real servers, judged.",
     )
-    parser.add_argument("--mode", choices=[*SUBJECTS], action="append", help="default: all but csi")
+    parser.add_argument(
+        "--mode", choices=["all", *SUBJECTS], action="append", help="all: all but csi"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="for all modes together")
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--fault", action="append", default=[], help="only this one; repeatable")
@@ -75,12 +81,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _chosen_modes(chosen: Chosen, default: str) -> list[str]:
+    named = chosen.mode or [default]
+    return [*MODES] if "all" in named else named
+
+
 def _roll(chosen: Chosen) -> int:
     """Measure rolling updates, by default in the layered mode."""
     seed = chosen.seed if chosen.seed is not None else random.randrange(10**6)  # noqa: S311
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     found = 0
-    for name in chosen.mode or ["layered"]:
+    for name in _chosen_modes(chosen, "layered"):
         _say(f"rolling updates of {name} with the seed {seed}, logs in {folder}")
         where = _fresh(folder / f"rolling-{name}-{seed}")
         outcome = rolled(MODES[name], chosen.rolling, seed=seed, say=_say, folder=where)
@@ -92,7 +103,7 @@ def _roll(chosen: Chosen) -> int:
 
 
 def _soak(chosen: Chosen) -> int:
-    modes = [SUBJECTS[name] for name in chosen.mode or MODES]
+    modes = [SUBJECTS[name] for name in _chosen_modes(chosen, "all")]
     steps: list[Step] = []
     if chosen.replay is not None:
         name, steps = replayed(chosen.replay)
