@@ -126,7 +126,7 @@ class _Life:
             wait_for("every fault is ended", self._is_healed)
         steps: tuple[tuple[str, Callable[[], None]], ...] = (
             ("every Pod runs", self._wait_until_all_run),
-            ("nothing is left over", self._fleet.wait_until_clean),
+            ("nothing is left over", self._wait_until_clean),
             ("every SVID is renewed", self._wait_until_rotated),
         )
         for what, wait in steps:
@@ -161,6 +161,11 @@ class _Life:
         pods = self._fleet.pods().values()
         names = [pod.metadata.name for pod in pods if not pod.metadata.deletion_timestamp]
         self._fleet.wait_running(names)
+
+    def _wait_until_clean(self) -> None:
+        self._fleet.wait_until_clean()
+        # The kubelet complains of a Pod's folder for as long as a mount for it is under way.
+        self._fleet.complaints()
 
     def _wait_until_rotated(self) -> None:
         self._fleet.wait_until_rotated(self._fleet.serials())
