@@ -168,7 +168,9 @@ class _Life:
         self._fleet.complaints()
 
     def _wait_until_rotated(self) -> None:
-        self._fleet.wait_until_rotated(self._fleet.serials())
+        """Who could not renew for a while may have done it just before: then twice."""
+        for _ in range(2 if self._fleet.watch.may_expire else 1):
+            self._fleet.wait_until_rotated(self._fleet.serials())
 
     def _renew(self) -> None:
         self._fleet.watch.may_expire = True
