@@ -28,6 +28,7 @@ from registrar.claims.ownership import (
     default_prefixes,
     workload_prefixes,
 )
+from registrar.ending import Ending
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import KubeError
 from registrar.kube.leader import LeaderElector
@@ -49,9 +50,10 @@ _FIRST_TRY_SECONDS = 1.0
 class ClusterSide:
     """One replica in its cluster. Raises InvalidField for settings that its mode refuses."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, ending: Ending) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._ending = ending
         self._namespace = own_namespace_or_none()
         self.mode = mode_of(settings, namespace=self._namespace)
         instance = Instance(settings.mode, settings.class_name, settings.entry_id_prefix or "")
@@ -112,7 +114,9 @@ class ClusterSide:
             if self._settings.leader_election is not None:
                 self._elector = await self._make_elector(self._settings.leader_election, own)
             tasks.create_task(self._fill_while_waiting(fill))
-            await (lead() if self._elector is None else self._elector.run(lead))
+            # In a task: at the end the webhooks answer what they were asked while the Leases are
+            # given back, not after that.
+            tasks.create_task(lead() if self._elector is None else self._elector.run(lead))
 
     def _connect(self, user_agent: str) -> AbstractAsyncContextManager[Session]:
         settings = self._settings
@@ -163,6 +167,7 @@ class ClusterSide:
             election=election,
             leads=lambda: self._elector is not None and self._elector.is_leader(),
             events=events,
+            ending=self._ending,
         )
         self._owner = owner
         self._has_owner.set()
@@ -233,4 +238,5 @@ class ClusterSide:
             renew_deadline_seconds=election.renew_deadline_seconds,
             retry_seconds=election.retry_seconds,
             observer=self._metrics.leader(election.name),
+            ending=self._ending,
         )

@@ -16,6 +16,7 @@ from api.meta import ObjectKey
 from controllers.ports import Events, reference
 from manager.names import OWNERS_NAMESPACE
 from registrar.claims.ownership import PREFIX_HELD, owner_lease
+from registrar.ending import Ending
 from registrar.kube.client import KubeClient
 from registrar.kube.leader import Beside, LeaderElector
 from registrar.settings.model import LeaderElection, Settings
@@ -64,7 +65,7 @@ class PrefixOwner:
     stopped then, and need not be waited for. Without an ``identity`` all replicas hold it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who it is, what it asks, and whom it tells
         self,
         client: KubeClient,
         *,
@@ -74,6 +75,7 @@ class PrefixOwner:
         election: LeaderElection | None,
         leads: Callable[[], bool],
         events: Events,
+        ending: Ending | None = None,
     ) -> None:
         self._prefix = prefix
         self._me = me
@@ -93,6 +95,7 @@ class PrefixOwner:
             renew_deadline_seconds=timing.renew_deadline_seconds,
             retry_seconds=timing.retry_seconds,
             observer=self,
+            ending=ending,
             beside=Beside(
                 annotations={HELD_BY_ANNOTATION: me},
                 succeeds=self._succeeds,

@@ -14,6 +14,7 @@ from manager.side import Beginning, Side
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from registrar.claims.ownership import check_prefix
+from registrar.ending import Ending
 from registrar.settings.model import Settings
 from registrar.telemetry.health import Checks, Heartbeat, serve
 from registrar.telemetry.logging import kv
@@ -33,7 +34,8 @@ class Process:
             check_prefix(settings.entry_id_prefix)
         self._settings = settings
         self._metrics = Metrics()
-        self._side = _side_of(settings, self._metrics)
+        self._ending = Ending()
+        self._side = _side_of(settings, self._metrics, self._ending)
         self._term: Term | None = None
         self._checks = Checks()
         self._metrics.on_refresh(self._count_entries)
@@ -59,15 +61,28 @@ class Process:
         return next((why for why in self._checks.run().values() if why is not None), None)
 
     async def run(self) -> None:
-        """Work until cancelled.
+        """Work until cancelled; then finish what is under way and give the Leases back.
 
         Raises, in a group, InvalidField for what only a start can find wrong, and LeadershipLost.
         """
+        # In a task of its own, so that it is known that the end was asked for before anything ends.
+        working = asyncio.ensure_future(self._run())  # noqa: TID251 - a group would cancel it first
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            self._ending.begin()
+            working.cancel()
+            await working
+            raise
+
+    async def _run(self) -> None:
         settings, metrics, checks = self._settings, self._metrics, self._checks
         heartbeat = Heartbeat(metrics)
         for warning in settings.warnings:
             log.warning(warning)
-        spire = SpireSide(settings, metrics=metrics, is_leading=self.is_leading)
+        spire = SpireSide(
+            settings, metrics=metrics, is_leading=self.is_leading, ending=self._ending
+        )
         self._side.add_checks(checks)
         checks.add("spire", spire.problem)
         checks.add("first-pass", self._why_not_passed)
@@ -134,8 +149,8 @@ class Process:
         self._metrics.prefix_state(self._side.prefix_state())
 
 
-def _side_of(settings: Settings, metrics: Metrics) -> Side:
+def _side_of(settings: Settings, metrics: Metrics, ending: Ending) -> Side:
     manager = settings.controller_manager
     if manager is None or manager.static_manifests is None:
-        return ClusterSide(settings, metrics)
+        return ClusterSide(settings, metrics, ending)
     return FolderSide(settings, manager, manager.static_manifests)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from api.proto.types_pb2 import EntryMask
 from registrar.claims.ownership import Ownership
+from registrar.ending import Ending
 from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.spire.bundles import BundleClient
@@ -46,9 +47,15 @@ class SpireSide:
     """Holds the client while ``connected``; ``problem`` is for the readiness probe."""
 
     def __init__(
-        self, settings: Settings, *, metrics: Metrics, is_leading: Callable[[], bool]
+        self,
+        settings: Settings,
+        *,
+        metrics: Metrics,
+        is_leading: Callable[[], bool],
+        ending: Ending,
     ) -> None:
         self._settings = settings
+        self._ending = ending
         self._metrics = metrics
         self._is_leading = is_leading
         self._client: EntryClient | None = None
@@ -70,10 +77,12 @@ class SpireSide:
         async with open_connection(
             settings.spire, trust_domain=settings.trust_domain
         ) as connection:
-            observer = self._metrics.spire
-            self._client = EntryClient(connection, observer=observer, gate=self._is_leading)
-            self.bundles = BundleClient(connection, observer=observer, gate=self._is_leading)
-            self.federation = FederationClient(connection, observer=observer, gate=self._is_leading)
+            observer, gate, ending = self._metrics.spire, self._is_leading, self._ending
+            self._client = EntryClient(connection, observer=observer, gate=gate, ending=ending)
+            self.bundles = BundleClient(connection, observer=observer, gate=gate, ending=ending)
+            self.federation = FederationClient(
+                connection, observer=observer, gate=gate, ending=ending
+            )
             self.minter = Minter(connection, observer=observer)
             yield
 

@@ -221,17 +221,19 @@ def _delete_manifest(world: World, chance: random.Random) -> None:
 
 
 def _spoil_manifest(world: World, chance: random.Random) -> None:
-    """A file is cut off in the middle, as on a full disk."""
+    """A file is cut off in the middle; or nothing of it is left, as on a full disk."""
     files = sorted(world.manifests.glob("*.yaml"))
     if files:
         file = chance.choice(files)
-        file.write_text(file.read_text(encoding="utf-8")[:60] + '"', encoding="utf-8")
+        left = file.read_text(encoding="utf-8")[:60] + '"' if chance.random() < 0.5 else ""
+        file.write_text(left, encoding="utf-8")
 
 
 def _mend_manifests(world: World, _chance: random.Random) -> None:
     """Files that nobody can read are taken away."""
     for file in world.manifests.glob("*.yaml"):
-        if file.read_text(encoding="utf-8").endswith('"'):
+        text = file.read_text(encoding="utf-8")
+        if not text or text.endswith('"'):
             file.unlink()
 
 

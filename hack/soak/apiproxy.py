@@ -152,8 +152,12 @@ class APIProxy:
 
     async def holder(self) -> str:
         """Return who holds the Lease that this replica asked for; empty where nobody can tell."""
+        return await self.held_by() or ""
+
+    async def held_by(self) -> str | None:
+        """Return who holds that Lease, empty for nobody; None where it cannot be read."""
         if not self.lease_path or self._http is None:
-            return ""
+            return None
         headers = {"Authorization": self._authorization}
         timeout = aiohttp.ClientTimeout(2.0)
         try:
@@ -162,9 +166,9 @@ class APIProxy:
             ) as answer:
                 document = json.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            return ""
+            return None
         spec = document.get("spec") if isinstance(document, dict) else None
-        return str(spec.get("holderIdentity") or "") if isinstance(spec, dict) else ""
+        return str(spec.get("holderIdentity") or "") if isinstance(spec, dict) else None
 
     def _hear_of_lease(self, path: str, body: bytes) -> None:
         group, found, name = path.partition("/leases")

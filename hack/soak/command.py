@@ -14,12 +14,14 @@ from pathlib import Path
 from hack import tool_build
 from hack.compilers import ToolError
 from hack.processes import ServerError
-from hack.soak.faults import FAULTS, faults_of
-from hack.soak.life import Outcome, live
-from hack.soak.modes import MODES, Mode
-from hack.soak.plan import Step, needs_of, planned
+from hack.soak import csilife
+from hack.soak.modes import MODES
+from hack.soak.outcome import Outcome
+from hack.soak.plan import Step
 from hack.soak.report import kept, replayed, summary
+from hack.soak.rolling import rolled
 from hack.soak.shrink import shrunk
+from hack.soak.subjects import SUBJECTS, Subject, told_faults
 from hack.soak.sweep import swept
 
 
@@ -30,23 +32,28 @@ class Chosen(argparse.Namespace):
     minutes: float
     seed: int | None
     fault: list[str]
-    shrink_minutes: float
+    shrink_minutes: float | None
     folder: Path | None
     sweep: bool
+    rolling: int
     replay: Path | None
     list_faults: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; gives 0 where nothing was found, 1 where something was, 2 where it could not run."""
-    chosen = _parser().parse_args(arguments, namespace=Chosen())
+    parser = _parser()
+    chosen = parser.parse_args(arguments, namespace=Chosen())
+    if csilife.NAME in (chosen.mode or ()) and (chosen.sweep or chosen.rolling):
+        parser.error(f"--mode {csilife.NAME} has faults of its own: no --sweep, no --rolling")
     if chosen.list_faults:
-        _list_faults()
+        for line in told_faults():
+            _say(line)
         return 0
     try:
         for tools in (tool_build.CONTROL_PLANE, tool_build.SPIRE):
             tool_build.build(_say, tools)
-        return _soak(chosen)
+        return _roll(chosen) if chosen.rolling else _soak(chosen)
     except (ToolError, ServerError) as error:
         _say(str(error))
         return 2
@@ -57,31 +64,50 @@ def _parser() -> argparse.ArgumentParser:
         prog="make soak",
         description="Random work in every mode while faults come, on real servers, judged.",
     )
-    parser.add_argument("--mode", choices=[*MODES], action="append", help="default: all of them")
+    parser.add_argument(
+        "--mode", choices=["all", *SUBJECTS], action="append", help="all: all but csi"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="for all modes together")
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--fault", action="append", default=[], help="only this one; repeatable")
-    parser.add_argument("--shrink-minutes", type=float, default=10.0, help="0: not at all")
+    parser.add_argument("--shrink-minutes", type=float, help="default: 10; 0, not at all, for csi")
     parser.add_argument("--folder", type=Path, help="where logs of failures go")
     parser.add_argument("--sweep", action="store_true", help="kill at every write, one by one")
+    parser.add_argument(
+        "--rolling", type=int, default=0, metavar="N", help="N rolling updates under load"
+    )
     parser.add_argument("--replay", type=Path, help="do the steps of this file (steps.txt)")
     parser.add_argument("--list-faults", action="store_true", help="say what can go wrong")
     return parser
 
 
-def _list_faults() -> None:
-    for fault in FAULTS:
-        modes = [name for name, mode in MODES.items() if fault in faults_of(needs_of(mode))]
-        where = "all modes" if len(modes) == len(MODES) else ", ".join(modes)
-        _say(f"{fault.name:22} {fault.says} ({where})")
+def _chosen_modes(chosen: Chosen, default: str) -> list[str]:
+    named = chosen.mode or [default]
+    return [*MODES] if "all" in named else named
+
+
+def _roll(chosen: Chosen) -> int:
+    """Measure rolling updates, by default in the layered mode."""
+    seed = chosen.seed if chosen.seed is not None else random.randrange(10**6)  # noqa: S311
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="soak-"))
+    found = 0
+    for name in _chosen_modes(chosen, "layered"):
+        _say(f"rolling updates of {name} with the seed {seed}, logs in {folder}")
+        where = _fresh(folder / f"rolling-{name}-{seed}")
+        outcome = rolled(MODES[name], chosen.rolling, seed=seed, say=_say, folder=where)
+        for finding in outcome.findings:
+            _say(f"  FOUND {finding}")
+        _say(outcome.told())
+        found += len(outcome.findings)
+    return 1 if found else 0
 
 
 def _soak(chosen: Chosen) -> int:
-    modes = [MODES[name] for name in chosen.mode or MODES]
+    modes = [SUBJECTS[name] for name in _chosen_modes(chosen, "all")]
     steps: list[Step] = []
     if chosen.replay is not None:
         name, steps = replayed(chosen.replay)
-        modes = [MODES[name]]
+        modes = [SUBJECTS[name]]
     seed = chosen.seed if chosen.seed is not None else random.randrange(10**6)  # noqa: S311
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,11 +137,11 @@ class Total:
     failed: list[str] = dataclasses.field(default_factory=list)
     modes: set[str] = dataclasses.field(default_factory=set)
 
-    def has(self, mode: Mode) -> bool:
+    def has(self, mode: Subject) -> bool:
         """Whether a mode has had a life."""
         return mode.name in self.modes
 
-    def add(self, mode: Mode, seed: int, one: Outcome) -> None:
+    def add(self, mode: Subject, seed: int, one: Outcome) -> None:
         """Add a life."""
         self.lives += 1
         self.modes.add(mode.name)
@@ -124,22 +150,23 @@ class Total:
         self.outcome.rounds += one.rounds
         self.outcome.actions += one.actions
         self.outcome.looks += one.looks
+        self.outcome.restarts += one.restarts
         self.outcome.faults += one.faults
         self.outcome.slowest_seconds = max(self.outcome.slowest_seconds, one.slowest_seconds)
 
 
 def _life(
-    mode: Mode, seed: int, until: float, chosen: Chosen, folder: Path, replay: list[Step]
+    mode: Subject, seed: int, until: float, chosen: Chosen, folder: Path, replay: list[Step]
 ) -> Outcome:
     _say(f"{mode.name}, seed {seed}")
     where = _fresh(folder / f"{mode.name}-{seed}")
     if chosen.sweep:
-        outcome = swept(mode, seed, say=_say, until=until, folder=where)
+        outcome = swept(MODES[mode.name], seed, say=_say, until=until, folder=where)
         for finding in outcome.findings:
             _say(f"  FOUND {finding}")
         return outcome
-    steps = replay or planned(mode, seed, chosen.fault)
-    outcome = live(mode, steps, say=_say, until=until, folder=where)
+    steps = replay or mode.plan(seed, chosen.fault)
+    outcome = mode.live(steps, say=_say, until=until, folder=where)
     if not outcome.findings:
         return outcome
     for finding in outcome.findings:
@@ -148,11 +175,14 @@ def _life(
     if failing[-1].kind != "judge":
         failing = [*failing, Step("judge")]
     kept(where, mode.name, seed, failing, outcome.findings)
-    if chosen.shrink_minutes:
+    minutes = chosen.shrink_minutes
+    if minutes is None:
+        minutes = 10.0 if mode.name in MODES else 0.0
+    if minutes:
         failing = shrunk(
             failing,
             lambda some: _fails(mode, some, folder),
-            seconds=chosen.shrink_minutes * 60,
+            seconds=minutes * 60,
             say=_say,
         )
         kept(where, mode.name, seed, failing, outcome.findings)
@@ -166,10 +196,10 @@ def _fresh(folder: Path) -> Path:
     return next(each for each in itertools.chain([folder], again) if not each.exists())
 
 
-def _fails(mode: Mode, steps: list[Step], folder: Path) -> bool:
+def _fails(mode: Subject, steps: list[Step], folder: Path) -> bool:
     where = Path(tempfile.mkdtemp(prefix="shrink-", dir=folder))
     try:
-        outcome = live(mode, steps, say=lambda _: None, until=math.inf, folder=where)
+        outcome = mode.live(steps, say=lambda _: None, until=math.inf, folder=where)
     except ServerError:
         return False
     finally:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hack.soak import clock
+from hack.soak.documents import at
 from hack.soak.modes import CRDS
 from hack.soak.recorder import Recorder
 from hack.soak.replica import Replica
@@ -230,11 +231,15 @@ def _wake_late(scene: Scene) -> None:
 
 
 def _fill_disk(scene: Scene) -> None:
+    if scene.world.disk.is_real:
+        scene.world.disk.fill()
+        return
     for replica in scene.world.replicas:
         replica.fill_disk(is_full=True)
 
 
 def _empty_disk(scene: Scene) -> None:
+    scene.world.disk.empty()
     for replica in scene.world.replicas:
         replica.fill_disk(is_full=False)
 
@@ -287,8 +292,10 @@ def _remove_crd(scene: Scene) -> None:
 def _restore_crd(scene: Scene) -> None:
     path, file = _crd(scene)
     name = f"crd/{path.rpartition('/')[2]}"
-    # Until its last object is gone it is there, and would go in spite of us.
-    scene.world.plane.run_kubectl("wait", "--for=delete", name, "--timeout=30s")
+    there = scene.world.kube.get(path)
+    if there is not None and at(there, "metadata", "deletionTimestamp") is not None:
+        # Until its last object is gone it is there, and would go in spite of us.
+        scene.world.plane.run_kubectl("wait", "--for=delete", name, "--timeout=30s")
     scene.world.apply(file)
     scene.world.plane.run_kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
 
@@ -358,7 +365,12 @@ FAULTS = (
     Fault(
         "leader-paused", "the leader stands still past its Lease", _pause, _wake_late, "replicas"
     ),
-    Fault("disk-full", "no file of the registrar may grow: its log", _fill_disk, _empty_disk),
+    Fault(
+        "disk-full",
+        "the disk of the log and the manifests is full, or no file may grow",
+        _fill_disk,
+        _empty_disk,
+    ),
     Fault("clock-jumped", "a registrar's clock jumps, and back", _jump_clock, _restore_clock),
     Fault("kind-unserved", "a kind is served no more, and again", _unserve, _serve, "custom"),
     Fault(

@@ -1,14 +1,14 @@
 """One life of the servers: does the steps one by one, and judges whenever a step says so."""
 
-import collections
 import contextlib
-import dataclasses
 import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+
+from kubernetes.client.exceptions import ApiException
 
 from hack.processes import ServerError
 from hack.soak import judge
@@ -17,6 +17,7 @@ from hack.soak.apiproxy import Write
 from hack.soak.asked import wanted_of
 from hack.soak.faults import FAULTS, Fault, Scene
 from hack.soak.modes import Mode
+from hack.soak.outcome import Outcome, Say
 from hack.soak.plan import Step
 from hack.soak.recorder import Recorder
 from hack.soak.replica import Replica
@@ -25,23 +26,14 @@ from hack.soak.world import Unanswered, World
 SETTLE_SECONDS = 90.0
 """How long all may take to come right after the last fault; 1 to 10 s are usual."""
 
+MOST_SETTLE_SECONDS = 300.0
+"""The same where registrars lose their Leases on a busy machine, and begin anew."""
+
+LOST_ITS_LEASE = 75
+"""How a registrar ends that led and may not lead any more: the kubelet starts it again."""
+
 _LOOK_SECONDS = 0.2
 _FAULTS = {fault.name: fault for fault in FAULTS}
-Say = Callable[[str], None]
-
-
-@dataclasses.dataclass(slots=True)
-class Outcome:
-    """What came of it. `failed_at` is the number of steps that were done when it was found."""
-
-    findings: list[str] = dataclasses.field(default_factory=list)
-    failed_at: int = 0
-    rounds: int = 0
-    actions: int = 0
-    faults: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    looks: int = 0
-    slowest_seconds: float = 0.0
-    folder: Path | None = None
 
 
 def live(mode: Mode, steps: list[Step], *, say: Say, until: float, folder: Path) -> Outcome:
@@ -89,6 +81,7 @@ class Life:
     def do(self, step: Step) -> None:
         """Do a step; what is found lies in the outcome."""
         self._tell(str(step))
+        self._restart()
         if step.kind == "act":
             self._act(step)
         elif step.kind == "begin":
@@ -132,9 +125,12 @@ class Life:
         with self.recorder.lock:
             try:
                 action(self.world, random.Random(step.chance))  # noqa: S311 - no secret
+            except ApiException:
+                pass  # refused: the world tells what there is
             except Unanswered:
-                # It may have happened, or not: the world tells, once it can be read.
-                self._note_or_suspend()
+                # It may have happened, or not: the world tells, once it can be read. Who has just
+                # not answered is not asked again for each kind.
+                self.recorder.ledger.suspend()
                 return
             self._note_or_suspend()
 
@@ -182,12 +178,26 @@ class Life:
             if time.monotonic() > deadline:
                 raise ServerError(f"could not end {[fault.name for fault, _ in self._unended]}")
 
-    def _revive(self) -> None:
-        """Start what does not run; a registrar that ended without our doing is a finding."""
+    def _restart(self) -> None:
+        """Start again what ended without our doing, as the kubelet does.
+
+        It is a finding, but of one that has lost its Lease.
+        """
         for replica in self.world.replicas:
             code = replica.exit_code()
-            if code is not None and not self.expects_deaths:
+            if code is None:
+                continue
+            if code == LOST_ITS_LEASE and self.world.mode.elects:
+                self._tell(f"{replica.name} lost its Lease")
+                self.outcome.restarts += 1
+            elif not self.expects_deaths:
                 self.outcome.findings.append(f"{replica.name} ended by itself with code {code}")
+            replica.start()
+
+    def _revive(self) -> None:
+        """Let all run."""
+        self._restart()
+        for replica in self.world.replicas:
             replica.start()
 
     def judge(self) -> None:
@@ -195,9 +205,12 @@ class Life:
         self._heal()
         begun = time.monotonic()
         found: list[str] = []
-        said = ""
+        said, restarts, until = "", self.outcome.restarts, begun + SETTLE_SECONDS
         while True:
             self._revive()
+            if self.outcome.restarts > restarts:
+                restarts = self.outcome.restarts
+                until = min(begun + MOST_SETTLE_SECONDS, time.monotonic() + SETTLE_SECONDS)
             self.outcome.findings += self.recorder.take() + self._take_unasked()
             if self.outcome.findings:
                 return
@@ -208,8 +221,9 @@ class Life:
                 if found[0] != said:
                     said = found[0]
                     self._tell(f"not yet: {said}")
-            if time.monotonic() - begun > SETTLE_SECONDS:
-                self.outcome.findings += [f"after {SETTLE_SECONDS:.0f} s {each}" for each in found]
+            if time.monotonic() > until:
+                taken = time.monotonic() - begun
+                self.outcome.findings += [f"after {taken:.0f} s {each}" for each in found]
                 return
             self._waiting.wait(_LOOK_SECONDS)
         taken = time.monotonic() - begun

@@ -35,7 +35,7 @@ _LEADING = """\
 leader_election = true
 leader_election_lease_duration = "{lease}s"
 leader_election_renew_deadline = "{deadline}s"
-leader_election_retry_period = "500ms"
+leader_election_retry_period = "{retry}"
 """
 
 _LAYERED = f"""\
@@ -68,7 +68,7 @@ leaderElection:
   leaderElect: true
   leaseDuration: {lease}s
   renewDeadline: {deadline}s
-  retryPeriod: 500ms
+  retryPeriod: {retry}
 """
 
 _WORKLOAD = f"""\
@@ -99,7 +99,9 @@ class Mode:
     replicas: int = 2
     elects: bool = True
     """Whether it can hold a Lease as the leader of several."""
-    lease_seconds: int = 6
+    lease_seconds: int = 8
+    retry: str = "500ms"
+    """How often the leader renews its Lease; more often than usual, so that much happens."""
 
     @property
     def needs_cluster(self) -> bool:
@@ -108,7 +110,8 @@ class Mode:
 
     def configuration(self, socket: Path, log: Path, port: int, folder: Path) -> str:
         """Return the text of the registrar's file."""
-        lease = {"lease": self.lease_seconds, "deadline": self.lease_seconds * 2 // 3}
+        deadline = self.lease_seconds * 2 // 3
+        lease = {"lease": self.lease_seconds, "deadline": deadline, "retry": self.retry}
         leading = _LEADING.format(**lease) if self.elects else ""
         if self.name == "layered":
             return _LAYERED.format(socket=socket, log=log, port=port, leading=leading)
@@ -117,7 +120,7 @@ class Mode:
                 socket=socket, log=log, port=port, leading=_MANAGER_LEADING.format(**lease)
             )
         if self.name == "static":
-            folder_key = f"staticManifestPath: {folder / 'manifests'}\n"
+            folder_key = f"staticManifestPath: {folder / 'disk' / 'manifests'}\n"
             return _MANAGER.format(socket=socket, log=log, port=port, leading=folder_key)
         address = f'metrics_addr = "127.0.0.1:{port}"'
         if self.name == "crd":

@@ -6,11 +6,11 @@ do what they did. That is what makes a failing run shrinkable.
 
 import dataclasses
 import random
-from collections.abc import Iterable
-from typing import Literal, get_args
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol, get_args
 
 from hack.soak.actions import actions_of
-from hack.soak.faults import Fault, faults_of
+from hack.soak.faults import faults_of
 from hack.soak.modes import Mode
 
 BEGIN, ROUNDS, STEPS = 24, 6, 14
@@ -18,6 +18,12 @@ BEGIN, ROUNDS, STEPS = 24, 6, 14
 
 After each round all is judged.
 """
+
+AT_ONCE, BEGINS = 3, 0.6
+"""Faults at one time, and how likely one more begins at a step."""
+
+_PAUSES = (0.0, 0.05, 0.1, 0.3, 1.0)
+"""Often none; now and then long enough for everything to come to rest."""
 
 Kind = Literal["act", "begin", "end", "judge"]
 
@@ -67,34 +73,52 @@ def planned(mode: Mode, seed: int, only: Iterable[str] = ()) -> list[Step]:
     steps = [dataclasses.replace(_act(chance, making), pause_seconds=0.0) for _ in range(BEGIN)]
     steps.append(Step("judge"))
     for _ in range(ROUNDS):
-        steps += _round(chance, actions, faults)
+        steps += round_of(chance, actions, faults)
     return steps
 
 
-def _round(chance: random.Random, actions: list[str], faults: list[Fault]) -> list[Step]:
-    """Actions, while one or two faults at a time come and go."""
-    steps: list[Step] = []
+class Placed(Protocol):
+    """A fault, as far as a plan knows it: of one place only one is on at a time."""
+
+    @property
+    def name(self) -> str:
+        """What steps call it."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where it happens."""
+        ...
+
+
+def round_of(
+    chance: random.Random,
+    actions: list[str],
+    faults: Sequence[Placed],
+    *,
+    steps: int = STEPS,
+    at_once: int = AT_ONCE,
+    pauses: Sequence[float] = _PAUSES,
+) -> list[Step]:
+    """Return a round of so many actions, while faults come and go."""
+    found: list[Step] = []
     active: list[tuple[Step, int]] = []
     places = {fault.name: fault.place for fault in faults}
-    for number in range(STEPS):
+    for number in range(steps):
         for begun, until in [each for each in active if each[1] <= number]:
-            steps.append(dataclasses.replace(begun, kind="end"))
+            found.append(dataclasses.replace(begun, kind="end"))
             active.remove((begun, until))
-        if len(active) < 2 and chance.random() < 0.45:
+        if len(active) < at_once and chance.random() < BEGINS:
             fault = chance.choice(faults)
             if fault.place not in {places[begun.name] for begun, _ in active}:
-                begin = Step("begin", fault.name, chance.randrange(2**30), _pause(chance))
-                steps.append(begin)
+                pause = chance.choice(pauses)
+                begin = Step("begin", fault.name, chance.randrange(2**30), pause)
+                found.append(begin)
                 active.append((begin, number + chance.randrange(1, 6)))
-        steps.append(_act(chance, actions))
-    steps += [dataclasses.replace(begun, kind="end") for begun, _ in active]
-    return [*steps, Step("judge")]
+        found.append(_act(chance, actions, pauses))
+    found += [dataclasses.replace(begun, kind="end") for begun, _ in active]
+    return [*found, Step("judge")]
 
 
-def _act(chance: random.Random, actions: list[str]) -> Step:
-    return Step("act", chance.choice(actions), chance.randrange(2**30), _pause(chance))
-
-
-def _pause(chance: random.Random) -> float:
-    """Often none; now and then long enough for everything to come to rest."""
-    return round(chance.choice([0.0, 0.05, 0.2, 0.5, 1.5]), 2)
+def _act(chance: random.Random, actions: list[str], pauses: Sequence[float] = _PAUSES) -> Step:
+    return Step("act", chance.choice(actions), chance.randrange(2**30), chance.choice(pauses))

@@ -1,6 +1,7 @@
 """One `spire-registrar run`, a process of its own between proxies of its own."""
 
 import contextlib
+import http.client
 import os
 import resource
 import shutil
@@ -29,7 +30,7 @@ class Replica:
         self.folder.mkdir()
         self.spire = SpireProxy(spire_socket, self.folder / "s.sock")
         self.api: APIProxy | None = None
-        self.log = self.folder / "log"
+        self.log = folder / "disk" / f"{self.name}.log"
         self.clock = self.folder / "clock"
         self.starts = 0
         self._port = port
@@ -125,6 +126,17 @@ class Replica:
     def exit_code(self) -> int | None:
         """Return what it ended with by itself; None while it runs or was ended by us."""
         return None if self._running is None else self._running.process.poll()
+
+    def is_ready(self) -> bool:
+        """Whether it says that it is ready, as the kubelet asks it."""
+        probe = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
+        try:
+            probe.request("GET", "/readyz")
+            return probe.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            probe.close()
 
     def listens(self) -> bool:
         """Whether it serves its probes, whatever they say."""

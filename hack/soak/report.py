@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hack.soak.life import Outcome
+from hack.soak.outcome import Outcome
 from hack.soak.plan import Step
 
 
@@ -13,7 +13,8 @@ def summary(outcome: Outcome, lives: int) -> str:
     return (
         f"{lives} lives of the servers, {outcome.rounds} rounds judged, {outcome.actions} actions, "
         f"{total} faults, {outcome.looks} looks at SPIRE; the slowest round was right after "
-        f"{outcome.slowest_seconds:.1f} s\nfaults: {kinds}"
+        f"{outcome.slowest_seconds:.1f} s; {outcome.restarts} restarts after a Lease was lost\n"
+        f"faults: {kinds}"
     )
 
 

@@ -43,6 +43,8 @@ class SpireProxy(grpc.GenericRpcHandler):
         self.trouble = Trouble()
         self.before: Hook = nothing
         self.after: Hook = nothing
+        self.over: Callable[[Write], None] = lambda _: None
+        """Told of each write that has come to an end, also by being given up."""
         self.writes = 0
         self.calls = 0
         self.spoiled = 0
@@ -81,13 +83,23 @@ class SpireProxy(grpc.GenericRpcHandler):
     def _call(self, method: str) -> Call:
         name = method.rpartition("/")[2]
 
+        is_write = any(word in name for word in _WRITES)
+
         async def call(request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
             self.calls += 1
-            trouble = self.trouble
-            is_write = any(word in name for word in _WRITES)
             write = Write(self.writes, name)
+            self.writes += is_write
+            try:
+                return await handle(request, context, write)
+            finally:
+                if is_write:
+                    self.over(write)
+
+        async def handle(
+            request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]", write: Write
+        ) -> bytes:
+            trouble = self.trouble
             if is_write:
-                self.writes += 1
                 self.last_write = name
                 await self._tell(self.before, write, context)
             if trouble.delay_seconds:

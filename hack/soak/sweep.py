@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from hack.soak.apiproxy import Dropped, Write, nothing
-from hack.soak.life import Life, Outcome, Say
+from hack.soak.life import Life
 from hack.soak.modes import PATHS, Mode
+from hack.soak.outcome import Outcome, Say
 from hack.soak.plan import Step, planned
 from hack.soak.recorder import Recorder
 from hack.soak.replica import Replica

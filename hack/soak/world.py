@@ -15,6 +15,7 @@ from hack.control_plane import ControlPlane, service_account
 from hack.processes import ServerError, free_port
 from hack.soak import asked, webhook
 from hack.soak.asked import OWN_NAMESPACE, TRUST_DOMAIN
+from hack.soak.disk import Disk
 from hack.soak.judge import FOREIGN_DOMAIN
 from hack.soak.kube import Document, Kube, KubeError
 from hack.soak.modes import CRDS, PATHS, ROOT, Mode
@@ -40,7 +41,8 @@ class World:
         self.mode = mode
         self.folder = folder or Path(tempfile.mkdtemp(prefix="soak-"))
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.manifests = self.folder / "manifests"
+        self.disk = Disk(self.folder / "disk")
+        self.manifests = self.disk.folder / "manifests"
         self.loop = ProxyLoop()
         self.is_kept = False
         self._waiting = threading.Event()
@@ -120,6 +122,7 @@ class World:
     def _start(self) -> None:
         self._plane: ControlPlane | None = None
         self._open.enter_context(self.loop)
+        self._open.enter_context(self.disk.mounted())
         server = RealServer(ServerOptions(trust_domain=TRUST_DOMAIN), self.folder / "spire")
         self.spire = self._open.enter_context(server)
         self.look = self._open.enter_context(SpireLook(self.spire.socket_path))

@@ -40,7 +40,8 @@ LARGEST_BODY = 3 * 2**20
 EVERY_PATH = "/{path:.*}"
 """Stands for all paths among the validators'."""
 
-_SHUTDOWN_SECONDS = 5.0
+_SHUTDOWN_SECONDS = 3.0
+"""For questions that were asked before the end. The whole process has five seconds for that."""
 _THREADS = 2
 """The review that takes its time leaves one for the others."""
 

@@ -25,14 +25,26 @@ ASK_SECONDS = 10.0
 """How long the API server may take to tell its version, before it is asked again."""
 
 EVENTS_SECONDS = 1.0
-"""How long the events up to the present version may be on their way, before a list is cheaper."""
+"""How long the events up to the present version may be on their way, at most."""
+
+_LIST_SECONDS, _OBJECT_SECONDS = 0.02, 0.0002
+"""What a list takes, about: for itself, and for each object."""
+
+
+def patience_seconds(objects: int) -> float:
+    """How long to wait for events of a kind of so many objects: as long as a list of them takes.
+
+    A kind in which nothing changes is waited for in vain, and nobody writes meanwhile.
+    """
+    return min(EVENTS_SECONDS, _LIST_SECONDS + objects * _OBJECT_SECONDS)
 
 
 class Barrier(Generic[T]):
     """One store's way to the present.
 
     ``may_lack`` tells of an error whether the process does without the kind, and
-    ``is_lacking`` whether its reflector has found that it must.
+    ``is_lacking`` whether its reflector has found that it must. ``patience`` says for how
+    many seconds events are waited for where the store holds so many objects.
     """
 
     def __init__(
@@ -42,7 +54,9 @@ class Barrier(Generic[T]):
         name: str,
         may_lack: Callable[[KubeError], bool],
         is_lacking: Callable[[], bool],
+        patience: Callable[[int], float] = patience_seconds,
     ) -> None:
+        self._patience = patience
         self._reflector = reflector
         self._name = name
         self._may_lack = may_lack
@@ -102,7 +116,7 @@ class Barrier(Generic[T]):
     async def _is_seen_soon(self, version: int, since: float) -> bool:
         self.problem = f"waits for the events up to version {version}"
         try:
-            async with asyncio.timeout(EVENTS_SECONDS):
+            async with asyncio.timeout(self._patience(self._reflector.size)):
                 await self._reflector.until(
                     lambda: self._reflector.seen_version >= version or self._is_listed(since)
                 )

@@ -24,6 +24,7 @@ from api.codec import JSONObject
 from api.core import Lease, LeaseSpec
 from api.kinds import LEASE
 from api.meta import ObjectKey, ObjectMeta
+from registrar.ending import Ending
 from registrar.errors import LeadershipLost
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
@@ -35,7 +36,11 @@ log = logging.getLogger(__name__)
 _MOST_PAUSES = 16
 """Times the usual pause, at most, between attempts where the Lease may not be written."""
 
-RELEASE_SECONDS = 3.0
+LOOK_SECONDS = 0.5
+"""Between two looks of who waits for the Lease, at most: a look only reads, and while a replica is
+replaced all that is to be written waits for it."""
+
+RELEASE_SECONDS = 2.0
 """How long giving the Lease back may take at shutdown."""
 
 
@@ -97,6 +102,7 @@ class LeaderElector:
         clock: Callable[[], float] = time.monotonic,
         observer: LeaderObserver | None = None,
         beside: Beside | None = None,
+        ending: Ending | None = None,
     ) -> None:
         self._client = client
         self._key = ObjectKey(namespace, name)
@@ -105,6 +111,7 @@ class LeaderElector:
         self._clock = clock
         self._observer = observer or Silent()
         self._beside = beside or Beside()
+        self._ending = ending or Ending()
         self._valid_until: float | None = None
         self._may_not_write = False
         self._pauses = 1
@@ -136,11 +143,11 @@ class LeaderElector:
         When ``lead`` returns or raises, or this is cancelled, the Lease is given back, so that
         another replica need not wait for it to expire.
         """
-        await self._acquire()
-        if not self.is_unrecorded:
-            self._say_held()
-        self._observer.leading(leads=True)
         try:
+            await self._acquire()
+            if not self.is_unrecorded:
+                self._say_held()
+            self._observer.leading(leads=True)
             finished = await self._hold(lead)
         finally:
             still_ours = self._is_valid()
@@ -159,8 +166,14 @@ class LeaderElector:
         return f"the Lease {self._key} was not renewed in time: {error}"
 
     async def _acquire(self) -> None:
-        while not await self._try() and not self._goes_on():  # noqa: ASYNC110 - polls a server
-            await asyncio.sleep(self._pause_seconds())
+        # Finished where the process is told to end: what was taken must be given back.
+        while not await self._ending.finished(self._try()) and not self._goes_on():  # noqa: ASYNC110 - polls a server
+            await asyncio.sleep(self._look_seconds())
+
+    def _look_seconds(self) -> float:
+        """The pause of who waits. One whose attempts fail tries no more often than a holder."""
+        pause = self._pause_seconds()
+        return pause if self.last_error else min(pause, LOOK_SECONDS)
 
     def _say_held(self) -> None:
         log.info("holds the lease", extra=kv(lease=str(self._key), identity=self._identity))
@@ -351,7 +364,7 @@ class LeaderElector:
             "acquireTime": _now(),
         }
         try:
-            async with asyncio.timeout(RELEASE_SECONDS):
+            async with asyncio.timeout(self._ending.left(RELEASE_SECONDS)):
                 try:
                     await self._patch(self._record, free)
                 except Conflict:

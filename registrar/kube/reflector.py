@@ -133,6 +133,11 @@ class Reflector(Generic[T]):
         """The highest version that the list or watch has delivered."""
         return self._store.seen_version
 
+    @property
+    def size(self) -> int:
+        """How many objects the store holds."""
+        return len(self._store)
+
     def list_anew(self) -> None:
         """Ask for a complete list next, whatever the watch does at this moment."""
         self._must_list = True

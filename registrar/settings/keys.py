@@ -145,8 +145,9 @@ RENEW_DEADLINE = Key("leader_election_renew_deadline", kinds.DURATION,
     "How long the leader tries to renew its Lease before it ends; less than "
     "the lease duration.", names=_in(*_ELECTING, manager="leaderElection.renewDeadline"))
 RETRY_PERIOD = Key("leader_election_retry_period", kinds.DURATION, _LEASE.retry_seconds,
-    "The pause between two attempts to take or renew the Lease; less than the renew "
-    "deadline.", names=_in(*_ELECTING, manager="leaderElection.retryPeriod"))
+    "The pause between two attempts to renew the Lease; less than the renew deadline. Who waits "
+    "for it looks every half second, or as often if that is more.",
+    names=_in(*_ELECTING, manager="leaderElection.retryPeriod"))
 _METRICS = (
     "Where `/metrics`, `/healthz` and `/readyz` are served; port 0 takes a free one.")
 METRICS = Key("metrics_addr", kinds.LISTEN, METRICS_ADDR, _METRICS, inherited=True,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from api.proto import bundle_pb2, bundle_pb2_grpc, types_pb2
+from registrar.ending import Ending
 from registrar.identity.bundle import Bundle
 from registrar.identity.spiffeid import SCHEME
 from registrar.spire.calls import (
@@ -32,9 +33,14 @@ class BundleClient:
         observer: CallObserver | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         gate: MayWrite = open_gate,
+        ending: Ending | None = None,
     ) -> None:
         self._caller = Caller(
-            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds, gate=gate
+            channels,
+            observer=observer or Unobserved(),
+            timeout_seconds=timeout_seconds,
+            gate=gate,
+            ending=ending,
         )
 
     async def trust_domain(self) -> str:
@@ -93,12 +99,12 @@ class BundleClient:
     async def set_federated(self, bundle: Bundle) -> None:
         """Store the bundle of another trust domain in the place of what is there."""
         request = bundle_pb2.BatchSetFederatedBundleRequest(bundle=[bundle_to_proto(bundle)])
-        async with self._caller.call("set-bundle", writes=True) as channel:
-            response = readable(
-                await bundle_pb2_grpc.BundleStub(channel).BatchSetFederatedBundle(
-                    request, timeout=self._caller.timeout_seconds
-                )
-            )
+        response = await self._caller.write(
+            "set-bundle",
+            lambda channel: bundle_pb2_grpc.BundleStub(channel).BatchSetFederatedBundle(
+                request, timeout=self._caller.timeout_seconds
+            ),
+        )
         _check([result.status for result in response.results])
 
     async def delete_federated(self, trust_domain: str) -> None:
@@ -110,12 +116,12 @@ class BundleClient:
             trust_domains=[trust_domain],
             mode=bundle_pb2.BatchDeleteFederatedBundleRequest.Mode.DISSOCIATE,
         )
-        async with self._caller.call("delete-bundle", writes=True) as channel:
-            response = readable(
-                await bundle_pb2_grpc.BundleStub(channel).BatchDeleteFederatedBundle(
-                    request, timeout=self._caller.timeout_seconds
-                )
-            )
+        response = await self._caller.write(
+            "delete-bundle",
+            lambda channel: bundle_pb2_grpc.BundleStub(channel).BatchDeleteFederatedBundle(
+                request, timeout=self._caller.timeout_seconds
+            ),
+        )
         _check([result.status for result in response.results])
 
 

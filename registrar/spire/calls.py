@@ -1,13 +1,14 @@
 """One unary call to the SPIRE server: with a deadline, observed, its errors in our terms."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
+from registrar.ending import Ending
 from registrar.spire.errors import Internal, NotLeading, SpireError, error_of
 
 M = TypeVar("M", bound=Message)
@@ -84,7 +85,10 @@ class Pages:
 
 
 class Caller:
-    """Wraps each call of one client. ``gate`` is asked before each that writes."""
+    """Wraps each call of one client. ``gate`` is asked before each that writes.
+
+    Where the process is told to end, as ``ending`` says, a write that is under way is finished.
+    """
 
     def __init__(
         self,
@@ -93,25 +97,35 @@ class Caller:
         observer: CallObserver,
         timeout_seconds: float,
         gate: MayWrite = open_gate,
+        ending: Ending | None = None,
     ) -> None:
         self._channels = channels
         self._observer = observer
         self.timeout_seconds = timeout_seconds
         self._gate = gate
+        self._ending = ending or Ending()
+
+    async def write(self, method: str, send: Callable[[grpc.aio.Channel], Awaitable[M]]) -> M:
+        """Make a call that writes, over the channel that it is given. Raises SpireError.
+
+        NotLeading where this process may not: asked once the channel is there, for that may have
+        taken a while.
+        """
+
+        async def write() -> M:
+            async with self.call(method) as channel:
+                self._check_gate()
+                return readable(await send(channel))
+
+        return await self._ending.finished(write(), may_go_on=self._gate)
 
     @asynccontextmanager
-    async def call(self, method: str, *, writes: bool = False) -> AsyncIterator[grpc.aio.Channel]:
-        """A channel for one call in the block; what it raises becomes a SpireError.
-
-        NotLeading where the call ``writes`` and this process may not: asked once the channel is
-        there, for that may have taken a while.
-        """
+    async def call(self, method: str) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel for one call in the block; what it raises becomes a SpireError."""
         began = time.perf_counter()
         code = grpc.StatusCode.OK
         try:
             async with self._channels.use() as channel:
-                if writes:
-                    self._check_gate()
                 yield channel
         except grpc.aio.AioRpcError as error:
             code = error.code()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import grpc
 
 from api.proto import entry_pb2, entry_pb2_grpc, types_pb2
+from registrar.ending import Ending
 from registrar.identity.entry import Entry
 from registrar.spire.calls import (
     TIMEOUT_SECONDS,
@@ -48,9 +49,14 @@ class EntryClient:
         observer: CallObserver | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         gate: MayWrite = open_gate,
+        ending: Ending | None = None,
     ) -> None:
         self._caller = Caller(
-            channels, observer=observer or Unobserved(), timeout_seconds=timeout_seconds, gate=gate
+            channels,
+            observer=observer or Unobserved(),
+            timeout_seconds=timeout_seconds,
+            gate=gate,
+            ending=ending,
         )
 
     async def pages(
@@ -108,12 +114,12 @@ class EntryClient:
 
         async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
             request = entry_pb2.BatchCreateEntryRequest(entries=part)
-            async with self._caller.call("create", writes=True) as channel:
-                response = readable(
-                    await _stub(channel).BatchCreateEntry(
-                        request, timeout=self._caller.timeout_seconds
-                    )
-                )
+            response = await self._caller.write(
+                "create",
+                lambda channel: _stub(channel).BatchCreateEntry(
+                    request, timeout=self._caller.timeout_seconds
+                ),
+            )
             self._check_length(len(part), len(response.results))
             return [_item(result.status, result.entry) for result in response.results]
 
@@ -129,12 +135,12 @@ class EntryClient:
 
         async def send(part: Sequence[types_pb2.Entry]) -> list[ItemResult]:
             request = entry_pb2.BatchUpdateEntryRequest(entries=part, input_mask=mask)
-            async with self._caller.call("update", writes=True) as channel:
-                response = readable(
-                    await _stub(channel).BatchUpdateEntry(
-                        request, timeout=self._caller.timeout_seconds
-                    )
-                )
+            response = await self._caller.write(
+                "update",
+                lambda channel: _stub(channel).BatchUpdateEntry(
+                    request, timeout=self._caller.timeout_seconds
+                ),
+            )
             self._check_length(len(part), len(response.results))
             return [_item(result.status, result.entry) for result in response.results]
 
@@ -145,12 +151,12 @@ class EntryClient:
 
         async def send(part: Sequence[str]) -> list[SpireError | None]:
             request = entry_pb2.BatchDeleteEntryRequest(ids=part)
-            async with self._caller.call("delete", writes=True) as channel:
-                response = readable(
-                    await _stub(channel).BatchDeleteEntry(
-                        request, timeout=self._caller.timeout_seconds
-                    )
-                )
+            response = await self._caller.write(
+                "delete",
+                lambda channel: _stub(channel).BatchDeleteEntry(
+                    request, timeout=self._caller.timeout_seconds
+                ),
+            )
             self._check_length(len(part), len(response.results))
             return [
                 error_of(result.status.code, result.status.message) if result.status.code else None

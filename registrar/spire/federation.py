@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from api.proto import trustdomain_pb2, trustdomain_pb2_grpc, types_pb2
+from registrar.ending import Ending
 from registrar.identity.bundle import Bundle
 from registrar.identity.relationship import Relationship
 from registrar.identity.spiffeid import SCHEME
@@ -44,16 +45,22 @@ class FederationClient:
         observer: CallObserver | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         gate: MayWrite = open_gate,
+        ending: Ending | None = None,
     ) -> None:
         observer = observer or Unobserved()
         self._caller = Caller(
-            channels, observer=observer, timeout_seconds=timeout_seconds, gate=gate
+            channels,
+            observer=observer,
+            timeout_seconds=timeout_seconds,
+            gate=gate,
+            ending=ending,
         )
         self._refresher = Caller(
             channels,
             observer=observer,
             timeout_seconds=min(timeout_seconds, REFRESH_SECONDS),
             gate=gate,
+            ending=ending,
         )
 
     async def list(self) -> dict[str, Relationship]:
@@ -84,12 +91,12 @@ class FederationClient:
         request = trustdomain_pb2.BatchCreateFederationRelationshipRequest(
             federation_relationships=[relationship_to_proto(relationship)]
         )
-        async with self._caller.call("create-relationship", writes=True) as channel:
-            response = readable(
-                await _stub(channel).BatchCreateFederationRelationship(
-                    request, timeout=self._caller.timeout_seconds
-                )
-            )
+        response = await self._caller.write(
+            "create-relationship",
+            lambda channel: _stub(channel).BatchCreateFederationRelationship(
+                request, timeout=self._caller.timeout_seconds
+            ),
+        )
         try:
             _check([result.status for result in response.results])
         except Internal as error:
@@ -108,12 +115,12 @@ class FederationClient:
                 trust_domain_bundle=relationship.bundle is not None,
             ),
         )
-        async with self._caller.call("update-relationship", writes=True) as channel:
-            response = readable(
-                await _stub(channel).BatchUpdateFederationRelationship(
-                    request, timeout=self._caller.timeout_seconds
-                )
-            )
+        response = await self._caller.write(
+            "update-relationship",
+            lambda channel: _stub(channel).BatchUpdateFederationRelationship(
+                request, timeout=self._caller.timeout_seconds
+            ),
+        )
         try:
             _check([result.status for result in response.results])
         except Internal as error:
@@ -126,12 +133,12 @@ class FederationClient:
         request = trustdomain_pb2.BatchDeleteFederationRelationshipRequest(
             trust_domains=[trust_domain]
         )
-        async with self._caller.call("delete-relationship", writes=True) as channel:
-            response = readable(
-                await _stub(channel).BatchDeleteFederationRelationship(
-                    request, timeout=self._caller.timeout_seconds
-                )
-            )
+        response = await self._caller.write(
+            "delete-relationship",
+            lambda channel: _stub(channel).BatchDeleteFederationRelationship(
+                request, timeout=self._caller.timeout_seconds
+            ),
+        )
         _check([result.status for result in response.results])
 
     async def refresh(self, trust_domain: str) -> None:
@@ -140,8 +147,12 @@ class FederationClient:
         Raises NotFound without a relationship, EndpointDistrusted for the endpoint's certificate.
         """
         request = trustdomain_pb2.RefreshBundleRequest(trust_domain=trust_domain)
-        async with self._refresher.call("refresh-bundle", writes=True) as channel:
-            await _stub(channel).RefreshBundle(request, timeout=self._refresher.timeout_seconds)
+        await self._refresher.write(
+            "refresh-bundle",
+            lambda channel: _stub(channel).RefreshBundle(
+                request, timeout=self._refresher.timeout_seconds
+            ),
+        )
 
     async def _holds(self, trust_domain: str) -> bool:
         """Whether the server has a relationship with a trust domain."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hack.soak.life import Life, Outcome, live
+from hack.soak.life import Life, live
 from hack.soak.modes import MODES
+from hack.soak.outcome import Outcome
 from hack.soak.plan import BEGIN, Step, planned
 from hack.soak.recorder import Recorder
 from hack.soak.world import World

@@ -11,9 +11,9 @@ from itertools import count
 import pytest
 
 from hack.node.cluster import Cluster
-from tests.support.fleet import Fleet, VolumeStats, deploy
+from hack.node.fleet import Fleet, VolumeStats, deploy
+from hack.node.svidwatch import SVIDWatch
 from tests.support.node import wait_for
-from tests.support.svidwatch import SVIDWatch
 
 pytestmark = [
     pytest.mark.real("control plane", "spire", "node"),

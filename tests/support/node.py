@@ -2,21 +2,19 @@
 
 import json
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from hack.node import images
 from hack.node.cluster import Cluster
+from hack.node.waiting import apply, wait_for
 from tests.support import leaks, nodereport
 
+__all__ = ["CONFIG", "apply", "objects", "wait_for"]
+
 CONFIG = Path(__file__).resolve().parents[2] / "config"
-_pause = threading.Event().wait
-SECONDS = 120.0
-"""The patience with each condition, on a machine busy with other things."""
 
 
 @pytest.fixture(scope="module")
@@ -51,22 +49,8 @@ def pytest_runtest_makereport(
     return report
 
 
-def apply(cluster: Cluster, *documents: Mapping[str, object]) -> None:
-    """Apply objects that a test makes up itself, all by one call."""
-    together = {"apiVersion": "v1", "kind": "List", "items": documents}
-    cluster.run_kubectl("apply", "--filename=-", stdin=json.dumps(together))
-
-
 def objects(cluster: Cluster, *arguments: str) -> list[dict[str, object]]:
     """Return the objects that `kubectl get` finds."""
     found = json.loads(cluster.run_kubectl("get", *arguments, "--output=json"))
     items: list[dict[str, object]] = found.get("items", [found])
     return items
-
-
-def wait_for(what: str, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
-    """Return once the condition holds; a look at it may raise an assertion or a server's error."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {what}"
-        _pause(0.25)

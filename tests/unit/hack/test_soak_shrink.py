@@ -8,6 +8,7 @@ from hack.soak.life import without
 from hack.soak.modes import MODES
 from hack.soak.plan import Step, needs_of, planned
 from hack.soak.shrink import shrunk
+from hack.soak.subjects import SUBJECTS
 
 
 def acts(number: int) -> list[Step]:
@@ -18,16 +19,17 @@ def quiet(_line: str) -> None:
     return None
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_seed_says_all_that_happens(mode: str) -> None:
-    assert planned(MODES[mode], 7) == planned(MODES[mode], 7)
-    assert planned(MODES[mode], 7) != planned(MODES[mode], 8)
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_seed_says_all_that_happens(name: str) -> None:
+    plan = SUBJECTS[name].plan
+    assert plan(7, []) == plan(7, [])
+    assert plan(7, []) != plan(8, [])
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_fault_ends_before_it_is_judged(mode: str) -> None:
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_every_fault_ends_before_it_is_judged(name: str) -> None:
     active: set[int] = set()
-    for step in planned(MODES[mode], 3):
+    for step in SUBJECTS[name].plan(3, []):
         if step.kind == "begin":
             active.add(step.chance)
         elif step.kind == "end":
@@ -37,9 +39,10 @@ def test_every_fault_ends_before_it_is_judged(mode: str) -> None:
     assert not active
 
 
-def test_only_the_named_faults_come() -> None:
-    steps = planned(MODES["layered"], 1, ["api-409"])
-    assert {step.name for step in steps if step.kind == "begin"} == {"api-409"}
+@pytest.mark.parametrize(("name", "fault"), [("layered", "api-409"), ("csi", "agent-hung")])
+def test_only_the_named_faults_come(name: str, fault: str) -> None:
+    steps = SUBJECTS[name].plan(1, [fault])
+    assert {step.name for step in steps if step.kind == "begin"} == {fault}
 
 
 def test_without_a_cluster_no_fault_needs_one() -> None:

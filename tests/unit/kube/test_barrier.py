@@ -12,7 +12,7 @@ from api.codec import JSONObject, JSONValue, encode
 from api.core import Lease
 from api.kinds import LEASE
 from api.meta import ObjectKey
-from registrar.kube.barrier import Barrier
+from registrar.kube.barrier import EVENTS_SECONDS, Barrier, patience_seconds
 from registrar.kube.errors import Forbidden, KubeError, NotFound
 from registrar.kube.reflector import Reflector
 from registrar.kube.session import connect
@@ -82,6 +82,7 @@ class Case:
             name=LEASE.resource,
             may_lack=lambda error: isinstance(error, NotFound | Forbidden),
             is_lacking=lambda: reflector.is_missing,
+            patience=lambda _: 1.0,
         )
 
     async def passed(self) -> bool:
@@ -152,6 +153,11 @@ async def test_a_kind_whose_watch_says_nothing_is_listed_anew(tmp_path: Path) ->
         assert one.script.lists == 2
         assert one.has("b")
         assert not one.has("a")
+
+
+def test_a_small_kind_is_listed_sooner_than_a_large_one() -> None:
+    assert patience_seconds(10) < patience_seconds(1000) < EVENTS_SECONDS
+    assert patience_seconds(10**6) == EVENTS_SECONDS
 
 
 async def test_an_api_server_that_went_back_in_time_is_listed_anew(tmp_path: Path) -> None:

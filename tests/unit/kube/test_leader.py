@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from api.codec import JSONObject, decode
+from registrar.ending import Ending
 from registrar.errors import LeadershipLost
 from registrar.kube.client import KubeClient
 from registrar.kube.leader import Beside, LeaderElector
@@ -107,6 +108,7 @@ async def replica(
     *,
     lease_seconds: float = 60.0,
     renew_deadline_seconds: float = 40.0,
+    retry_seconds: float = 0.02,
     beside: Beside = _ALONE,
 ) -> AsyncIterator[Replica]:
     one = Replica()
@@ -118,7 +120,7 @@ async def replica(
             identity=identity,
             lease_seconds=lease_seconds,
             renew_deadline_seconds=renew_deadline_seconds,
-            retry_seconds=0.02,
+            retry_seconds=retry_seconds,
             beside=beside,
         )
         task = group.create_task(one.run())
@@ -157,6 +159,62 @@ async def test_the_second_one_waits_and_takes_over_at_once_after_a_clean_end(
         async with replica(kubeconfig, "third") as third:
             await until(lambda: third.leads == 1)
             assert third.elector.holder == "third"
+
+
+async def test_who_waits_looks_more_often_than_a_holder_renews(
+    tmp_path: Path, lease: OneLease
+) -> None:
+    async with scripted_api(lease) as api:
+        kubeconfig = api.kubeconfig(tmp_path)
+        # At the holder's pace it would take longer than this test may.
+        slow = _Times(lease_seconds=3600.0, renew_deadline_seconds=1800.0)
+        async with replica(kubeconfig, "second", **slow, retry_seconds=900.0) as second:
+            lease.spec = dict(OTHERS)
+            await until(lambda: second.elector.holder == "other")
+            lease.spec = {"holderIdentity": "", "leaseDurationSeconds": 1}
+            await until(lambda: second.leads == 1)
+
+
+class SlowToWrite(OneLease):
+    """Does what it is asked to, but holds the answer to a write back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self.written = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        reply = await super().__call__(request)
+        if self.is_slow and request.method != "GET":
+            self.written.set()
+            await self.go_on.wait()
+        return reply
+
+
+async def test_a_lease_that_was_just_taken_when_the_process_is_told_to_end_is_given_back(
+    tmp_path: Path,
+) -> None:
+    lease, ending, one = SlowToWrite(), Ending(), Replica()
+    lease.is_slow = True
+    async with (
+        scripted_api(lease) as api,
+        connect(api.kubeconfig(tmp_path), user_agent="first") as session,
+        asyncio.TaskGroup() as group,
+    ):
+        one.elector = LeaderElector(
+            KubeClient(session), namespace="spire", name="lock", identity="first", ending=ending
+        )
+        task = group.create_task(one.run())
+        await lease.written.wait()
+        assert lease.holder == "first"
+        ending.begin()
+        task.cancel()
+        await asyncio.sleep(0)
+        lease.is_slow = False
+        lease.go_on.set()
+        await until(task.done)
+        assert (lease.holder, one.leads) == ("", 0)
 
 
 @pytest.mark.slow

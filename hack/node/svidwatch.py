@@ -22,7 +22,8 @@ CERTIFICATE, KEY, BUNDLE = "svid.pem", "svid_key.pem", "bundle.pem"
 NAMES = (CERTIFICATE, KEY, BUNDLE)
 _PAUSE_SECONDS = 0.2
 _TRIES = 5
-_NEVER = datetime.max.replace(tzinfo=UTC)
+_EVER, _NEVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_EXPIRED = "the SVID has expired"
 
 
 class Watched(NamedTuple):
@@ -50,6 +51,7 @@ class _Seen:
     """What the last look at a volume found: the same bytes need no other look."""
 
     files: tuple[bytes, ...] = ()
+    begins: datetime = _EVER
     ends: datetime = _NEVER
     why: str = ""
     serial: int = 0
@@ -66,6 +68,8 @@ class SVIDWatch:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="svid-watch")
         self.looks = 0
+        self.may_expire = False
+        """Whether nobody could have renewed an SVID: the agent, or who signs for it, is away."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -114,7 +118,7 @@ class SVIDWatch:
                     # Somebody may have said meanwhile that the Pod goes.
                     if self._volumes.get(volume.pod) == volume:
                         self._seen[volume.pod] = seen
-                        if why:
+                        if why and not (why == _EXPIRED and self.may_expire):
                             self._note(volume.pod, why)
             self.looks += 1
 
@@ -140,9 +144,11 @@ def _look(volume: Watched, seen: _Seen) -> str:
         except ValueError as error:
             seen.why = f"unreadable: {error}"
         else:
-            seen.ends = leaf.not_valid_after_utc
+            if leaf.not_valid_before_utc < seen.begins:
+                seen.why = seen.why or "the SVID is older than the one before it"
+            seen.begins, seen.ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
             seen.serial = leaf.serial_number
-    return seen.why or ("the SVID has expired" if seen.ends <= datetime.now(UTC) else "")
+    return seen.why or (_EXPIRED if seen.ends <= datetime.now(UTC) else "")
 
 
 def _of_one_moment(folder: Path) -> tuple[bytes, ...]:

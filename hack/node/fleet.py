@@ -12,10 +12,12 @@ import msgspec
 
 from hack.node.cluster import Cluster
 from hack.node.sandbox import HOSTNAME
-from tests.support.node import CONFIG, apply, wait_for
-from tests.support.svidwatch import NAMES, SVIDWatch, Watched
+from hack.node.svidwatch import NAMES, SVIDWatch, Watched
+from hack.node.waiting import apply, wait_for
+from hack.processes import ServerError
 
 NAMESPACE = "fleet"
+_CONFIG = Path(__file__).resolve().parents[2] / "config"
 TTL_SECONDS = 40
 DRIVER_LABEL = "app.kubernetes.io/name=csi-spire"
 _PODS = "/var/lib/kubelet/pods"
@@ -85,6 +87,8 @@ class Event(msgspec.Struct, rename="camel"):
     """An Event, as far as a person reads it."""
 
     class About(msgspec.Struct):
+        """What it is about."""
+
         kind: str
         name: str
 
@@ -127,11 +131,13 @@ def deploy(node: Cluster) -> None:
     One after the other, so that no Pod waits for a driver that is not there and is warned of it.
     """
     for name in ("samples/controller-manager-sidecar", "samples/spire-agent", "csi"):
-        node.apply(CONFIG / name)
+        node.apply(_CONFIG / name)
     _wait_rolled_out(node, "statefulset/spire-server")
-    node.run_kubectl("apply", "-f", str(CONFIG / "samples/csi-controller-manager/node_driver.yaml"))
+    node.run_kubectl(
+        "apply", "-f", str(_CONFIG / "samples/csi-controller-manager/node_driver.yaml")
+    )
     _wait_rolled_out(node, "daemonset/csi-spire")
-    node.apply(CONFIG / "samples/csi-controller-manager")
+    node.apply(_CONFIG / "samples/csi-controller-manager")
 
 
 def _wait_rolled_out(node: Cluster, what: str) -> None:
@@ -169,24 +175,39 @@ class Fleet:
         return {pod.metadata.name: pod for pod in self._pods("--namespace", NAMESPACE)}
 
     def driver(self) -> Pod:
-        """The driver's Pod."""
-        (found,) = self._pods("--namespace=spire", f"--selector={DRIVER_LABEL}")
-        return found
+        """Return the driver's Pod."""
+        return self.pod_of(DRIVER_LABEL)
+
+    def pod_of(self, label: str) -> Pod:
+        """Return the one Pod of SPIRE's namespace that has a label.
+
+        Raises:
+            ServerError: there is none, or there are several.
+
+        """
+        found = self._pods("--namespace=spire", f"--selector={label}")
+        if len(found) != 1:
+            raise ServerError(f"{len(found)} Pods with the label {label}, not one")
+        return found[0]
 
     def replace_driver(self) -> Pod:
         """Delete the driver's Pod, and return the one that takes its place, once it is ready."""
-        old = self.driver()
+        return self.replace(DRIVER_LABEL)
+
+    def replace(self, label: str) -> Pod:
+        """Delete the Pod with a label, and return the next one, once that is ready."""
+        old = self.pod_of(label)
         self.node.run_kubectl("delete", "pod", "--namespace=spire", old.metadata.name)
 
         def is_replaced() -> bool:
-            found = self._pods("--namespace=spire", f"--selector={DRIVER_LABEL}")
+            found = self._pods("--namespace=spire", f"--selector={label}")
             return [pod.metadata.uid for pod in found if pod.is_ready] not in (
                 [],
                 [old.metadata.uid],
             )
 
-        wait_for("another Pod of the driver is ready", is_replaced)
-        return self.driver()
+        wait_for(f"another Pod with the label {label} is ready", is_replaced)
+        return self.pod_of(label)
 
     def make(self, names: Iterable[str], group: str = "") -> None:
         """Make Pods of these names, all of one group, without waiting for them."""
@@ -227,13 +248,13 @@ class Fleet:
     def _delete(self, *arguments: str) -> None:
         self.node.run_kubectl("delete", "pod", "--namespace", NAMESPACE, "--wait=false", *arguments)
 
-    def kill(self, pod: Pod) -> None:
-        """Kill the processes of a Pod's containers, as a crash does."""
+    def kill(self, pod: Pod, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kill the processes of a Pod's containers, as a crash does; or send another signal."""
         processes = _processes()
         for container in pod.containers:
             for pid in processes[container]:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(pid, number)
 
     def events(self, namespace: str = NAMESPACE) -> list[Event]:
         """What was said about the Pods of the fleet, or what else is in a namespace."""
@@ -278,8 +299,8 @@ class Fleet:
 
         try:
             wait_for("nothing is left over", is_clean)
-        except AssertionError as error:
-            raise AssertionError("\n".join([str(error), *left])) from None
+        except ServerError as error:
+            raise ServerError("\n".join([str(error), *left])) from None
 
     def complaints(self) -> list[str]:
         """What the kubelet has logged about volumes that stay behind, since the last call."""

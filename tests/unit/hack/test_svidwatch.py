@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.svidwatch import BUNDLE, CERTIFICATE, KEY, SVIDWatch, Watched
+from hack.node.svidwatch import BUNDLE, CERTIFICATE, KEY, SVIDWatch, Watched
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow  # the watcher looks a few times a second
@@ -29,11 +29,13 @@ class _Volume:
     authority: _Key
     number: int = 0
 
-    def write(self, *, spiffe_id: str = _ID, seconds: int = 60, key: _Key | None = None) -> None:
+    def write(
+        self, *, spiffe_id: str = _ID, seconds: int = 60, key: _Key | None = None, age: int = 10
+    ) -> None:
         own = ec.generate_private_key(ec.SECP256R1())
         version = self.folder / f"..v{self.number}"
         version.mkdir()
-        leaf = _certificate(own, self.authority, seconds=seconds, spiffe_id=spiffe_id)
+        leaf = _certificate(own, self.authority, seconds=seconds, spiffe_id=spiffe_id, age=age)
         (version / CERTIFICATE).write_bytes(_pem(leaf))
         (version / KEY).write_bytes(
             (key or own).private_bytes(
@@ -89,6 +91,7 @@ async def test_nothing_is_wrong_with_rotations(volume: _Volume, watch: SVIDWatch
         pytest.param(lambda v: v.write(spiffe_id=_ID + "0"), "another's SVID", id="another-name"),
         pytest.param(lambda v: v.write(key=v.authority), "another certificate's", id="other-key"),
         pytest.param(lambda v: v.write(seconds=1), "has expired", id="expired"),
+        pytest.param(lambda v: v.write(age=60), "older than the one before it", id="older"),
     ],
 )
 async def test_it_keeps_what_was_wrong_for_a_moment(
@@ -108,6 +111,18 @@ async def test_it_keeps_what_was_wrong_for_a_moment(
     watch.leave(["web-1"])
 
 
+async def test_what_nobody_could_renew_may_expire(volume: _Volume, watch: SVIDWatch) -> None:
+    watch.may_expire = True
+    before = watch.serials()
+    volume.write(seconds=-1)
+    await until(lambda: watch.serials() != before)
+    looks = watch.looks
+    await until(lambda: watch.looks > looks + 1)
+    assert watch.faults() == []
+    watch.may_expire = False
+    await until(lambda: any("has expired" in fault for fault in watch.faults()))
+
+
 async def test_a_chain_that_does_not_lead_to_the_bundle_is_a_fault(
     volume: _Volume, watch: SVIDWatch
 ) -> None:
@@ -120,7 +135,7 @@ async def test_a_chain_that_does_not_lead_to_the_bundle_is_a_fault(
 
 
 def _certificate(
-    key: _Key, issuer: _Key, *, seconds: int = 3600, spiffe_id: str = ""
+    key: _Key, issuer: _Key, *, seconds: int = 3600, spiffe_id: str = "", age: int = 10
 ) -> x509.Certificate:
     now = dt.datetime.now(dt.UTC)
     name = x509.UniformResourceIdentifier(spiffe_id or "spiffe://example.org")
@@ -130,7 +145,7 @@ def _certificate(
         .issuer_name(_NAME)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(seconds=10))
+        .not_valid_before(now - dt.timedelta(seconds=age))
         .not_valid_after(now + dt.timedelta(seconds=seconds))
         .add_extension(x509.SubjectAlternativeName([name]), critical=False)
         .sign(issuer, hashes.SHA256())
