@@ -77,7 +77,8 @@ class Token(NamedTuple):
             return self.text
         if self.kind in {Kind.KEYWORD, Kind.DOT}:
             return f"<{self.text}>"
-        if len(self.text) > 10:
+        # Go counts bytes here, and cuts after so many characters.
+        if len(self.text.encode(errors="surrogatepass")) > 10:
             return quoted(self.text[:10]) + "..."
         return quoted(self.text)
 

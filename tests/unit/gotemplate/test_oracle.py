@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hack.tool_build import required
@@ -138,6 +138,7 @@ def test_random_templates_are_answered_as_go_answers_them(oracle: Oracle, text: 
 
 
 @pytest.mark.real
+@example(text="0`00000éé`")
 @settings(max_examples=500, deadline=None)
 @given(st.text(alphabet="{}-./*|()$\"'`:=,% \n0123456789abefiknrdxéΩ", max_size=40))
 def test_any_text_is_parsed_or_refused_as_go_does(oracle: Oracle, text: str) -> None:
