@@ -18,13 +18,10 @@ MANAGER = ("overlays/controller-manager/rbac", "spire-controller-manager")
 LAYERED = ("rbac", "spire-registrar")
 _CONFIGURATIONS = "admissionregistration.k8s.io/validatingwebhookconfigurations"
 NOT_IN_TOPOLOGIES = {
-    Grant("get", "/namespaces", name="kube-system"),
-    *(
-        Grant(verb, _CONFIGURATIONS, name="spire-controller-manager-webhook")
-        for verb in ("get", "patch")
-    ),
+    Grant(verb, _CONFIGURATIONS, name="spire-controller-manager-webhook")
+    for verb in ("get", "patch")
 }
-"""The registrars of deploy/ have prefixes of their own, and no webhook."""
+"""The registrars of deploy/ have no webhook."""
 OF_SPIRE = {"authentication.k8s.io/tokenreviews", "/pods", "/nodes", "/configmaps"}
 """What the SPIRE server beside a registrar asks the API server about."""
 
