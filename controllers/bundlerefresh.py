@@ -20,6 +20,7 @@ from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
 
+_GATE_SECONDS = 5.0
 SPREAD = 0.1
 """How far a pause may be from the interval: so relationships do not stay in step."""
 
@@ -80,7 +81,8 @@ class BundleRefresher:
         try:
             result = await self._refresh(name)
         except NotLeading:
-            return Done()
+            # Whoever lost its Lease ends; one whose Lease could not be renewed in time goes on.
+            return Again(_GATE_SECONDS, "may not write now")
         except SpireError as error:
             found = Refreshed(error.message, isinstance(error, EndpointDistrusted))
         else:

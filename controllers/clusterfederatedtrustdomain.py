@@ -102,6 +102,8 @@ class FederationReconciler:
             timestamp=timestamp,
         )
         self._seen: dict[str, Relationship] | None = None
+        # The hash of the bundle that was given last, by trust domain.
+        self._given: dict[str, str] = {}
 
     async def _look_if_needed(self) -> dict[str, Relationship]:
         """What relationships the server holds, as last read. Raises SpireError."""
@@ -271,8 +273,11 @@ class FederationReconciler:
             is_linked=seen is not None,
             was_ready=was_set(obj),
         )
-        is_anew = has_source and not gives and await self._is_distrusted(wanted, bundle)
+        # What was given once is older than what the server has fetched since.
+        is_another = has_source and not gives and seed != self._given.get(name)
+        is_anew = is_another and await self._is_distrusted(wanted, bundle)
         if gives or is_anew:
+            self._given[name] = seed
             return replace(wanted, bundle=bundle), replace(noted, seed=seed), is_anew
         if has_source:
             seed = noted.seed or seed

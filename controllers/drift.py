@@ -52,18 +52,16 @@ class DriftCheck:
         self._repaired = repaired
         self._checked = checked
         self._sources = sources
+        self._took = 0.0
 
     async def run(self) -> None:
         """Check until cancelled; an unreachable server changes nothing."""
-        loop, took = asyncio.get_running_loop(), 0.0
         while True:
             # Jitter keeps the registrars of many clusters from listing at once.
             pause = self._interval * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
-            await asyncio.sleep(max(pause, _REST * took))
+            await asyncio.sleep(max(pause, _REST * self._took))
             await self._until_quiet()
-            began = loop.time()
             await attempt("drift check", self._round)
-            took = loop.time() - began
 
     async def _until_quiet(self) -> None:
         """Let a mass of entries be written first, for a few intervals at most.
@@ -76,8 +74,12 @@ class DriftCheck:
                     await asyncio.sleep(_LOOK_SECONDS)
 
     async def _round(self) -> None:
+        loop = asyncio.get_running_loop()
+        # How long a server took that did not answer says nothing of the next look.
+        began, self._took = loop.time(), 0.0
         try:
             await self.check()
+            self._took = loop.time() - began
         except SpireError as error:
             log.warning("drift check failed", extra=kv(error=error.message))
         finally:

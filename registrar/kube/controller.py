@@ -12,6 +12,7 @@ import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Hashable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -29,6 +30,9 @@ K = TypeVar("K", bound=Hashable)
 
 QUIET_SECONDS = 10.0
 """Failures of one reason are logged at most that often; the line says how many it stands for."""
+
+WAITED_SECONDS: ContextVar[float] = ContextVar("waited_seconds", default=0.0)
+"""How long the key that is being reconciled had waited in its queue."""
 
 STALLED_SECONDS = 5.0
 """A controller in which nothing succeeded for so long has no backlog that others could wait for."""
@@ -122,6 +126,7 @@ class Controller(Generic[K]):
                 "reconcile_id": f"{self.name}-{next(self._numbers)}",
             }
         )
+        WAITED_SECONDS.set(self.queue.waited(key))
         self._observer.started()
         result = "error"
         try:

@@ -167,7 +167,12 @@ class LeaderElector:
 
     async def _acquire(self) -> None:
         # Finished where the process is told to end: what was taken must be given back.
-        while not await self._ending.finished(self._try()) and not self._goes_on():  # noqa: ASYNC110 - polls a server
+        while True:
+            has_it = await self._ending.finished(self._attempt())
+            # Told here, where leading begins at once: who waits for it shall not be quicker.
+            self.tried.set()
+            if has_it or self._goes_on():
+                return
             await asyncio.sleep(self._look_seconds())
 
     def _look_seconds(self) -> float:
@@ -223,7 +228,7 @@ class LeaderElector:
             await asyncio.sleep(pause)
             if not self.is_leader() and not self._beside.is_patient:
                 return
-            if await self._try():
+            if await self._attempt():
                 if self.is_unrecorded:
                     self.is_unrecorded = False
                     self._say_held()
@@ -251,13 +256,8 @@ class LeaderElector:
             return False
         return self._beside.stands_back(self._record)
 
-    async def _try(self) -> bool:
-        """One attempt to acquire or renew; any failure counts as "not now"."""
-        written = await self._attempt()
-        self.tried.set()
-        return written
-
     async def _attempt(self) -> bool:
+        """One attempt to acquire or renew; any failure counts as "not now"."""
         started = self._clock()
         # Half of the deadline at most, so that one call that hangs leaves time for another.
         left = self._timing.renew_deadline_seconds / 2

@@ -73,6 +73,6 @@ class Slots:
         return asyncio.get_running_loop().time() + LOOK_SECONDS
 
     def _allowed(self) -> int:
-        """The part of the limit that the backlog leaves."""
+        """The part of the limit that the backlog leaves, rounded up."""
         left = max(0, BACKLOG - self._yields_to())
-        return self._limit() * left // BACKLOG
+        return -(-self._limit() * left // BACKLOG)

@@ -61,6 +61,7 @@ class WorkQueue(Generic[K]):
         self._ready: Turns[K] = Turns()
         self._dirty: dict[K, float] = {}
         self._processing: dict[K, float] = {}
+        self._waited: dict[K, float] = {}
         self._delayed: dict[K, tuple[float, Alarm]] = {}
         self._failures: dict[K, int] = {}
         self._getters: deque[asyncio.Future[None]] = deque()
@@ -142,13 +143,18 @@ class WorkQueue(Generic[K]):
         key = self._ready.pop()
         now = self._clock().time()
         added = self._dirty.pop(key)
-        self._processing[key] = now
+        self._processing[key], self._waited[key] = now, now - added
         self._observer.taken(len(self._ready), now - added)
         return key
+
+    def waited(self, key: K) -> float:
+        """How many seconds a key that is being worked on had waited for it."""
+        return self._waited[key]
 
     def done(self, key: K) -> None:
         """The caller has finished with the key; KeyError if it did not hold it."""
         started = self._processing.pop(key)
+        del self._waited[key]
         self._observer.finished(self._clock().time() - started)
         if key in self._dirty:
             self._ready.push(key, self._turn(key))

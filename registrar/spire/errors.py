@@ -141,7 +141,10 @@ _BY_CODE: dict[grpc.StatusCode, type[SpireError]] = {
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 # The protocol gives this the code of every other failure: the message is all there is.
-_DISTRUSTED = re.compile(r"x509svid: could not verify leaf certificate: ")
+# A certificate that has expired, for one, is refused by the same words up to the last colon.
+_DISTRUSTED = re.compile(
+    r"x509svid: could not verify leaf certificate: x509: certificate signed by unknown authority"
+)
 _NO_BUNDLE = re.compile(r'unable to find federated bundle(?: "(?:spiffe://)?([a-z0-9._-]+))?')
 
 

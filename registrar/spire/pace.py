@@ -7,10 +7,13 @@ call must not be long; nor should it be so short that its own cost counts.
 CALL_SECONDS = 0.05
 """How long a call should take: whoever comes waits for the one under way, and for his own."""
 
-SMALLEST, LARGEST = 4, 500
+SMALLEST, LARGEST = 10, 500
+"""Even a slow server gets so many at once: a call has a cost of its own."""
 _AT_FIRST = 25
 _WEIGHT = 0.3
 """Of the newest call in what is believed of the next one."""
+_MOST_FIXED_SECONDS = 0.2
+"""What a call may take without any write, over a network; what is more is a slow server."""
 
 
 class Pace:
@@ -19,6 +22,7 @@ class Pace:
     def __init__(self, *, largest: int = LARGEST) -> None:
         self._largest = largest
         self._seconds_per_write = CALL_SECONDS / _AT_FIRST
+        self._fixed_seconds = 0.0
 
     @property
     def size(self) -> int:
@@ -29,10 +33,15 @@ class Pace:
     def took(self, writes: int, seconds: float) -> None:
         """A call with so many writes was answered after so long.
 
-        What is there for each call, however few writes it has, hides what one write takes: a call
-        that could have had more at no cost tells only that it was not slow.
+        What every call takes, as the way to a server in another place, is learnt from those with
+        one write, and is none of the writes'. A quick call with few writes tells nothing else.
         """
-        each = max(seconds, 1e-6) / writes
-        if writes < self.size and each > self._seconds_per_write and seconds < CALL_SECONDS:
+        if writes == 1:
+            newest = min(seconds, _MOST_FIXED_SECONDS)
+            self._fixed_seconds += _WEIGHT * (newest - self._fixed_seconds)
+        self._fixed_seconds = min(self._fixed_seconds, seconds)
+        of_writes = seconds - self._fixed_seconds
+        if of_writes < CALL_SECONDS and writes < self.size:
             return
+        each = max(of_writes, 1e-6) / writes
         self._seconds_per_write += _WEIGHT * (each - self._seconds_per_write)

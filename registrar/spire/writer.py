@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
 
+from grpc import StatusCode
+
 from registrar.identity.entry import Entry, EntryKey
 from registrar.spire.background import background
 from registrar.spire.calls import CallObserver, Unobserved
@@ -155,6 +157,8 @@ class EntryWriter:
                 else:
                     results = await self._client.update(entries, writes[0].fields)
             except SpireError as error:
+                if error.code is StatusCode.DEADLINE_EXCEEDED:
+                    self._took(kind, len(writes), began)
                 for write in writes:
                     write.fail(error.again())
                 return

@@ -20,7 +20,7 @@ _EMPTY_LINES = (b"\n\r\n", b"\n\n")
 class Limits:
     """What a listening socket gives to those who connect."""
 
-    connections: int = 64
+    connections: int = 256
     """At one time. Whoever comes then waits, and the one that idles longest is closed."""
     handshake_seconds: float = 10.0
     """For TLS."""

@@ -128,6 +128,22 @@ async def test_what_is_published_before_the_endpoint_changes_counts_at_the_next_
         await until(lambda: alone.held.keys() == ["after"])
 
 
+async def test_what_was_given_once_does_not_replace_what_was_fetched_since(alone: Story) -> None:
+    first, fetched = Authority("partner.test"), Authority("partner.test")
+    await alone.publish(authorities(first))
+    async with alone.running(bundle_refresh_interval_seconds=0.2):
+        alone.spire.endpoints.show(URL, authority_bundle(first, "first"))
+        await alone.from_configmap()
+        await alone.until_condition_is("BundleFresh", "Fetched")
+        alone.spire.state.bundles["partner.test"] = authority_bundle(fetched, "fetched")
+        # Somebody else answers there; who publishes has not kept up.
+        alone.spire.endpoints.show(URL, authority_bundle(Authority("partner.test"), "foreign"))
+        await alone.until_condition_is("BundleFresh", "RefreshFailed")
+        refreshed = alone.spire.calls["RefreshBundle"]
+        await until(lambda: alone.spire.calls["RefreshBundle"] > refreshed + 3)
+        assert held(alone) == [fetched.certificate_der]
+
+
 async def test_a_refused_certificate_alone_changes_nothing(alone: Story) -> None:
     ours = Authority("partner.test")
     await alone.publish(authorities(ours))
