@@ -101,6 +101,14 @@ class SVIDWatch:
         with self._lock:
             return {pod: self._seen.get(pod, _Seen()).serial for pod in self._volumes}
 
+    def expired(self) -> list[str]:
+        """The Pods whose SVID has expired, as it was seen last."""
+        now = datetime.now(UTC)
+        with self._lock:
+            return [
+                pod for pod in self._volumes if pod in self._seen and self._seen[pod].ends <= now
+            ]
+
     def faults(self) -> list[str]:
         """Everything that was wrong at some moment since the last call."""
         with self._lock:

@@ -247,7 +247,8 @@ async def test_a_paused_leader_ends_when_it_wakes_up_and_writes_nothing(world: W
             assert two.returncode is None
             said = [line for line in world.log("one") if "leadership was lost" in line]
             assert len(said) == 1
-            assert "was not renewed in time" in said[0]
+            # It depends on which of its two Leases it looks at first.
+            assert "was not renewed in time" in said[0] or "is held by" in said[0]
 
 
 async def test_a_paused_leader_writes_nothing_when_it_wakes_up_though_nobody_took_its_lease(
