@@ -103,9 +103,14 @@ async def test_a_new_key_arrives_by_a_refresh(alone: Story) -> None:
         # As a server that holds an old copy until its own time has come.
         alone.spire.state.bundles["partner.test"].CopyFrom(authority_bundle(authority))
         await until(lambda: alone.held.keys() == ["old"])
+
+        async def are_counted() -> bool:
+            found = await series(process)
+            return found['keys{use="jwt-svid"}'] == found['keys{use="x509-svid"}'] == 1
+
+        # The metrics follow when the refresh that brought the key has ended.
+        await eventually(are_counted)
         found = await series(process)
-        assert found['keys{use="jwt-svid"}'] == 1
-        assert found['keys{use="x509-svid"}'] == 1
         assert found["last_success_timestamp_seconds"] > 0
         assert found['refreshes_total{result="unchanged"}'] > 0
 
