@@ -13,7 +13,7 @@ from manager.process import Process
 from registrar.identity.bundle import Bundle
 from tests.support.federation import PARTNER, document
 from tests.support.federationstory import Story, authority_bundle
-from tests.support.setup import Setup, some_looks, until
+from tests.support.setup import Setup, eventually, some_looks, until
 
 URL = str(PARTNER["bundleEndpointURL"])
 OFTEN = {"bundle_refresh_interval_seconds": 0.1}
