@@ -8,6 +8,7 @@ efficient, without a timer to tune.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -62,6 +63,7 @@ class EntryWriter:
         self._calls_per_kind = calls_per_kind
         self._paces = {kind: Pace(largest=batch_size) for kind in Kind}
         self._queues = Queues()
+        self._asked: Counter[Kind] = Counter()
         self._dropped = dropped or DroppedFields()
         self._has_stopped = False
 
@@ -76,7 +78,8 @@ class EntryWriter:
 
         With more of them somebody new would wait longer for his turn, and the server does no more.
         """
-        sizes = self._paces[Kind.CREATE].size, self._paces[Kind.UPDATE].size
+        asked = [kind for kind in (Kind.CREATE, Kind.UPDATE) if self._asked[kind]]
+        sizes = [self._paces[kind].size for kind in asked or [Kind.CREATE]]
         return (self._calls_per_kind + 1) * max(sizes)
 
     async def create(self, entry: Entry) -> Entry:
@@ -120,7 +123,11 @@ class EntryWriter:
             raise _stopped()
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._queues.put(Write(kind, entry, future, fields))
-        return await future
+        self._asked[kind] += 1
+        try:
+            return await future
+        finally:
+            self._asked[kind] -= 1
 
     async def _work(self, kind: Kind) -> None:
         """Send what waits in one lane, batch after batch."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -97,6 +99,27 @@ async def test_no_call_is_larger_than_it_may_be(
         await create_all(writer, [make_entry(f"w{number}") for number in range(20)])
     assert max(size for _, size in batches.sizes) <= 5
     assert len(server.state.entries()) == 20
+
+
+def a_while_is_over() -> Callable[[], bool]:
+    """Longer than a call of a quick server takes."""
+    over = time.monotonic() + 0.3
+    return lambda: time.monotonic() > over
+
+
+async def test_updates_that_could_go_many_at_once_make_no_room_for_creations_that_are_slow(
+    server: SpireServer, client: EntryClient, mirror: EntryMirror
+) -> None:
+    writer = EntryWriter(client, mirror)
+    async with writer.running():
+        rooms = [writer.room]
+        for number in range(4):
+            async with asyncio.TaskGroup() as tasks:
+                with server.faults.held("BatchCreateEntry"):
+                    tasks.create_task(writer.create(make_entry(f"w{number}")))
+                    await until(a_while_is_over())
+                    rooms.append(writer.room)
+        assert rooms[-1] < rooms[0]
 
 
 async def test_one_bad_entry_fails_alone(writer: EntryWriter) -> None:
