@@ -4,12 +4,12 @@ A server takes the writes of a call one after the other, and everybody else wait
 call must not be long; nor should it be so short that its own cost counts.
 """
 
-CALL_SECONDS = 0.05
+CALL_SECONDS = 0.1
 """How long a call should take: whoever comes waits for the one under way, and for his own."""
 
 SMALLEST, LARGEST = 10, 500
 """Even a slow server gets so many at once: a call has a cost of its own."""
-_AT_FIRST = 25
+_AT_FIRST = 50
 _WEIGHT = 0.3
 """Of the newest call in what is believed of the next one."""
 _MOST_FIXED_SECONDS = 0.2
