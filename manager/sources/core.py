@@ -19,6 +19,7 @@ from manager.context import Context
 from registrar.claims.budget import DeletionBudget
 from registrar.identity.entry import Attributes, EntryKey, differing
 from registrar.kube.controller import Result
+from registrar.kube.slots import BACKLOG
 from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
@@ -48,7 +49,9 @@ def behind_entries(context: Context) -> Callable[[], int]:
     shared, writer = context.shared, context.spire.writer
 
     def room() -> int:
-        is_behind = shared.has_seen_all and shared.backlog() >= AHEAD * writer.room
+        # Enough for what waits behind entries to see that they wait.
+        ahead = max(AHEAD * writer.room, 2 * BACKLOG)
+        is_behind = shared.has_seen_all and shared.backlog() >= ahead
         return 0 if is_behind else 1
 
     return room
