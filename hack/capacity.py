@@ -27,9 +27,9 @@ class Costs:
     create_ms: float = 1.3
     """SPIRE, SQLite with statistics: it makes one entry after the other, however many ask."""
     list_ms: float = 0.2
-    """SPIRE and the registrar together, for one entry in a list of all."""
+    """SPIRE and the registrar together, for one entry in a list of all; an estimate."""
     look_ms: float = 0.25
-    """The registrar, for one Pod at a start."""
+    """The registrar, for one Pod at a start; an estimate."""
     record_bytes: int = 1500
     """A SpireEntry as etcd keeps it."""
     record_ms: float = 5.0
