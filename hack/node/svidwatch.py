@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
+
+from hack.background import Background
 
 CERTIFICATE, KEY, BUNDLE = "svid.pem", "svid_key.pem", "bundle.pem"
 NAMES = (CERTIFICATE, KEY, BUNDLE)
@@ -57,7 +58,7 @@ class _Seen:
     serial: int = 0
 
 
-class SVIDWatch:
+class SVIDWatch(Background):
     """Looks for the time of the block; ``add`` and ``leave`` say at what."""
 
     def __init__(self) -> None:
@@ -65,24 +66,10 @@ class SVIDWatch:
         self._volumes: dict[str, Watched] = {}
         self._seen: dict[str, _Seen] = {}
         self._faults: dict[tuple[str, str], _Fault] = {}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="svid-watch")
+        super().__init__("svid-watch")
         self.looks = 0
         self.may_expire = False
         """Whether nobody could have renewed an SVID: the agent, or who signs for it, is away."""
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopped.set()
-        self._thread.join()
 
     def add(self, volumes: Iterable[Watched]) -> None:
         """From now on these volumes must be right at every moment."""
@@ -116,7 +103,7 @@ class SVIDWatch:
         return [f"{pod}: {why} ({fault})" for (pod, why), fault in sorted(found.items())]
 
     def _run(self) -> None:
-        while not self._stopped.wait(_PAUSE_SECONDS):
+        while not self._ends.wait(_PAUSE_SECONDS):
             with self._lock:
                 volumes = list(self._volumes.values())
             for volume in volumes:

@@ -19,7 +19,7 @@ from hack.node.svidwatch import SVIDWatch
 from hack.node.waiting import wait_for
 from hack.processes import ServerError
 from hack.soak.csifaults import ACTIONS, FAULTS, NodeFault, Scene, renew
-from hack.soak.outcome import Outcome, Say
+from hack.soak.outcome import Outcome, Say, play
 from hack.soak.plan import Step, round_of
 
 NAME = "csi"
@@ -59,13 +59,7 @@ def live(steps: list[Step], *, say: Say, until: float, folder: Path) -> Outcome:
         deploy(cluster)
         with SVIDWatch() as watch:
             life = _Life(Fleet(cluster, watch), outcome, say)
-            for number, step in enumerate(steps):
-                life.do(step)
-                if outcome.findings:
-                    outcome.failed_at = number + 1
-                    break
-                if step.kind == "judge" and time.monotonic() > until:
-                    break
+            play(steps, life.do, outcome, until)
             outcome.looks = watch.looks
     finally:
         if outcome.findings:

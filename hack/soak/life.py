@@ -17,7 +17,7 @@ from hack.soak.apiproxy import Write
 from hack.soak.asked import wanted_of
 from hack.soak.faults import FAULTS, Fault, Scene
 from hack.soak.modes import Mode
-from hack.soak.outcome import Outcome, Say
+from hack.soak.outcome import Outcome, Say, play
 from hack.soak.plan import Step
 from hack.soak.recorder import Recorder
 from hack.soak.replica import Replica
@@ -49,13 +49,7 @@ def live(mode: Mode, steps: list[Step], *, say: Say, until: float, folder: Path)
             life = Life(world, recorder, outcome, say)
             for replica in world.replicas:
                 replica.start()
-            for number, step in enumerate(steps):
-                life.do(step)
-                if outcome.findings:
-                    outcome.failed_at = number + 1
-                    break
-                if step.kind == "judge" and time.monotonic() > until:
-                    break
+            play(steps, life.do, outcome, until)
             outcome.looks = recorder.looks
         world.is_kept = bool(outcome.findings)
     return outcome

@@ -1,12 +1,11 @@
 """Pods that come and go all the time, so that there is something to write at every moment."""
 
 import itertools
-import threading
 from collections import deque
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from hack.background import Background
 from hack.soak.asked import POD_LABEL
 from hack.soak.kube import Document, Kube, KubeError
 from hack.soak.modes import PATHS, Mode
@@ -16,7 +15,7 @@ _NAMESPACE = "default"
 _PODS = f"/api/v1/namespaces/{_NAMESPACE}/pods"
 
 
-class Load:
+class Load(Background):
     """Makes `per_second` Pods, each with an identity of its own, while the block lasts.
 
     Each goes when `kept` more have come.
@@ -30,25 +29,13 @@ class Load:
         self._mode = mode
         self._pause = 1.0 / per_second
         self._kept = kept
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        super().__init__("load")
 
     def __enter__(self) -> Self:
         """Begin."""
         if self._mode.name == "controller-manager":
             self._kube.put(f"{PATHS['templates']}/load", _TEMPLATE)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End; what is there stays."""
-        self._ends.set()
-        self._thread.join(30)
+        return super().__enter__()
 
     def _run(self) -> None:
         there: deque[str] = deque()

@@ -2,8 +2,11 @@
 
 import collections
 import dataclasses
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from hack.soak.plan import Step
 
 Say = Callable[[str], None]
 
@@ -22,3 +25,14 @@ class Outcome:
     looks: int = 0
     slowest_seconds: float = 0.0
     folder: Path | None = None
+
+
+def play(steps: Sequence[Step], do: Callable[[Step], None], outcome: Outcome, until: float) -> None:
+    """Do the steps, up to the first finding or until that time, a round whole."""
+    for number, step in enumerate(steps, start=1):
+        do(step)
+        if outcome.findings:
+            outcome.failed_at = number
+            return
+        if step.kind == "judge" and time.monotonic() > until:
+            return

@@ -7,9 +7,8 @@ in the middle of changing an object, so that a look from before a change is neve
 import dataclasses
 import threading
 import time
-from types import TracebackType
-from typing import Self
 
+from hack.background import Background
 from hack.soak.judge import Ledger
 from hack.soak.spirelook import Entry, LookError, SpireLook
 
@@ -26,7 +25,7 @@ class Look:
     entries: list[Entry]
 
 
-class Recorder:
+class Recorder(Background):
     """Records until the block ends; `ledger` is read and changed under `lock` alone."""
 
     def __init__(self, look: SpireLook, foreign: dict[str, Entry]) -> None:
@@ -38,23 +37,7 @@ class Recorder:
         self._look = look
         self._foreign = foreign
         self._counts_from = time.monotonic()
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        self._ends.set()
-        self._thread.join(30)
+        super().__init__("recorder")
 
     def forget_before_now(self) -> None:
         """Looks that began before now count no more; call it with the lock held."""

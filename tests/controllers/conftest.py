@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.support.federationstory import Story
 from tests.support.setup import Setup, embedded_setup, real_setup
 
 
@@ -43,3 +44,16 @@ async def embedded(tmp_path: Path) -> AsyncIterator[Setup]:
     """The embedded servers only, for tests that inject faults into both."""
     async with embedded_setup(tmp_path) as made:
         yield made
+
+
+@pytest_asyncio.fixture
+async def story(setup: Setup) -> Story:
+    """Federation on the servers, of which nothing is recorded yet."""
+    await setup.forget_federation()
+    return Story(setup)
+
+
+@pytest_asyncio.fixture
+async def alone(embedded: Setup) -> Story:
+    """With embedded servers, for tests that look at calls or change what is installed."""
+    return Story(embedded)

@@ -13,21 +13,10 @@ from manager.process import Process
 from registrar.identity.bundle import Bundle
 from tests.support.federation import PARTNER, document
 from tests.support.federationstory import Story, authority_bundle
-from tests.support.setup import Setup, eventually, some_looks, until
+from tests.support.setup import eventually, some_looks, until
 
 URL = str(PARTNER["bundleEndpointURL"])
 OFTEN = {"bundle_refresh_interval_seconds": 0.1}
-
-
-@pytest.fixture
-async def story(setup: Setup) -> Story:
-    await setup.forget_federation()
-    return Story(setup)
-
-
-@pytest.fixture
-async def alone(embedded: Setup) -> Story:
-    return Story(embedded)
 
 
 async def refreshes(story: Story, number: int = 3) -> None:

@@ -26,11 +26,6 @@ async def story(setup: Setup) -> Story:
     return story
 
 
-@pytest.fixture
-async def alone(embedded: Setup) -> Story:
-    return Story(embedded)
-
-
 def authorities(authority: Authority) -> str:
     """What a partner with that CA publishes."""
     return document(Bundle("partner.test", (authority.certificate_der,)))

@@ -10,22 +10,10 @@ from api.crd import CUSTOM_KINDS, crd
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
 from tests.support.federation import PARTNER, document, seed
 from tests.support.federationstory import Story
-from tests.support.setup import FEDERATION_RECORD, Setup, eventually, some_looks, until
+from tests.support.setup import FEDERATION_RECORD, eventually, some_looks, until
 
 URL = str(PARTNER["bundleEndpointURL"])
 OTHER_URL = "https://127.0.0.1:1/other"
-
-
-@pytest.fixture
-async def story(setup: Setup) -> Story:
-    await setup.forget_federation()
-    return Story(setup)
-
-
-@pytest.fixture
-async def alone(embedded: Setup) -> Story:
-    """With embedded servers, for tests that look at calls or change what is installed."""
-    return Story(embedded)
 
 
 async def accept_anything(story: Story) -> None:
