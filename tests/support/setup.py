@@ -166,11 +166,16 @@ class Setup:
         return [e for e in entries if not e.spec.spiffe_id.endswith("/node")]
 
     async def alias(self) -> SpireEntry:
-        """The registrar's own SpireEntry."""
-        for entry in await self._list(SPIRE_ENTRY):
-            if entry.spec.spiffe_id.endswith("/node"):
-                return entry
-        raise NotFound("the registrar has not recorded its own entry")
+        """The registrar's own SpireEntry, as soon as it is there: records follow the entries."""
+        found = list[SpireEntry]()
+
+        async def is_recorded() -> bool:
+            entries = await self._list(SPIRE_ENTRY)
+            found[:] = [e for e in entries if e.spec.spiffe_id.endswith("/node")]
+            return bool(found)
+
+        await eventually(is_recorded)
+        return found[0]
 
     async def events(self, kind: str, name: str) -> list[Event]:
         """The Events on one object."""
