@@ -20,14 +20,14 @@ from registrar.claims.naming import Naming
 from registrar.claims.outcome import State
 from registrar.settings.model import Settings
 from registrar.telemetry.logging import kv
-from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.metrics import ENTRY_STATES, Metrics
 
 log = logging.getLogger(__name__)
 
 _LEFT_SECONDS = 60.0
 _MOST_NAMED = 10
 
-NO_ENTRIES = dict.fromkeys(("desired", "present", "failed", "withheld", "foreign"), 0)
+NO_ENTRIES = dict.fromkeys(ENTRY_STATES, 0)
 """The counts of a process that does not lead."""
 
 
@@ -148,6 +148,7 @@ class Term:
         outcomes = self._shared.outcomes
         return {
             "desired": len(self._shared.index),
+            "set": outcomes.count(State.SET),
             "present": len(self._spire.mirror.own),
             "failed": outcomes.count(State.FAILED) + outcomes.count(State.REFUSED),
             "withheld": self._shared.withheld_count,
