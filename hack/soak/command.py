@@ -18,7 +18,7 @@ from hack.soak import csilife
 from hack.soak.modes import MODES
 from hack.soak.outcome import Outcome
 from hack.soak.plan import Step
-from hack.soak.report import kept, replayed, summary
+from hack.soak.report import kept, replayed, summary, told
 from hack.soak.rolling import rolled
 from hack.soak.shrink import shrunk
 from hack.soak.subjects import SUBJECTS, Subject, told_faults
@@ -186,7 +186,10 @@ def _life(
             say=_say,
         )
         kept(where, mode.name, seed, failing, outcome.findings)
-    _say(f"  steps and logs: {where}; again: --replay {where / 'steps.txt'}")
+    _say(f"  steps and logs: {where}; again: --replay {where / 'steps.txt'}, which says")
+    # Where CI ran it, the folder is gone and this is all that is left.
+    for line in told(mode.name, seed, failing):
+        _say(f"    {line}")
     return outcome
 
 

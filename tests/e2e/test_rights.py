@@ -60,7 +60,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     with ControlPlane((), folder / "plane", api_server_arguments=recorded) as servers:
         for name in ("crd", "namespace", "admission-policy"):
             servers.run_kubectl("apply", "-k", str(CONFIG / name))
-        servers.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        servers.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
         # Else the garbage collector would take the records before the registrar does.
         servers.stop_controller_manager()
         yield Plane(servers, Recording(folder))
