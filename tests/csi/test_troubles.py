@@ -281,7 +281,7 @@ async def _usage(driver: Driver, pod: Pod) -> Sequence[csi_pb2.VolumeUsage]:
     request = csi_pb2.NodeGetVolumeStatsRequest(
         volume_id=pod.volume_id, volume_path=str(pod.target)
     )
-    return (await driver.stub.NodeGetVolumeStats(request, timeout=30.0)).usage
+    return (await driver.stub.NodeGetVolumeStats(request, timeout=60.0)).usage
 
 
 def test_every_reason_is_one_of_the_metric() -> None:
