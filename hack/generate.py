@@ -15,6 +15,7 @@ from api.codec import JSONValue  # noqa: E402 - the checkout itself is what is g
 from api.crd import CUSTOM_KINDS, crd  # noqa: E402
 from api.documents import dump_yaml  # noqa: E402
 from hack import generate_protos, kube_types  # noqa: E402
+from hack.kind_pages import render_kind_pages  # noqa: E402
 from hack.monitoring.alerts import render_rules  # noqa: E402
 from hack.monitoring.dashboard import render_dashboard  # noqa: E402
 from hack.monitoring.page import render_page  # noqa: E402
@@ -38,6 +39,8 @@ def generated() -> dict[Path, str]:
     }
     for name, text in render_samples().items():
         files[Path("docs/reference/samples") / name] = text
+    for name, text in render_kind_pages().items():
+        files[Path("docs/reference/kinds") / name] = text
     bases: list[JSONValue] = []
     for custom in CUSTOM_KINDS:
         name = f"bases/{custom.kind.group}_{custom.kind.plural}.yaml"
