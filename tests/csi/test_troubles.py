@@ -67,7 +67,7 @@ async def test_the_kubelet_hears_why_before_its_own_deadline(node: Node) -> None
     pod = node.pod()
     async with node.driver(first_svid=25.0) as driver:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await driver.stub.NodePublishVolume(pod.request(), timeout=6.0)
+            await driver.stub.NodePublishVolume(pod.request(), timeout=12.0)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "the agent " in (caught.value.details() or "")
         assert await node.mounts() == []
