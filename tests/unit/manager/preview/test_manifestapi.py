@@ -60,7 +60,13 @@ async def test_an_object_keeps_what_only_an_api_server_gives() -> None:
 
 async def test_other_kinds_add_to_the_clusters() -> None:
     pods = [an_object("a", "default", at="cluster"), an_object("b", "shop", at="cluster")]
-    cluster = OneAPI({POD.path(): pods, CONFIG_MAP.path(): [an_object("c", "default")]})
+    cluster = OneAPI(
+        {
+            POD.path(): pods,
+            POD.path("shop"): pods[1:],
+            CONFIG_MAP.path(): [an_object("c", "default")],
+        }
+    )
     given_pods = {
         ObjectKey("default", "a"): an_object("a", "default", at="file"),
         ObjectKey("shop", "z"): an_object("z", "shop", at="file"),
