@@ -203,7 +203,7 @@ class Source(Generic[K]):
     runs: Sequence[Run] = ()
     """Further loops."""
     needs: Sequence[Need] = ()
-    """The rights that its writes to the API server take; what it watches is its caches' business."""
+    """The rights that its writes to the API server take; reading is its caches' business."""
 
     @property
     def decides(self) -> list[Origin]:

@@ -170,7 +170,9 @@ class _NoCluster:
         self, kind: Kind[T], key: ObjectKey, *, uid: str = "", resource_version: str = ""
     ) -> bool:
         """Not to be called."""
-        raise RuntimeError(f"nothing is deleted here: {kind.resource} {key} {uid}")
+        raise RuntimeError(
+            f"nothing is deleted here: {kind.resource} {key} {uid}{resource_version}"
+        )
 
 
 class _NoEvents:

@@ -49,7 +49,7 @@ class SpireServer:
     ``faults`` makes it misbehave; ``calls`` counts calls by method, ``writes``
     the entries that clients ``created``, ``updated`` and ``deleted``;
     ``endpoints`` are the bundle endpoints that it finds in the world;
-    ``authority`` signs the SVIDs of its trust domain; ``dropped_fields``
+    ``authority`` signs the SVIDs of its trust domain, ``bundle`` is what it shows of itself; ``dropped_fields``
     count from the next ``start``, when another version may come up.
     """
 
@@ -72,7 +72,7 @@ class SpireServer:
         self.tcp_port = tcp.port if tcp else 0
         self._tcp = tcp
         self.dropped_fields = dropped_fields
-        self._bundle = types_pb2.Bundle(
+        self.bundle = types_pb2.Bundle(
             trust_domain=trust_domain,
             x509_authorities=[types_pb2.X509Certificate(asn1=self.authority.certificate_der)],
             refresh_hint=300,
@@ -123,7 +123,7 @@ class SpireServer:
         )
         entries = EntryService(self.state, self.faults, self.writes, self.dropped_fields)
         entry_pb2_grpc.add_EntryServicer_to_server(entries, server)
-        bundles = BundleService(self.state, self._bundle)
+        bundles = BundleService(self.state, self.bundle)
         bundle_pb2_grpc.add_BundleServicer_to_server(bundles, server)
         domains = TrustDomainService(self.state, self.endpoints)
         trustdomain_pb2_grpc.add_TrustDomainServicer_to_server(domains, server)
