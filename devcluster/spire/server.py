@@ -49,8 +49,9 @@ class SpireServer:
     ``faults`` makes it misbehave; ``calls`` counts calls by method, ``writes``
     the entries that clients ``created``, ``updated`` and ``deleted``;
     ``endpoints`` are the bundle endpoints that it finds in the world;
-    ``authority`` signs the SVIDs of its trust domain, ``bundle`` is what it shows of itself; ``dropped_fields``
-    count from the next ``start``, when another version may come up.
+    ``authority`` signs the SVIDs of its trust domain, ``bundle`` is what it
+    shows of itself; ``dropped_fields`` count from the next ``start``, when
+    another version may come up.
     """
 
     def __init__(

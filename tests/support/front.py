@@ -25,13 +25,18 @@ _NOT_PASSED = {"Date", "Content-Length", "Transfer-Encoding", "Connection"}
 
 @dataclass
 class Front:
-    """``denied`` are rights, as ``verb resource``; ``refused`` starts of paths."""
+    """What is answered otherwise.
+
+    ``denied`` are rights, as ``verb resource``, ``refused`` are starts of paths that may not be
+    read, and ``pages`` texts by their paths.
+    """
 
     url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
     reviewed: list[JSONObject] = field(default_factory=list)
     denied: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
+    pages: dict[str, str] = field(default_factory=dict)
     ahead_seconds: float = 0.0
 
     @property
@@ -85,6 +90,8 @@ async def front(setup: Setup) -> AsyncIterator[Front]:
         if any(request.path.startswith(path) for path in made.refused):
             status = {"kind": "Status", "reason": "Forbidden", "message": "not for you"}
             return web.json_response(status, status=403)
+        if request.path in made.pages:
+            return web.Response(text=made.pages[request.path])
         async with setup.http.request(
             request.method,
             setup.url + request.path_qs,
