@@ -43,7 +43,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--service-account",
         type=_account,
-        default="",
         metavar="NAMESPACE/NAME",
         help="whose rights to ask about: the registrar's service account (default: those of "
         "whoever runs this)",
@@ -99,7 +98,7 @@ async def _examine(settings: Settings, arguments: argparse.Namespace) -> int:
     async with opened(
         settings,
         namespace=namespace,
-        account=arguments.service_account,
+        account=arguments.service_account or "",
         metrics_url=arguments.metrics,
     ) as world:
         checks = IN_CLUSTER if world.has_cluster else WITHOUT_CLUSTER

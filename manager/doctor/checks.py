@@ -13,7 +13,7 @@ from manager.doctor import (
 )
 from manager.doctor.examination import Check
 
-_SPIRE = "spire-server"
+SPIRE = "spire-server"
 _CLUSTER = (
     ("kubernetes", apiserver.REACHED, "the API server", apiserver.reached),
     ("kubernetes", apiserver.CLOCK, "the API server's clock", apiserver.clock),
@@ -21,11 +21,11 @@ _CLUSTER = (
     ("kubernetes", kinds.KINDS, "the CustomResourceDefinitions", kinds.kinds),
 )
 _SERVER = (
-    (_SPIRE, spireserver.REACHED, "the SPIRE server", spireserver.reached),
-    (_SPIRE, spireserver.TRUST_DOMAIN, "the trust domain", spireserver.trust_domain),
-    (_SPIRE, spireserver.ACCESS, "whether SPIRE lets us in", spireserver.access),
-    (_SPIRE, spireserver.AUTHORITY, "the X.509 authority", spireserver.authority),
-    (_SPIRE, entries.CLOCK, "the SPIRE server's clock", entries.clock),
+    (SPIRE, spireserver.REACHED, "the SPIRE server", spireserver.reached),
+    (SPIRE, spireserver.TRUST_DOMAIN, "the trust domain", spireserver.trust_domain),
+    (SPIRE, spireserver.ACCESS, "whether SPIRE lets us in", spireserver.access),
+    (SPIRE, spireserver.AUTHORITY, "the X.509 authority", spireserver.authority),
+    (SPIRE, entries.CLOCK, "the SPIRE server's clock", entries.clock),
 )
 _AGENTS = (
     ("agents", agents.CLUSTER, "the cluster of the agents", agents.cluster_name),

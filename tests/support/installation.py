@@ -14,6 +14,7 @@ from manager.doctor.checks import IN_CLUSTER, WITHOUT_CLUSTER
 from manager.doctor.examination import examine
 from manager.doctor.finding import Finding, Level
 from manager.doctor.world import opened
+from manager.process import Process
 from registrar.settings.model import ControllerManager, LeaderElection, Settings
 from tests.support.controllermanager import Manager
 from tests.support.front import Front, front
@@ -35,6 +36,8 @@ class Installation:
     namespace: str = NAMESPACE
     node: str = ""
     said: list[Finding] = field(default_factory=list)
+    process: Process | None = None
+    """The registrar, while one works."""
 
     async def findings(self, *only: str, **changes: object) -> dict[str, list[Finding]]:
         """What is found, by check: of all of them, or only of those."""
@@ -123,8 +126,9 @@ async def at_work(made: Installation, **config: object) -> AsyncIterator[Manager
     async with manager.running(settings_leader_election=ELECTION, **config) as process:
         await eventually(lambda: _is_recorded(made.setup))
         made.metrics = f"http://127.0.0.1:{process.port}/metrics"
+        made.process = process
         yield manager
-        made.metrics = ""
+        made.metrics, made.process = "", None
 
 
 async def _is_recorded(setup: Setup) -> bool:
