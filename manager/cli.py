@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
-from manager.commands import check, csi, doctor, generate_config, run, topology, wait
+from manager.commands import check, csi, doctor, generate_config, render, run, topology, wait
 from manager.commands.configuration import DEFAULTS
 from manager.commands.originals import as_ours
 from manager.commands.plugged import ABSENT, Command, plugged
@@ -15,6 +15,7 @@ _OWN: dict[str, Command] = {
     "csi": csi,
     "check": check,
     "doctor": doctor,
+    "render": render,
     "generate-config": generate_config,
     "wait": wait,
     "topology": topology,
