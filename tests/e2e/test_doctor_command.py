@@ -73,7 +73,9 @@ async def test_errors_make_it_fail_and_say_what_to_do(
 ) -> None:
     assert await doctor(bare, tmp_path) == 1
     out = capsys.readouterr().out
-    assert "\n\u00d7 no replica leads by the Lease default/registrar: nobody\n    no registrar" in out
+    assert (
+        "\n\u00d7 no replica leads by the Lease default/registrar: nobody\n    no registrar" in out
+    )
     assert "\n    do: is a registrar running" in out
     assert "\n    see: docs/runbook.md#" in out
 
