@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from controllers.lastgood import LastGood
 from controllers.shared import SharedState
+from controllers.source import AnySource
 from manager.context import Context, clock
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
@@ -33,6 +34,15 @@ _MOST_NAMED = 10
 
 NO_ENTRIES = dict.fromkeys(ENTRY_STATES, 0)
 """The counts of a process that does not lead."""
+
+
+def sources_of(mode: Mode, context: Context) -> list[AnySource]:
+    """All sources of a mode: its own, and those that every mode has."""
+    alias_key = None if mode.alias is None else mode.alias.key
+    sources = [*mode.sources(context), entry_source(context)]
+    if context.api is not None:
+        sources.append(record_source(context, mode.spire_entries, alias_key))
+    return sources
 
 
 class Term:
@@ -86,9 +96,7 @@ class Term:
             self._latency,
         )
         alias_key = None if mode.alias is None else mode.alias.key
-        sources = [*mode.sources(context), entry_source(context)]
-        if beginning.kube is not None:
-            sources.append(record_source(context, mode.spire_entries, alias_key))
+        sources = sources_of(mode, context)
         self._release, self._drift = release_pass(
             context,
             mode.spire_entries,
