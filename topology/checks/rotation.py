@@ -54,7 +54,7 @@ class CertificateRotation:
         except (OSError, TimeoutError) as error:
             raise Untrue(f"{self._provider.url}: {str(error) or type(error).__name__}") from error
         shown = writer.get_extra_info("ssl_object")
-        der = shown.getpeercert(True) if isinstance(shown, ssl.SSLObject) else None
+        der = shown.getpeercert(binary_form=True) if isinstance(shown, ssl.SSLObject) else None
         writer.close()
         if not der:
             raise Untrue(f"{self._provider.url} shows no certificate")

