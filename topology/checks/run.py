@@ -75,7 +75,9 @@ async def run_checks(
         yield verdict
     if asked.soak_seconds:
         upper = _places(Modules(module.prefix).all["nested"], asked.sockets)
-        soak = Soak([*upper, *_places(module, asked.sockets)], say=say)
+        modules = Modules(module.prefix).all.values()
+        above = {server.upstream for each in modules for server in each.servers}
+        soak = Soak([*upper, *_places(module, asked.sockets)], say=say, above=above)
         await soak.run(asked.soak_seconds)
         for verdict in soak.verdicts():
             yield verdict
