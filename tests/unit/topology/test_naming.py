@@ -67,7 +67,7 @@ def test_the_modules_of_a_topology_stay_together() -> None:
     (federated,) = modules.named(["federated"], path="MODULE")
     assert federated.namespace == "x-spire-federated"
     assert [server.class_name for server in federated.servers] == ["x-nested-c", "x-auxiliary"]
-    assert [each.namespace for each in with_needed([federated])][0] == "x-spire-nested"
+    assert with_needed([federated])[0].namespace == "x-spire-nested"
     (nested,) = modules.named(["nested"], path="MODULE")
     assert federated in dependents([nested])
     assert nested.selector.startswith("app.kubernetes.io/part-of=x-spire-topology,")
