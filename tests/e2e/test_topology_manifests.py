@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,9 +64,20 @@ def test_servers_do_without_volumes_where_there_are_none(tmp_path: Path) -> None
         assert b'"emptyDir":{},"name":"data"' in encode(server)
 
 
+class _Expression(msgspec.Struct):
+    key: str
+    operator: str
+    values: list[str]
+
+
+class _Selector(msgspec.Struct, frozen=True, rename="camel"):
+    match_labels: dict[str, str] = {}
+    match_expressions: list[_Expression] = []
+
+
 class _Peer(msgspec.Struct, rename="camel"):
-    namespace_selector: dict[str, dict[str, str]] = {}
-    pod_selector: dict[str, dict[str, str]] = {}
+    namespace_selector: _Selector = _Selector()
+    pod_selector: _Selector = _Selector()
 
 
 class _Port(msgspec.Struct):
@@ -309,3 +321,24 @@ def test_everything_has_the_labels_by_which_it_is_found(module: Module) -> None:
         labels = convert(each["metadata"], Metadata).labels
         assert labels["app.kubernetes.io/part-of"] == "spire-topology"
         assert labels["topology.spire.io/module"] == module.name
+
+
+def pictures() -> dict[str, str]:
+    """The first picture below each heading of the page, by the heading in lower case."""
+    page = (DEPLOY.parent / "docs/topologies.md").read_text(encoding="utf-8")
+    found = re.findall(r"^## (\w+)\n\n```\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    return {heading.lower(): picture for heading, picture in found}
+
+
+def test_the_picture_of_a_module_shows_what_its_manifests_have(module: Module) -> None:
+    picture = pictures()[module.name]
+    drawn = set(re.findall(r"\b(?:root|nested-[a-z]|auxiliary|oidc)-[a-z]+(?:-[a-z]+)?\b", picture))
+    rendered = {
+        convert(each["metadata"], Metadata).name
+        for name in MODULES
+        for each in Module(name).rendered.objects
+    }
+    assert drawn - rendered == set()
+    shown = {each.metadata.name for each in module.workloads if each.kind != "Job"}
+    agents = {name for name in shown if name.endswith("-agent")}
+    assert shown - agents <= drawn
