@@ -221,7 +221,7 @@ def test_a_partner_that_is_built_anew_costs_no_identity_and_is_trusted_without_a
     reasons = {str(each["reason"]) for each in events}
     assert "Rebootstrapped" in reasons
     # Its own agents knew the old one. By what the new one publishes they know it, after a restart.
-    wait_for("its agents are back without a hand", lambda: agents_of(nested, "auxiliary") == 1, 300)
+    wait_for("its agents are back without a hand", lambda: agents_of(nested, "auxiliary") == 1, 420)
     # The Job below counts restarts.
     agents = "topology.spire.io/server=auxiliary,app.kubernetes.io/name=spire-agent"
     nested.run_kubectl("delete", "pods", f"--selector={agents}", there)
