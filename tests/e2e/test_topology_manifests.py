@@ -16,6 +16,9 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from tests.support.manifests import CONFIG, Rendered, render
 from tests.support.topologies import APPLIED, DEPLOY, MODULES, Container, Metadata, Module, Workload
+from topology.kubectl import Kubectl
+from topology.manifests import objects_of
+from topology.trial import with_arguments
 
 pytestmark = [pytest.mark.real("control plane", "spire"), pytest.mark.slow]
 
@@ -342,3 +345,13 @@ def test_the_picture_of_a_module_shows_what_its_manifests_have(module: Module) -
     shown = {each.metadata.name for each in module.workloads if each.kind != "Job"}
     agents = {name for name in shown if name.endswith("-agent")}
     assert shown - agents <= drawn
+
+
+@pytest.mark.parametrize("folder", [each for each in APPLIED if each.startswith("tests/")])
+async def test_the_job_of_a_test_can_be_asked_for_more(folder: str) -> None:
+    kubectl = Kubectl(str(tool_build.required() / "kubectl"), kubeconfig=None, context="")
+    rendered = await kubectl.render(DEPLOY / folder)
+    asked = objects_of(with_arguments(rendered, ["--soak=1m", "--component=rsa"]))
+    (job,) = (convert(each, Workload) for each in asked.values() if each["kind"] == "Job")
+    assert job.pod.containers[0].args[-2:] == ["--soak=1m", "--component=rsa"]
+    assert with_arguments(rendered, []) == rendered
