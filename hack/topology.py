@@ -98,7 +98,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--figures",
         action="store_true",
-        help="measure instead; docs/performance.md has the figures",
+        help="measure instead; docs/topologies.md has the figures",
     )
     parser.add_argument("--dir", type=Path, default=default_folder(), help="the node's folder")
     return parser.parse_args(arguments)
