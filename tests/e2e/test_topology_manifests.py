@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from tests.support.manifests import CONFIG, Rendered, render
 from tests.support.topologies import APPLIED, DEPLOY, MODULES, Container, Metadata, Module, Workload
+from topology.kubectl import Kubectl
+from topology.manifests import objects_of
+from topology.trial import with_arguments
 
 pytestmark = [pytest.mark.real("control plane", "spire"), pytest.mark.slow]
 
@@ -63,9 +67,20 @@ def test_servers_do_without_volumes_where_there_are_none(tmp_path: Path) -> None
         assert b'"emptyDir":{},"name":"data"' in encode(server)
 
 
+class _Expression(msgspec.Struct):
+    key: str
+    operator: str
+    values: list[str]
+
+
+class _Selector(msgspec.Struct, frozen=True, rename="camel"):
+    match_labels: dict[str, str] = {}
+    match_expressions: list[_Expression] = []
+
+
 class _Peer(msgspec.Struct, rename="camel"):
-    namespace_selector: dict[str, dict[str, str]] = {}
-    pod_selector: dict[str, dict[str, str]] = {}
+    namespace_selector: _Selector = _Selector()
+    pod_selector: _Selector = _Selector()
 
 
 class _Port(msgspec.Struct):
@@ -309,3 +324,34 @@ def test_everything_has_the_labels_by_which_it_is_found(module: Module) -> None:
         labels = convert(each["metadata"], Metadata).labels
         assert labels["app.kubernetes.io/part-of"] == "spire-topology"
         assert labels["topology.spire.io/module"] == module.name
+
+
+def pictures() -> dict[str, str]:
+    """The first picture below each heading of the page, by the heading in lower case."""
+    page = (DEPLOY.parent / "docs/topologies.md").read_text(encoding="utf-8")
+    found = re.findall(r"^## (\w+)\n\n```\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    return {heading.lower(): picture for heading, picture in found}
+
+
+def test_the_picture_of_a_module_shows_what_its_manifests_have(module: Module) -> None:
+    picture = pictures()[module.name]
+    drawn = set(re.findall(r"\b(?:root|nested-[a-z]|auxiliary|oidc)-[a-z]+(?:-[a-z]+)?\b", picture))
+    rendered = {
+        convert(each["metadata"], Metadata).name
+        for name in MODULES
+        for each in Module(name).rendered.objects
+    }
+    assert drawn - rendered == set()
+    shown = {each.metadata.name for each in module.workloads if each.kind != "Job"}
+    agents = {name for name in shown if name.endswith("-agent")}
+    assert shown - agents <= drawn
+
+
+@pytest.mark.parametrize("folder", [each for each in APPLIED if each.startswith("tests/")])
+async def test_the_job_of_a_test_can_be_asked_for_more(folder: str) -> None:
+    kubectl = Kubectl(str(tool_build.required() / "kubectl"), kubeconfig=None, context="")
+    rendered = await kubectl.render(DEPLOY / folder)
+    asked = objects_of(with_arguments(rendered, ["--soak=1m", "--component=rsa"]))
+    (job,) = (convert(each, Workload) for each in asked.values() if each["kind"] == "Job")
+    assert job.pod.containers[0].args[-2:] == ["--soak=1m", "--component=rsa"]
+    assert with_arguments(rendered, []) == rendered
