@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from api.durations import parse_duration
 from registrar.errors import InvalidField
 from topology.program import Exit, run
 from workloads import programs
@@ -86,6 +87,13 @@ def _add_get(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="HOST:PORT",
         help="a proxy that speaks for us, asked over plain http for the URL's host",
     )
+    get.add_argument(
+        "--every",
+        type=_pause,
+        default=0.0,
+        metavar="DURATION",
+        help="ask again and again, such as 5s; a line for each answer that is another one",
+    )
     get.add_argument("--method", default="GET", help="GET, POST, … (default: GET)")
     get.add_argument(
         "--header", action="append", default=[], metavar="NAME: VALUE", help="several may be given"
@@ -140,6 +148,16 @@ def _add_authorizer(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     authorizer.add_argument("--health", default="", metavar="HOST:PORT", help="probes and metrics")
     _add_socket(authorizer)
     authorizer.set_defaults(work=programs.authorize, level="info")
+
+
+def _pause(text: str) -> float:
+    try:
+        nanoseconds = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}: write one such as 5s") from error
+    if nanoseconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a duration above 0, such as 5s")
+    return nanoseconds / 1e9
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

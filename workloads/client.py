@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from topology.workloadapi import WorkloadAPI
+from topology.checks.pairs import Agent
 from workloads.peers import Expected
 from workloads.tls import client_context
 from workloads.tokens import HEADERS
@@ -45,7 +45,7 @@ class Answer:
     body: bytes
 
 
-async def ask(agent: WorkloadAPI, request: Request, *, seconds: float = SECONDS) -> Answer:
+async def ask(agent: Agent, request: Request, *, seconds: float = SECONDS) -> Answer:
     """Make the request as who the agent says that we are. Raises Refused and Unanswered."""
     headers = dict(request.headers)
     if request.audience:

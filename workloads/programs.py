@@ -70,9 +70,27 @@ async def fetch(arguments: argparse.Namespace) -> Exit:
 
 
 async def get(arguments: argparse.Namespace) -> Exit:
-    """``client get``."""
+    """``client get``: once, or again and again until it is told to end."""
+    agent, request = WorkloadAPI(arguments.socket), _request(arguments)
+    if not arguments.every:
+        return await _get_once(agent, request)
+    told = ""
+    while True:
+        try:
+            answer = await ask(agent, request)
+        except (Refused, Unanswered) as error:
+            news = str(error)
+        else:
+            news = f"{answer.status} {answer.body.decode(errors='replace').strip()}"
+        if news != told:
+            told = news
+            _say(printable(news))
+        await asyncio.sleep(arguments.every)
+
+
+async def _get_once(agent: WorkloadAPI, request: Request) -> Exit:
     try:
-        answer = await ask(WorkloadAPI(arguments.socket), _request(arguments))
+        answer = await ask(agent, request)
     except (Refused, Unanswered) as error:
         _complain(str(error))
         return Exit.FAILED

@@ -59,6 +59,7 @@ async def _check(arguments: argparse.Namespace) -> "Exit":
     from topology.modules import ALL, named  # noqa: PLC0415
     from topology.program import Exit  # noqa: PLC0415
     from topology.reader import Reader  # noqa: PLC0415
+    from workloads.visits import visit  # noqa: PLC0415
 
     if arguments.module == ALL:
         raise InvalidField("MODULE", ALL, "name one module: each has a test of its own")
@@ -73,6 +74,7 @@ async def _check(arguments: argparse.Namespace) -> "Exit":
             Reader(session),
             sockets=arguments.sockets,
             ready_seconds=arguments.timeout or float("inf"),
+            visitor=visit,
         )
         async for verdict in verdicts:
             show(verdict)

@@ -124,13 +124,16 @@ async def test_rotations_cost_no_request(agents: Agents) -> None:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(load())
             for _ in range(3):
-                begun, before = asked, source.x509
-                newest = agents.server.rotate()
+                newest, begun = agents.server.rotate(), asked
                 agents.client.rotate()
-                await until(lambda before=before: source.x509 is not before)
-                assert source.x509 is not None
-                assert source.x509.svids[0].chain[0] == newest.certificate_der
-                await until(lambda begun=begun: asked > begun + 2)
+
+                def is_used(der: bytes = newest.certificate_der, begun: int = begun) -> bool:
+                    found = source.x509
+                    return (
+                        found is not None and found.svids[0].chain[0] == der and asked > begun + 2
+                    )
+
+                await until(is_used)
             task.cancel()
     assert failed == []
 
