@@ -188,7 +188,9 @@ def _build(
     progress(f"building {image} from the Dockerfile; buildah logs to {buildah.log}")
     with _command(checkout, "--layers") as command:
         # Every stage gets a name, so that its layers stay when those of older builds are removed.
-        for match in _FROM.finditer((checkout / "Dockerfile").read_text()):
+        # The product's own build is the first, and does so for all.
+        stages = [] if target else _FROM.finditer((checkout / "Dockerfile").read_text())
+        for match in stages:
             stage = match[2]
             if stage is not None:
                 name = f"{_STAGE}:{stage}"

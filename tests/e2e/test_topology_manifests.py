@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ import msgspec
 import pytest
 
 from api.codec import JSONObject, convert, encode
-from hack import tool_build
+from hack import envoy, tool_build
 from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from tests.support.manifests import CONFIG, Rendered, render
 from tests.support.topologies import APPLIED, DEPLOY, MODULES, Container, Metadata, Module, Workload
+from topology.checks.workloads import SERVER
+from workloads.policy import Policy, parse_policy
 
 pytestmark = [pytest.mark.real("control plane", "spire"), pytest.mark.slow]
 
@@ -86,6 +89,10 @@ class _Policy(msgspec.Struct):
     spec: _PolicySpec
 
 
+OPEN = {"grpc", "bundle", "http", "mtls", "jwt", "envoy", "envoy-oidc"}
+"""Whoever comes there must prove who they are, or may be anybody."""
+
+
 def test_metrics_are_for_those_who_watch(module: Module) -> None:
     policies = [convert(each, _Policy).spec for each in module.rendered.of_kind("NetworkPolicy")]
     assert policies
@@ -93,7 +100,7 @@ def test_metrics_are_for_those_who_watch(module: Module) -> None:
         assert policy.policy_types == ["Ingress"]
         for rule in policy.ingress:
             ports = {each.port for each in rule.ports}
-            assert ports <= ({9988, 8082} if rule.from_ else {"grpc", "bundle", "http"})
+            assert ports <= ({9988, 8082} if rule.from_ else OPEN)
 
 
 def running(module: Module, image: str) -> list[tuple[Workload, Container]]:
@@ -180,15 +187,16 @@ def test_every_server_has_an_environment_and_a_name_of_its_own(module: Module) -
 
 
 def test_images_have_their_version_from_one_place(module: Module) -> None:
-    version = tool_build.SPIRE.version().removeprefix("v")
+    spire = tool_build.SPIRE.version().removeprefix("v")
     for workload in module.workloads:
         for container in (*workload.pod.containers, *workload.pod.init_containers):
-            wanted = (
-                f"{container.image.partition(':')[0]}:{version}"
-                if container.image.startswith(PUBLISHED)
-                else "spire-registrar:dev"
-            )
-            assert container.image == wanted
+            name, _, tag = container.image.partition(":")
+            if name.startswith(PUBLISHED):
+                assert tag == spire
+            elif name == "envoyproxy/envoy":
+                assert tag == f"v{envoy.version()}"
+            else:
+                assert container.image in {"spire-registrar:dev", "spire-workloads:dev"}
 
 
 class _Rule(msgspec.Struct, rename="camel"):
@@ -253,10 +261,14 @@ def astray(rendered: Rendered) -> list[str]:
     return found
 
 
+WITHOUT_RIGHTS = {"oidc", "workloads"}
+"""What runs there asks nothing of Kubernetes."""
+
+
 @pytest.mark.parametrize("folder", APPLIED)
 def test_all_rights_are_given_to_somebody_who_is_there(folder: str, tmp_path: Path) -> None:
     alone = render(DEPLOY / folder)
-    assert alone.of_kind("RoleBinding", "ClusterRoleBinding") or folder == "oidc"
+    assert alone.of_kind("RoleBinding", "ClusterRoleBinding") or folder in WITHOUT_RIGHTS
     assert astray(alone) == []
     # Also where something of the user's own is taken in beside it, in the same namespace.
     namespace = f"spire-{folder.rpartition('/')[2]}"
@@ -309,3 +321,30 @@ def test_everything_has_the_labels_by_which_it_is_found(module: Module) -> None:
         labels = convert(each["metadata"], Metadata).labels
         assert labels["app.kubernetes.io/part-of"] == "spire-topology"
         assert labels["topology.spire.io/module"] == module.name
+
+
+def files(module: Module, prefix: str) -> tuple[Policy, str]:
+    """What a ConfigMap has for the authorizer and for Envoy."""
+    (data,) = (data for name, data in module.configmaps.items() if name.startswith(prefix))
+    return parse_policy(data["policy.yaml"], path="policy.yaml"), data["envoy.yaml"]
+
+
+def test_who_may_ask_the_server_is_the_same_everywhere() -> None:
+    module = Module("workloads")
+    (server,) = (each for each in module.workloads if each.metadata.name == "server")
+    policy, inbound = files(module, "workload-server-")
+    (program,) = (each for each in server.pod.containers if each.name == "server")
+    clients = {arg.partition("=")[2] for arg in program.args if arg.startswith("--client=")}
+    assert clients == policy.allow.keys()
+    for client in clients:
+        assert f'{{san_type: URI, matcher: {{exact: "{client}"}}}}' in inbound
+    assert inbound.count("san_type") == len(clients)
+
+
+def test_a_host_that_envoy_knows_has_an_audience() -> None:
+    module = Module("workloads")
+    policy, outbound = files(module, "outbound-")
+    hosts = re.findall(r'domains: \["(server[^"]*)"\]', outbound)
+    assert {*hosts} == policy.audiences.keys()
+    assert {*policy.audiences.values()} == {SERVER}
+    assert f'exact: "{SERVER}"' in outbound
