@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from api.core import Secret
 from api.meta import ObjectKey, ObjectMeta
-from topology.labels import PART_OF
+from topology.labels import PART_OF, PART_OF_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def secret_of(authority: Authority, key: ObjectKey) -> Secret:
     """The Secret that a root server mounts."""
     labels = {
         "app.kubernetes.io/managed-by": "spire-registrar",
-        "app.kubernetes.io/part-of": PART_OF,
+        PART_OF_KEY: PART_OF,
     }
     return Secret(
         metadata=ObjectMeta(name=key.name, namespace=key.namespace, labels=labels),

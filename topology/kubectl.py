@@ -1,10 +1,13 @@
 """kubectl, for the two things that it does best: kustomize, and apply on the server's side."""
 
 import asyncio
+import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from api.codec import encode
 from registrar.errors import InvalidField, printable
 
 FIELD_MANAGER = "spire-registrar-topology"
@@ -22,9 +25,15 @@ class Kubectl:
         self._where = [f"--kubeconfig={kubeconfig}"] if kubeconfig is not None else []
         self._where += [f"--context={context}"] if context else []
 
-    async def render(self, folder: Path) -> str:
-        """What kustomize makes of a folder."""
-        return await self._run(["kustomize", str(folder)])
+    async def render(self, folder: Path, components: Sequence[Path] = ()) -> str:
+        """What kustomize makes of a folder, with these components."""
+        if not components:
+            return await self._run(["kustomize", str(folder)])
+        made = await asyncio.to_thread(_compose, folder, components)
+        try:
+            return await self._run(["kustomize", str(made)])
+        finally:
+            await asyncio.to_thread(shutil.rmtree, made)
 
     async def apply(self, manifests: str) -> None:
         """Apply all of it; what others have changed in these fields is put right."""
@@ -48,6 +57,17 @@ class Kubectl:
             said = "\n".join(printable(line) for line in err.decode(errors="replace").splitlines())
             raise KubectlError(f"kubectl {arguments[0]}: {said.strip()}")
         return out.decode()
+
+
+def _compose(folder: Path, components: Sequence[Path]) -> Path:
+    """A kustomization of these, in a folder of its own; kustomize wants relative paths."""
+    made = Path(tempfile.mkdtemp(prefix="topology-")).resolve()
+    document = {
+        "resources": [os.path.relpath(folder, made)],
+        "components": [os.path.relpath(each, made) for each in components],
+    }
+    (made / "kustomization.yaml").write_bytes(encode(document))
+    return made
 
 
 def find_kubectl(program: str) -> str:

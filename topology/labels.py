@@ -1,7 +1,8 @@
 """The labels by which everything of a topology is found, and what its parts are called."""
 
+PART_OF_KEY = "app.kubernetes.io/part-of"
 PART_OF = "spire-topology"
-"""The label ``app.kubernetes.io/part-of`` of everything that belongs to a topology."""
+"""The label ``PART_OF_KEY`` of everything that belongs to a topology, after its prefix."""
 
 NAME = "app.kubernetes.io/name"
 SERVER = "topology.spire.io/server"

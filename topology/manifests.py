@@ -41,6 +41,10 @@ class Manifests:
         """A module."""
         return self._deploy / name
 
+    def component(self, name: str) -> Path:
+        """A component."""
+        return self._deploy / "components" / name
+
     def test(self, name: str) -> Path:
         """The test of a module."""
         return self._deploy / "tests" / name

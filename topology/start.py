@@ -8,10 +8,12 @@ import msgspec
 
 from api.codec import JSONObject
 from registrar.kube.session import Session
+from topology.components import NONE, Chosen
 from topology.discovery import Cluster
 from topology.kubectl import Kubectl
 from topology.manifests import Manifests, ObjectID, objects_of
 from topology.modules import Module
+from topology.naming import prefixed
 from topology.program import Exit
 from topology.progress import Progress
 from topology.report import report
@@ -25,16 +27,23 @@ class Start:
     """One start of some modules, in their order."""
 
     def __init__(
-        self, session: Session, kubectl: Kubectl, manifests: Manifests, progress: Progress
+        self,
+        session: Session,
+        kubectl: Kubectl,
+        manifests: Manifests,
+        progress: Progress,
+        components: Chosen = NONE,
     ) -> None:
         self._session = session
         self._kubectl = kubectl
         self._manifests = manifests
         self._progress = progress
+        self._components = components
 
     async def run(self, modules: Sequence[Module], timeout_seconds: float | None) -> Exit:
         """Apply and wait; on the limit or a crash say what is wrong. Raises KubectlError."""
-        async with watching(self._session) as watched:
+        prefix = modules[0].prefix if modules else ""
+        async with watching(self._session, prefix) as watched:
             try:
                 async with asyncio.timeout(timeout_seconds):
                     await self._kubectl.apply(await self._kubectl.render(self._manifests.crds))
@@ -53,7 +62,11 @@ class Start:
 
     async def _apply(self, module: Module) -> int:
         """Apply a module; gives how many of its objects that has made or changed."""
-        rendered = await self._kubectl.render(self._manifests.module(module.name))
+        components = [self._manifests.component(each) for each in self._components.of(module)]
+        rendered = prefixed(
+            await self._kubectl.render(self._manifests.module(module.name), components),
+            module.prefix,
+        )
         cluster, objects = Cluster(self._session), objects_of(rendered)
         before = _contents(await cluster.read(objects))
         await self._kubectl.apply(rendered)

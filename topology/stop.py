@@ -12,12 +12,16 @@ from topology.discovery import Cluster
 from topology.kinds import POD, Pod
 from topology.kubectl import Kubectl
 from topology.manifests import Manifests, ObjectID, objects_of
-from topology.modules import MODULES, Module, dependents
+from topology.modules import WITHOUT_PREFIX, Module, Modules, Server, dependents
+from topology.naming import prefixed
 from topology.pause import until
 from topology.program import Exit
 from topology.reader import Reader
 
 _OWNERS_NAMESPACE = "kube-public"
+_DATA = {"Namespace", "PersistentVolumeClaim", "PersistentVolume", "Secret"}
+_MADE_BY_OTHERS = {"Pod", "ReplicaSet", "ControllerRevision", "Endpoints", "EndpointSlice"}
+"""These go with the objects that they were made from."""
 
 
 class Stop:
@@ -29,12 +33,15 @@ class Stop:
         kubectl: Kubectl,
         manifests: Manifests,
         say: Callable[[str], None],
+        modules: Modules = WITHOUT_PREFIX,
     ) -> None:
         self._cluster = Cluster(session)
         self._reader = Reader(session)
         self._kubectl = kubectl
         self._manifests = manifests
         self._say = say
+        self._modules = modules.all
+        self._prefix = modules.prefix
 
     async def run(
         self,
@@ -47,17 +54,21 @@ class Stop:
         """End the modules, those that need others first. Raises KubectlError."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                present = {name for name in MODULES if await self._is_there(MODULES[name])}
+                present = {m.name for m in self._modules.values() if await self._is_there(m)}
                 others = [m for m in dependents(list(modules)) if m.name in present]
                 if others and not with_dependents:
                     names = ", ".join(module.name for module in others)
                     self._say(f"still needed by: {names}. End them too: --with-dependents")
                     return Exit.DEPENDENTS
                 wanted = {module.name for module in (*modules, *others)}
-                for module in reversed([*MODULES.values()]):
+                for module in reversed([*self._modules.values()]):
                     if module.name in wanted:
                         await self._end(module, clean=clean)
-                return await self._proof([MODULES[name] for name in wanted]) if clean else Exit.DONE
+                return (
+                    await self._proof([self._modules[name] for name in wanted])
+                    if clean
+                    else Exit.DONE
+                )
         except TimeoutError:
             self._say("the time is over: what is still there says kubectl get all -A")
             return Exit.TIME_LIMIT
@@ -67,6 +78,7 @@ class Stop:
         for folder in (self._manifests.test(module.name), self._manifests.module(module.name)):
             if await asyncio.to_thread(folder.exists):
                 gone += await self._delete(folder)
+        gone += await self._sweep(module)
         await self._pods_gone(module)
         if clean:
             gone += await self._delete_data(module)
@@ -74,8 +86,14 @@ class Stop:
 
     async def _delete(self, folder: Path) -> int:
         """Delete what the manifests made but the namespace, which has the data in it."""
-        rendered = objects_of(await self._kubectl.render(folder))
+        rendered = objects_of(prefixed(await self._kubectl.render(folder), self._prefix))
         wanted = [each for each in reversed(rendered) if each.kind != "Namespace"]
+        return sum([await self._cluster.delete(each) for each in wanted])
+
+    async def _sweep(self, module: Module) -> int:
+        """Delete what components or other versions of the manifests made besides."""
+        found = await self._cluster.labelled(module.selector)
+        wanted = [each for each in found if each.kind not in _DATA | _MADE_BY_OTHERS]
         return sum([await self._cluster.delete(each) for each in wanted])
 
     async def _pods_gone(self, module: Module) -> None:
@@ -89,7 +107,7 @@ class Stop:
         """Volumes, the upstream authority, the namespace around them, Leases elsewhere."""
         gone = 0
         for lease in await self._reader.all(LEASE, namespace=_OWNERS_NAMESPACE):
-            if any(_owns(lease.metadata.name, server.name) for server in module.servers):
+            if any(_owns(lease.metadata.name, server) for server in module.servers):
                 gone += await self._cluster.delete(
                     ObjectID("coordination.k8s.io/v1", "Lease", *lease.key)
                 )
@@ -107,7 +125,7 @@ class Stop:
         """Show that nothing with the labels of these modules is left."""
         left = []
         for module in modules:
-            left += await self._cluster.labelled(f"{labels.MODULE}={module.name}")
+            left += await self._cluster.labelled(module.selector)
         for each in left:
             self._say(f"still there: {each}")
         if not left:
@@ -122,8 +140,8 @@ class Stop:
         return await self._reader.all(POD, namespace=module.namespace, label=label)
 
 
-def _owns(lease: str, server: str) -> bool:
+def _owns(lease: str, server: Server) -> bool:
     """Whether the Lease says that the registrar of this server has its prefix."""
-    name = re.escape(server)
-    pattern = f"spire-registrar-{name}-[0-9a-f]{{8}}-controller-manager-{name}-[0-9a-f]{{8}}"
+    name, kind = re.escape(server.name), re.escape(server.class_name)
+    pattern = f"spire-registrar-{name}-[0-9a-f]{{8}}-controller-manager-{kind}-[0-9a-f]{{8}}"
     return re.fullmatch(pattern, lease) is not None

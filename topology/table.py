@@ -53,7 +53,7 @@ async def rows(session: Session, modules: Sequence[Module]) -> list[Row]:
             relations = [
                 f"{each.spec.trust_domain} {_relation(each.status.conditions)}"
                 for each in domains
-                if each.spec.class_name == server.name
+                if each.spec.class_name == server.class_name
             ]
             found.append(
                 Row(
@@ -103,7 +103,7 @@ def table(found: Sequence[Row]) -> str:
 
 def _is_of(instance: str, server: Server) -> bool:
     """Whether a SpireEntry is of this server's registrar, by the label that says whose it is."""
-    name = re.escape(server.name)
+    name = re.escape(server.class_name)
     return (
         re.fullmatch(rf"spire-registrar\.controller-manager\.{name}-[0-9a-f]+", instance)
         is not None

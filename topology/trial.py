@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from registrar.kube.errors import KubeError
@@ -14,12 +14,14 @@ from topology.kinds import POD, Pod
 from topology.kubectl import Kubectl
 from topology.manifests import Manifests, ObjectID, objects_of
 from topology.modules import Module
+from topology.naming import prefixed
 from topology.pause import PAUSE_SECONDS, until
 from topology.program import Exit
 from topology.reader import Reader
 from topology.reasons import why_not_ready
 
 _SILENCE_SECONDS = 600.0
+_LAST_ARGUMENT = re.compile(r"^( *- )--timeout=\$\(READY\)$", re.MULTILINE)
 _LINE = re.compile(r"(ok  |FAIL) +([0-9.]+) s  (.*)")
 
 
@@ -33,6 +35,12 @@ class Outcome:
     text: str
 
 
+def with_arguments(rendered: str, arguments: Sequence[str]) -> str:
+    """The Job of a test whose container gets more arguments, behind its own."""
+    lines = "".join(f"\n\\g<1>{argument}" for argument in arguments)
+    return _LAST_ARGUMENT.sub(rf"\g<0>{lines}", rendered)
+
+
 class Trial:
     """The test of one module after the other. Methods raise KubeError and KubectlError."""
 
@@ -44,6 +52,7 @@ class Trial:
         *,
         say: Callable[[str], None],
         show: Callable[[Outcome], None],
+        arguments: Sequence[str] = (),
     ) -> None:
         self._session = session
         self._cluster = Cluster(session)
@@ -52,12 +61,14 @@ class Trial:
         self._manifests = manifests
         self._say = say
         self._show = show
+        self._arguments = arguments
 
     async def run(self, module: Module, timeout_seconds: float | None) -> Exit:
         """Run the module's Job anew; tells whether it was complete or failed."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 rendered = await self._kubectl.render(self._manifests.test(module.name))
+                rendered = prefixed(with_arguments(rendered, self._arguments), module.prefix)
                 (job,) = (each for each in objects_of(rendered) if each.kind == "Job")
                 await self._away(job)
                 await self._kubectl.apply(rendered)

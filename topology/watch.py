@@ -38,8 +38,9 @@ class Picture:
 class Watched:
     """Modules on a cluster; made by ``watching``."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
         self.changed = asyncio.Event()
+        self._prefix = prefix
         self._pods: Store[Pod] = Store()
         self._workloads: list[Store[Workload]] = [Store() for _ in WORKLOADS]
 
@@ -93,7 +94,7 @@ class Watched:
             kind=kind,
             store=store,
             on_change=look,
-            label_selector=f"app.kubernetes.io/part-of={labels.PART_OF}",
+            label_selector=f"{labels.PART_OF_KEY}={self._prefix}{labels.PART_OF}",
         )
 
 
@@ -116,9 +117,9 @@ def _is_of(each: KubeObject, module: Module) -> bool:
 
 
 @asynccontextmanager
-async def watching(session: Session) -> AsyncIterator[Watched]:
-    """Follow all modules until the block ends."""
-    watched = Watched()
+async def watching(session: Session, prefix: str = "") -> AsyncIterator[Watched]:
+    """Follow all modules of a topology until the block ends."""
+    watched = Watched(prefix)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(each.run()) for each in watched.reflectors(session)]
         try:

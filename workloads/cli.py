@@ -94,6 +94,12 @@ def _add_get(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="DURATION",
         help="ask again and again, such as 5s; a line for each answer that is another one",
     )
+    get.add_argument(
+        "--health",
+        default="",
+        metavar="HOST:PORT",
+        help="probes: ready where the last answer was a good one; with --every",
+    )
     get.add_argument("--method", default="GET", help="GET, POST, … (default: GET)")
     get.add_argument(
         "--header", action="append", default=[], metavar="NAME: VALUE", help="several may be given"

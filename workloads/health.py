@@ -1,22 +1,21 @@
-"""The port for probes and metrics: alive as long as it answers, ready with an identity."""
+"""The port for probes and metrics: alive as long as it answers, ready when it can work."""
+
+from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from workloads.source import Source
 
-
-def health_app(source: Source, registry: CollectorRegistry) -> web.Application:
-    """Answers /healthz, /readyz and /metrics."""
+def health_app(why_not: Callable[[], str], registry: CollectorRegistry) -> web.Application:
+    """Answers /healthz, /readyz and /metrics; ``why_not`` is empty where all is ready."""
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def ready(_: web.Request) -> web.Response:
-        if source.is_ready:
-            return web.Response(text=f"{source.spiffe_id}\n")
-        return web.Response(status=503, text=f"{source.problem}\n")
+        why = why_not()
+        return web.Response(status=503 if why else 200, text=f"{why or 'ok'}\n")
 
     async def metrics(_: web.Request) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE_LATEST}

@@ -2,8 +2,8 @@
 
 import argparse
 import asyncio
-import contextlib
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -72,20 +72,25 @@ async def fetch(arguments: argparse.Namespace) -> Exit:
 async def get(arguments: argparse.Namespace) -> Exit:
     """``client get``: once, or again and again until it is told to end."""
     agent, request = WorkloadAPI(arguments.socket), _request(arguments)
+    if arguments.health and not arguments.every:
+        raise InvalidField("--health", arguments.health, "it goes with --every")
     if not arguments.every:
         return await _get_once(agent, request)
-    told = ""
-    while True:
-        try:
-            answer = await ask(agent, request)
-        except (Refused, Unanswered) as error:
-            news = str(error)
-        else:
-            news = f"{answer.status} {answer.body.decode(errors='replace').strip()}"
-        if news != told:
-            told = news
-            _say(printable(news))
-        await asyncio.sleep(arguments.every)
+    told, why_not = "", "no answer yet"
+    async with AsyncExitStack() as stack:
+        await _serve_health(stack, arguments.health, lambda: why_not, CollectorRegistry())
+        while True:
+            try:
+                answer = await ask(agent, request)
+            except (Refused, Unanswered) as error:
+                news = why_not = str(error)
+            else:
+                news = f"{answer.status} {answer.body.decode(errors='replace').strip()}"
+                why_not = news if answer.status >= 400 else ""
+            if news != told:
+                told = news
+                _say(printable(news))
+            await asyncio.sleep(arguments.every)
 
 
 async def _get_once(agent: WorkloadAPI, request: Request) -> Exit:
@@ -146,7 +151,7 @@ async def serve(arguments: argparse.Namespace) -> Exit:
     source = Source(WorkloadAPI(arguments.socket), on_change=take)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background())
-        await _serve_health(stack, arguments.health, source, CollectorRegistry())
+        await _serve_health(stack, arguments.health, source.why_not, CollectorRegistry())
         for each in listeners:
             listener = open_socket(each.host, each.port, path="--listen")
             app, context = server.app(each.mode, source), server.context(each.mode)
@@ -169,7 +174,7 @@ async def authorize(arguments: argparse.Namespace) -> Exit:
     authorizer = Authorizer(policy, source, Tokens(agent), registry)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background())
-        await _serve_health(stack, arguments.health, source, registry)
+        await _serve_health(stack, arguments.health, source.why_not, registry)
         runner = web.AppRunner(authorizer.app(), access_log=None, handle_signals=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -184,9 +189,9 @@ async def authorize(arguments: argparse.Namespace) -> Exit:
 
 
 async def _serve_health(
-    stack: contextlib.AsyncExitStack, address: str, source: Source, registry: CollectorRegistry
+    stack: AsyncExitStack, address: str, why_not: Callable[[], str], registry: CollectorRegistry
 ) -> None:
     if address:
         host, port = parse_address(address, path="--health")
         listener = open_socket(host, port, path="--health")
-        await stack.enter_async_context(serving(health_app(source, registry), listener, None))
+        await stack.enter_async_context(serving(health_app(why_not, registry), listener, None))

@@ -50,6 +50,10 @@ class Source:
         """Who we are; empty as long as nobody has said so."""
         return "" if self.x509 is None else self.x509.svids[0].spiffe_id
 
+    def why_not(self) -> str:
+        """Why it is not ready; empty where it is."""
+        return "" if self.is_ready else self.problem
+
     async def ready(self) -> None:
         """Wait until ``is_ready``."""
         await self._known.wait()

@@ -10,6 +10,13 @@ from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
 from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
+from manager.commands.topologyflags import (
+    add_components,
+    add_prefix,
+    add_soak,
+    modules_of,
+    passed_on,
+)
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
 
@@ -41,6 +48,9 @@ def add_parsers(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--clean", action="store_true", help="delete their data too, and show that nothing is left"
     )
     _add(actions, "status", "show all servers in a table", _status)
+    for parser in (start, trial):
+        add_components(parser)
+    add_soak(trial)
     for parser in (trial, actions.choices["status"]):
         parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
 
@@ -65,6 +75,7 @@ def _add(
         "--manifests", type=Path, metavar="DIR", help="the folder deploy of a checkout"
     )
     parser.add_argument("--kubectl", default="kubectl", metavar="PROGRAM", help="kubectl to use")
+    add_prefix(parser)
     add_cluster_flags(parser)
     parser.set_defaults(main=lambda arguments: _main(arguments, work))
     return parser
@@ -104,24 +115,28 @@ def _kubectl(arguments: argparse.Namespace) -> "Kubectl":
 
 
 async def _start(arguments: argparse.Namespace, session: "Session") -> "Exit":
+    from topology.components import choose  # noqa: PLC0415
     from topology.manifests import find_manifests  # noqa: PLC0415
-    from topology.modules import named, with_needed  # noqa: PLC0415
+    from topology.modules import with_needed  # noqa: PLC0415
     from topology.progress import Progress  # noqa: PLC0415
     from topology.start import Start  # noqa: PLC0415
 
-    modules = with_needed(named(arguments.module, path="MODULE"))
+    modules = with_needed(modules_of(arguments).named(arguments.module, path="MODULE"))
+    components = choose(arguments.component, modules, path="--component")
     kubectl = _kubectl(arguments)
     progress = Progress(arguments.timeout)
-    start = Start(session, kubectl, find_manifests(arguments.manifests), progress)
+    start = Start(session, kubectl, find_manifests(arguments.manifests), progress, components)
     return await start.run(modules, arguments.timeout)
 
 
 async def _test(arguments: argparse.Namespace, session: "Session") -> "Exit":
+    from topology.components import choose  # noqa: PLC0415
     from topology.manifests import find_manifests  # noqa: PLC0415
-    from topology.modules import named  # noqa: PLC0415
     from topology.program import Exit  # noqa: PLC0415
     from topology.trial import Trial  # noqa: PLC0415
 
+    modules = modules_of(arguments).named(arguments.module, path="MODULE")
+    choose(arguments.component, modules, path="--component")
     is_json = arguments.output == "json"
     trial = Trial(
         session,
@@ -129,9 +144,10 @@ async def _test(arguments: argparse.Namespace, session: "Session") -> "Exit":
         find_manifests(arguments.manifests),
         say=lambda line: print(line, file=sys.stderr if is_json else sys.stdout, flush=True),
         show=_show_json if is_json else _show,
+        arguments=passed_on(arguments),
     )
     worst = Exit.DONE
-    for module in named(arguments.module, path="MODULE"):
+    for module in modules:
         worst = max(worst, await trial.run(module, arguments.timeout))
     return worst
 
@@ -151,17 +167,18 @@ def _show_json(outcome: "Outcome") -> None:
 
 async def _stop(arguments: argparse.Namespace, session: "Session") -> "Exit":
     from topology.manifests import find_manifests  # noqa: PLC0415
-    from topology.modules import named  # noqa: PLC0415
     from topology.stop import Stop  # noqa: PLC0415
 
+    modules = modules_of(arguments)
     stop = Stop(
         session,
         _kubectl(arguments),
         find_manifests(arguments.manifests),
         lambda line: print(line, flush=True),
+        modules,
     )
     return await stop.run(
-        named(arguments.module, path="MODULE"),
+        modules.named(arguments.module, path="MODULE"),
         with_dependents=arguments.with_dependents,
         clean=arguments.clean,
         timeout_seconds=arguments.timeout,
@@ -172,11 +189,12 @@ async def _status(arguments: argparse.Namespace, session: "Session") -> "Exit":
     from dataclasses import asdict  # noqa: PLC0415
 
     from api.codec import encode  # noqa: PLC0415
-    from topology.modules import ALL, named  # noqa: PLC0415
+    from topology.modules import ALL  # noqa: PLC0415
     from topology.program import Exit  # noqa: PLC0415
     from topology.table import rows, table  # noqa: PLC0415
 
-    found = await rows(session, named(arguments.module or [ALL], path="MODULE"))
+    modules = modules_of(arguments).named(arguments.module or [ALL], path="MODULE")
+    found = await rows(session, modules)
     if arguments.output == "json":
         print(encode([asdict(row) for row in found]).decode())
     else:

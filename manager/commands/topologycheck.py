@@ -8,6 +8,7 @@ from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
 from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
+from manager.commands.topologyflags import add_components, add_prefix, add_soak, modules_of
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
 
@@ -37,6 +38,9 @@ def add_parser(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="json: an object a line"
     )
+    add_components(parser)
+    add_soak(parser)
+    add_prefix(parser)
     add_cluster_flags(parser)
     parser.set_defaults(main=main)
 
@@ -55,15 +59,19 @@ def main(arguments: argparse.Namespace) -> int:
 
 async def _check(arguments: argparse.Namespace) -> "Exit":
     from registrar.kube.session import connect  # noqa: PLC0415
-    from topology.checks.run import run_checks  # noqa: PLC0415
-    from topology.modules import ALL, named  # noqa: PLC0415
+    from topology.checks.run import Asked, run_checks  # noqa: PLC0415
+    from topology.components import choose  # noqa: PLC0415
+    from topology.modules import ALL  # noqa: PLC0415
     from topology.program import Exit  # noqa: PLC0415
     from topology.reader import Reader  # noqa: PLC0415
     from workloads.visits import visit  # noqa: PLC0415
 
     if arguments.module == ALL:
         raise InvalidField("MODULE", ALL, "name one module: each has a test of its own")
-    (module,) = named([arguments.module], path="MODULE")
+    (module,) = modules_of(arguments).named([arguments.module], path="MODULE")
+    choose(arguments.component, [module], path="--component")
+    if arguments.soak and module.name != "federated":
+        raise InvalidField("--soak", f"{arguments.soak:g}s", "only federated has a soak")
     show = _show_json if arguments.output == "json" else _show
     all_good = True
     async with connect(
@@ -72,9 +80,14 @@ async def _check(arguments: argparse.Namespace) -> "Exit":
         verdicts = run_checks(
             module,
             Reader(session),
-            sockets=arguments.sockets,
-            ready_seconds=arguments.timeout or float("inf"),
-            visitor=visit,
+            Asked(
+                sockets=arguments.sockets,
+                ready_seconds=arguments.timeout or float("inf"),
+                components=frozenset(arguments.component),
+                soak_seconds=arguments.soak,
+                visitor=visit,
+            ),
+            say=lambda line: print(line, flush=True),
         )
         async for verdict in verdicts:
             show(verdict)

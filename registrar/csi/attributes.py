@@ -111,6 +111,7 @@ def wish_of(given: Mapping[str, str]) -> Wish:
         file_mode=_or(attributes.mode("fileMode", _MAX_FILE_MODE), _MAX_FILE_MODE),
         jwt=_jwt(attributes),
         jwt_bundles=_jwt_bundles(attributes),
+        bundle_map=attributes.file("bundleMapFile"),
         pkcs12=_pkcs12(attributes),
     )
     attributes.check_all_known()

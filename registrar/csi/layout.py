@@ -1,7 +1,7 @@
 """Credentials to files: names, contents and whether a file holds a secret. Pure.
 
-One bundle for each trust domain, never merged: a merged one would let every
-authority in it speak for every trust domain.
+One bundle for each trust domain, never merged: a merged one would let every authority in it speak
+for every trust domain. In the bundle map each of them stands under the name of its own.
 """
 
 import base64
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from registrar.csi.bundlemap import bundle_map
 from registrar.csi.credentials import Credentials
 from registrar.csi.jwtsvid import chosen_token, subject_of
 from registrar.csi.names import PATH, credential_file, trust_file
@@ -89,6 +90,8 @@ def _files(credentials: Credentials, wish: Wish) -> Iterator[tuple[str, File]]:
             yield folder + trust_file(wish, credentials.trust_domain), File(own)
     if wish.layout == "classic":
         yield wish.classic.bundle, File(own)
+    if wish.bundle_map:
+        yield wish.bundle_map, File(bundle_map(credentials.bundles))
     if wish.jwt_bundles and credentials.trust_domain in credentials.jwt_bundles:
         yield wish.jwt_bundles, File(credentials.jwt_bundles[credentials.trust_domain])
 

@@ -82,6 +82,8 @@ def _of_volume(wish: Wish) -> Iterator[_Name]:
         yield _Name("bundleFile", wish.classic.bundle)
     if wish.jwt_bundles:
         yield _Name("jwtBundleFile", wish.jwt_bundles)
+    if wish.bundle_map:
+        yield _Name("bundleMapFile", wish.bundle_map)
     if wish.layout == "classic" or wish.jwt_bundles:
         yield _Name("federatedBundleFolder", wish.classic.federated, is_folder=True)
 

@@ -59,4 +59,6 @@ class Wish:
     jwt: tuple[JWT, ...] = ()
     jwt_bundles: str = ""
     """The file of the own trust domain's JWKS; empty for none."""
+    bundle_map: str = ""
+    """The file of all trust domains' authorities, by their names; empty for none."""
     pkcs12: PKCS12 | None = None

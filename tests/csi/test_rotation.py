@@ -83,6 +83,41 @@ async def test_each_federated_trust_domain_has_a_bundle_of_its_own(node: Node) -
         await until(lambda: not (path / "federated").exists())
 
 
+@pytest.mark.parametrize("layout", ["classic", "spiffe-files"])
+async def test_the_bundle_map_has_each_trust_domain_apart_and_follows(
+    node: Node, layout: str
+) -> None:
+    pod = node.pod()
+    other = federate(node, "one.test")
+    federate(node, "unasked.test")
+    node.entry(pod, federates_with=["one.test"])
+    async with node.driver() as driver:
+        asked = {"layout": layout, "bundleMapFile": "envoy/map.json"}
+        path = await driver.publish(pod, **asked)
+        first = certificates_in(path / "envoy/map.json")
+        assert first.keys() == {"example.org", "one.test"}
+        assert first["one.test"] == x509.load_pem_x509_certificates(other)
+        if layout == "classic":
+            own = x509.load_pem_x509_certificates((path / "bundle.pem").read_bytes())
+            assert first["example.org"] == own
+        newer = x509.load_pem_x509_certificates(federate(node, "one.test"))
+        await until(lambda: certificates_in(path / "envoy/map.json")["one.test"] == newer)
+
+
+def certificates_in(bundle_map: Path) -> dict[str, list[x509.Certificate]]:
+    """The authorities of each trust domain, as a reader of the document would find them."""
+    domains = json.loads(bundle_map.read_bytes())["trust_domains"]
+    return {
+        name: [
+            x509.load_der_x509_certificate(base64.b64decode(certificate))
+            for key in bundle["keys"]
+            if key["use"] == "x509-svid"
+            for certificate in key["x5c"]
+        ]
+        for name, bundle in domains.items()
+    }
+
+
 async def test_the_drafts_layout_has_the_key_first_and_a_bundle_for_each_domain(
     node: Node,
 ) -> None:

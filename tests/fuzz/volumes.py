@@ -31,7 +31,8 @@ _NAMES = st.sampled_from(
     [
         "mode", "layout", "profile", "certificateFile", "keyFile", "bundleFile", "svids", "hint",
         "federatedBundleFolder", "spiffeID", "uid", "gid", "keyMode", "fileMode", "jwtAudiences",
-        "jwtFile", "jwtTokens", "jwtBundles", "jwtBundleFile", "pkcs12File", "pkcs12Password",
+        "jwtFile", "jwtTokens", "jwtBundles", "jwtBundleFile", "bundleMapFile", "pkcs12File",
+        "pkcs12Password",
         "keyfile", "", "x" * 3000, f"{_PREFIX}pod.uid", f"{_PREFIX}ephemeral", f"{_PREFIX}pod.name",
         f"{_PREFIX}serviceAccount.tokens", "é",
     ]

@@ -1,5 +1,7 @@
 """The modules of deploy/ as kustomize renders them, with the environment of each container."""
 
+from pathlib import Path
+
 import msgspec
 
 from api.codec import JSONObject, convert
@@ -90,11 +92,11 @@ class _ConfigMap(msgspec.Struct):
 
 
 class Module:
-    """One module."""
+    """One module, or what a kustomization in another folder makes of it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path | None = None) -> None:
         self.name = name
-        self.rendered: Rendered = render(DEPLOY / name)
+        self.rendered: Rendered = render(folder or DEPLOY / name)
         self.workloads = [
             convert(each, Workload)
             for each in self.rendered.of_kind("StatefulSet", "DaemonSet", "Deployment", "Job")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, CONFIG_MAP
 from api.meta import ObjectKey, find_condition
 from registrar.identity.bundle import Bundle
-from topology import labels
 from topology.checks.check import Check, Untrue
 from topology.checks.nested import BUNDLE_KEY
 from topology.checks.pairs import Place, pair_checks
@@ -58,7 +57,7 @@ class Federated:
         ]
 
     async def _conditions(self) -> None:
-        label = f"{labels.MODULE}={self._module.name}"
+        label = self._module.selector
         found = await self._reader.all(CLUSTER_FEDERATED_TRUST_DOMAIN, label=label)
         if len(found) != len(self._places):
             raise Untrue(f"there are {len(found)} ClusterFederatedTrustDomains")

@@ -21,10 +21,16 @@ class Health:
     """One module, looked at from inside of the cluster."""
 
     def __init__(
-        self, reader: Reader, *, module: str, namespace: str, servers: Sequence[str]
+        self,
+        reader: Reader,
+        *,
+        module: str,
+        namespace: str,
+        servers: Sequence[str],
+        selector: str = "",
     ) -> None:
         self._reader = reader
-        self._label = f"{labels.MODULE}={module}"
+        self._label = selector or f"{labels.MODULE}={module}"
         self._module = module
         self._namespace = namespace
         self._servers = servers
@@ -34,7 +40,7 @@ class Health:
         module = self._module
         return [
             Check(f"all Pods of {module} are ready", self._all_ready, ready_seconds),
-            Check(f"no container of {module} was restarted", self._no_restart, 0),
+            self.no_restart(),
             Check(f"every object of {module} is Ready", self._objects_ready),
             *(
                 Check(
@@ -45,6 +51,10 @@ class Health:
             ),
             Check(f"no Warning in {module} since its Pods are ready", self._no_warning, 0),
         ]
+
+    def no_restart(self) -> Check:
+        """That no container was started twice."""
+        return Check(f"no container of {self._module} was restarted", self._no_restart, 0)
 
     async def pods(self) -> list[Pod]:
         """The module's Pods, without those of tests and those that are done."""

@@ -1,5 +1,6 @@
 """What the test of the oidc module asserts: who knows its URL alone can verify all tokens."""
 
+import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,6 @@ from topology.checks.check import Check, Untrue
 from topology.checks.pairs import AUDIENCE, Place
 from topology.checks.token import jwt_keys_of, read_token, verify_token
 
-URL = "http://oidc-discovery.spire-oidc.svc"
 _WELL_KNOWN = "/.well-known/openid-configuration"
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _NEW_KEY_SECONDS = 60.0
@@ -32,12 +32,31 @@ class _Answer:
     body: bytes
 
 
+class Provider:
+    """Where it is. With TLS its certificate is of the authorities that a workload trusts there."""
+
+    def __init__(self, host: str, *, whom_to_trust: Place | None = None) -> None:
+        self.host = host
+        self._place = whom_to_trust
+        self.url = f"http://{host}" if whom_to_trust is None else f"https://{host}"
+
+    async def trust(self) -> ssl.SSLContext | None:
+        """Whom to trust, as it is now; None without TLS."""
+        if self._place is None:
+            return None
+        known = (await self._place.agent.x509()).authorities.get(self._place.trust_domain, ())
+        pem = "".join(ssl.DER_cert_to_PEM_cert(der) for der in known)
+        if not pem:
+            raise Untrue(f"the agent of {self._place.server} knows no authorities")
+        return ssl.create_default_context(cadata=pem)
+
+
 class Oidc:
     """The provider by its URL, and the servers whose tokens it is for."""
 
-    def __init__(self, places: Sequence[Place], url: str = URL) -> None:
+    def __init__(self, places: Sequence[Place], provider: Provider) -> None:
         self._places = places
-        self._url = url
+        self._provider = provider
 
     def checks(self) -> list[Check]:
         """All of them."""
@@ -121,11 +140,12 @@ class Oidc:
 
     async def _fetch(self, path: str, host: str = "") -> _Answer:
         headers = {"Host": host} if host else {}
+        url, trust = self._provider.url, await self._provider.trust()
         try:
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT) as http,
-                http.get(f"{self._url}{path}", headers=headers) as response,
+                http.get(f"{url}{path}", headers=headers, ssl=trust or True) as response,
             ):
                 return _Answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Untrue(f"{self._url}: {str(error) or type(error).__name__}") from error
+            raise Untrue(f"{url}: {str(error) or type(error).__name__}") from error

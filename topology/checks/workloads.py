@@ -4,8 +4,8 @@ How a client asks is not known here: whoever runs the checks hands in a ``Visito
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypedDict, Unpack
 
 import msgspec
 
@@ -14,8 +14,11 @@ from topology.checks.check import Check, Untrue
 from topology.checks.pairs import Agent
 from topology.checks.token import altered
 
-HOST = "server.spire-workloads.svc"
-SERVER = "spiffe://example.org/topology/workload/server"
+WORKLOADS = "spiffe://example.org/topology/workload/"
+SERVER = f"{WORKLOADS}server"
+FILES = "envoy-files"
+"""The component that brings the last of the kinds."""
+
 PROXY = "127.0.0.1:2223"
 PROXY_OF = "auxiliary"
 """Whose SVID the proxy beside the test shows."""
@@ -37,9 +40,16 @@ class Kind:
     by_token: bool = True
     nobody: int = 403
     """Its answer where there is no good token."""
+    server: str = "server"
+    """What the server is called, as a Service and in its SPIFFE ID."""
     has_rules: bool = False
     """Whether it looks at path and method."""
     trust_domains: tuple[str, ...] = ("example.org", "auxiliary.org")
+
+    @property
+    def spiffe_id(self) -> str:
+        """Who the server is."""
+        return f"{WORKLOADS}{self.server}"
 
 
 KINDS = (
@@ -55,12 +65,23 @@ KINDS = (
         trust_domains=("example.org",),
     ),
 )
+_BY_AUTHORIZER = KINDS[2]
+WITH_FILES = Kind(
+    "Envoy with files of the node driver",
+    9443,
+    by_certificate=True,
+    has_rules=True,
+    server="server-files",
+    # Its agent's server federates with nobody.
+    trust_domains=("example.org",),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of a client to a server that must be ``server``."""
+    """One request of a client to a server that must be ``server``, a SPIFFE ID."""
 
+    host: str
     port: int
     path: str = "/public"
     method: str = "GET"
@@ -69,7 +90,6 @@ class Visit:
     server: str = SERVER
     shows_certificate: bool = True
     through: str = ""
-    host: str = HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,15 @@ class Reply:
 
     status: int
     body: bytes
+
+
+class _More(TypedDict, total=False):
+    path: str
+    method: str
+    headers: Mapping[str, str]
+    server: str
+    shows_certificate: bool
+    through: str
 
 
 class Unreached(Exception):  # noqa: N818 - named by what happened
@@ -114,8 +143,17 @@ class Client:
 class Workloads:
     """``clients`` are all that are let in, and one that is not: that of the root."""
 
-    def __init__(self, visitor: Visitor, clients: Sequence[Client]) -> None:
+    def __init__(
+        self,
+        visitor: Visitor,
+        clients: Sequence[Client],
+        *,
+        namespace: str,
+        kinds: Sequence[Kind] = KINDS,
+    ) -> None:
         self._visit = visitor
+        self._namespace = namespace
+        self._kinds = kinds
         self._clients = [each for each in clients if each.server != _STRANGER]
         (self._stranger,) = (each for each in clients if each.server == _STRANGER)
         self._first = self._clients[0]
@@ -124,13 +162,15 @@ class Workloads:
     def checks(self) -> list[Check]:
         """All of them: what is good, then what must be refused."""
         good, bad = [], []
-        for kind in KINDS:
+        for kind in self._kinds:
             for client in self._clients:
                 way = f"{client.server} → {kind.name}"
                 if client.trust_domain in kind.trust_domains:
                     good.append((f"{way}: is known", self._known(kind, client)))
                 else:
-                    bad.append((f"{way}: a token of another issuer", self._foreign(kind, client)))
+                    bad.append(
+                        (f"{way}: a client of another trust domain", self._foreign(kind, client))
+                    )
             if self._proxied.trust_domain in kind.trust_domains:
                 way = f"{PROXY_OF}, behind Envoy → {kind.name}"
                 good.append((f"{way}: is known", self._known(kind, self._proxied, PROXY)))
@@ -145,11 +185,10 @@ class Workloads:
     def _known(self, kind: Kind, client: Client, through: str = "") -> Look:
         async def look() -> None:
             # A name that somebody gives to himself must not count.
-            visit = Visit(
-                kind.port,
+            visit = self._at(
+                kind,
                 headers={"x-spiffe-id": "spiffe://example.org/forged"},
-                audience=SERVER if kind.by_token and not through else "",
-                shows_certificate=kind.by_certificate,
+                audience="" if through else None,
                 through=through,
             )
             reply = await self._reply(client, visit)
@@ -159,31 +198,36 @@ class Workloads:
                 said = decode(reply.body, _Said)
             except DecodeError as error:
                 raise Untrue(f"it is not our server that answers: {error}") from error
-            if said != _Said(SERVER, client.spiffe_id):
+            if said != _Said(kind.spiffe_id, client.spiffe_id):
                 raise Untrue(f"{said.server} takes {client.spiffe_id} for {said.client}")
 
         return look
 
-    def _refusals(self, kind: Kind) -> list[tuple[str, Look]]:
-        here, shows = self._first, kind.by_certificate
-        audience = SERVER if kind.by_token else ""
-        other = Visit(
+    def _at(self, kind: Kind, *, audience: str | None = None, **more: Unpack[_More]) -> Visit:
+        """A visit as a good client makes it there, but for what is said otherwise."""
+        right = kind.spiffe_id if kind.by_token else ""
+        about: _More = {"server": kind.spiffe_id, "shows_certificate": kind.by_certificate}
+        about.update(more)
+        return Visit(
+            f"{kind.server}.{self._namespace}.svc",
             kind.port,
-            audience=audience,
-            server="spiffe://example.org/topology/workload/other",
-            shows_certificate=shows,
+            audience=right if audience is None else audience,
+            **about,
         )
+
+    def _refusals(self, kind: Kind) -> list[tuple[str, Look]]:
+        here, right = self._first, self._at(kind)
+        other = self._at(kind, server=f"{WORKLOADS}other")
         found = [("another server than the one wanted", self._unreached(here, other))]
         if kind.by_certificate:
-            stranger = Visit(kind.port, audience=audience)
-            without = Visit(kind.port, audience=audience, shows_certificate=False)
+            without = self._at(kind, shows_certificate=False)
             found += [
-                ("a client that is not let in", self._unreached(self._stranger, stranger)),
+                ("a client that is not let in", self._unreached(self._stranger, right)),
                 ("a client without a certificate", self._unreached(here, without)),
             ]
         if kind.by_token:
-            nothing = Visit(kind.port, shows_certificate=shows)
-            foreign = Visit(kind.port, audience="somebody-else", shows_certificate=shows)
+            nothing = self._at(kind, audience="")
+            foreign = self._at(kind, audience="somebody-else")
             found += [
                 ("a request without a token", self._status(here, nothing, kind.nobody)),
                 ("a token for somebody else", self._status(here, foreign, 403)),
@@ -192,24 +236,19 @@ class Workloads:
         if kind.by_token and kind.by_certificate:
             found.append(("a token of somebody else", self._stolen(kind)))
         if kind.by_token and not kind.by_certificate:
-            stranger = Visit(kind.port, audience=audience, shows_certificate=False)
             what = "a token of a client that is not let in"
-            found.append((what, self._status(self._stranger, stranger, 403)))
+            found.append((what, self._status(self._stranger, right, 403)))
         if kind.has_rules:
-            for visit in (
-                Visit(kind.port, "/admin", audience=audience, shows_certificate=shows),
-                Visit(kind.port, "/publicity", audience=audience, shows_certificate=shows),
-                Visit(kind.port, "/public", "POST", audience=audience, shows_certificate=shows),
-            ):
-                what = f"{visit.method} {visit.path}"
-                found.append((what, self._status(here, visit, 403)))
+            for path, method in (("/admin", "GET"), ("/publicity", "GET"), ("/public", "POST")):
+                visit = self._at(kind, path=path, method=method)
+                found.append((f"{method} {path}", self._status(here, visit, 403)))
         return found
 
     def _egress_refusals(self) -> list[tuple[str, Look]]:
-        port = KINDS[2].port
-        own = Visit(port, through=PROXY, headers={"authorization": "Bearer x"})
-        elsewhere = Visit(port, through=PROXY, host="kubernetes.default.svc")
-        below = Visit(port, "/admin", through=PROXY)
+        brings = {"authorization": "Bearer x"}
+        own = self._at(_BY_AUTHORIZER, audience="", through=PROXY, headers=brings)
+        elsewhere = replace(own, headers={}, host="kubernetes.default.svc")
+        below = replace(own, headers={}, path="/admin")
         return [
             ("a request that brings a token", self._status(self._proxied, own, 403)),
             ("a host that nobody may ask", self._status(self._proxied, elsewhere, 403)),
@@ -217,26 +256,27 @@ class Workloads:
         ]
 
     def _foreign(self, kind: Kind, client: Client) -> Look:
-        visit = Visit(kind.port, audience=SERVER, shows_certificate=kind.by_certificate)
+        visit = self._at(kind)
+        if kind.by_certificate:
+            return self._unreached(client, visit)
         return self._status(client, visit, kind.nobody)
 
     def _altered(self, kind: Kind) -> Look:
         async def look() -> None:
-            text = altered(await self._first.agent.token(SERVER))
+            text = altered(await self._first.agent.token(kind.spiffe_id))
             await self._expect(self._first, self._bearing(kind, text), kind.nobody)
 
         return look
 
     def _stolen(self, kind: Kind) -> Look:
         async def look() -> None:
-            text = await self._proxied.agent.token(SERVER)
+            text = await self._clients[1].agent.token(kind.spiffe_id)
             await self._expect(self._first, self._bearing(kind, text), 403)
 
         return look
 
     def _bearing(self, kind: Kind, text: str) -> Visit:
-        bearer = {"authorization": f"Bearer {text}"}
-        return Visit(kind.port, headers=bearer, shows_certificate=kind.by_certificate)
+        return self._at(kind, audience="", headers={"authorization": f"Bearer {text}"})
 
     def _unreached(self, client: Client, visit: Visit) -> Look:
         async def look() -> None:
@@ -266,5 +306,6 @@ class Workloads:
             raise Untrue(str(error)) from error
 
     async def _load(self) -> None:
+        visit = self._at(_BY_AUTHORIZER, audience="", through=PROXY)
         for _ in range(_LOAD):
-            await self._expect(self._proxied, Visit(KINDS[2].port, through=PROXY), 200)
+            await self._expect(self._proxied, visit, 200)

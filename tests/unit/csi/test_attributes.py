@@ -42,6 +42,7 @@ def test_everything_that_can_be_asked_for() -> None:
             "jwtFile": "token",
             "jwtBundles": "true",
             "jwtBundleFile": "keys.json",
+            "bundleMapFile": "envoy/trust_bundles.json",
             "pkcs12File": "store.p12",
             "pkcs12Password": "x",
         }
@@ -56,6 +57,7 @@ def test_everything_that_can_be_asked_for() -> None:
         file_mode=0o440,
         jwt=(JWT(audiences=("db", "cache"), file="token"),),
         jwt_bundles="keys.json",
+        bundle_map="envoy/trust_bundles.json",
         pkcs12=PKCS12(file="store.p12", password="x"),
     )
     assert wish_of({"layout": "spiffe-files", "svids": "all"}).all_svids
@@ -181,6 +183,14 @@ def test_a_value_that_is_long_does_not_fill_the_message() -> None:
         ("jwtTokens", "jwtTokens", {"jwtTokens": "t/u: b\nt: a"}),
         ("jwtTokens", "federatedBundleFolder", {"jwtTokens": "federated: a"}),
         ("jwtTokens", "jwtBundleFile", {"jwtTokens": "jwt_bundle.json: a", "jwtBundles": "true"}),
+        ("bundleMapFile", "bundleFile", {"bundleMapFile": "bundle.pem"}),
+        ("bundleMapFile", "federatedBundleFolder", {"bundleMapFile": "federated"}),
+        ("bundleMapFile", "numbers", {"bundleMapFile": "0", "svids": "all"}),
+        (
+            "bundleMapFile",
+            "for bundles",
+            {"bundleMapFile": "a.spiffe-trust-bundle.pem", "layout": "spiffe-files"},
+        ),
         ("keyFile", "bundleFile", {"keyFile": "bundle.pem"}),
         ("bundleFile", "certificateFile", {"bundleFile": "svid.pem/ca"}),
         ("certificateFile", "keyFile", {"certificateFile": "svid_key.pem", "hint": "x"}),
@@ -217,6 +227,7 @@ def test_names_that_clash_are_refused_before_anything_is_written(
         # A file that nobody asks for takes no name.
         {"jwtFile": "svid.pem", "jwtBundleFile": "svid.pem", "uid": "1"},
         {"layout": "spiffe-files", "jwtTokens": "svid.pem: a\nfederated: b"},
+        {"layout": "spiffe-files", "bundleMapFile": "trust_bundles.json"},
         {"layout": "spiffe-files", **OLD_DRAFT, "jwtTokens": DRAFT_FILE + ": a"},
     ],
 )

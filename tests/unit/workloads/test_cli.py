@@ -109,7 +109,7 @@ async def test_the_server_is_ready_with_its_identity_and_ends_when_told(
         assert await status_of(health, "/healthz", 200) == "ok"
         assert "no entry yet" in await status_of(health, "/readyz", 503, wanted="no entry yet")
         agents.server.rotate()
-        assert await status_of(health, "/readyz", 200) == SERVER
+        assert await status_of(health, "/readyz", 200) == "ok"
         given = (f"https://127.0.0.1:{port}", f"--socket={agents.client.socket_path}")
         code, out, errors = await command("client", "get", *given, f"--server={SERVER}")
         assert (code, json.loads(out or "{}").get("client")) == (0, CLIENT), errors
@@ -119,6 +119,28 @@ async def test_the_server_is_ready_with_its_identity_and_ends_when_told(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def test_a_client_that_goes_on_is_ready_while_it_is_answered(
+    agents: Agents, ports: list[int]
+) -> None:
+    health = ports[0]
+    async with running_server(agents.server, "mtls", CLIENT) as (url, _):
+        arguments = ["client", "get", url, f"--server={SERVER}", "--every=20ms"]
+        arguments += [f"--socket={agents.client.socket_path}", f"--health=127.0.0.1:{health}"]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "workloads", *arguments, cwd=ROOT, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert await status_of(health, "/readyz", 200) == "ok"
+        assert (await process.stdout.readline()).startswith(b"200 ")
+    try:
+        # A line for what has changed, not for each answer.
+        assert url.encode() in await process.stdout.readline()
+        assert url in await status_of(health, "/readyz", 503)
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def test_the_authorizer_decides_on_a_unix_socket(
@@ -132,7 +154,7 @@ async def test_the_authorizer_decides_on_a_unix_socket(
         sys.executable, "-m", "workloads", *arguments, cwd=ROOT, stderr=subprocess.DEVNULL
     )
     try:
-        assert await status_of(ports[0], "/readyz", 200) == CLIENT
+        assert await status_of(ports[0], "/readyz", 200) == "ok"
         connector = aiohttp.UnixConnector(str(listen))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
@@ -178,6 +200,7 @@ async def status_of(port: int, path: str, status: int, *, wanted: str = "") -> s
         (["client", "get", "http://a", "--audience=x"], "write https: over http"),
         (["client", "get", "https://a", "--through=b:1"], "write http: the proxy"),
         (["client", "get", "http://a", "--through=b"], "--through"),
+        (["client", "get", "http://a", "--health=127.0.0.1:1"], "--every"),
         (["client", "fetch", "--token"], "exactly one --audience"),
         (["server", "--client=any"], "--listen"),
         (["server", "--listen=mtls=127.0.0.1:1"], "--client"),

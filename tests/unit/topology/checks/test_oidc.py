@@ -11,7 +11,7 @@ from devcluster.spire.authority import Authority
 from devcluster.spire.jwtauthority import JWTAuthority
 from tests.support.agents import StandInAgent
 from topology.checks.check import Untrue
-from topology.checks.oidc import Oidc
+from topology.checks.oidc import Oidc, Provider
 from topology.checks.pairs import Place
 
 KEY = JWTAuthority("k1")
@@ -36,13 +36,13 @@ async def a_provider(
     app.router.add_get("/.well-known/openid-configuration", document)
     app.router.add_get("/the-keys", key_set)
     async with TestServer(app) as server:
-        yield str(server.make_url("")).rstrip("/")
+        yield server.make_url("").authority
 
 
 async def failures(url: str) -> list[str]:
     agent = StandInAgent("spiffe://example.org/check", Authority("example.org"), [KEY])
     found = []
-    for check in Oidc([Place("root", "example.org", agent, 1)], url).checks():
+    for check in Oidc([Place("root", "example.org", agent, 1)], Provider(url)).checks():
         try:
             await check.look()
         except Untrue as error:

@@ -14,7 +14,7 @@ from topology.checks.token import jwt_keys_of, read_token, verify_token
 from topology.checks.workloads import (
     KINDS,
     PROXY_OF,
-    SERVER,
+    WITH_FILES,
     Client,
     Kind,
     Reply,
@@ -42,6 +42,7 @@ CLIENTS = [
         ("auxiliary", "auxiliary.org"),
     )
 ]
+EVERY = (*KINDS, WITH_FILES)
 ALLOWED = {client.spiffe_id for client in CLIENTS if client.server != "root"}
 
 
@@ -52,15 +53,19 @@ class Servers:
         self.fault = fault
 
     async def __call__(self, agent: Agent, visit: Visit) -> Reply:
-        kind = next(kind for kind in KINDS if kind.port == visit.port)
+        kind = self._kind(visit)
         svid = (await agent.x509()).svids[0]
         if visit.through:
             return await self._proxied(agent, visit, kind)
-        if visit.server != SERVER and not self._does("any server"):
+        if visit.server != kind.spiffe_id and not self._does("any server"):
             raise Unreached("it is another server")
         peer = svid.spiffe_id if visit.shows_certificate else ""
         if kind.by_certificate and not peer and not self._does("no certificate"):
             raise Unreached("no certificate")
+        of = peer.removeprefix("spiffe://").partition("/")[0]
+        is_known = of in {*kind.trust_domains, ""} or self._does("any issuer")
+        if kind.by_certificate and not is_known:
+            raise Unreached("another trust domain")
         if kind.by_certificate and peer not in {*ALLOWED, ""} and not self._does("any client"):
             raise Unreached("the client is not expected")
         text = visit.headers.get("authorization", "").removeprefix("Bearer ")
@@ -68,12 +73,17 @@ class Servers:
             text = await agent.token(visit.audience)
         return self._answer(kind, visit, peer if kind.by_certificate else "", text)
 
+    def _kind(self, visit: Visit) -> Kind:
+        if visit.host.startswith(f"{WITH_FILES.server}."):
+            return WITH_FILES
+        return next(kind for kind in KINDS if kind.port == visit.port)
+
     async def _proxied(self, agent: Agent, visit: Visit, kind: Kind) -> Reply:
         refused = "authorization" in visit.headers or not visit.host.startswith("server.")
         if refused and not self._does("open proxy"):
             return Reply(403, b"")
         peer = (await agent.x509()).svids[0].spiffe_id
-        return self._answer(kind, visit, peer, await agent.token(SERVER))
+        return self._answer(kind, visit, peer, await agent.token(kind.spiffe_id))
 
     def _answer(self, kind: Kind, visit: Visit, peer: str, text: str) -> Reply:
         subject = peer
@@ -93,14 +103,14 @@ class Servers:
             return Reply(403, b"")
         if self._does("believes headers"):
             subject = visit.headers.get("x-spiffe-id", subject)
-        return Reply(200, msgspec.json.encode({"server": SERVER, "client": subject}))
+        return Reply(200, msgspec.json.encode({"server": kind.spiffe_id, "client": subject}))
 
     def _subject(self, kind: Kind, text: str) -> str:
         token = read_token(text)
         name = token.subject.removeprefix("spiffe://").partition("/")[0]
         if name not in kind.trust_domains and not self._does("any issuer"):
             raise Untrue("another issuer")
-        audience = token.audience[0] if self._does("any audience") else SERVER
+        audience = token.audience[0] if self._does("any audience") else kind.spiffe_id
         if self._does("no signature"):
             return token.subject if audience in token.audience else self._not_for()
         keys = jwt_keys_of(KEYS[name].jwks(), name)
@@ -114,9 +124,13 @@ class Servers:
         return self.fault == fault
 
 
+def workloads(servers: Servers) -> Workloads:
+    return Workloads(servers, CLIENTS, namespace="spire-workloads", kinds=EVERY)
+
+
 async def failing(fault: str = "") -> list[Verdict]:
     """What the checks find; each looks once."""
-    checks = Workloads(Servers(fault), CLIENTS).checks()
+    checks = workloads(Servers(fault)).checks()
     once = [Check(check.sentence, check.look, 0) for check in checks]
     return [verdict async for verdict in verdicts(once) if not verdict.is_good]
 
@@ -135,7 +149,7 @@ async def test_all_is_well_where_all_is_right() -> None:
         ("any audience", "a token for somebody else"),
         ("no signature", "an altered token"),
         ("stolen token", "a token of somebody else"),
-        ("any issuer", "a token of another issuer"),
+        ("any issuer", "a client of another trust domain"),
         ("no rules", "GET /admin"),
         ("open proxy", "a request that brings a token"),
         ("believes headers", "is known"),
@@ -146,9 +160,9 @@ async def test_each_fault_is_found(fault: str, found: str) -> None:
 
 
 def test_each_kind_meets_each_client_and_the_proxy() -> None:
-    sentences = [check.sentence for check in Workloads(Servers(), CLIENTS).checks()]
+    sentences = [check.sentence for check in workloads(Servers()).checks()]
     assert len(sentences) == len(set(sentences))
-    for kind in KINDS:
+    for kind in EVERY:
         for client in CLIENTS[1:]:
             assert any(s.startswith(f"{client.server} → {kind.name}: ") for s in sentences)
         is_proxied = any(s.startswith(f"{PROXY_OF}, behind Envoy → {kind.name}") for s in sentences)
