@@ -51,7 +51,7 @@ WORKDIR /
 
 FROM runtime AS workloads
 
-LABEL org.opencontainers.image.title="spire-workloads" \
+LABEL org.opencontainers.image.title="spire-workload" \
       org.opencontainers.image.description="A client, a server and an authorizer for Envoy that use SVIDs" \
       org.opencontainers.image.licenses="Apache-2.0"
 

@@ -26,7 +26,7 @@ from hack.node.buildah import Buildah, run_logged
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PRODUCT = "docker.io/library/spire-registrar:dev"
-WORKLOADS = "docker.io/library/spire-workloads:dev"
+WORKLOADS = "docker.io/library/spire-workload:dev"
 """The programs to try SVIDs with, a stage of the same Dockerfile."""
 
 RECIPE = "1"

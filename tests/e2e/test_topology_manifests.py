@@ -16,7 +16,7 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from tests.support.manifests import CONFIG, Rendered, render
 from tests.support.topologies import APPLIED, DEPLOY, MODULES, Container, Metadata, Module, Workload
-from topology.checks.workloads import SERVER
+from topology.checks.workloads import SERVER, WITH_FILES
 from workloads.policy import Policy, parse_policy
 
 pytestmark = [pytest.mark.real("control plane", "spire"), pytest.mark.slow]
@@ -196,7 +196,7 @@ def test_images_have_their_version_from_one_place(module: Module) -> None:
             elif name == "envoyproxy/envoy":
                 assert tag == f"v{envoy.version()}"
             else:
-                assert container.image in {"spire-registrar:dev", "spire-workloads:dev"}
+                assert container.image in {"spire-registrar:dev", "spire-workload:dev"}
 
 
 class _Rule(msgspec.Struct, rename="camel"):
@@ -348,3 +348,19 @@ def test_a_host_that_envoy_knows_has_an_audience() -> None:
     assert {*hosts} == policy.audiences.keys()
     assert {*policy.audiences.values()} == {SERVER}
     assert f'exact: "{SERVER}"' in outbound
+
+
+def test_the_policy_of_files_fits_what_envoy_lets_in() -> None:
+    folder = DEPLOY / "base/envoy-files"
+    policy = parse_policy((folder / "server/policy.yaml").read_text(), path="policy.yaml")
+    inbound = (folder / "server/envoy.yaml").read_text()
+    for client in policy.allow:
+        assert f'{{san_type: URI, matcher: {{exact: "{client}"}}}}' in inbound
+    assert inbound.count("san_type") == len(policy.allow)
+    way_out = parse_policy((folder / "client/policy.yaml").read_text(), path="policy.yaml")
+    outbound = (folder / "client/envoy.yaml").read_text()
+    assert {*way_out.audiences.values()} == {WITH_FILES.spiffe_id}
+    assert f'exact: "{WITH_FILES.spiffe_id}"' in outbound
+    for name in ("sds-svid.yaml", "sds-bundles.yaml"):
+        texts = {(folder / side / name).read_text() for side in ("server", "client")}
+        assert len(texts) == 1
