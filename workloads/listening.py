@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 _HANDSHAKE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
 _BACKLOG = 128
+
+KEEPALIVE_SECONDS = 3 * 3600.0
+"""Longer than Envoy keeps a connection that is idle (an hour): if we were the first to close one, a
+request that Envoy sends at that moment would be lost, and answered with 503."""
 _MOST = 1000
 """Handshakes at a time; those that are too many wait in the socket's queue."""
 
@@ -46,7 +50,9 @@ async def serving(
     app: web.Application, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None
 ) -> AsyncIterator[None]:
     """Serve the application on the socket; ``context`` gives the TLS of the next connection."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, keepalive_timeout=KEEPALIVE_SECONDS
+    )
     await runner.setup()
     try:
         assert runner.server is not None  # noqa: S101 - made by setup

@@ -22,7 +22,7 @@ from workloads import fetch as fetched
 from workloads.authorizer import Authorizer, Tokens
 from workloads.client import Refused, Request, ask
 from workloads.health import health_app
-from workloads.listening import open_socket, serving
+from workloads.listening import KEEPALIVE_SECONDS, open_socket, serving
 from workloads.peers import parse_expected
 from workloads.policy import parse_policy
 from workloads.server import Server, parse_listener
@@ -175,7 +175,12 @@ async def authorize(arguments: argparse.Namespace) -> Exit:
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background())
         await _serve_health(stack, arguments.health, source.why_not, registry)
-        runner = web.AppRunner(authorizer.app(), access_log=None, handle_signals=False)
+        runner = web.AppRunner(
+            authorizer.app(),
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:
