@@ -19,12 +19,17 @@ from api.proto import types_pb2
 from hack import envoy
 from hack.processes import Server, Servers, free_port
 from hack.spire import RealAgent, RealServer
+from registrar.csi.credentials import Credentials
+from registrar.csi.folder import AtomicFolder, Rights
+from registrar.csi.layout import files_of
+from registrar.csi.wish import Wish
 from registrar.spire.background import background
+from registrar.spire.delegated import X509SVID
 from tests.support.spire import SharedSpire
 from tests.support.topologies import DEPLOY
 from tests.support.waiting import eventually
 from topology.checks.token import altered
-from topology.workloadapi import WorkloadAPI
+from topology.workloadapi import WorkloadAPI, X509Answer
 from workloads.client import Refused, Request, ask
 from workloads.peers import parse_expected
 
@@ -35,7 +40,7 @@ CONFIGURATIONS = sorted(DEPLOY.glob("**/envoy*.yaml"))
 WHO = "spiffe://example.org/both"
 """Server, client and both Envoys: the agent knows them by their Unix user, who is the same."""
 SECONDS = 60.0
-TTL_SECONDS = 12
+TTL_SECONDS = 16
 HOST = "server.spire-workloads.svc:9443"
 POLICY = f"""
 ingress: {{allow: {{{WHO}: [{{path: /public, methods: [GET]}}]}}}}
@@ -124,8 +129,16 @@ def programs(tmp_path: Path) -> Iterator[tuple[Servers, list[Server]]]:
     servers.close()
 
 
-@pytest.fixture
+SHIPPED = {
+    "agent": ("workloads/server", "base/outbound"),
+    "files": ("base/envoy-files/server", "base/envoy-files/client"),
+}
+"""Where inner and outer Envoy have their SVIDs from, and their configurations for that."""
+
+
+@pytest.fixture(params=["agent"])
 async def way(
+    request: pytest.FixtureRequest,
     real_spire_server: RealServer,
     programs: tuple[Servers, list[Server]],
     tmp_path: Path,
@@ -144,18 +157,39 @@ async def way(
         await asyncio.to_thread(agent.wait_for_identity, WHO)
         found = Way(agent, tmp_path, servers, ports[9443], ports[2223])
         (tmp_path / "policy.yaml").write_text(POLICY)
-        for name, shipped, admin in (
-            ("inbound", "workloads/server/envoy.yaml", 0),
-            ("outbound", "base/outbound/envoy.yaml", 10),
-        ):
-            path = tmp_path / f"{name}.yaml"
-            path.write_text(here((DEPLOY / shipped).read_text(), found, ports, admin))
-            command = [str(envoy.required()), "-c", str(path), "--disable-hot-restart"]
-            running.append(servers.start(name, [*command, "--concurrency", "1"]))
-        running.append(
-            found.program("server", f"--listen=http=127.0.0.1:{ports[8080]}", "--client=any")
-        )
-        yield found
+        (tmp_path / "svid").mkdir()
+        source = WorkloadAPI(str(agent.workload_api))
+        await asyncio.to_thread(write_files, tmp_path / "svid", await source.x509())
+        async with background() as tasks:
+            if request.param == "files":
+                tasks.create_task(renew_files(tmp_path / "svid", source))
+            for number, folder in enumerate(SHIPPED[request.param]):
+                own = tmp_path / str(number)
+                own.mkdir()
+                for each in (DEPLOY / folder).glob("*.yaml"):
+                    text = here(each.read_text(), found, ports, number * 10)
+                    (own / each.name).write_text(text.replace("/etc/workload/", f"{own}/"))
+                command = [str(envoy.required()), "-c", str(own / "envoy.yaml")]
+                command += ["--disable-hot-restart", "--concurrency", "1"]
+                running.append(servers.start(f"envoy-{number}", command))
+            running.append(
+                found.program("server", f"--listen=http=127.0.0.1:{ports[8080]}", "--client=any")
+            )
+            yield found
+
+
+def write_files(folder: Path, answer: X509Answer) -> None:
+    """Write the files of a volume of the node driver, as it writes them."""
+    svids = tuple(X509SVID(each.spiffe_id, each.chain, each.key, "", 0.0) for each in answer.svids)
+    wish = Wish(bundle_map="trust_bundles.json")
+    files = files_of(Credentials(svids=svids, bundles=answer.authorities), wish)
+    AtomicFolder(folder, Rights(os.getuid(), os.getgid(), 0o444, 0o440)).write(files)
+
+
+async def renew_files(folder: Path, source: WorkloadAPI) -> None:
+    """Have what the agent gives as files, always."""
+    async for answer in source.follow_x509():
+        await asyncio.to_thread(write_files, folder, answer)
 
 
 def here(shipped: str, way: Way, ports: dict[int, int], admin: int) -> str:
@@ -165,8 +199,16 @@ def here(shipped: str, way: Way, ports: dict[int, int], admin: int) -> str:
         text = text.replace(f"port_value: {port}", f"port_value: {ports[port + admin]}")
     for port in (2223, 8080, 9443, 9444):
         text = text.replace(f"port_value: {port}", f"port_value: {ports[port]}")
-    for name in ("example.org/topology/workload/server", "auxiliary.org/topology/workload/client"):
+    for name in (
+        "example.org/topology/workload/server-files",
+        "example.org/topology/workload/client-files",
+        "example.org/topology/workload/server",
+        "auxiliary.org/topology/workload/client",
+    ):
         text = text.replace(f"spiffe://{name}", WHO)
+    text = text.replace("server-files.spire", "server.spire").replace(
+        "/run/svid", f"{way.folder}/svid"
+    )
     text = text.replace("address: server.spire-workloads.svc", "address: 127.0.0.1")
     text = text.replace("/run/authorizer/authorizer.sock", f"{way.folder}/z")
     text = text.replace("/run/spire/agent/api.sock", str(way.agent.workload_api))
@@ -206,6 +248,7 @@ async def test_what_passes_two_envoys_and_what_does_not(
     await eventually(lambda: passes(way), SECONDS)
 
 
+@pytest.mark.parametrize("way", [*SHIPPED], indirect=True)
 async def test_nothing_fails_while_svids_rotate(
     way: Way, programs: tuple[Servers, list[Server]]
 ) -> None:
