@@ -36,6 +36,13 @@ async def test_clients_of_both_trust_domains_are_known(agents: Agents, mode: str
             assert client_of(await ask(agent(api), request)) == who
 
 
+async def test_a_server_of_another_trust_domain_is_known_too(agents: Agents) -> None:
+    theirs = parse_expected([STRANGER], path="--server")
+    async with running_server(agents.stranger, "mtls+jwt", CLIENT) as (url, _):
+        answer = await ask(agent(agents.client), Request(url, theirs, audience=STRANGER))
+        assert json.loads(answer.body)["client"] == CLIENT
+
+
 async def test_a_token_may_stand_where_clients_of_emissary_put_it(agents: Agents) -> None:
     async with running_server(agents.server, "jwt", *CLIENTS) as (url, _):
         request = Request(url, SERVERS, audience=SERVER, token_header="x-emissary-auth")
