@@ -20,9 +20,12 @@ from hack.node.cluster import Cluster
 from hack.node.preparation import may_install, prepare
 from hack.node.sandbox import clean_environment
 from hack.processes import ServerError
+from hack.topology_figures import measure
 from registrar.errors import InvalidField
+from topology.components import choose
 from topology.modules import ALL, MODULES, Module, named, with_needed
 
+SOAKED = "federated"
 _VOLUMES = 8
 """More than all servers need at the same time."""
 
@@ -41,22 +44,37 @@ def _prepare(cluster: Cluster, *, install: bool) -> None:
     cluster.have_volumes(_VOLUMES)
 
 
-def _command(cluster: Cluster, action: str, *arguments: str) -> int:
-    """Run `spire-registrar topology`; return its exit code."""
+def _line(cluster: Cluster, *arguments: str) -> list[str]:
+    """Return the command line of `spire-registrar topology` for the node."""
     where = (f"--kubeconfig={cluster.kubeconfig}", f"--kubectl={cluster.kubectl}")
-    command = [sys.executable, "-m", "manager", "topology", action, *arguments, *where]
-    _say(f"== spire-registrar topology {action} {' '.join(arguments)}")
+    return [sys.executable, "-m", "manager", "topology", *arguments, *where]
+
+
+def _command(cluster: Cluster, *arguments: str) -> int:
+    """Run `spire-registrar topology`; return its exit code."""
+    _say(f"== spire-registrar topology {' '.join(arguments)}")
     begun = time.monotonic()
+    command = _line(cluster, *arguments)
     code = subprocess.run(command, check=False, env=clean_environment()).returncode
     _say(f"== exit code {code} after {time.monotonic() - begun:.0f} s")
     return code
 
 
-def _play(cluster: Cluster, modules: Sequence[Module]) -> int:
+def _play(
+    cluster: Cluster, modules: Sequence[Module], components: Sequence[str], soak: Sequence[str]
+) -> int:
     """Start and test each module, then end all; return the exit code of what failed first."""
     code = 0
-    for module in modules:
-        code = _command(cluster, "start", module.name) or _command(cluster, "test", module.name)
+    # As many commands as modules, each with all components of the modules that it brings up.
+    chosen = choose(components, modules, path="--component")
+    for number, module in enumerate(modules):
+        there = {name for each in modules[: number + 1] for name in chosen.of(each)}
+        flags = [f"--component={name}" for name in chosen.names if name in there]
+        own = [f"--component={name}" for name in chosen.of(module)]
+        more = soak if module.name == SOAKED else ()
+        code = _command(cluster, "start", module.name, *flags) or _command(
+            cluster, "test", module.name, *own, *more
+        )
         if code:
             break
     _command(cluster, "status")
@@ -73,6 +91,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install missing Debian packages (CI=true does)"
     )
+    parser.add_argument(
+        "--component", action="append", default=[], help="one of deploy/components, for all of it"
+    )
+    parser.add_argument("--soak", help="the soak of the federated module, such as 10m")
+    parser.add_argument(
+        "--figures",
+        action="store_true",
+        help="measure instead; docs/performance.md has the figures",
+    )
     parser.add_argument("--dir", type=Path, default=default_folder(), help="the node's folder")
     return parser.parse_args(arguments)
 
@@ -85,7 +112,10 @@ def _run(chosen: argparse.Namespace) -> int:
     was_there = cluster.is_running
     try:
         _prepare(cluster, install=chosen.install or may_install())
-        return _play(cluster, modules)
+        if chosen.figures:
+            return measure(cluster, lambda *words: _line(cluster, *words), _say)
+        soak = (f"--soak={chosen.soak}", "--timeout=2h") if chosen.soak else ()
+        return _play(cluster, modules, chosen.component, soak)
     finally:
         if not was_there:
             cluster.stop()

@@ -36,6 +36,11 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
 """In the order in which they are taken in."""
 
 
+def components_of(module: Module) -> list[Component]:
+    """All that a module can have."""
+    return [each for each in COMPONENTS.values() if module.name in each.modules]
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The components that somebody asked for, and those that these need."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from api.kinds import LEASE
 from registrar.kube.session import Session
 from topology import labels
+from topology.components import components_of
 from topology.discovery import Cluster
 from topology.kinds import POD, Pod
 from topology.kubectl import Kubectl
@@ -19,9 +20,6 @@ from topology.program import Exit
 from topology.reader import Reader
 
 _OWNERS_NAMESPACE = "kube-public"
-_DATA = {"Namespace", "PersistentVolumeClaim", "PersistentVolume", "Secret"}
-_MADE_BY_OTHERS = {"Pod", "ReplicaSet", "ControllerRevision", "Endpoints", "EndpointSlice"}
-"""These go with the objects that they were made from."""
 
 
 class Stop:
@@ -41,7 +39,6 @@ class Stop:
         self._manifests = manifests
         self._say = say
         self._modules = modules.all
-        self._prefix = modules.prefix
 
     async def run(
         self,
@@ -77,23 +74,24 @@ class Stop:
         gone = 0
         for folder in (self._manifests.test(module.name), self._manifests.module(module.name)):
             if await asyncio.to_thread(folder.exists):
-                gone += await self._delete(folder)
-        gone += await self._sweep(module)
+                gone += await self._delete(folder, module)
         await self._pods_gone(module)
         if clean:
             gone += await self._delete_data(module)
         self._say(f"{module.name}: {gone} objects deleted" if gone else f"{module.name}: not there")
 
-    async def _delete(self, folder: Path) -> int:
-        """Delete what the manifests made but the namespace, which has the data in it."""
-        rendered = objects_of(prefixed(await self._kubectl.render(folder), self._prefix))
-        wanted = [each for each in reversed(rendered) if each.kind != "Namespace"]
-        return sum([await self._cluster.delete(each) for each in wanted])
+    async def _delete(self, folder: Path, module: Module) -> int:
+        """Delete what the manifests made but the namespace, which has the data in it.
 
-    async def _sweep(self, module: Module) -> int:
-        """Delete what components or other versions of the manifests made besides."""
-        found = await self._cluster.labelled(module.selector)
-        wanted = [each for each in found if each.kind not in _DATA | _MADE_BY_OTHERS]
+        What any of the components may have added goes too.
+        """
+        components: list[Path] = []
+        if folder == self._manifests.module(module.name):
+            named = [self._manifests.component(each.name) for each in components_of(module)]
+            components = [each for each in named if await asyncio.to_thread(each.exists)]
+        text = await self._kubectl.render(folder, components)
+        rendered = objects_of(prefixed(text, module.prefix))
+        wanted = [each for each in reversed(rendered) if each.kind != "Namespace"]
         return sum([await self._cluster.delete(each) for each in wanted])
 
     async def _pods_gone(self, module: Module) -> None:

@@ -52,7 +52,6 @@ class Trial:
         *,
         say: Callable[[str], None],
         show: Callable[[Outcome], None],
-        arguments: Sequence[str] = (),
     ) -> None:
         self._session = session
         self._cluster = Cluster(session)
@@ -61,14 +60,15 @@ class Trial:
         self._manifests = manifests
         self._say = say
         self._show = show
-        self._arguments = arguments
 
-    async def run(self, module: Module, timeout_seconds: float | None) -> Exit:
-        """Run the module's Job anew; tells whether it was complete or failed."""
+    async def run(
+        self, module: Module, timeout_seconds: float | None, arguments: Sequence[str] = ()
+    ) -> Exit:
+        """Run the module's Job anew, with more arguments; tells whether it was complete."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 rendered = await self._kubectl.render(self._manifests.test(module.name))
-                rendered = prefixed(with_arguments(rendered, self._arguments), module.prefix)
+                rendered = prefixed(with_arguments(rendered, arguments), module.prefix)
                 (job,) = (each for each in objects_of(rendered) if each.kind == "Job")
                 await self._away(job)
                 await self._kubectl.apply(rendered)

@@ -11,6 +11,7 @@ from manager.commands.configuration import EXIT_CONFIGURATION
 from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
 from manager.commands.topologyflags import (
+    SOAKED,
     add_components,
     add_prefix,
     add_soak,
@@ -136,7 +137,9 @@ async def _test(arguments: argparse.Namespace, session: "Session") -> "Exit":
     from topology.trial import Trial  # noqa: PLC0415
 
     modules = modules_of(arguments).named(arguments.module, path="MODULE")
-    choose(arguments.component, modules, path="--component")
+    components = choose(arguments.component, modules, path="--component")
+    if arguments.soak and not any(module.name == SOAKED for module in modules):
+        raise InvalidField("--soak", f"{arguments.soak:g}s", f"it is of the module {SOAKED} alone")
     is_json = arguments.output == "json"
     trial = Trial(
         session,
@@ -144,11 +147,11 @@ async def _test(arguments: argparse.Namespace, session: "Session") -> "Exit":
         find_manifests(arguments.manifests),
         say=lambda line: print(line, file=sys.stderr if is_json else sys.stdout, flush=True),
         show=_show_json if is_json else _show,
-        arguments=passed_on(arguments),
     )
     worst = Exit.DONE
     for module in modules:
-        worst = max(worst, await trial.run(module, arguments.timeout))
+        told = passed_on(arguments, module, components.of(module))
+        worst = max(worst, await trial.run(module, arguments.timeout, told))
     return worst
 
 

@@ -8,7 +8,13 @@ from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
 from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
-from manager.commands.topologyflags import add_components, add_prefix, add_soak, modules_of
+from manager.commands.topologyflags import (
+    SOAKED,
+    add_components,
+    add_prefix,
+    add_soak,
+    modules_of,
+)
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
 
@@ -70,8 +76,8 @@ async def _check(arguments: argparse.Namespace) -> "Exit":
         raise InvalidField("MODULE", ALL, "name one module: each has a test of its own")
     (module,) = modules_of(arguments).named([arguments.module], path="MODULE")
     choose(arguments.component, [module], path="--component")
-    if arguments.soak and module.name != "federated":
-        raise InvalidField("--soak", f"{arguments.soak:g}s", "only federated has a soak")
+    if arguments.soak and module.name != SOAKED:
+        raise InvalidField("--soak", f"{arguments.soak:g}s", f"it is of the module {SOAKED} alone")
     show = _show_json if arguments.output == "json" else _show
     all_good = True
     async with connect(

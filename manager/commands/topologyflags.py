@@ -1,12 +1,16 @@
 """The flags that the commands for topologies have in common, and what a test is told of them."""
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from api.durations import parse_duration
 
 if TYPE_CHECKING:
-    from topology.modules import Modules
+    from topology.modules import Module, Modules
+
+SOAKED = "federated"
+"""The module that has a soak."""
 
 
 def add_prefix(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +53,14 @@ def modules_of(arguments: argparse.Namespace) -> "Modules":
     return Modules(parse_prefix(arguments.namespace_prefix, path="--namespace-prefix"))
 
 
-def passed_on(arguments: argparse.Namespace) -> list[str]:
-    """What the check inside of a test's Pod must know of these flags."""
-    told = [f"--component={name}" for name in arguments.component]
+def passed_on(
+    arguments: argparse.Namespace, module: "Module", components: Sequence[str]
+) -> list[str]:
+    """What the check of a module, inside of its Pod, must know of these flags."""
+    told = [f"--component={name}" for name in components]
     if arguments.namespace_prefix:
         told.append(f"--namespace-prefix={arguments.namespace_prefix}")
-    if arguments.soak:
+    if arguments.soak and module.name == SOAKED:
         told.append(f"--soak={arguments.soak:g}s")
     return told
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from hack.control_plane import ControlPlane
+from topology.kubectl import Kubectl
+from topology.naming import prefixed
 
 pytestmark = [pytest.mark.real("control plane"), pytest.mark.slow, pytest.mark.may_block]
 
@@ -60,9 +62,9 @@ async def test_what_does_not_come_up_is_reported_and_taken_away_without_a_trace(
     assert "secret/upstream-authority" in left
 
     # Somebody else's with such a label, outside of the namespace, is shown.
-    label = "topology.spire.io/module=nested"
+    labels = ("app.kubernetes.io/part-of=spire-topology", "topology.spire.io/module=nested")
     plane.run_kubectl("create", "configmap", "mine", "-ndefault")
-    plane.run_kubectl("label", "configmap", "mine", "-ndefault", label)
+    plane.run_kubectl("label", "configmap", "mine", "-ndefault", *labels)
     code, said, _ = await topology(plane, "stop", "nested", "--clean")
     assert code == 1
     assert said.splitlines()[-1] == "still there: ConfigMap mine in default"
@@ -74,12 +76,50 @@ async def test_what_does_not_come_up_is_reported_and_taken_away_without_a_trace(
     assert NAMESPACE not in plane.run_kubectl("get", "namespaces", "-oname")
 
 
+async def test_two_topologies_in_one_cluster_share_nothing(plane: ControlPlane) -> None:
+    """What a component has added goes too, and nothing of the other one."""
+    other = "--namespace-prefix=team-a-"
+    plane.run_kubectl("apply", "-k", str(ROOT / "config/crd"))
+    plane.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    kubectl = Kubectl(str(plane.kubectl), kubeconfig=plane.kubeconfig, context="")
+    components = [ROOT / "deploy/components" / name for name in ("csi", "prometheus")]
+    for prefix, more in (("", []), ("team-a-", components)):
+        await kubectl.apply(prefixed(await kubectl.render(ROOT / "deploy/nested", more), prefix))
+    kinds = "clusterroles,clusterrolebindings,clusterspiffeids.spire.spiffe.io,csidrivers"
+    parts = {
+        prefix: plane.run_kubectl(
+            *("get", f"{kinds},statefulsets,roles,leases", "-A", "-oname"),
+            *("-l", f"app.kubernetes.io/part-of={prefix}spire-topology"),
+        ).split()
+        for prefix in ("", "team-a-")
+    }
+    assert len(parts["team-a-"]) > len(parts[""]) > 20
+    classes = plane.run_kubectl(
+        "get", "clusterspiffeids.spire.spiffe.io", "-o=jsonpath={.items[*].spec.className}"
+    ).split()
+    assert sorted(classes) == ["root", "root", "team-a-nested-a", "team-a-root", "team-a-root"]
+
+    code, said, _ = await topology(plane, "stop", "nested", "--clean", other)
+    assert code == 0, said
+    assert "nothing with their labels is left" in said
+    assert "csi.spire.io" not in plane.run_kubectl("get", "csidrivers", "-oname")
+    found = plane.run_kubectl("get", "statefulsets", "-A", "-oname").split()
+    assert found == [f"statefulset.apps/{name}-server" for name in ("nested-a", "nested-b", "root")]
+    code, said, _ = await topology(plane, "stop", "nested", "--clean")
+    assert code == 0, said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["start", "nestd"], 2, "nestd"),
         (["start", "nested", "--manifests=/nowhere"], 2, "--manifests"),
         (["start", "nested", "--context=none"], 2, "none"),
+        (["start", "nested", "--component=cis"], 2, "--component"),
+        (["start", "nested", "--component=oidc-tls"], 2, "it is for oidc"),
+        (["start", "nested", "--namespace-prefix=Team"], 2, "--namespace-prefix"),
+        (["status", "--namespace-prefix=team"], 2, "a dash last"),
+        (["test", "nested", "--soak=1m"], 2, "--soak"),
     ],
 )
 async def test_a_mistake_is_named(

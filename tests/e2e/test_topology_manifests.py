@@ -16,8 +16,9 @@ from hack.control_plane import ControlPlane
 from registrar.settings.load import load
 from tests.support.manifests import CONFIG, Rendered, render
 from tests.support.topologies import APPLIED, DEPLOY, MODULES, Container, Metadata, Module, Workload
-from topology.checks.workloads import SERVER, WITH_FILES
-from workloads.policy import Policy, parse_policy
+from topology.kubectl import Kubectl
+from topology.manifests import objects_of
+from topology.trial import with_arguments
 
 pytestmark = [pytest.mark.real("control plane", "spire"), pytest.mark.slow]
 
@@ -66,9 +67,20 @@ def test_servers_do_without_volumes_where_there_are_none(tmp_path: Path) -> None
         assert b'"emptyDir":{},"name":"data"' in encode(server)
 
 
+class _Expression(msgspec.Struct):
+    key: str
+    operator: str
+    values: list[str]
+
+
+class _Selector(msgspec.Struct, frozen=True, rename="camel"):
+    match_labels: dict[str, str] = {}
+    match_expressions: list[_Expression] = []
+
+
 class _Peer(msgspec.Struct, rename="camel"):
-    namespace_selector: dict[str, dict[str, str]] = {}
-    pod_selector: dict[str, dict[str, str]] = {}
+    namespace_selector: _Selector = _Selector()
+    pod_selector: _Selector = _Selector()
 
 
 class _Port(msgspec.Struct):
@@ -323,44 +335,33 @@ def test_everything_has_the_labels_by_which_it_is_found(module: Module) -> None:
         assert labels["topology.spire.io/module"] == module.name
 
 
-def files(module: Module, prefix: str) -> tuple[Policy, str]:
-    """What a ConfigMap has for the authorizer and for Envoy."""
-    (data,) = (data for name, data in module.configmaps.items() if name.startswith(prefix))
-    return parse_policy(data["policy.yaml"], path="policy.yaml"), data["envoy.yaml"]
+def pictures() -> dict[str, str]:
+    """The first picture below each heading of the page, by the heading in lower case."""
+    page = (DEPLOY.parent / "docs/topologies.md").read_text(encoding="utf-8")
+    found = re.findall(r"^## (\w+)\n\n```\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    return {heading.lower(): picture for heading, picture in found}
 
 
-def test_who_may_ask_the_server_is_the_same_everywhere() -> None:
-    module = Module("workloads")
-    (server,) = (each for each in module.workloads if each.metadata.name == "server")
-    policy, inbound = files(module, "workload-server-")
-    (program,) = (each for each in server.pod.containers if each.name == "server")
-    clients = {arg.partition("=")[2] for arg in program.args if arg.startswith("--client=")}
-    assert clients == policy.allow.keys()
-    for client in clients:
-        assert f'{{san_type: URI, matcher: {{exact: "{client}"}}}}' in inbound
-    assert inbound.count("san_type") == len(clients)
+def test_the_picture_of_a_module_shows_what_its_manifests_have(module: Module) -> None:
+    picture = pictures()[module.name]
+    drawn = set(re.findall(r"\b(?:root|nested-[a-z]|auxiliary|oidc)-[a-z]+(?:-[a-z]+)?\b", picture))
+    rendered = {
+        convert(each["metadata"], Metadata).name
+        for name in MODULES
+        for each in Module(name).rendered.objects
+    }
+    assert drawn - rendered == set()
+    shown = {each.metadata.name for each in module.workloads if each.kind != "Job"}
+    agents = {name for name in shown if name.endswith("-agent")}
+    missing = {name for name in shown - agents if not re.search(rf"\b{name}\b", picture)}
+    assert missing == set()
 
 
-def test_a_host_that_envoy_knows_has_an_audience() -> None:
-    module = Module("workloads")
-    policy, outbound = files(module, "outbound-")
-    hosts = re.findall(r'domains: \["(server[^"]*)"\]', outbound)
-    assert {*hosts} == policy.audiences.keys()
-    assert {*policy.audiences.values()} == {SERVER}
-    assert f'exact: "{SERVER}"' in outbound
-
-
-def test_the_policy_of_files_fits_what_envoy_lets_in() -> None:
-    folder = DEPLOY / "base/envoy-files"
-    policy = parse_policy((folder / "server/policy.yaml").read_text(), path="policy.yaml")
-    inbound = (folder / "server/envoy.yaml").read_text()
-    for client in policy.allow:
-        assert f'{{san_type: URI, matcher: {{exact: "{client}"}}}}' in inbound
-    assert inbound.count("san_type") == len(policy.allow)
-    way_out = parse_policy((folder / "client/policy.yaml").read_text(), path="policy.yaml")
-    outbound = (folder / "client/envoy.yaml").read_text()
-    assert {*way_out.audiences.values()} == {WITH_FILES.spiffe_id}
-    assert f'exact: "{WITH_FILES.spiffe_id}"' in outbound
-    for name in ("sds-svid.yaml", "sds-bundles.yaml"):
-        texts = {(folder / side / name).read_text() for side in ("server", "client")}
-        assert len(texts) == 1
+@pytest.mark.parametrize("folder", [each for each in APPLIED if each.startswith("tests/")])
+async def test_the_job_of_a_test_can_be_asked_for_more(folder: str) -> None:
+    kubectl = Kubectl(str(tool_build.required() / "kubectl"), kubeconfig=None, context="")
+    rendered = await kubectl.render(DEPLOY / folder)
+    asked = objects_of(with_arguments(rendered, ["--soak=1m", "--component=rsa"]))
+    (job,) = (convert(each, Workload) for each in asked.values() if each["kind"] == "Job")
+    assert job.pod.containers[0].args[-2:] == ["--soak=1m", "--component=rsa"]
+    assert with_arguments(rendered, []) == rendered

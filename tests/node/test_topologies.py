@@ -220,13 +220,24 @@ def test_a_partner_that_is_built_anew_costs_no_identity_and_is_trusted_without_a
     events = objects(nested, "events", "--all-namespaces")
     reasons = {str(each["reason"]) for each in events}
     assert "Rebootstrapped" in reasons
-    # Its own agents knew the old one; new ones know it by what it publishes.
+    # Its own agents knew the old one. By what the new one publishes they know it, after a restart.
+    wait_for("its agents are back without a hand", lambda: agents_of(nested, "auxiliary") == 1, 420)
+    # The Job below counts restarts.
     agents = "topology.spire.io/server=auxiliary,app.kubernetes.io/name=spire-agent"
     nested.run_kubectl("delete", "pods", f"--selector={agents}", there)
     nested.run_kubectl("delete", "clusterspiffeids.spire.spiffe.io/federating")
     wait_for("all of it is ready", lambda: unready(nested, FEDERATED) == [], 300)
     # Its Job looks at everything, with the new key of the test before this one too.
     topology(nested, "test", "federated")
+
+
+def test_the_provider_shows_its_svid_which_rotates_without_a_restart(nested: Cluster) -> None:
+    """Its files are of our node driver, at the agents of nested-a."""
+    topology(nested, "start", "oidc", "--component=oidc-tls", "--component=short-lives")
+    lines = topology(nested, "test", "oidc", "--component=oidc-tls", "-o", "json").splitlines()
+    said = [json.loads(line) for line in lines]
+    assert [each["text"] for each in said if "without a restart" in each["text"]]
+    assert all(each["ok"] for each in said)
 
 
 def test_what_others_need_is_not_ended(nested: Cluster) -> None:
@@ -308,6 +319,11 @@ def rotate(cluster: Cluster, server: str) -> str:
     key = str(prepared["prepared_authority"]["authority_id"])
     ask(cluster, server, "localauthority", "jwt", "activate", f"-authorityID={key}")
     return key
+
+
+def agents_of(cluster: Cluster, server: str) -> int:
+    """How many agents a SPIRE server has attested."""
+    return len(json.loads(ask(cluster, server, "agent", "list"))["agents"])
 
 
 def federating(cluster: Cluster) -> list[str]:

@@ -91,7 +91,7 @@ class Soak:
                 self._seconds,
             ),
             Verdict(
-                f"the key of each server that signs no CAs rotated {WANTED_ROTATIONS} times or more",
+                f"the key of each server that signs no CA rotated {WANTED_ROTATIONS} times or more",
                 f"rotations: {', '.join(few)}" if few else "",
                 self._seconds,
             ),
