@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+from hack.processes import free_port
 from tests.support.waiting import until
 from tests.support.workloads import CLIENT, SERVER, Agents, running_server
 from topology.checks.token import read_token
@@ -88,11 +88,7 @@ async def test_get_asks_whom_it_is_told_to(agents: Agents) -> None:
 
 @pytest.fixture
 def ports() -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    found = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return found
+    return [free_port(), free_port()]
 
 
 async def test_the_server_is_ready_with_its_identity_and_ends_when_told(
