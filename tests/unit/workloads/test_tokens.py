@@ -1,7 +1,11 @@
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devcluster.spire.jwtauthority import JWTAuthority
 from topology.checks.check import Untrue
@@ -93,3 +97,25 @@ def test_a_token_stands_in_one_of_two_headers(headers: Mapping[str, str]) -> Non
 def test_without_one_there_is_nobody(headers: Mapping[str, str]) -> None:
     with pytest.raises(NoToken):
         token_in(headers)
+
+
+PARTS = st.one_of(
+    st.text(max_size=40),
+    st.dictionaries(
+        st.sampled_from(["alg", "kid", "sub", "aud", "exp", "iss"]),
+        st.one_of(
+            st.none(),
+            st.integers(),
+            st.floats(allow_nan=False),
+            st.text(max_size=20),
+            st.lists(st.text(max_size=5), max_size=3),
+            st.sampled_from(["ES256", "ES384", "RS256", "none", "ours", "spiffe://example.org/a"]),
+        ),
+    ).map(lambda found: urlsafe_b64encode(json.dumps(found).encode()).decode().rstrip("=")),
+)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4).map(".".join))
+def test_nonsense_is_refused_and_never_an_error(text: str) -> None:
+    with pytest.raises(Untrue):
+        subject(text)
