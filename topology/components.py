@@ -24,6 +24,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         for each in (
             Component("csi", ("nested",)),
             Component("oidc-tls", ("oidc",), needs=("csi",)),
+            Component("envoy-files", ("workloads",), needs=("csi",)),
             Component("ephemeral", _SERVERS),
             Component("short-lives", _SERVERS),
             Component("rsa", _SERVERS),

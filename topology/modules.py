@@ -70,6 +70,7 @@ MODULES: Mapping[str, Module] = MappingProxyType(
                 needs=("nested",),
             ),
             Module("oidc", "spire-oidc", (), needs=("nested",)),
+            Module("workloads", "spire-workloads", (), needs=("nested", "federated", "oidc")),
         )
     }
 )

@@ -19,13 +19,13 @@ class Exit(IntEnum):
     STOPPED = 128 + signal.SIGTERM
 
 
-def run(work: Coroutine[None, None, Exit]) -> Exit:
-    """Run the coroutine; SIGTERM and SIGINT cancel it.
+def run(work: Coroutine[None, None, Exit], *, level: str = "error") -> Exit:
+    """Run the coroutine; SIGTERM and SIGINT cancel it. Logs below the level are left out.
 
     The first process of a container ends by no signal that it does not handle.
     """
-    # What is worth knowing the command says itself.
-    with configure("error", "text", None):
+    # What is worth knowing a command says itself.
+    with configure(level, "text", None):
         return asyncio.run(_until_signalled(work))
 
 

@@ -1,6 +1,6 @@
 """The Workload API of an agent, as a workload asks it: one answer to one question."""
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -61,22 +61,15 @@ class WorkloadAPI:
             )
             message = await _first(stream)
             stream.cancel()
-        try:
-            svids = tuple(
-                X509SVID(svid.spiffe_id, split_der(svid.x509_svid), svid.x509_svid_key)
-                for svid in message.svids
-            )
-            authorities = {
-                _name(trust_domain): split_der(bundle)
-                for trust_domain, bundle in message.federated_bundles.items()
-            }
-            for svid in message.svids:
-                authorities[_name(svid.spiffe_id)] = split_der(svid.bundle)
-        except BrokenDER as error:
-            raise Unanswered(f"the agent sent {error}") from error
-        if not svids:
-            raise Unanswered("the agent sent no SVID")
-        return X509Answer(svids, authorities)
+        return _x509_answer(message)
+
+    async def follow_x509(self) -> AsyncIterator[X509Answer]:
+        """The same, now and after each change, for as long as the agent is there."""
+        async with self._channel() as channel:
+            stub = workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
+            stream = stub.FetchX509SVID(pb.X509SVIDRequest(), metadata=_METADATA)
+            async for message in _all(stream):
+                yield _x509_answer(message)
 
     async def token(self, audience: str, spiffe_id: str = "") -> str:
         """A JWT SVID for an audience; of the caller's first identity, if none is named."""
@@ -102,6 +95,14 @@ class WorkloadAPI:
             stream.cancel()
         return {_name(trust_domain): keys for trust_domain, keys in message.bundles.items()}
 
+    async def follow_jwt_keys(self) -> AsyncIterator[Mapping[str, bytes]]:
+        """The same, now and after each change, for as long as the agent is there."""
+        async with self._channel() as channel:
+            stub = workload_pb2_grpc.SpiffeWorkloadAPIStub(channel)
+            stream = stub.FetchJWTBundles(pb.JWTBundlesRequest(), metadata=_METADATA)
+            async for message in _all(stream):
+                yield {_name(name): keys for name, keys in message.bundles.items()}
+
     async def validate(self, token: str, audience: str) -> str:
         """Whose token it is, by the agent's own word. Unanswered where the agent refuses it."""
         request = pb.ValidateJWTSVIDRequest(svid=token, audience=audience)
@@ -117,6 +118,33 @@ class WorkloadAPI:
 
     def _channel(self) -> grpc.aio.Channel:
         return grpc.aio.insecure_channel(f"unix:{self.socket}", options=list(_OPTIONS))
+
+
+def _x509_answer(message: pb.X509SVIDResponse) -> X509Answer:
+    try:
+        svids = tuple(
+            X509SVID(svid.spiffe_id, split_der(svid.x509_svid), svid.x509_svid_key)
+            for svid in message.svids
+        )
+        authorities = {
+            _name(trust_domain): split_der(bundle)
+            for trust_domain, bundle in message.federated_bundles.items()
+        }
+        for svid in message.svids:
+            authorities[_name(svid.spiffe_id)] = split_der(svid.bundle)
+    except BrokenDER as error:
+        raise Unanswered(f"the agent sent {error}") from error
+    if not svids:
+        raise Unanswered("the agent sent no SVID")
+    return X509Answer(svids, authorities)
+
+
+async def _all(stream: AsyncIterable[T]) -> AsyncIterator[T]:
+    try:
+        async for message in stream:
+            yield message
+    except grpc.aio.AioRpcError as error:
+        raise Unanswered(_words(error)) from error
 
 
 async def _first(stream: AsyncIterable[T]) -> T:

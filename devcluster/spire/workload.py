@@ -29,6 +29,8 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
         self.spiffe_id = spiffe_id
         self.svid: SVID | None = authority.issue(spiffe_id)
         self.jwt_authority = JWTAuthority("jwt-1")
+        self.federates_with: list[WorkloadAPI] = []
+        """Agents of other trust domains, whose bundles callers get too."""
         self.streams = 0
         self._changed = asyncio.Event()
         self._server: grpc.aio.Server | None = None
@@ -67,6 +69,17 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
         self.svid = svid
         self._change()
         return svid
+
+    def rotate_jwt(self, key_id: str) -> JWTAuthority:
+        """Sign tokens with another key from now on, and send it down every open stream."""
+        self.jwt_authority = JWTAuthority(key_id)
+        self._change()
+        return self.jwt_authority
+
+    def federate(self, other: "WorkloadAPI") -> None:
+        """Give the bundle of another trust domain too, to everybody at once."""
+        self.federates_with.append(other)
+        self._change()
 
     def withdraw(self) -> None:
         """End every open stream and refuse new callers."""
@@ -117,11 +130,17 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
     async def FetchJWTBundles(
         self, request: workload_pb2.JWTBundlesRequest, context: ServicerContext
     ) -> AsyncIterator[workload_pb2.JWTBundlesResponse]:
-        """The keys of the trust domain, once."""
+        """The keys of the trust domains now, and again whenever something changes."""
         await self._check(context)
-        name = f"spiffe://{self.authority.trust_domain}"
-        yield workload_pb2.JWTBundlesResponse(bundles={name: self.jwt_authority.jwks()})
-        await asyncio.Event().wait()
+        while True:
+            changed = self._changed
+            yield workload_pb2.JWTBundlesResponse(
+                bundles={
+                    f"spiffe://{each.authority.trust_domain}": each.jwt_authority.jwks()
+                    for each in (self, *self.federates_with)
+                }
+            )
+            await changed.wait()
 
     async def ValidateJWTSVID(
         self, request: workload_pb2.ValidateJWTSVIDRequest, context: ServicerContext
@@ -161,7 +180,11 @@ class WorkloadAPI(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
                     x509_svid_key=svid.key_der,
                     bundle=self.authority.certificate_der,
                 )
-            ]
+            ],
+            federated_bundles={
+                f"spiffe://{each.authority.trust_domain}": each.authority.certificate_der
+                for each in self.federates_with
+            },
         )
 
 

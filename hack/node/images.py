@@ -42,6 +42,7 @@ def build(progress: Progress) -> tuple[Path, ...]:
         recipes = [
             *small_images.recipes(),
             product_image.recipe(cache_folder() / "buildah", progress),
+            product_image.recipe(cache_folder() / "buildah", progress, target="workloads"),
         ]
         return tuple(archives.kept(folder, recipe, progress) for recipe in recipes)
 

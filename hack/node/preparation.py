@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from hack import tool_build
+from hack import envoy, tool_build
 from hack.compilers import Progress, ToolError
 from hack.node import debian, images, machine
 
@@ -26,4 +26,5 @@ def prepare(progress: Progress, *, install: bool) -> tuple[Path, ...]:
     debian.ensure(progress, install=install)
     for tools in tool_build.TOOLSETS:
         tool_build.build(progress, tools)
+    envoy.install(progress)
     return images.build(progress)

@@ -26,6 +26,9 @@ from hack.node.buildah import Buildah, run_logged
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PRODUCT = "docker.io/library/spire-registrar:dev"
+WORKLOADS = "docker.io/library/spire-workload:dev"
+"""The programs to try SVIDs with, a stage of the same Dockerfile."""
+
 RECIPE = "1"
 """Raised when a change of this file gives other images from the same files."""
 
@@ -55,8 +58,10 @@ _FROM = re.compile(r"^FROM\s+(\S+)(?:\s+AS\s+(\S+))?\s*$", re.MULTILINE | re.IGN
 _COPY = re.compile(r"^(?:COPY|ADD)\s+(.+)$", re.MULTILINE | re.IGNORECASE)
 
 
-def recipe(storage: Path, progress: Progress, checkout: Path = CHECKOUT) -> Recipe:
-    """Return how the product's image is made from a checkout.
+def recipe(
+    storage: Path, progress: Progress, checkout: Path = CHECKOUT, target: str = ""
+) -> Recipe:
+    """Return how the product's image is made from a checkout, or that of another stage.
 
     Raises:
         ToolError: the Dockerfile is not one that we can build here.
@@ -73,9 +78,10 @@ def recipe(storage: Path, progress: Progress, checkout: Path = CHECKOUT) -> Reci
     def write(archive: Path) -> None:
         buildah = Buildah(storage)
         _provide_base(buildah, base, archive.parent, progress)
-        _build(buildah, checkout, archive, progress)
+        _build(buildah, checkout, archive, progress, target)
 
-    return Recipe("spire-registrar", digest.hexdigest(), write)
+    title = f"spire-{target or 'registrar'}"
+    return Recipe(title, digest.hexdigest(), write)
 
 
 def _base_of(dockerfile: str) -> str:
@@ -175,17 +181,22 @@ def build_anew(storage: Path, checkout: Path, archive: Path) -> None:
     buildah.remove_unnamed()
 
 
-def _build(buildah: Buildah, checkout: Path, archive: Path, progress: Progress) -> None:
-    progress(f"building {PRODUCT} from the Dockerfile; buildah logs to {buildah.log}")
+def _build(
+    buildah: Buildah, checkout: Path, archive: Path, progress: Progress, target: str
+) -> None:
+    image, only = (WORKLOADS, ("--target", target)) if target else (PRODUCT, ())
+    progress(f"building {image} from the Dockerfile; buildah logs to {buildah.log}")
     with _command(checkout, "--layers") as command:
         # Every stage gets a name, so that its layers stay when those of older builds are removed.
-        for match in _FROM.finditer((checkout / "Dockerfile").read_text()):
+        # The product's own build is the first, and does so for all.
+        stages = [] if target else _FROM.finditer((checkout / "Dockerfile").read_text())
+        for match in stages:
             stage = match[2]
             if stage is not None:
                 name = f"{_STAGE}:{stage}"
                 buildah.run(*command, "--target", stage, "--tag", name, str(checkout), trusted=True)
-        buildah.run(*command, "--tag", PRODUCT, str(checkout), trusted=True)
-    buildah.save(PRODUCT, archive)
+        buildah.run(*command, *only, "--tag", image, str(checkout), trusted=True)
+    buildah.save(image, archive)
     buildah.remove_unnamed()
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from hack import tool_build
+from hack import envoy, tool_build
 from hack.compilers import ToolError
 from hack.node import debian, elf
 from hack.node.archives import Recipe
@@ -21,6 +21,7 @@ BUSYBOX = "docker.io/library/busybox:1.37"
 
 _SAMPLE_PAUSE = "registry.k8s.io/pause"
 _SPIRE = "ghcr.io/spiffe"
+_ENVOY = "docker.io/envoyproxy/envoy"
 # The first process of a sandbox waits for ever, takes the processes that lost their parents, and
 # ends when it is told to. A plain `sleep` would ignore SIGTERM, as the first process of its
 # namespace.
@@ -46,6 +47,7 @@ def recipes(config: Path = CONFIG) -> tuple[Recipe, ...]:
         # Root, as published: its socket lies in a folder of the host.
         _spire(busybox, config, "spire-agent", "0:0", ("run",)),
         _spire(busybox, config, "oidc-discovery-provider", "1000:1000", ()),
+        _envoy(busybox),
     )
 
 
@@ -105,6 +107,22 @@ def _spire(
         folder="/opt/spire",
     )
     return _recipe(program, image, layer)
+
+
+def _envoy(busybox: Path) -> Recipe:
+    binary = envoy.required()
+    layer = _with_shell(busybox, ("sh", "cat", "ls", "sleep"))
+    layer.file("/etc/ssl/certs/ca-certificates.crt", debian.CA_BUNDLE)
+    layer.file("/usr/local/bin/envoy", binary, 0o755)
+    for path in elf.libraries(binary):
+        layer.file(path, Path(path), 0o755)
+    image = Image(
+        (f"{_ENVOY}:v{envoy.version()}",),
+        entrypoint=("/usr/local/bin/envoy",),
+        environment={"PATH": "/usr/local/bin:/bin"},
+        user="101:101",
+    )
+    return _recipe("envoy", image, layer)
 
 
 def _with_shell(busybox: Path, applets: Sequence[str]) -> Layer:

@@ -70,6 +70,7 @@ async def _check(arguments: argparse.Namespace) -> "Exit":
     from topology.modules import ALL  # noqa: PLC0415
     from topology.program import Exit  # noqa: PLC0415
     from topology.reader import Reader  # noqa: PLC0415
+    from workloads.visits import visit  # noqa: PLC0415
 
     if arguments.module == ALL:
         raise InvalidField("MODULE", ALL, "name one module: each has a test of its own")
@@ -90,6 +91,7 @@ async def _check(arguments: argparse.Namespace) -> "Exit":
                 ready_seconds=arguments.timeout or float("inf"),
                 components=frozenset(arguments.component),
                 soak_seconds=arguments.soak,
+                visitor=visit,
             ),
             say=lambda line: print(line, flush=True),
         )

@@ -117,7 +117,7 @@ def test_the_product_ships_all_of_its_modules_and_nothing_that_only_demos_need(
     wheels: Wheels,
 ) -> None:
     files = _files(wheels.product)
-    product = ("api", "controllers", "manager", "registrar", "topology")
+    product = ("api", "controllers", "manager", "registrar", "topology", "workloads")
     assert {name for name in files if name.endswith(".py")} == _modules(wheels.sources, *product)
     assert {name.split("/")[0] for name in files} == set(product)
     assert "registrar/gotemplate/kubernetes_types.json" in files

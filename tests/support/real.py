@@ -11,13 +11,14 @@ import os
 
 import pytest
 
-from hack import tool_build
+from hack import envoy, tool_build
 from hack.compilers import ToolError
 from hack.node import machine
 from hack.node.preparation import prepare
 
 _CONTROL_PLANE = "control plane"
 _NODE = "node"
+_ENVOY = "envoy"
 _TOOLSETS = {
     _CONTROL_PLANE: tool_build.CONTROL_PLANE,
     "spire": tool_build.SPIRE,
@@ -59,6 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name, tools in _TOOLSETS.items()
         if tool_build.installed(tools) is None
     }
+    if not envoy.program().exists():
+        missing[_ENVOY] = "Envoy is not installed: make tools"
     if _NODE not in missing and (reason := machine.lacks()):
         missing[_NODE] = reason
     for item in items:
@@ -70,8 +73,10 @@ def _needs(item: pytest.Item) -> set[str]:
     found: set[str] = set()
     for mark in item.iter_markers("real"):
         names = mark.args or (_CONTROL_PLANE,)
-        unknown = [name for name in names if name not in _TOOLSETS]
+        unknown = [name for name in names if name not in {*_TOOLSETS, _ENVOY}]
         if unknown:
-            raise pytest.UsageError(f"{item.nodeid}: real({unknown[0]!r}): not in {[*_TOOLSETS]}")
+            raise pytest.UsageError(
+                f"{item.nodeid}: real({unknown[0]!r}): not in {[*_TOOLSETS, _ENVOY]}"
+            )
         found.update(names)
     return found

@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "tests" / "unit"
 LIST = UNIT / "mirror.txt"
-PRODUCT = ("api", "controllers", "manager", "registrar", "topology")
+PRODUCT = ("api", "controllers", "manager", "registrar", "topology", "workloads")
 
 
 def modules() -> list[str]:

@@ -12,9 +12,13 @@ from topology.checks.oidc import Oidc, Provider
 from topology.checks.pairs import Place
 from topology.checks.rotation import CertificateRotation
 from topology.checks.soak import Soak
+from topology.checks.workloads import FILES, KINDS, WITH_FILES, Client, Visitor, Workloads
 from topology.modules import Module, Modules
 from topology.reader import Reader
 from topology.workloadapi import WorkloadAPI
+
+_ASKING = ("root", "nested-b", "nested-c", "auxiliary")
+"""By the agents of these servers the test of the workloads module asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Asked:
 
     sockets: Path
     ready_seconds: float
+    visitor: Visitor
+    """How the test of the workloads module asks a server."""
     components: frozenset[str] = frozenset()
     soak_seconds: float = 0.0
 
@@ -42,7 +48,21 @@ def checks_of(module: Module, reader: Reader, asked: Asked) -> list[Check]:
         provider = Provider(provider.host, whom_to_trust=upper[0])
         rotation = CertificateRotation(provider, health)
         return [*checks, *Oidc(upper, provider).checks(), *rotation.checks()]
+    if module.name == "workloads":
+        return [*checks, *_workloads(module, asked).checks()]
     return [*checks, *Nested(reader, module, _places(module, asked.sockets)).checks()]
+
+
+def _workloads(module: Module, asked: Asked) -> Workloads:
+    modules = Modules(module.prefix).all
+    places = [place for name in module.needs for place in _places(modules[name], asked.sockets)]
+    clients = [
+        Client(place.server, place.trust_domain, place.agent)
+        for place in places
+        if place.server in _ASKING
+    ]
+    kinds = (*KINDS, WITH_FILES) if FILES in asked.components else KINDS
+    return Workloads(asked.visitor, clients, namespace=module.namespace, kinds=kinds)
 
 
 def _health(module: Module, reader: Reader) -> Health:

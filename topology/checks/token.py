@@ -1,7 +1,6 @@
 """JWT SVIDs, verified as somebody would who has nothing but the keys of a trust domain. Pure."""
 
 import base64
-import binascii
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +57,8 @@ def read_token(text: str) -> Token:
     try:
         header = decode(_bytes(parts[0]), _Header)
         claims = decode(_bytes(parts[1]), _Claims)
-    except (DecodeError, binascii.Error) as error:
+    except ValueError as error:
+        # Not Base64, not ASCII at all, or not what a token has in it.
         raise Untrue(f"not a token: {error}") from error
     audience = (claims.aud,) if isinstance(claims.aud, str) else tuple(claims.aud)
     return Token(text, header.kid, header.alg, claims.sub, claims.iss, audience, claims.exp)
@@ -129,7 +129,7 @@ def _is_signed(token: Token, key_der: bytes) -> bool:
         if token.algorithm.startswith("RS") and isinstance(key, rsa.RSAPublicKey):
             key.verify(signature, signed.encode(), padding.PKCS1v15(), algorithm())
             return True
-    except (InvalidSignature, binascii.Error):
+    except (InvalidSignature, ValueError):
         return False
     return False
 

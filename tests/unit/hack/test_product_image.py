@@ -80,3 +80,11 @@ def test_names_a_base_that_has_no_stand_in(checkout: Path, base: str, said: str 
 def test_can_be_built_from_the_projects_own_dockerfile() -> None:
     recipe = product_image.recipe(Path("/not/used"), print)
     assert recipe.title == "spire-registrar"
+
+
+def test_the_workloads_are_an_image_of_the_same_files() -> None:
+    product = product_image.recipe(Path("/not/used"), print)
+    workloads = product_image.recipe(Path("/not/used"), print, target="workloads")
+    assert (product.title, workloads.title) == ("spire-registrar", "spire-workloads")
+    assert product.digest == workloads.digest
+    assert "FROM runtime AS workloads" in (product_image.CHECKOUT / "Dockerfile").read_text()
