@@ -12,7 +12,7 @@ from demo.view import View
 from demo.world import World
 from devcluster.spire.authority import Authority
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 _TTL = 1234
 _PARTNER = "partner.example"
 _MANUAL = Entry(

@@ -39,7 +39,7 @@ from hack.processes import ServerError  # noqa: E402
 from hack.spire import RealServer  # noqa: E402
 from manager.cli import main as command_line  # noqa: E402
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 
 class RealWorld:

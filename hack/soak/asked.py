@@ -55,6 +55,8 @@ class Wanted:
     relationships: dict[str, Relationship] = dataclasses.field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     """Beginnings of the names of sources of which nothing is known."""
+    surroundings: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What else decides what sources ask for, by the beginnings of their names."""
 
     def is_doubtful(self, source: str) -> bool:
         """Whether the last good state of a source counts."""
@@ -275,20 +277,30 @@ def _rendered(template: str, pod: Document, node: Document) -> str:
     return template
 
 
+def _of_pod(pod: Document) -> str:
+    """How the names of all sources of a Pod begin."""
+    return f"pod/{name_of(pod)}/{uid_of(pod)}/"
+
+
 def _templated_pods(world: World, found: Wanted) -> None:
     templates, pods = world.objects["templates"], _objects(world, "pods")
-    if templates is None:
-        found.unreadable += tuple(f"pod/{name_of(pod)}/{uid_of(pod)}/" for pod in pods)
-        return
     nodes = {name_of(node): node for node in _objects(world, "nodes")}
     namespaces = {name_of(each): each for each in _objects(world, "namespaces")}
+    for pod in pods:
+        around = (pod, namespaces.get(text(pod, "metadata", "namespace"), {}))
+        labels = [sorted(table(each, "metadata", "labels").items()) for each in around]
+        node = nodes.get(text(pod, "spec", "nodeName"))
+        found.surroundings[_of_pod(pod)] = f"{labels} on {node and uid_of(node)}"
+    if templates is None:
+        found.unreadable += tuple(map(_of_pod, pods))
+        return
     for pod in pods:
         where = text(pod, "metadata", "namespace")
         node_name = text(pod, "spec", "nodeName")
         if where in _IGNORED_NAMESPACES or not node_name:
             continue
         for template in templates:
-            spec, source = template["spec"], f"pod/{name_of(pod)}/{uid_of(pod)}/{uid_of(template)}"
+            spec, source = template["spec"], f"{_of_pod(pod)}{uid_of(template)}"
             if _selects(at(spec, "podSelector"), table(pod, "metadata", "labels")) and _selects(
                 at(spec, "namespaceSelector"), table(namespaces[where], "metadata", "labels")
             ):

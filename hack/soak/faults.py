@@ -294,7 +294,9 @@ def _restore_crd(scene: Scene) -> None:
     name = f"crd/{path.rpartition('/')[2]}"
     there = scene.world.kube.get(path)
     if there is not None and at(there, "metadata", "deletionTimestamp") is not None:
-        # Until its last object is gone it is there, and would go in spite of us.
+        # It would go in spite of us. An API server that gave up on it looks again after a change.
+        mark = f"soak/again={at(there, 'metadata', 'resourceVersion')}"
+        scene.world.plane.run_kubectl("annotate", name, mark, "--overwrite")
         scene.world.plane.run_kubectl("wait", "--for=delete", name, "--timeout=30s")
     scene.world.apply(file)
     scene.world.plane.run_kubectl("wait", "--for=condition=Established", name, "--timeout=30s")

@@ -25,6 +25,8 @@ class Ledger:
 
     history: dict[str, set[Key]] = dataclasses.field(default_factory=dict)
     settled: dict[str, set[Key]] = dataclasses.field(default_factory=dict)
+    surroundings: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Of each source, by the beginning of its name, when it could be read last."""
 
     def note(self, wanted: Wanted) -> None:
         """Take in a world: who asks for something else, and who asks no more."""
@@ -35,10 +37,20 @@ class Ledger:
             if source not in keys and not wanted.is_doubtful(source):
                 self.history.pop(source, None)
                 self.settled.pop(source, None)
+        self._forget_moved(wanted)
         for source, found in keys.items():
             self.history.setdefault(source, set()).update(found)
             if source in self.settled:
                 self.settled[source] |= found
+
+    def _forget_moved(self, wanted: Wanted) -> None:
+        """What cannot be read may ask for something else by now, if what is around it changed."""
+        for start, now in wanted.surroundings.items():
+            if start not in wanted.unreadable:
+                self.surroundings[start] = now
+            elif self.surroundings.get(start) != now:
+                for source in [each for each in self.settled if each.startswith(start)]:
+                    del self.settled[source]
 
     def settle(self, wanted: Wanted) -> None:
         """All is right now: what was asked for before counts no more."""

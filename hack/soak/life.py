@@ -164,8 +164,8 @@ class Life:
                 self.outcome.findings.append(note.removeprefix("FINDING "))
 
     def _heal(self) -> None:
-        """End every fault that could not be ended."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        """End every fault that could not be ended: what takes long here is none of the product."""
+        deadline = time.monotonic() + MOST_SETTLE_SECONDS
         while self._unended:
             for _, step in list(self._unended):
                 self._end(step)

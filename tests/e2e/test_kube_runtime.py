@@ -77,7 +77,8 @@ async def test_writes_are_assumed_confirmed_and_followed(session: Session) -> No
         leases.store.assume(patched)
         await client.delete(LEASE, created.key, uid=created.metadata.uid)
         leases.store.assume_deleted(created.key, created.metadata.uid)
-        await until(lambda: leases.changes[-1].new is None and len(leases.changes) >= 3)
+        # A watch that is late tells only of the end: what we assumed is newer than the change.
+        await until(lambda: leases.changes[-1].new is None)
         assert len(leases.store) == 0
 
 

@@ -114,6 +114,11 @@ class World:
         kinds = "clusterspiffeids.spiffeid.spiffe.io,spireentries.spiffeid.spiffe.io"
         return await self.kubectl("get", kinds, "-o", "yaml")
 
+    async def recorded(self) -> int:
+        """How many entries have their record, the registrar's own among them."""
+        ids = ("-o", "jsonpath={.items[*].status.entryId}")
+        return len((await self.kubectl("get", "spireentries.spiffeid.spiffe.io", *ids)).split())
+
     async def leases(self) -> str:
         """The Lease of the replicas as it is."""
         return await self.kubectl("get", "leases", "-n", "spire", "-o", "yaml")
@@ -129,6 +134,8 @@ class World:
         async def is_quiet() -> bool:
             nonlocal before
             seen, before = before, await self.records()
+            if await self.recorded() != len(names) + 1:
+                return False
             looks = self.spire.calls["ListEntries"]
             await until(lambda: self.spire.calls["ListEntries"] > looks + 1)
             return seen == before

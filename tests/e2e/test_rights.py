@@ -215,12 +215,14 @@ async def until_put_right(cluster: Workload, path: str, wrong: JSONObject) -> No
     await eventually(is_right)
 
 
-async def until_made(cluster: Workload, kind: Kind[T], *, but: str = "") -> str:
+async def until_made(
+    cluster: Workload, kind: Kind[T], namespace: str = "", *, but: str = ""
+) -> str:
     """Wait until an object was made for the one Pod that there is; gives its path."""
     found: list[str] = []
 
     async def is_made() -> bool:
-        items = (await cluster.client.get(kind.path()))["items"]
+        items = (await cluster.client.get(kind.path(namespace)))["items"]
         assert isinstance(items, list)
         keys = [convert(item, kind.type).key for item in items]
         found[:] = [kind.object_path(key) for key in keys if key.name != but]
@@ -325,7 +327,7 @@ async def test_crd_mode(plane: Plane, cluster: Workload, monkeypatch: pytest.Mon
         ):
             await cluster.pod("web-1")
             await cluster.until_entry(DEFAULT)
-            path = await until_made(cluster, SPIFFE_ID)
+            path = await until_made(cluster, SPIFFE_ID, "default")
             await until_put_right(cluster, path, {"dnsNames": ["wrong.test"]})
             for namespace in ("kube-system", "default") * 2:
                 await cluster.client.apply(spiffe_id(namespace))

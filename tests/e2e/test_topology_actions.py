@@ -40,9 +40,9 @@ async def topology(plane: ControlPlane, *arguments: str) -> tuple[int | None, st
 async def test_what_does_not_come_up_is_reported_and_taken_away_without_a_trace(
     plane: ControlPlane,
 ) -> None:
-    code, said, err = await topology(plane, "start", "nested", "--timeout=20s")
+    code, said, err = await topology(plane, "start", "nested", "--timeout=45s")
     assert (code, err) == (4, "")
-    assert "the time is over (0:20/0:20)" in said
+    assert "the time is over (0:45/0:45)" in said
     assert "nested: nested-a-server: has too few Pods yet" in said
     assert "what to do: " in said
 

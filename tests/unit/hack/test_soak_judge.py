@@ -155,24 +155,42 @@ def test_a_finished_pod_asks_for_nothing() -> None:
     assert len(wanted_of(layered(pods=(finished,))).wants) == 1
 
 
-def test_a_template_makes_an_entry_for_each_pod_that_it_selects() -> None:
-    template: Document = {
-        "metadata": {"name": "t", "uid": "uid-t"},
-        "spec": {
-            "spiffeIDTemplate": '/team/{{ index .PodMeta.Labels "team" }}/{{ .PodMeta.Name }}',
-            "namespaceSelector": {"matchLabels": {"class": "gold"}},
-            "ttl": "10m",
-        },
-    }
+TEMPLATE: Document = {
+    "metadata": {"name": "t", "uid": "uid-t"},
+    "spec": {
+        "spiffeIDTemplate": '/team/{{ index .PodMeta.Labels "team" }}/{{ .PodMeta.Name }}',
+        "namespaceSelector": {"matchLabels": {"class": "gold"}},
+        "ttl": "10m",
+    },
+}
+
+
+def templated(node: str = "n0", *templates: Document, is_served: bool = True) -> World:
+    """Two Pods on a node, and templates."""
     objects: dict[str, list[Document] | None] = {
         "pods": [pod("a", team="x"), pod("b")],
-        "nodes": [{"metadata": {"name": "n0", "uid": "uid-n0"}}],
+        "nodes": [{"metadata": {"name": "n0", "uid": f"uid-{node}"}}],
         "namespaces": [{"metadata": {"name": "default", "labels": {"class": "gold"}}}],
-        "templates": [template],
+        "templates": list(templates) if is_served else None,
         "static": [],
         "federation": [],
     }
-    wanted = wanted_of(World("controller-manager", objects))
+    return World("controller-manager", objects)
+
+
+@pytest.mark.parametrize(("node", "owed"), [("n0", 1), ("n0-again", 0)])
+def test_what_cannot_be_read_is_owed_until_something_around_it_changes(
+    node: str, owed: int
+) -> None:
+    ledger = Ledger()
+    ledger.settle(wanted_of(templated("n0", TEMPLATE)))
+    assert len(ledger.lost([])) == 1
+    ledger.note(wanted_of(templated(node, is_served=False)))
+    assert len(ledger.lost([])) == owed
+
+
+def test_a_template_makes_an_entry_for_each_pod_that_it_selects() -> None:
+    wanted = wanted_of(templated("n0", TEMPLATE))
     (want,) = wanted.wants
     assert want.key == Key(
         f"{ROOT}/team/x/a", f"{ROOT}/spire/agent/k8s_psat/soak/uid-n0", ("k8s:pod-uid:uid-a",)
