@@ -64,7 +64,7 @@ def held(setup: Setup) -> dict[str, Entry]:
 async def foresee(
     setup: Setup, changes: Mapping[str, object], *, is_alone: bool = True
 ) -> tuple[Outlook, dict[str, Entry]]:
-    """Preview a registrar with changed settings; where none runs, see to it that nothing is written.
+    """Preview a registrar with changed settings; where none runs, see that nothing is written.
 
     Gives the outlook, and the entries that the SPIRE server would hold.
     """
