@@ -14,6 +14,7 @@ from api.core import ConfigMap
 from api.kinds import CONFIG_MAP
 from api.meta import ObjectKey, ObjectMeta
 from controllers.ports import Kubernetes
+from controllers.rights import Need, on
 from registrar.claims.federationrecord import Noted, dump_record, parse_record
 from registrar.kube.errors import Forbidden, Invalid, NotFound
 from registrar.telemetry.logging import kv
@@ -50,6 +51,23 @@ class ConfigMapRecord:
         self._entry = f"prefix.{prefix}"
         self._is_refused = False
         self._is_said = False
+
+    @property
+    def needs(self) -> list[Need]:
+        """The rights that it takes; creating cannot be limited to a name."""
+        namespace, name = self._key
+        without = "a federation relationship whose object goes while no registrar runs stays"
+        return [
+            *on(
+                CONFIG_MAP,
+                ("get", "patch"),
+                without=without,
+                is_vital=False,
+                namespace=namespace,
+                name=name,
+            ),
+            *on(CONFIG_MAP, ("create",), without=without, is_vital=False, namespace=namespace),
+        ]
 
     async def load(self) -> dict[str, Noted] | None:
         """What is recorded; None where there is no record, or we may not read it."""

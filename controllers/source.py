@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api.meta import KubeObject, ObjectKey
+from controllers.rights import Need
 from registrar.claims.claim import Claimant
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Controller, Result
@@ -203,6 +204,8 @@ class Source(Generic[K]):
     """Whether an entry that somebody deleted is claimed no longer, and not made anew."""
     runs: Sequence[Run] = ()
     """Further loops."""
+    needs: Sequence[Need] = ()
+    """The rights that its writes to the API server take; reading is its caches' business."""
 
     @property
     def decides(self) -> list[Origin]:

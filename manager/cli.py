@@ -6,7 +6,18 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from manager.commands import check, completion, csi, generate_config, plan, run, topology, wait
+from manager.commands import (
+    check,
+    completion,
+    csi,
+    doctor,
+    generate_config,
+    plan,
+    render,
+    run,
+    topology,
+    wait,
+)
 from manager.commands.configuration import DEFAULTS
 from manager.commands.originals import as_ours
 from manager.commands.plugged import ABSENT, Command, plugged
@@ -16,6 +27,8 @@ _OWN: dict[str, Command] = {
     "csi": csi,
     "check": check,
     "plan": plan,
+    "doctor": doctor,
+    "render": render,
     "generate-config": generate_config,
     "wait": wait,
     "topology": topology,

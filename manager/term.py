@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from controllers.lastgood import LastGood
 from controllers.shared import SharedState
+from controllers.source import AnySource
 from manager.context import Context, clock
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
@@ -23,7 +24,7 @@ from registrar.identity.entry import Entry
 from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.telemetry.logging import kv
-from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.metrics import ENTRY_STATES, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,17 @@ _MOST_ROUNDS = 20
 _LEFT_SECONDS = 60.0
 _MOST_NAMED = 10
 
-NO_ENTRIES = dict.fromkeys(("desired", "present", "failed", "withheld", "foreign"), 0)
+NO_ENTRIES = dict.fromkeys(ENTRY_STATES, 0)
 """The counts of a process that does not lead."""
+
+
+def sources_of(mode: Mode, context: Context) -> list[AnySource]:
+    """All sources of a mode: its own, and those that every mode has."""
+    alias_key = None if mode.alias is None else mode.alias.key
+    sources = [*mode.sources(context), entry_source(context)]
+    if context.api is not None:
+        sources.append(record_source(context, mode.spire_entries, alias_key))
+    return sources
 
 
 class Term:
@@ -86,9 +96,7 @@ class Term:
             self._latency,
         )
         alias_key = None if mode.alias is None else mode.alias.key
-        sources = [*mode.sources(context), entry_source(context)]
-        if beginning.kube is not None:
-            sources.append(record_source(context, mode.spire_entries, alias_key))
+        sources = sources_of(mode, context)
         self._release, self._drift = release_pass(
             context,
             mode.spire_entries,
@@ -203,6 +211,7 @@ class Term:
         outcomes = self._shared.outcomes
         return {
             "desired": len(self._shared.index),
+            "set": outcomes.count(State.SET),
             "present": len(self._spire.mirror.own),
             "failed": outcomes.count(State.FAILED) + outcomes.count(State.REFUSED),
             "withheld": self._shared.withheld_count,

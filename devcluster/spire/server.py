@@ -10,12 +10,14 @@ from pathlib import Path
 import grpc
 
 from api.proto import (
+    agent_pb2_grpc,
     bundle_pb2_grpc,
     entry_pb2_grpc,
     svid_pb2_grpc,
     trustdomain_pb2_grpc,
     types_pb2,
 )
+from devcluster.spire.agents import AgentService
 from devcluster.spire.authority import Authority
 from devcluster.spire.bundles import BundleService
 from devcluster.spire.endpoints import BundleEndpoints
@@ -47,8 +49,9 @@ class SpireServer:
     ``faults`` makes it misbehave; ``calls`` counts calls by method, ``writes``
     the entries that clients ``created``, ``updated`` and ``deleted``;
     ``endpoints`` are the bundle endpoints that it finds in the world;
-    ``authority`` signs the SVIDs of its trust domain; ``dropped_fields``
-    count from the next ``start``, when another version may come up.
+    ``authority`` signs the SVIDs of its trust domain, ``bundle`` is what it
+    shows of itself; ``dropped_fields`` count from the next ``start``, when
+    another version may come up.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class SpireServer:
         self.tcp_port = tcp.port if tcp else 0
         self._tcp = tcp
         self.dropped_fields = dropped_fields
-        self._bundle = types_pb2.Bundle(
+        self.bundle = types_pb2.Bundle(
             trust_domain=trust_domain,
             x509_authorities=[types_pb2.X509Certificate(asn1=self.authority.certificate_der)],
             refresh_hint=300,
@@ -121,10 +124,11 @@ class SpireServer:
         )
         entries = EntryService(self.state, self.faults, self.writes, self.dropped_fields)
         entry_pb2_grpc.add_EntryServicer_to_server(entries, server)
-        bundles = BundleService(self.state, self._bundle)
+        bundles = BundleService(self.state, self.bundle)
         bundle_pb2_grpc.add_BundleServicer_to_server(bundles, server)
         domains = TrustDomainService(self.state, self.endpoints)
         trustdomain_pb2_grpc.add_TrustDomainServicer_to_server(domains, server)
+        agent_pb2_grpc.add_AgentServicer_to_server(AgentService(self.state), server)
         svid_pb2_grpc.add_SVIDServicer_to_server(SVIDService(self.authority), server)
         if self._tcp is not None:
             self._add_tcp_port(server, self._tcp)

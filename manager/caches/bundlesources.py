@@ -5,7 +5,7 @@ and nobody else's ConfigMaps are read. They come and go with the objects that na
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +13,7 @@ from api.core import ConfigMap
 from api.kinds import CONFIG_MAP
 from api.meta import ObjectKey
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
+from controllers.rights import Need
 from controllers.source import Cached
 from registrar.claims.bundlesource import (
     Reading,
@@ -65,6 +66,8 @@ class BundleSources:
     """
 
     name = CONFIG_MAP.resource
+    needs: Sequence[Need] = ()
+    """People give the rights with each object, by a Role that names its ConfigMap."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ They stay warm on a standby. When it becomes the leader it waits until they are 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -16,6 +16,7 @@ from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers.lastgood import RECORD_INDEXES
+from controllers.rights import READ, Need, on
 from registrar.kube.barrier import Barrier
 from registrar.kube.errors import Forbidden, KubeError, NotFound
 from registrar.kube.reflector import Reflector
@@ -110,6 +111,17 @@ class Cache(Generic[T]):
     def size(self) -> int:
         """How many objects are known."""
         return len(self.store)
+
+    @property
+    def needs(self) -> list[Need]:
+        """The rights that filling the store takes."""
+        return on(
+            self.kind,
+            READ,
+            without=self.unreadable.value,
+            is_vital=self.unreadable is not Unreadable.EMPTY,
+            namespace=self.namespace,
+        )
 
     @property
     def is_read(self) -> bool:
@@ -266,6 +278,11 @@ class AnyCache(Protocol):
         """How many objects are known."""
         ...
 
+    @property
+    def needs(self) -> Sequence[Need]:
+        """The rights that it takes."""
+        ...
+
     async def settled(self) -> None:
         """Wait until it is full, or known to stay empty."""
         ...
@@ -295,6 +312,7 @@ class Caches:
     def __init__(self, caches: Iterable[AnyCache]) -> None:
         self._caches = list(caches)
         self._added: list[AnyCache] = []
+        self._declared: list[AnyCache] = []
         self._required: list[Callable[[], Awaitable[None]]] = []
         self._begin: Callable[[AnyCache], None] | None = None
 
@@ -314,6 +332,15 @@ class Caches:
             raise RuntimeError("the caches were not started")
         self._added.append(cache)
         self._begin(cache)
+
+    def declare(self, caches: Iterable[AnyCache]) -> None:
+        """Say which ones may be added: ``needs`` tells of their rights too."""
+        self._declared += caches
+
+    @property
+    def needs(self) -> list[Need]:
+        """The rights that all of them take, those included that may be added."""
+        return [need for cache in (*self._caches, *self._declared) for need in cache.needs]
 
     def require(self, settled: Callable[[], Awaitable[None]]) -> None:
         """Let ``synced`` wait for this too; it may add caches."""

@@ -54,6 +54,8 @@ class ManagerCaches:
         self.all = Caches(self._read(config))
         self.services = ServiceCaches(self.all, config.cache_namespaces)
         self.owners = OwnerCaches(self.all)
+        if config.reconciled.cluster_spiffe_ids:
+            self.all.declare([*self.services.slices, *self.owners.links.values()])
         self._unpacked = packing.unpacked
 
     def _read(self, config: ControllerManager) -> list[AnyCache]:

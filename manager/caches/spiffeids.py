@@ -55,6 +55,7 @@ class SpiffeIDCaches:
         if self.services is not None:
             # Known before the first look: what is released after it must be known to be unwanted.
             self.all.require(self.services.settled)
+            self.all.declare(self.services.slices)
 
     def claims_on(self, key: EntryKey) -> Iterable[Claim]:
         """The claims of all stored SpiffeIDs on a key, for the webhook."""

@@ -6,6 +6,7 @@ static mode, the three of the workload registrar. From the claim on they are one
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from api.core import Namespace
@@ -31,6 +32,11 @@ class Webhook(Protocol):
 
     def problem(self) -> str | None:
         """None while it serves, else why not."""
+        ...
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """When the certificate that it is served with ends; None while there is none."""
         ...
 
     async def run(self) -> None:

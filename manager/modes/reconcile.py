@@ -35,6 +35,7 @@ def reconcile(settings: Settings, config: ReconcileMode, *, namespace: str) -> M
     if services is not None:
         # Known before the first look: what is released after it must be known to be unwanted.
         caches.require(services.settled)
+        caches.declare(services.slices)
     pods_to_entries = PodsToEntries(
         rules=rules,
         pods=pods,

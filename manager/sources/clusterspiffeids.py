@@ -59,7 +59,7 @@ def cluster_spiffe_id_sources(
         context,
         "clusterspiffeid-status",
         statuses.reconcile,
-        kind=CLUSTER_SPIFFE_ID.kind,
+        kind=CLUSTER_SPIFFE_ID,
     )
 
 

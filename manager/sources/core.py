@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
-from api.meta import ObjectKey
+from api.kinds import Kind
+from api.meta import KubeObject, ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from controllers import triggers, turns
 from controllers.confirmation import Confirmation
@@ -11,6 +13,7 @@ from controllers.drift import DriftCheck
 from controllers.record import RecordReconciler
 from controllers.recreation import RecreationBackoff
 from controllers.release import ReleasePass
+from controllers.rights import MADE, RECORD, on, on_status
 from controllers.shared import SharedState
 from controllers.source import AnySource, FirstPass, Source, Watch, all_names, note, watch
 from controllers.spireentry import EntryReconciler
@@ -24,6 +27,8 @@ from registrar.kube.store import Change
 from registrar.telemetry.logging import kv
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=KubeObject)
 
 SPIRE_CONCURRENCY = 1000
 """The most entries under way at once; the writer says how many of them it has a use for."""
@@ -62,7 +67,7 @@ def status_source(
     name: str,
     reconcile: Callable[[ObjectKey], Awaitable[Result]],
     *,
-    kind: str,
+    kind: Kind[T],
     watches: Sequence[Watch[ObjectKey]] = (),
     keys: Callable[[], Iterable[ObjectKey]] = tuple,
     prepare: Callable[[], None] = lambda: None,
@@ -73,11 +78,12 @@ def status_source(
         reconcile=reconcile,
         concurrency=RECORDERS // 2,
         yields_to=context.shared.backlog,
-        serves=context.shared.wake.status.of(kind),
+        serves=context.shared.wake.status.of(kind.kind),
         tells=True,
         watches=watches,
         keys=keys,
         prepare=prepare,
+        needs=on_status(kind),
     )
 
 
@@ -171,6 +177,12 @@ def record_source(
         ],
         keys=all_names(records.store),
         runs=[record_when_possible],
+        needs=on(
+            records.kind,
+            (*MADE, RECORD),
+            without="what was asked for and what SPIRE said is not recorded",
+            is_vital=records.is_needed,
+        ),
     )
 
 

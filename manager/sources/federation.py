@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
 from api.meta import ObjectKey
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from controllers import triggers
@@ -11,6 +12,7 @@ from controllers.bundlerefresh import BundleRefresher
 from controllers.clusterfederatedtrustdomain import FederationReconciler
 from controllers.federationrecord import ConfigMapRecord
 from controllers.ports import BundleSources
+from controllers.rights import on_status
 from controllers.source import FirstPass, Source, watch
 from manager.caches.cache import Cache
 from manager.caches.folder import FolderCache
@@ -100,6 +102,7 @@ def federation_sources(
         keys=lambda: _all(cache.store),
         first_pass=FirstPass.AT_ONCE,
         drifted=drifted,
+        needs=[] if record is None else [*on_status(CLUSTER_FEDERATED_TRUST_DOMAIN), *record.needs],
     )
     yield Source(
         name="bundle-refresh",

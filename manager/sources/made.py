@@ -6,6 +6,7 @@ from typing import TypeVar
 from api.meta import KubeObject, ObjectKey
 from controllers.made import Asked, MadeReconciler, asked
 from controllers.pods import PodReconciler
+from controllers.rights import MADE, on
 from controllers.source import Source, Watch, note
 from manager.caches.cache import Cache
 from manager.context import Context
@@ -57,4 +58,7 @@ def made_source(
         serves=wake.made,
         notes=[note(objects, deleted), lambda: wake.released.serve(writing.released)],
         watches=watches,
+        needs=on(
+            objects.kind, MADE, without="what Pods claim is not recorded in objects of this kind"
+        ),
     )

@@ -107,7 +107,7 @@ def spiffe_id_sources(
         context,
         "spiffeid-status",
         statuses.reconcile,
-        kind=SPIFFE_ID.kind,
+        kind=SPIFFE_ID,
     )
     yield Source(
         name="spiffeid-finalizer",

@@ -34,7 +34,7 @@ def static_entry_sources(
         context,
         "clusterstaticentry-status",
         statuses.reconcile,
-        kind=CLUSTER_STATIC_ENTRY.kind,
+        kind=CLUSTER_STATIC_ENTRY,
     )
 
 

@@ -145,7 +145,7 @@ def _statuses(
         context,
         "spire-clusterspiffeid-status",
         statuses.reconcile,
-        kind=CLUSTER_SPIFFEID.kind,
+        kind=CLUSTER_SPIFFEID,
         watches=[watch(caches.namespaces, of_relabelled)],
         keys=all_keys(caches.templates.store),
         prepare=count,

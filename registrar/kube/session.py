@@ -124,6 +124,12 @@ class Session:
         async with self._open(request, limits) as response:
             return await response.read()
 
+    async def headers(self, request: Request) -> Mapping[str, str]:
+        """Make the call and give the headers of the reply. Raises KubeError."""
+        limits = aiohttp.ClientTimeout(total=request.deadline_seconds, sock_connect=CONNECT_SECONDS)
+        async with self._open(request, limits) as response:
+            return response.headers
+
     @asynccontextmanager
     async def stream(
         self, request: Request, *, read_seconds: float
