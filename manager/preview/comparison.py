@@ -1,7 +1,7 @@
 """Before and after: what a rehearsal left on the servers that only seemed to take writes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, NAMESPACE
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
@@ -127,7 +127,8 @@ class Comparison:
             if is_join_token(after.key):
                 return self._kept(after, Action.KEEP, "it is SPIRE's own, of a join token")
             return self._kept(after, Action.KEEP, "")
-        if before != after:
+        # What was changed on the way and changed back is as it was.
+        if before != replace(after, revision_number=before.revision_number):
             return self._changed(Action.UPDATE, before, after)
         outcome = self._shared.outcomes.get(after.key)
         is_refused = outcome.state in {State.REFUSED, State.FAILED}

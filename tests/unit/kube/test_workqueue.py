@@ -178,3 +178,17 @@ async def test_settled_waits_for_work_and_for_what_work_adds() -> None:
         assert not waiting.done()
         queue.done(await queue.get())
     assert waiting.done()
+
+
+def test_keys_that_wait_for_their_time_can_come_now() -> None:
+    timers = ManualTimers()
+    queue: WorkQueue[int] = WorkQueue(timers=timers)
+    queue.add_after(1, 30.0)
+    queue.add_rate_limited(2)
+    assert (len(queue), queue.delayed) == (0, 2)
+    assert queue.hasten() == 2
+    assert (len(queue), queue.delayed) == (2, 0)
+    assert queue.hasten() == 0
+    taken = {queue.get_nowait(), queue.get_nowait()}
+    timers.pass_(60.0)
+    assert (taken, len(queue)) == ({1, 2}, 0)
