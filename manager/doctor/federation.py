@@ -7,6 +7,7 @@ from manager.doctor.finding import Finding, counted, error, ok, some, warning
 from manager.doctor.world import World
 
 OBJECTS, BUNDLES = "federation-objects", "federation-bundles"
+_OF_KIND = "ClusterFederatedTrustDomains"
 _RUNBOOK = "a-bundle-is-not-fresh"
 
 
@@ -24,7 +25,10 @@ async def objects(world: World) -> list[Finding]:
                 break
     if not found:
         words = counted(len(listed), "ClusterFederatedTrustDomain")
-        found.append(ok(OBJECTS, f"{words}, none of which says that anything is wrong"))
+        words = (
+            f"{words}, none of which says that anything is wrong" if listed else f"no {_OF_KIND}"
+        )
+        found.append(ok(OBJECTS, words))
     return found
 
 
@@ -86,7 +90,7 @@ async def bundles(world: World) -> list[Finding]:
         )
     if not found:
         words = counted(len(relationships), "relationship")
-        found.append(
-            ok(BUNDLES, f"{words}, {counted(len(held), 'bundle')} of other trust domains, valid")
-        )
+        words = f"{words}, {counted(len(held), 'bundle')} of other trust domains, valid"
+        none = "the SPIRE server federates with no other trust domain"
+        found.append(ok(BUNDLES, words if held or relationships else none))
     return found

@@ -95,12 +95,14 @@ async def test_a_clock_that_differs(bare: Installation, seconds: float, level: L
 
 async def test_a_right_that_identities_depend_on_is_an_error(bare: Installation) -> None:
     bare.front.denied = {"list pods"}
-    await bare.of(apiserver.RIGHTS, ERROR, "may not list pods")
+    await bare.of(apiserver.RIGHTS, ERROR, "may not: list pods")
 
 
 async def test_a_right_that_only_reports_depend_on_is_a_warning(bare: Installation) -> None:
     bare.front.denied = {"patch clusterspiffeids/status"}
-    await bare.of(apiserver.RIGHTS, WARNING, "may not patch clusterspiffeids/status.spire")
+    await bare.of(
+        apiserver.RIGHTS, WARNING, "may not: patch clusterspiffeids.spire.spiffe.io/status"
+    )
 
 
 async def test_the_rights_of_a_service_account_are_asked_about(bare: Installation) -> None:
@@ -362,6 +364,23 @@ async def test_an_entry_that_comes_meanwhile_is_not_missed(healthy: Installation
         world.pause = pause  # type: ignore[method-assign]
         found = await entries.records(world)
     assert [each.level for each in found] == [OK, OK], found
+
+
+async def test_an_entry_of_a_pod_that_is_gone(stopped: Installation) -> None:
+    await stopped.of(entries.GONE, OK, "each of 1 Pod that has an entry of ours is there")
+    await Manager(stopped.setup).delete_pod("web")
+    await stopped.of(entries.GONE, WARNING, "1 entry of ours for Pods that are gone: spiffe://")
+
+
+async def test_deletions_that_wait_for_a_word(bare: Installation) -> None:
+    bare.metrics = f"{bare.front.url}/metrics"
+    bare.front.pages["/metrics"] = "spire_registrar_deletions_withheld 120.0\n"
+    await bare.of(running.WITHHELD, WARNING, "120 deletions wait")
+
+
+async def test_the_mode_and_its_names_are_said_first(bare: Installation) -> None:
+    found = await bare.of("configuration", OK, "controller-manager mode")
+    assert "trust domain example.org, cluster 'test'" in found.summary
 
 
 async def test_a_record_that_says_that_its_entry_failed(healthy: Installation) -> None:
