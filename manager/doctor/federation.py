@@ -7,7 +7,6 @@ from manager.doctor.finding import Finding, counted, error, ok, some, warning
 from manager.doctor.world import World
 
 OBJECTS, BUNDLES = "federation-objects", "federation-bundles"
-_OF_KIND = "ClusterFederatedTrustDomains"
 _RUNBOOK = "a-bundle-is-not-fresh"
 
 
@@ -24,10 +23,10 @@ async def objects(world: World) -> list[Finding]:
                 found.append(_of_condition(obj.metadata.name, condition))
                 break
     if not found:
-        words = counted(len(listed), "ClusterFederatedTrustDomain")
-        words = (
-            f"{words}, none of which says that anything is wrong" if listed else f"no {_OF_KIND}"
-        )
+        words = "there are no ClusterFederatedTrustDomains"
+        if listed:
+            number = counted(len(listed), "ClusterFederatedTrustDomain")
+            words = f"{number}, none of which says that anything is wrong"
         found.append(ok(OBJECTS, words))
     return found
 

@@ -100,9 +100,8 @@ async def test_a_right_that_identities_depend_on_is_an_error(bare: Installation)
 
 async def test_a_right_that_only_reports_depend_on_is_a_warning(bare: Installation) -> None:
     bare.front.denied = {"patch clusterspiffeids/status"}
-    await bare.of(
-        apiserver.RIGHTS, WARNING, "may not: patch clusterspiffeids.spire.spiffe.io/status"
-    )
+    name = "clusterspiffeids.spire.spiffe.io/status"
+    await bare.of(apiserver.RIGHTS, WARNING, f"may not: patch {name}")
 
 
 async def test_the_rights_of_a_service_account_are_asked_about(bare: Installation) -> None:
