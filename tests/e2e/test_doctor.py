@@ -23,10 +23,20 @@ from manager.doctor.examination import Check, examine
 from manager.doctor.finding import Finding, Level
 from manager.doctor.world import World, opened
 from registrar.claims.ownership import default_prefixes, owner_lease
-from registrar.settings.model import LeaderElection, StaticManifests, UnixAddress
+from registrar.settings.model import (
+    CRDMode,
+    LeaderElection,
+    PodIdentity,
+    ReconcileMode,
+    SpiffeIDWebhook,
+    StaticManifests,
+    TCPAddress,
+    UnixAddress,
+)
 from tests.support.controllermanager import Manager
 from tests.support.federation import PARTNER, Federating, seed
 from tests.support.installation import NAMESPACE, Installation, at_work, installation
+from tests.support.podwebhook import webhook_mode, write_material
 from tests.support.selfsigned import self_signed
 from tests.support.setup import embedded_setup, eventually
 
@@ -467,3 +477,29 @@ async def test_a_check_that_is_wrong_itself_stops_no_other(bare: Installation) -
         found = [finding async for _, finding in examine(checks, world)]
     assert [each.level for each in found] == [WARNING, OK]
     assert "ZeroDivisionError" in found[0].summary
+
+
+@pytest.mark.parametrize("mode", ["layered", "layered with Pods", "reconcile", "crd", "webhook"])
+async def test_every_mode_is_looked_at(bare: Installation, tmp_path: Path, mode: str) -> None:
+    write_material(tmp_path)
+    variants: dict[str, dict[str, object]] = {
+        "layered": {},
+        "layered with Pods": {"pods": PodIdentity("label", "spiffe")},
+        "reconcile": {"workload_registrar": ReconcileMode(dns_zone="example.org")},
+        "crd": {
+            "workload_registrar": CRDMode(webhook=SpiffeIDWebhook()),
+            "pods": PodIdentity("template"),
+        },
+        "webhook": {"workload_registrar": webhook_mode(tmp_path), "leader_election": None},
+    }
+    found = await bare.findings(controller_manager=None, **variants[mode])
+    assert [each for each in bare.said if "report this fault" in each.remedy] == []
+    assert found[apiserver.RIGHTS][0].level is OK
+    assert found[kinds.KINDS][0].level is OK
+    assert bare.front.writes == []
+
+
+async def test_a_server_over_tcp_without_an_agent_here(bare: Installation, tmp_path: Path) -> None:
+    address = TCPAddress("127.0.0.1", 1, tmp_path / "no-agent.sock")
+    found = await bare.of(spire.REACHED, ERROR, "does not answer at 127.0.0.1:1", spire=address)
+    assert "no-agent.sock" in found.remedy

@@ -168,6 +168,8 @@ def test_the_product_alone_has_its_other_commands(
         "run",
         "csi",
         "check",
+        "doctor",
+        "render",
         "generate-config",
         "wait",
         "topology",
