@@ -162,6 +162,17 @@ async def test_a_kind_with_another_schema(bare: Installation) -> None:
     assert "spec.properties.hint" in found.summary
 
 
+async def test_a_kind_whose_version_is_not_served(bare: Installation) -> None:
+    path = f"{CRDS}/{CLUSTER_SPIFFEID.resource}"
+    spec = (await bare.setup.client.get(path))["spec"]
+    assert isinstance(spec, dict)
+    versions = spec["versions"]
+    assert isinstance(versions, list)
+    assert isinstance(versions[0], dict)
+    await bare.setup.client.merge(path, {"spec": {"versions": [{**versions[0], "served": False}]}})
+    await bare.of(kinds.KINDS, ERROR, "clusterspiffeids.spire.spiffe.io does not serve v1alpha1")
+
+
 async def test_definitions_that_may_not_be_read_are_asked_about_otherwise(
     bare: Installation,
 ) -> None:
