@@ -16,7 +16,7 @@ STAMP := $(VENV)/.set-up
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo demo-csi test test-real lint types generate verify bench soak fuzz cluster topology \
-  tools lock audit sbom dist image image-twice clean
+  tools lock site audit sbom dist image image-twice clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,9 +98,13 @@ lock: $(STAMP) ## choose the newest versions that fit and write the lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --constraint requirements.lock \
 	  --output-file requirements-run.lock setup.cfg
 	cd hack/tools && $(CURDIR)/$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file pip-audit.lock pip-audit.in
+	cd hack/tools && $(CURDIR)/$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file site.lock site.in
 
 LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+site: $(STAMP) ## build the docs as a site into build/site, all links checked; ARGS=--serve shows it
+	$(BIN)/python hack/site.py $(ARGS)
 
 audit: $(STAMP) ## ask whether what we ship has known vulnerabilities; fails for a finding
 	$(BIN)/python hack/audit.py $(ARGS)

@@ -27,7 +27,7 @@ from api.proto import (
 )
 
 _LOOK_SECONDS = 0.05
-_REGISTERED_SECONDS = 30.0
+_REGISTERED_SECONDS = 90.0
 _CALL_SECONDS = 120.0
 """A kubelet's own deadline: a driver may wait for most of it before it says why it cannot."""
 _GET_INFO_SECONDS = 1.0

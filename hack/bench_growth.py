@@ -16,6 +16,7 @@ from pathlib import Path
 
 from api.codec import JSONObject
 from hack.bench_figures import Figure, percentiles
+from hack.bench_relay import relays
 from hack.bench_server import cpu_seconds
 from hack.bench_world import BYSTANDERS, Registrar, World
 
@@ -41,10 +42,12 @@ class Growth:
     restarted: int = 1_000
     moved: int = 5_000
     on_a_node: int = 110
+    counted: int = 1_000
+    """Pods of which the bytes are counted."""
 
 
 FULL_GROWTH = Growth()
-QUICK_GROWTH = Growth((0, 50), 5, (20,), 2, 20, 20, 5)
+QUICK_GROWTH = Growth((0, 50), 5, (20,), 2, 20, 20, 5, 20)
 
 
 class Growing:
@@ -77,6 +80,7 @@ class Growing:
             await self._lose_node()
             await self._edit()
         await self._start()
+        await self._bytes()
 
     async def _grow(self, registrar: Registrar, number: int) -> None:
         wanted = number - len(self._present)
@@ -126,7 +130,7 @@ class Growing:
         number = rate * self._growth.churn_seconds
         going, self._present = self._present[:number], self._present[number:]
         coming = [self._new_name() for _ in range(number)]
-        start = time.monotonic() + 0.1
+        entries, start = await self._world.spire.entries(), time.monotonic() + 0.1
 
         async def at_its_time(index: int) -> None:
             await asyncio.sleep(max(0.0, start + index / rate - time.monotonic()))
@@ -149,6 +153,8 @@ class Growing:
                     tasks.create_task(go(index))
         await self._until_there(coming)
         await self._world.spire.ask("sparing")
+        # What comes next counts entries: those of Pods that went must be gone.
+        await self._world.spire.until(self._world.spire.entries, entries)
         title = f"{rate} Pods a second come and go, {len(self._present):,} present"
         self._note(percentiles(title, "", await self._waits(began)))
         shares = {f"{who}, % of a core": used[who] / used["seconds"] * 100 for who in _WHO}
@@ -248,6 +254,24 @@ class Growing:
         self._figure(f"start with {entries:,} entries", 1, values)
         if written:
             self.wrong.append(f"a start with nothing to do wrote {written} entries")
+
+    async def _bytes(self) -> None:
+        """What passes for each Pod that comes, to and from both servers, records included."""
+        world, number = self._world, self._growth.counted
+        self._say(f"the bytes of {number:,} Pods")
+        async with (
+            relays(world.api_port, world.spire.socket) as passed,
+            world.registrar(through=passed) as registrar,
+        ):
+            await registrar.until_idle()
+            api, spire = passed.api.both, passed.spire.both
+            await self._until_there(await self._create(number))
+            await registrar.until_idle()
+            values = {
+                "API server, for each, kB": (passed.api.both - api) / number / 1000,
+                "SPIRE, for each, kB": (passed.spire.both - spire) / number / 1000,
+            }
+        self._figure(f"bytes of {number:,} Pods at once", number, values)
 
     async def _others_until(self, question: str) -> tuple[list[float], float]:
         """How long Pods of another namespace wait until something is so, and when it was."""

@@ -21,6 +21,7 @@ import aiohttp
 from api.codec import JSONValue
 from api.crd import CUSTOM_KINDS, crd
 from api.documents import dump_yaml
+from hack.bench_relay import Relays
 from hack.bench_server import Database, Spire, cpu_seconds, open_spire
 from hack.control_plane import ControlPlane
 
@@ -153,17 +154,22 @@ class World:
         self.in_cluster = os.geteuid() == 0 and shutil.which("unshare") is not None
 
     @contextlib.asynccontextmanager
-    async def registrar(self, against: str = "") -> AsyncIterator[Registrar]:
+    async def registrar(
+        self, against: str = "", *, through: Relays | None = None
+    ) -> AsyncIterator[Registrar]:
         """Run the registrar, as in a Pod where the machine allows; waits until it is ready.
 
         ``against`` is the command line of another controller, to be run instead of ours.
+        ``through`` are relays before both servers; ours alone goes through them.
         """
         port, health = _free_port(), _free_port()
         folder = self.plane.folder
         configuration = folder / "controller.conf"
         template = _MANAGER_CONFIGURATION if self._manager else _CONFIGURATION
         configuration.write_text(
-            template.format(socket=self.spire.socket, port=port, health=health),
+            template.format(
+                socket=through.socket if through else self.spire.socket, port=port, health=health
+            ),
             encoding="utf-8",
         )
         environment = {**os.environ, "ENABLE_WEBHOOKS": "false"}
@@ -173,7 +179,9 @@ class World:
                 word.replace("{config}", str(configuration)) for word in shlex.split(against)
             ]
         else:
-            command, more = self._our_command(configuration)
+            command, more = self._our_command(
+                configuration, through.api_port if through else self.api_port
+            )
             environment |= more
         with (folder / "controller.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -190,16 +198,23 @@ class World:
                 process.terminate()
             await process.wait()
 
-    def _our_command(self, configuration: Path) -> tuple[list[str], dict[str, str]]:
+    @property
+    def api_port(self) -> int:
+        """The API server's, on 127.0.0.1."""
+        return int(self.plane.url.rpartition(":")[2])
+
+    def _our_command(self, configuration: Path, api_port: int) -> tuple[list[str], dict[str, str]]:
         """How we are run, and what the environment has besides."""
         command = [sys.executable, "-m", "manager", "run", "--config", str(configuration)]
         if not self.in_cluster:
             return [*command, "--kubeconfig", str(self.plane.kubeconfig)], {}
-        host, _, api_port = self.plane.url.removeprefix("https://").partition(":")
         script = _IN_CLUSTER.format(
             ca=self.plane.ca_file, token=self.plane.token, command=shlex.join(command)
         )
-        environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": api_port}
+        environment = {
+            "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+            "KUBERNETES_SERVICE_PORT": str(api_port),
+        }
         return ["unshare", "--mount", "sh", "-c", script], environment
 
     async def create_pod(

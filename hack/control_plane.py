@@ -157,7 +157,7 @@ class ControlPlane:
         write_kubeconfig(path, self.url, self.ca_file, who)
         return path
 
-    def run_kubectl(self, *arguments: str, stdin: str = "", timeout_seconds: float = 60) -> str:
+    def run_kubectl(self, *arguments: str, stdin: str = "", timeout_seconds: float = 120) -> str:
         """Return what kubectl, as admin, writes.
 
         Raises:

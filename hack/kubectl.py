@@ -12,7 +12,7 @@ def run_kubectl(
     kubeconfig: Path,
     *arguments: str,
     stdin: str = "",
-    timeout_seconds: float = 60,
+    timeout_seconds: float = 120,
     environment: Mapping[str, str] | None = None,
 ) -> str:
     """Return what kubectl writes.

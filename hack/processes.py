@@ -131,17 +131,28 @@ class Servers:
         return Server(name, process, log, log_start)
 
 
+_given: set[int] = set()
+"""The ports that `free_port` has returned: some server may be about to listen there, or again."""
+
+_MOST_GIVEN = 10_000
+
+
 def free_port() -> int:
-    """Return a loopback port that was free just now.
+    """Return a loopback port that was free just now, and that nobody else here was given.
 
     It lies below the range from which the kernel takes ports for outgoing connections: the port
     of a server that is stopped for a while would be taken by one of those sooner or later.
     """
+    if len(_given) > _MOST_GIVEN:
+        _given.clear()
     while True:
         port = random.randint(15000, 29999)  # noqa: S311 - no secret
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        _given.add(port)
         return port

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 
@@ -56,6 +57,11 @@ class PodWebhook:
         if self._tls is None or not self.port:
             return "not listening yet"
         return self._tls.problem
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """When the certificate in use ends."""
+        return None if self._tls is None else self._tls.ends
 
     async def run(self) -> None:
         """Serve until cancelled. Raises InvalidField for files or an address that cannot be had."""

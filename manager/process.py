@@ -38,7 +38,7 @@ class Process:
         self._side = _side_of(settings, self._metrics, self._ending)
         self._term: Term | None = None
         self._checks = Checks()
-        self._metrics.on_refresh(self._count_entries)
+        self._metrics.on_refresh(self._measure)
         self.port = 0
         """The port of metrics and probes, once ``run`` listens."""
 
@@ -140,13 +140,15 @@ class Process:
         """Entries by state; one that does not lead answers for none."""
         return NO_ENTRIES if self._term is None else self._term.entry_counts()
 
-    def _count_entries(self) -> None:
+    def _measure(self) -> None:
         """Bring the gauges up to date before a scrape."""
         counts = self.entry_counts()
         for state, number in counts.items():
             self._metrics.spire.entries(state, number)
         self._metrics.spire.deletions_withheld(counts["withheld"])
         self._metrics.prefix_state(self._side.prefix_state())
+        ends = None if self.webhooks is None else self.webhooks.certificate_ends
+        self._metrics.webhook_certificate_ends(ends)
 
 
 def _side_of(settings: Settings, metrics: Metrics, ending: Ending) -> Side:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from api.admission import AdmissionRequest
@@ -64,6 +65,11 @@ class AdmissionWebhooks:
     def problem(self) -> str | None:
         """None while it serves, else why not."""
         return None if self.port else self._certificate.problem or "not listening yet"
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """When the certificate in use ends."""
+        return self._certificate.ends
 
     async def run(self) -> None:
         """Serve until cancelled. Raises InvalidField for an address that cannot be had."""

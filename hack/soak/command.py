@@ -18,11 +18,11 @@ from hack.soak import csilife
 from hack.soak.modes import MODES
 from hack.soak.outcome import Outcome
 from hack.soak.plan import Step
-from hack.soak.report import kept, replayed, summary
+from hack.soak.report import kept, replayed, summary, told
 from hack.soak.rolling import rolled
 from hack.soak.shrink import shrunk
 from hack.soak.subjects import SUBJECTS, Subject, told_faults
-from hack.soak.sweep import swept
+from hack.soak.sweep import SIDES, Part, Side, swept
 
 
 class Chosen(argparse.Namespace):
@@ -35,6 +35,8 @@ class Chosen(argparse.Namespace):
     shrink_minutes: float | None
     folder: Path | None
     sweep: bool
+    side: Side | None
+    first: int
     rolling: int
     replay: Path | None
     list_faults: bool
@@ -73,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shrink-minutes", type=float, help="default: 10; 0, not at all, for csi")
     parser.add_argument("--folder", type=Path, help="where logs of failures go")
     parser.add_argument("--sweep", action="store_true", help="kill at every write, one by one")
+    parser.add_argument("--side", choices=SIDES, help="sweep writes to this side only")
+    parser.add_argument("--first", type=int, default=0, help="sweep from this write of a side on")
     parser.add_argument(
         "--rolling", type=int, default=0, metavar="N", help="N rolling updates under load"
     )
@@ -161,7 +165,8 @@ def _life(
     _say(f"{mode.name}, seed {seed}")
     where = _fresh(folder / f"{mode.name}-{seed}")
     if chosen.sweep:
-        outcome = swept(MODES[mode.name], seed, say=_say, until=until, folder=where)
+        part = Part((chosen.side,) if chosen.side else SIDES, chosen.first)
+        outcome = swept(MODES[mode.name], seed, part, say=_say, until=until, folder=where)
         for finding in outcome.findings:
             _say(f"  FOUND {finding}")
         return outcome
@@ -186,7 +191,10 @@ def _life(
             say=_say,
         )
         kept(where, mode.name, seed, failing, outcome.findings)
-    _say(f"  steps and logs: {where}; again: --replay {where / 'steps.txt'}")
+    _say(f"  steps and logs: {where}; again: --replay {where / 'steps.txt'}, which says")
+    # Where CI ran it, the folder is gone and this is all that is left.
+    for line in told(mode.name, seed, failing):
+        _say(f"    {line}")
     return outcome
 
 

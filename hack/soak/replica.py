@@ -94,8 +94,8 @@ class Replica:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._running.process.pid, signal.SIGKILL)
 
-    def stop(self) -> bool:
-        """End it as Kubernetes does; tells whether it took at most 10 s and gave exit code 0.
+    def stop(self, patience_seconds: float = 10.0) -> bool:
+        """End it as Kubernetes does; tells whether it ended in time, with exit code 0.
 
         One that does not listen yet may die of the signal, as any program does.
         """
@@ -103,7 +103,7 @@ class Replica:
         server, self._running = self._running, None
         if server is None:
             return True
-        self._servers.stop(server, abruptly=False, timeout_seconds=10)
+        self._servers.stop(server, abruptly=False, timeout_seconds=patience_seconds)
         return server.process.returncode == 0 or not listens
 
     def pause(self) -> None:

@@ -22,9 +22,13 @@ def kept(folder: Path, mode: str, seed: int, steps: list[Step], findings: list[s
     """Write beside the logs what failed, and the steps that `--replay` takes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "findings.txt").write_text("\n".join(findings) + "\n", encoding="utf-8")
-    head = f"# mode {mode}\n# seed {seed}\n"
-    text = head + "".join(f"{step}\n" for step in steps)
+    text = "".join(f"{line}\n" for line in told(mode, seed, steps))
     (folder / "steps.txt").write_text(text, encoding="utf-8")
+
+
+def told(mode: str, seed: int, steps: list[Step]) -> list[str]:
+    """Return the lines that `replayed` reads."""
+    return [f"# mode {mode}", f"# seed {seed}", *map(str, steps)]
 
 
 def replayed(file: Path) -> tuple[str, list[Step]]:

@@ -104,9 +104,18 @@ class WriteLog:
 
 
 def rolled(
-    mode: Mode, updates: int, *, seed: int, say: Say, folder: Path, troubled_stops: int = 3
+    mode: Mode,
+    updates: int,
+    *,
+    seed: int,
+    say: Say,
+    folder: Path,
+    troubled_stops: int = 3,
+    stop_seconds: float = 10.0,
 ) -> Rolled:
     """Make so many updates, then stop so many replicas in each of the troubles.
+
+    One that takes longer than `stop_seconds` to stop is a finding.
 
     Raises:
         ServerError: a server did not start, or a replica did not become ready.
@@ -118,7 +127,8 @@ def rolled(
     mode = dataclasses.replace(mode, replicas=SLOTS, lease_seconds=15, retry="2s")
     outcome = Rolled()
     with World(mode, folder) as world, ThreadPoolExecutor(SLOTS) as threads:
-        rolling = _Rolling(world, outcome, random.Random(seed), threads)  # noqa: S311 - no secret
+        chance = random.Random(seed)  # noqa: S311 - no secret
+        rolling = _Rolling(world, outcome, chance, threads, stop_seconds)
         try:
             rolling.run(updates, say, troubled_stops)
         finally:
@@ -131,13 +141,19 @@ class _Rolling:
     """The replicas of one Deployment, oldest first."""
 
     def __init__(
-        self, world: World, outcome: Rolled, chance: random.Random, threads: ThreadPoolExecutor
+        self,
+        world: World,
+        outcome: Rolled,
+        chance: random.Random,
+        threads: ThreadPoolExecutor,
+        stop_seconds: float,
     ) -> None:
         self.log = WriteLog()
         self._world = world
         self._outcome = outcome
         self._chance = chance
         self._threads = threads
+        self._stop_seconds = stop_seconds
         self._waiting = threading.Event()
         self._running: list[Replica] = []
         self._stopping: dict[str, Future[None]] = {}
@@ -189,7 +205,7 @@ class _Rolling:
         begun = time.monotonic()
 
         def stop() -> None:
-            in_order = replica.stop()
+            in_order = replica.stop(self._stop_seconds)
             self._outcome.stops.setdefault(why, []).append(time.monotonic() - begun)
             if not in_order:
                 self._outcome.findings.append(f"{replica.name} did not stop in order: {why}")

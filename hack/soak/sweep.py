@@ -25,6 +25,8 @@ from hack.soak.world import World
 Side = Literal["spire", "api"]
 When = Literal["before", "after"]
 
+SIDES: tuple[Side, ...] = ("spire", "api")
+
 _MADE, _CHANGED = 9, 7
 """Things made, and things done once they have their entries; then everything goes."""
 
@@ -72,7 +74,15 @@ class Trap:
             raise Dropped
 
 
-def swept(mode: Mode, seed: int, *, say: Say, until: float, folder: Path) -> Outcome:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """Which writes to sweep: all, or those from one on, of both sides or of one."""
+
+    sides: tuple[Side, ...] = SIDES
+    first: int = 0
+
+
+def swept(mode: Mode, seed: int, part: Part, *, say: Say, until: float, folder: Path) -> Outcome:
     """Sweep through a mode; ends at the first finding, or when the time is over.
 
     Raises:
@@ -88,7 +98,7 @@ def swept(mode: Mode, seed: int, *, say: Say, until: float, folder: Path) -> Out
             numbers = sweep.count()
             if not outcome.findings:
                 say(f"  {numbers['spire']} writes to SPIRE, {numbers['api']} to Kubernetes")
-            for side, number, when in _all(numbers):
+            for side, number, when in part_of(numbers, part):
                 if outcome.findings or time.monotonic() > until:
                     break
                 trap = sweep.once(side, number, when)
@@ -101,13 +111,13 @@ def swept(mode: Mode, seed: int, *, say: Say, until: float, folder: Path) -> Out
     return outcome
 
 
-def _all(numbers: collections.Counter[str]) -> Iterator[tuple[Side, int, When]]:
-    sides: tuple[Side, ...] = ("spire", "api")
+def part_of(numbers: collections.Counter[str], part: Part) -> Iterator[tuple[Side, int, When]]:
+    """Return the kills: each write of the part, before and after."""
     moments: tuple[When, ...] = ("before", "after")
     return (
         (side, number, when)
-        for side in sides
-        for number in range(numbers[side])
+        for side in part.sides
+        for number in range(part.first, numbers[side])
         for when in moments
     )
 

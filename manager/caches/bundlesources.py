@@ -26,7 +26,7 @@ from registrar.claims.bundlesource import (
     without_cluster,
 )
 from registrar.kube.reflector import Reflector
-from registrar.kube.session import Session
+from registrar.kube.session import API
 from registrar.kube.store import Change, Store
 from registrar.telemetry.metrics import Metrics
 from registrar.telemetry.rounds import tell
@@ -78,13 +78,19 @@ class BundleSources:
         self._objects = objects.store
         self._is_handled = is_handled
         self._changed = asyncio.Event()
+        self._looked = asyncio.Event()
         self._watched: dict[ObjectKey, _Watched] = {}
         self._listeners: list[Heard] = []
         objects.listen(self._named)
 
+    @property
+    def size(self) -> int:
+        """How many ConfigMaps objects name."""
+        return len(self._watched)
+
     def start(
         self,
-        session: Session,
+        session: API,
         tasks: asyncio.TaskGroup,
         metrics: Metrics,  # noqa: ARG002 - as every cache
     ) -> None:
@@ -97,6 +103,17 @@ class BundleSources:
 
     async def settled(self) -> None:
         """Nothing to wait for."""
+
+    async def looked(self) -> None:
+        """Wait until every ConfigMap that objects name was read, or cannot be.
+
+        Who asks for one is told by its reading what is wrong.
+        """
+        while any(key not in self._watched for key in self._wanted()) or any(
+            watched.look.is_unknown for watched in self._watched.values()
+        ):
+            self._looked.clear()
+            await self._looked.wait()
 
     def why_not_synced(self) -> str | None:
         """Nobody waits for it."""
@@ -129,7 +146,7 @@ class BundleSources:
         sources = map(source_named, handled)
         return {source.configmap for source in sources if source is not None}
 
-    async def _follow(self, session: Session) -> None:
+    async def _follow(self, session: API) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
@@ -138,9 +155,10 @@ class BundleSources:
                     self._watched.pop(gone).task.cancel()
                 for key in wanted - self._watched.keys():
                     self._watched[key] = _Watched(tasks.create_task(self._watch(session, key)))
+                self._looked.set()
                 await self._changed.wait()
 
-    async def _watch(self, session: Session, key: ObjectKey) -> None:
+    async def _watch(self, session: API, key: ObjectKey) -> None:
         """Keep the look at one ConfigMap, and tell of each change."""
         store: Store[ConfigMap] = Store()
         reflector = Reflector(
@@ -161,6 +179,7 @@ class BundleSources:
             while True:
                 await reflector.until(is_news)
                 watched.look = _look(key, store, reflector)
+                self._looked.set()
                 for heard in self._listeners:
                     tell(f"change of the bundle source {key}", partial(heard, key))
 

@@ -6,11 +6,11 @@ They stay warm on a standby. When it becomes the leader it waits until they are 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
@@ -20,7 +20,7 @@ from controllers.rights import READ, Need, on
 from registrar.kube.barrier import Barrier
 from registrar.kube.errors import Forbidden, KubeError, NotFound
 from registrar.kube.reflector import Reflector
-from registrar.kube.session import Session
+from registrar.kube.session import API
 from registrar.kube.store import Change, Store
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
@@ -37,6 +37,25 @@ class Unreadable(Enum):
     STOPS = "the process waits for it"
     KEEPS = "the work goes on, and what may be for its objects is kept"
     EMPTY = "the work goes on as if there were no object of it"
+
+
+class Unread(NamedTuple):
+    """What could not be read, and why.
+
+    ``is_right``: a right is missing, and ``is_missing``: the kind is not installed; else it may
+    work at another time. ``stops``: a registrar would wait for it before anything else.
+    """
+
+    resource: str
+    why: str
+    remedy: str
+    is_right: bool = False
+    is_missing: bool = False
+    stops: bool = True
+
+
+_TRIES = 3
+"""So often in a row a read that nobody refuses may fail before it counts as failed."""
 
 
 @dataclass(slots=True)
@@ -59,7 +78,7 @@ class Cache(Generic[T]):
     reflector: Reflector[T] | None = None
     barrier: Barrier[T] | None = None
 
-    def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+    def start(self, session: API, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill the store."""
         self.reflector = Reflector(
             session=session,
@@ -87,6 +106,11 @@ class Cache(Generic[T]):
     def name(self) -> str:
         """The kind, as logs and metrics call it."""
         return self.kind.resource
+
+    @property
+    def size(self) -> int:
+        """How many objects are known."""
+        return len(self.store)
 
     @property
     def needs(self) -> list[Need]:
@@ -161,6 +185,33 @@ class Cache(Generic[T]):
             return
         await self.store.synced.wait()
 
+    async def looked(self) -> "Unread | None":
+        """Wait until the store is full, or until it is known why not: the answer then.
+
+        Unlike ``settled`` it waits for nobody to give a right, or to mend anything else.
+        """
+        reflector = self.reflector
+        if reflector is None:
+            return None
+        await reflector.until(lambda: self.is_available or self._is_refused(reflector))
+        if self.is_available:
+            return None
+        return Unread(
+            self.name,
+            reflector.last_error,
+            self.remedy,
+            is_right=reflector.is_forbidden,
+            is_missing=reflector.is_missing,
+            stops=self.unreadable is Unreadable.STOPS,
+        )
+
+    def _is_refused(self, reflector: Reflector[T]) -> bool:
+        return (
+            reflector.is_missing
+            or reflector.is_forbidden
+            or (reflector.state == "broken" and reflector.failures >= _TRIES)
+        )
+
     async def catch_up(self, since: float) -> bool:
         """Wait until the store holds what was there at ``since``; whether that took a list.
 
@@ -209,7 +260,7 @@ class Cache(Generic[T]):
 class AnyCache(Protocol):
     """A Cache of whatever kind."""
 
-    def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+    def start(self, session: API, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill the store."""
         ...
 
@@ -223,12 +274,21 @@ class AnyCache(Protocol):
         ...
 
     @property
+    def size(self) -> int:
+        """How many objects are known."""
+        ...
+
+    @property
     def needs(self) -> Sequence[Need]:
         """The rights that it takes."""
         ...
 
     async def settled(self) -> None:
         """Wait until it is full, or known to stay empty."""
+        ...
+
+    async def looked(self) -> Unread | None:
+        """Wait until it is full, or until it is known why not: the answer then."""
         ...
 
     def why_not_synced(self) -> str | None:
@@ -256,7 +316,7 @@ class Caches:
         self._required: list[Callable[[], Awaitable[None]]] = []
         self._begin: Callable[[AnyCache], None] | None = None
 
-    def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+    def start(self, session: API, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill all; nothing the second time."""
         if self._begin is not None:
             return
@@ -292,6 +352,30 @@ class Caches:
             await cache.settled()
         for settled in self._required:
             await settled()
+
+    def __iter__(self) -> Iterator[AnyCache]:
+        """All of them."""
+        yield from (*self._caches, *self._added)
+
+    def sizes(self) -> dict[str, int]:
+        """How many objects of each kind are known."""
+        found: dict[str, int] = {}
+        for cache in self:
+            found[cache.name] = found.get(cache.name, 0) + cache.size
+        return found
+
+    async def looked(self) -> list[Unread]:
+        """Wait until every store is full, or until it is known why not: those that are not."""
+        unread: list[Unread] = []
+        looked = 0
+        # Who looks may find that more is needed.
+        while looked < len(caches := [*self._caches, *self._added]):
+            cache = caches[looked]
+            looked += 1
+            problem = await cache.looked()
+            if problem is not None:
+                unread.append(problem)
+        return unread
 
     async def catch_up(self, since: float) -> None:
         """Wait until every store is full, and holds what was there at ``since``.

@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from api.documents import dump_yaml
-from manager.commands.check import FORMATS
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import say_errors
+from manager.commands.output import FORMATS
 from registrar.errors import InvalidField
 from registrar.settings.model import Settings
 

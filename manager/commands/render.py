@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from api.documents import dump_yaml
 from api.meta import ObjectKey
-from manager.commands.check import FORMATS
 from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION, say
+from manager.commands.output import FORMATS
 from manager.names import USER_AGENT
 from registrar.errors import InvalidField
 

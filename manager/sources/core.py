@@ -15,7 +15,7 @@ from controllers.recreation import RecreationBackoff
 from controllers.release import ReleasePass
 from controllers.rights import MADE, RECORD, on, on_status
 from controllers.shared import SharedState
-from controllers.source import AnySource, Source, Watch, all_names, note, watch
+from controllers.source import AnySource, FirstPass, Source, Watch, all_names, note, watch
 from controllers.spireentry import EntryReconciler
 from manager.caches.cache import SpireEntryCache
 from manager.context import Context
@@ -79,6 +79,7 @@ def status_source(
         concurrency=RECORDERS // 2,
         yields_to=context.shared.backlog,
         serves=context.shared.wake.status.of(kind.kind),
+        tells=True,
         watches=watches,
         keys=keys,
         prepare=prepare,
@@ -130,6 +131,8 @@ def entry_source(context: Context) -> Source[EntryKey]:
         turn=turns.of_entries(shared, is_there),
         backlog=shared.backlog,
         serves=shared.wake.entry,
+        # Entries are set from the start on; only deletions wait until all is known.
+        first_pass=FirstPass.AT_ONCE,
     )
 
 

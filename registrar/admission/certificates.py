@@ -65,6 +65,8 @@ class ServingCertificate:
         """Set once there is a certificate."""
         self.problem: str | None = "no certificate yet"
         """Why there is none, or no new one; None when all is well."""
+        self.ends: datetime | None = None
+        """When the one in use ends."""
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -107,7 +109,7 @@ class ServingCertificate:
         leaf = chain[0]
         life = (leaf.not_valid_after_utc - leaf.not_valid_before_utc).total_seconds()
         age = (datetime.now(UTC) - leaf.not_valid_before_utc).total_seconds()
-        self.problem = None
+        self.problem, self.ends = None, leaf.not_valid_after_utc
         self.ready.set()
         log.info(
             "the webhook has a new certificate",

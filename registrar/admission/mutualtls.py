@@ -101,6 +101,11 @@ class MutualTLS:
         """To serve with, on asyncio's event loop; the same object all the time."""
         return self._lending
 
+    @property
+    def ends(self) -> datetime | None:
+        """When the certificate in use ends."""
+        return None if self._loaded is None else self._loaded.until
+
     async def refresh(self) -> None:
         """Use what the files contain now. Raises InvalidField, and then keeps what it has."""
         before = self._loaded

@@ -82,7 +82,12 @@ for programs; the exit code is 0 for a file that is right, else 2.
 
 What counts as not given, in every file and on the command line, is
 [one rule](#what-counts-as-not-given). What a setting is called in each file is in
-[one table](#one-setting-in-every-file). [samples](samples) has each file with every key.
+[one table](#one-setting-in-every-file). Samples have each file with every key:
+[the layered registrar's](samples/spire-k8s-registrar.conf),
+[the controller manager's](samples/spire-controller-manager-config.yaml), the workload registrar's
+([webhook](samples/k8s-workload-registrar-webhook.conf),
+[reconcile](samples/k8s-workload-registrar-reconcile.conf),
+[crd](samples/k8s-workload-registrar-crd.conf)) and [the node driver's](samples/csi.conf).
 
 ## The layered registrar's file
 

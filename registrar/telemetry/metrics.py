@@ -6,7 +6,9 @@ begins with ``spire_registrar_``. Label values are bounded and present from
 the start, so that a rate never begins with a gap.
 """
 
+import math
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,7 +28,9 @@ CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 POD_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCH_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
-ENTRY_STATES = ("desired", "present", "failed", "withheld", "foreign")
+ENTRY_STATES = ("desired", "set", "present", "failed", "withheld", "foreign")
+"""What is asked for, and what of it the server holds just so; ours on the server; what the server
+does not take; deletions that wait for a person; what is not ours."""
 PREFIX_STATES = ("held", "unrecorded", "held-by-another")
 DRIFT_KINDS = ("changed", "vanished", "orphan")
 REFLECTOR_STATES = ("listing", "watching", "missing", "broken")
@@ -95,6 +99,12 @@ class Metrics:
             "Kubernetes Events that were not sent: over budget, or refused.",
             registry=self.registry,
         )
+        self._certificate_expiry = Gauge(
+            "spire_registrar_webhook_certificate_expiry_timestamp_seconds",
+            "When the certificate that a webhook is served with ends; NaN while there is none.",
+            registry=self.registry,
+        )
+        self.webhook_certificate_ends(None)
         self.loop_lag_seconds = Gauge(
             "spire_registrar_loop_lag_seconds",
             "How late the event loop was at its last heartbeat.",
@@ -116,6 +126,10 @@ class Metrics:
         """How the prefix is had: one of PREFIX_STATES, or empty for none of them."""
         for other in PREFIX_STATES:
             self._prefix.labels(other).set(other == state)
+
+    def webhook_certificate_ends(self, when: datetime | None) -> None:
+        """The certificate that a webhook is served with ends then; None while there is none."""
+        self._certificate_expiry.set(math.nan if when is None else when.timestamp())
 
     def controller(self, name: str) -> ControllerMetrics:
         """The observer of the controller of that name, its label sets at 0."""

@@ -10,7 +10,7 @@ from devcluster.spire.authority import Authority
 from registrar.identity.bundle import Bundle
 from tests.support.federation import PARTNER, document, seed
 from tests.support.federationstory import SPIFFE_PROFILE, Story, authority_bundle
-from tests.support.setup import Setup, eventually, some_looks, until
+from tests.support.setup import Setup, some_looks, until
 
 URL = str(PARTNER["bundleEndpointURL"])
 WEB = {"bundleEndpointProfile": {"type": "https_web"}}
@@ -70,8 +70,8 @@ async def test_another_bundle_is_not_given_while_the_endpoint_is_trusted(alone: 
         await alone.from_configmap()
         await alone.until_ready("Set")
         await until(lambda: alone.held.keys() == ["fetched"])
-        await alone.publish(authorities(Authority("partner.test")))
         refreshed = alone.spire.calls["RefreshBundle"]
+        await alone.publish(authorities(Authority("partner.test")))
         # It is asked at once, so that nobody waits for the next refresh.
         await until(lambda: alone.spire.calls["RefreshBundle"] > refreshed)
         await some_looks(alone.setup)
@@ -97,11 +97,7 @@ async def test_a_partner_that_was_built_anew_is_trusted_by_what_it_publishes(
         # The JWT keys come with the fetch that follows.
         await until(lambda: alone.held.keys() == ["after"])
         assert held(alone) == [after.certificate_der]
-
-        async def is_said() -> bool:
-            return "Rebootstrapped" in await alone.reasons()
-
-        await eventually(is_said)
+        await alone.until_event("Rebootstrapped")
         await alone.until_condition_is("BundleFresh", "Fetched" if interval else None)
     assert (await alone.reasons()).count("Rebootstrapped") == 1
 

@@ -95,6 +95,7 @@ async def test_what_was_adopted_is_not_created_anew_at_a_restart(embedded: Setup
     async with embedded.registrar():
         await embedded.apply("web")
         await embedded.until_ready("web")
+        await embedded.alias()
     calls = embedded.spire.calls["BatchCreateEntry"]
     async with embedded.registrar():
         await some_looks(embedded)
@@ -215,6 +216,7 @@ async def test_fields_that_an_old_server_drops_are_not_written_for_ever(tmp_path
         ready = await setup.condition("web")
         assert ready is not None
         assert "without hint, jwt_svid_ttl" in ready.message
+        await setup.alias()
         writes = setup.spire.writes.total()
         await some_looks(setup)
         assert setup.spire.writes.total() == writes

@@ -201,6 +201,7 @@ async def test_nothing_is_written_when_there_is_nothing_to_do(alone: Story) -> N
     async with alone.running():
         await alone.partner(trustDomainBundle=document(seed("a")))
         await alone.until_ready("Set")
+        await alone.until_condition_is("BundleFresh", "RefreshFailed")
         await looks(alone)
     before = (await alone.client.get(FEDERATION_RECORD))["metadata"]
     obj = await alone.get_trust_domain("partner")

@@ -118,7 +118,7 @@ def a_walk(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("which", "mode", "records", "seed"),
     [
@@ -162,7 +162,7 @@ async def test_whatever_happens_nothing_is_lost_and_all_becomes_right(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("which", "rights", "records", "seed"),
     [
@@ -203,7 +203,7 @@ async def test_whatever_happens_pods_that_are_asked_about_lose_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("which", "seed"), [*on("embedded", EMBEDDED_SEEDS, ""), *on("real", REAL_SEEDS, "")]
 )

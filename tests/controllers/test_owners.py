@@ -20,7 +20,7 @@ from tests.support.controllermanager import Manager
 from tests.support.earlier import all_records, none_missing, until_recorded
 from tests.support.setup import Setup, eventually, some_looks, until
 
-SHORT = (3.0, 2.0, 0.1)
+SHORT = (6.0, 4.5, 0.1)
 """Of a Lease: seconds that it lasts, to renew it in, and between attempts."""
 
 
@@ -305,7 +305,7 @@ async def test_an_api_server_that_is_away_takes_the_prefix_from_nobody(embedded:
         await embedded.apply("web")
         await embedded.until_ready("web")
         embedded.embedded.faults.fail(None, 503, method="patch", resource="leases")
-        await until(lambda: "waiting for the Lease" in (one.process.why_not_ready() or ""), 30.0)
+        await until(lambda: "waiting for the Lease" in (one.process.why_not_ready() or ""))
         assert not one.process.is_leading()
         writes = embedded.spire.writes.total()
         looks = embedded.spire.calls["ListEntries"]

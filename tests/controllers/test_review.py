@@ -14,7 +14,6 @@ from tests.support.setup import Setup, changed, eventually, some_looks, until
 LABEL = PodIdentity("label", "spiffe")
 ANNOTATION = PodIdentity("annotation", "spiffe")
 BOSS = {"spiffeId": "spiffe://example.org/boss", "selector": {"namespace": "ops"}}
-SECONDS = 15.0
 
 
 def foreign(id_: str, path: str, selector: str) -> Entry:
@@ -72,7 +71,7 @@ async def test_a_refused_pod_is_served_once_its_id_is_no_administrators(
             await embedded.apply("boss", **BOSS, admin=False)
         else:
             await embedded.client.delete(CLUSTER_SPIFFE_ID.path("", "boss"))
-        await until(lambda: len(pod_entries(embedded, "/boss")) == 1, SECONDS)
+        await until(lambda: len(pod_entries(embedded, "/boss")) == 1)
 
 
 async def test_a_pods_entry_made_privileged_behind_our_back_is_put_right_not_removed(
@@ -82,7 +81,7 @@ async def test_a_pods_entry_made_privileged_behind_our_back_is_put_right_not_rem
         await embedded.create_pod("web-0", spiffe="web")
         (entry,) = await embedded.until_entries("/web", 1)
         embedded.spire.state.put(changed(entry, admin=True))
-        await until(lambda: [e.admin for e in embedded.entries("/web")] == [False], SECONDS)
+        await until(lambda: [e.admin for e in embedded.entries("/web")] == [False])
 
 
 async def test_a_pod_cannot_take_the_id_of_the_agents(embedded: Setup) -> None:
@@ -171,7 +170,7 @@ async def test_an_entry_in_the_way_that_was_deleted_is_out_of_the_way(embedded: 
         await embedded.until_ready("web", "False")
         # What the condition asks for.
         embedded.spire.state.delete("by-hand")
-        await until(lambda: len(embedded.entries("/web")) == 1, SECONDS)
+        await until(lambda: len(embedded.entries("/web")) == 1)
 
 
 async def test_an_entry_that_somebody_lets_expire_is_put_right(embedded: Setup) -> None:
@@ -180,7 +179,7 @@ async def test_an_entry_that_somebody_lets_expire_is_put_right(embedded: Setup) 
         await embedded.until_ready("web")
         (entry,) = embedded.entries("/web")
         embedded.spire.state.put(changed(entry, expires_at=int(time.time()) + 3600))
-        await until(lambda: [e.expires_at for e in embedded.entries("/web")] == [0], SECONDS)
+        await until(lambda: [e.expires_at for e in embedded.entries("/web")] == [0])
 
 
 # Create before delete.
@@ -248,7 +247,7 @@ async def test_a_label_edit_taken_back_before_it_is_written_is_taken_back(
         await embedded.until_entries("/shop", 1)
         await embedded.until_entries("/web", 0)
         await embedded.client.merge(path, {"metadata": {"labels": {"spiffe": "web"}}})
-        await until(lambda: [e.spiffe_id.path for e in embedded.entries()] == ["/web"], SECONDS)
+        await until(lambda: [e.spiffe_id.path for e in embedded.entries()] == ["/web"])
 
 
 async def test_a_label_put_back_while_its_object_is_being_deleted_counts(
@@ -272,7 +271,7 @@ async def test_a_label_put_back_while_its_object_is_being_deleted_counts(
         with contextlib.suppress(TimeoutError):
             await eventually(is_deleted, 2.0)
         await some_looks(embedded)
-        await until(lambda: len(embedded.entries("/web")) == 1, SECONDS)
+        await until(lambda: len(embedded.entries("/web")) == 1)
 
 
 # Leadership and the budget.
@@ -314,7 +313,7 @@ async def test_deletions_that_failed_do_not_use_up_the_budget(embedded: Setup) -
         embedded.spire.faults.clear()
         alias = await embedded.alias()
         assert find_condition(alias.status.conditions, "DeletionsWithheld") is None
-        await until(lambda: len(embedded.entries()) == 7, SECONDS)
+        await until(lambda: len(embedded.entries()) == 7)
 
 
 async def test_a_withheld_mass_deletion_does_not_hold_a_refusal_up(embedded: Setup) -> None:
@@ -338,7 +337,7 @@ async def test_a_withheld_mass_deletion_does_not_hold_a_refusal_up(embedded: Set
 
         await eventually(is_withheld)
         await embedded.apply("boss", **BOSS, admin=True)
-        await until(lambda: [e.admin for e in embedded.entries("/boss")] == [True], SECONDS)
+        await until(lambda: [e.admin for e in embedded.entries("/boss")] == [True])
 
 
 async def test_a_kind_that_is_removed_while_we_run_keeps_to_the_budget(embedded: Setup) -> None:
@@ -375,4 +374,4 @@ async def test_a_release_that_fails_is_tried_again_within_its_own_time(embedded:
         await embedded.client.merge(
             CLUSTER_SPIFFE_ID.path("", "web"), {"metadata": {"finalizers": None}}
         )
-        await until(lambda: not embedded.entries("/web"), SECONDS)
+        await until(lambda: not embedded.entries("/web"))

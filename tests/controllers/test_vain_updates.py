@@ -25,7 +25,8 @@ async def test_an_update_that_changes_nothing_is_not_sent_again_and_said(embedde
         assert updates["BatchUpdateEntry"] == 1
         # It is sent again when the object changes, …
         await embedded.apply("web", hint="LOUDER")
-        await until(lambda: updates["BatchUpdateEntry"] == 2)
+        await until(lambda: [e.hint for e in embedded.entries("/web")] == ["louder"])
+        assert updates["BatchUpdateEntry"] == 2
         # … and when somebody changes the entry on the server.
         (entry,) = embedded.entries("/web")
         put(changed(entry, hint="other"))

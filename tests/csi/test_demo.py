@@ -18,7 +18,7 @@ async def test_handshakes_go_on_while_everything_rotates(
     need_mounts()
     with tempfile.TemporaryDirectory(prefix="csi-") as name:
         folder = Path(name)
-        await play_files(folder, once=True, ttl_seconds=2.0)
+        await play_files(folder, once=True, ttl_seconds=4.0)
         assert await asyncio.to_thread(mounts_below, folder) == []
     shown = capsys.readouterr().out
     assert "7 certificates seen, 3 bundles" in shown

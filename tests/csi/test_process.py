@@ -192,10 +192,10 @@ async def test_it_says_who_it_is(daemon: Daemon, kubelet: Kubelet) -> None:
     endpoint = await kubelet.registered(DRIVER_NAME)
     async with grpc.aio.insecure_channel(f"unix:{endpoint}") as channel:
         identity = csi_pb2_grpc.IdentityStub(channel)
-        info = await identity.GetPluginInfo(csi_pb2.GetPluginInfoRequest(), timeout=5)
+        info = await identity.GetPluginInfo(csi_pb2.GetPluginInfoRequest(), timeout=60)
         assert info.name == "csi.spire.io"
         assert info.vendor_version
-        assert (await identity.Probe(csi_pb2.ProbeRequest(), timeout=5)).ready.value
+        assert (await identity.Probe(csi_pb2.ProbeRequest(), timeout=60)).ready.value
         found = await csi_pb2_grpc.NodeStub(channel).NodeGetInfo(
             csi_pb2.NodeGetInfoRequest(), timeout=5
         )
@@ -228,8 +228,11 @@ async def test_it_is_ready_when_kubelet_and_agent_have_taken_it_and_lives_whatev
             return words in await daemon.probe("readyz")
         return False
 
+    async def is_registered() -> bool:
+        return "registration" not in await daemon.probe("readyz")
+
     await eventually(lambda: says("[-] agent: the agent at "))
-    assert "registration" not in await daemon.probe("readyz")
+    await eventually(is_registered)
     assert await daemon.probe("healthz") == "ok\n"
     node.agent.is_delegate = False
     await node.agent.start()
@@ -286,6 +289,10 @@ async def _refusal(kubelet: Kubelet, volume: InlineVolume) -> CallError:
     return caught.value
 
 
+async def _is_ready(daemon: Daemon) -> bool:
+    return await daemon.probe("readyz") == "ok\n"
+
+
 async def test_a_driver_without_the_admin_socket_shows_the_workload_api_and_asks_no_agent(
     node: Node, daemon: Daemon, kubelet: Kubelet
 ) -> None:
@@ -297,6 +304,6 @@ async def test_a_driver_without_the_admin_socket_shows_the_workload_api_and_asks
     await kubelet.publish(DRIVER_NAME, replace(view.volume(), attributes={"mode": "workload-api"}))
     error = await _refusal(kubelet, files.volume())
     assert "agent_admin_socket_path" in str(error)
-    assert await daemon.probe("readyz") == "ok\n"
+    await eventually(lambda: _is_ready(daemon))
     assert math.isnan((await daemon.metrics())["agent_up"])
     assert (node.agent.subscriptions, node.agent.refusals) == (0, 0)

@@ -91,9 +91,14 @@ async def test_a_driver_killed_in_the_middle_of_a_write_starts_over(node: Node) 
     (path / "..data_next").symlink_to("..v9")
     async with node.driver() as driver:
         await driver.publish(pod)
+        before = (path / "..data").readlink()
         node.agent.rotate()
-        await until(lambda: (path / "..data").readlink() == Path("..v10"))
-        await until(lambda: [f.name for f in path.glob("..v*")] == ["..v10"])
+        await until(lambda: (path / "..data").readlink() != before)
+        await until(
+            lambda: [f.name for f in path.glob("..v*")] == [str((path / "..data").readlink())]
+        )
+        assert "END CERTIFICATE" in (path / "svid.pem").read_text()
+        assert not (path / "..data_next").is_symlink()
 
 
 class Story:

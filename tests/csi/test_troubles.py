@@ -67,7 +67,7 @@ async def test_the_kubelet_hears_why_before_its_own_deadline(node: Node) -> None
     pod = node.pod()
     async with node.driver(first_svid=25.0) as driver:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await driver.stub.NodePublishVolume(pod.request(), timeout=6.0)
+            await driver.stub.NodePublishVolume(pod.request(), timeout=12.0)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "the agent " in (caught.value.details() or "")
         assert await node.mounts() == []
@@ -281,7 +281,7 @@ async def _usage(driver: Driver, pod: Pod) -> Sequence[csi_pb2.VolumeUsage]:
     request = csi_pb2.NodeGetVolumeStatsRequest(
         volume_id=pod.volume_id, volume_path=str(pod.target)
     )
-    return (await driver.stub.NodeGetVolumeStats(request, timeout=30.0)).usage
+    return (await driver.stub.NodeGetVolumeStats(request, timeout=60.0)).usage
 
 
 def test_every_reason_is_one_of_the_metric() -> None:

@@ -51,7 +51,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         controller_manager_arguments=("--use-service-account-credentials=true",),
     ) as made:
         made.run_kubectl("apply", "-k", str(CONFIG / "crd"))
-        made.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        made.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
         # It learns of new kinds every 30 s only.
         made.stop_controller_manager()
         made.start_controller_manager()

@@ -11,7 +11,7 @@ from hack.control_plane import ControlPlane
 from tests.support.controllermanager import Manager
 from tests.support.setup import real_setup
 
-pytestmark = [pytest.mark.slow, pytest.mark.may_block, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.may_block]
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """\
@@ -113,7 +113,7 @@ async def test_a_hostile_file_is_refused_in_words(tmp_path: Path, text: str) -> 
     configuration = tmp_path / "c.yaml"
     configuration.write_text(CONFIGURATION.format(socket="/s", kubeconfig="/k") + text)
     process = await run("run", "--config", str(configuration), CLUSTER="c")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         _, said = await process.communicate()
     assert process.returncode == 2
     lines = said.decode().splitlines()
@@ -131,7 +131,7 @@ async def test_a_hostile_kubeconfig_is_refused_in_words(tmp_path: Path, text: st
         CONFIGURATION.format(socket=tmp_path / "spire.sock", kubeconfig=kubeconfig)
     )
     process = await run("run", "--expand-env", "--config", str(configuration), CLUSTER="c")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         _, said = await process.communicate()
     assert process.returncode == 2
     assert f"kubeconfig: '{kubeconfig}': line " in said.decode()
@@ -142,7 +142,7 @@ async def test_a_hostile_hcl_file_is_refused_in_words(tmp_path: Path) -> None:
     configuration = tmp_path / "c.conf"
     configuration.write_text('trust_domain = "example.org"\na = ' + "[" * 100_000)
     process = await run("run", "--config", str(configuration))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         _, said = await process.communicate()
     assert process.returncode == 2
     assert "more than 64 levels of nesting" in said.decode()

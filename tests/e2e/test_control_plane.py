@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 def whoami(plane: ControlPlane, credentials: Sequence[str]) -> tuple[str, list[str]]:
     command = [str(plane.kubectl), *credentials, "auth", "whoami", "--output=json"]
-    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=90)
     user = json.loads(finished.stdout)["status"]["userInfo"]
     return user["username"], user["groups"]
 
@@ -53,7 +53,7 @@ def test_knows_anybody_with_a_certificate(real_control_plane: ControlPlane) -> N
 def test_gives_nobody_rights_by_default(real_control_plane: ControlPlane) -> None:
     command = [str(real_control_plane.kubectl), *token_of(real_control_plane, OUTSIDER.user)]
     finished = subprocess.run(
-        [*command, "get", "pods"], capture_output=True, text=True, check=False, timeout=30
+        [*command, "get", "pods"], capture_output=True, text=True, check=False, timeout=90
     )
     assert "Forbidden" in finished.stderr
 

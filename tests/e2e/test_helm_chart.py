@@ -34,7 +34,6 @@ pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
     pytest.mark.may_block,
-    pytest.mark.timeout(120),
 ]
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -87,7 +87,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]
         (REGISTRAR, CONTROLLER_MANAGER, NODE_DRIVER), tmp_path_factory.mktemp("manifests")
     ) as plane:
         plane.run_kubectl("apply", "-k", str(CONFIG / "default"))
-        plane.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        plane.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
         yield plane
 
 

@@ -16,7 +16,7 @@ from tests.support.csi import Heard, Pod, run_driver
 from tests.support.setup import until
 from tests.support.spire import SharedSpire
 
-pytestmark = [pytest.mark.real("spire"), pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real("spire"), pytest.mark.slow]
 
 US = f"unix:uid:{os.getuid()}"
 DELEGATE = "spiffe://example.org/delegate"

@@ -9,11 +9,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
 
-from api.codec import JSONObject, JSONValue
+from api.codec import JSONObject, JSONValue, convert
 from api.documents import dump_yaml, load_yaml_documents
 from api.kinds import (
     CLUSTER_SPIFFE_ID,
@@ -21,7 +21,9 @@ from api.kinds import (
     POD,
     SPIFFE_ID,
     SPIRE_ENTRY,
+    Kind,
 )
+from api.meta import KubeObject
 from hack import auditlog
 from hack.control_plane import ControlPlane, Identity, service_account
 from manager.process import Process
@@ -40,6 +42,8 @@ from tests.support.webhookconfiguration import until_trusted, webhook_configurat
 from tests.support.workload import Workload, address
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+T = TypeVar("T", bound=KubeObject)
 
 DEFAULT = "/ns/default/sa/default"
 MANAGER_WEBHOOK, CRD_WEBHOOK = "spire-controller-manager-webhook", "k8s-workload-registrar"
@@ -60,7 +64,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     with ControlPlane((), folder / "plane", api_server_arguments=recorded) as servers:
         for name in ("crd", "namespace", "admission-policy"):
             servers.run_kubectl("apply", "-k", str(CONFIG / name))
-        servers.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        servers.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
         # Else the garbage collector would take the records before the registrar does.
         servers.stop_controller_manager()
         yield Plane(servers, Recording(folder))
@@ -211,6 +215,31 @@ async def until_put_right(cluster: Workload, path: str, wrong: JSONObject) -> No
     await eventually(is_right)
 
 
+async def until_made(cluster: Workload, kind: Kind[T], *, but: str = "") -> str:
+    """Wait until an object was made for the one Pod that there is; gives its path."""
+    found: list[str] = []
+
+    async def is_made() -> bool:
+        items = (await cluster.client.get(kind.path()))["items"]
+        assert isinstance(items, list)
+        keys = [convert(item, kind.type).key for item in items]
+        found[:] = [kind.object_path(key) for key in keys if key.name != but]
+        return len(found) == 1
+
+    await eventually(is_made)
+    return found[0]
+
+
+async def until_recorded_with(cluster: Workload, path: str, **attributes: object) -> None:
+    """Wait until the SpireEntry of a path has these attributes: records follow entries."""
+
+    async def has_them() -> bool:
+        spec = (await cluster.until_recorded(path)).spec
+        return all(getattr(spec, name) == value for name, value in attributes.items())
+
+    await eventually(has_them)
+
+
 async def until_recorded_no_more(cluster: Workload, path: str) -> None:
     """Wait until no SpireEntry speaks of a path."""
 
@@ -248,8 +277,7 @@ async def test_the_layered_mode(plane: Plane, cluster: Workload) -> None:
             await until_counted(setup, CLUSTER_SPIFFE_ID.kind, "web")
             await setup.apply("web", ttl=77)
             await until(lambda: [e.x509_svid_ttl for e in setup.entries("/web")] == [77])
-            made = [o.key for o in await setup.cluster_spiffe_ids() if o.metadata.name != "web"]
-            path = CLUSTER_SPIFFE_ID.object_path(made[0])
+            path = await until_made(cluster, CLUSTER_SPIFFE_ID, but="web")
             await until_put_right(cluster, path, {"ttl": 77})
             await cluster.delete_pod("web-1")
             await until_recorded_no_more(cluster, DEFAULT)
@@ -276,6 +304,7 @@ async def test_the_controller_managers_mode(plane: Plane, cluster: Workload) -> 
             await cluster.static_entry("one")
             await cluster.until_recorded("/static/one")
             await cluster.static_entry("one", hint="another")
+            await until_recorded_with(cluster, "/static/one", hint="another")
             await cluster.trust_domain("partner", **PARTNER)
             await until_trusted(cluster.client, MANAGER_WEBHOOK)
             await cluster.client.delete("/apis/spire.spiffe.io/v1alpha1/clusterstaticentries/one")
@@ -296,21 +325,15 @@ async def test_crd_mode(plane: Plane, cluster: Workload, monkeypatch: pytest.Mon
         ):
             await cluster.pod("web-1")
             await cluster.until_entry(DEFAULT)
-            path = SPIFFE_ID.path("default", "")
-            items = (await cluster.client.get(path))["items"]
-            assert isinstance(items, list)
-            (made,) = (each["metadata"]["name"] for each in items if isinstance(each, dict))  # type: ignore[index,call-overload]
-            await until_put_right(cluster, f"{path}/{made}", {"dnsNames": ["wrong.test"]})
+            path = await until_made(cluster, SPIFFE_ID)
+            await until_put_right(cluster, path, {"dnsNames": ["wrong.test"]})
             for namespace in ("kube-system", "default") * 2:
                 await cluster.client.apply(spiffe_id(namespace))
                 await until_ready(cluster, "one", is_ready=namespace == "default")
             await until_counted(cluster.setup, SPIFFE_ID.kind, "one")
             await cluster.client.apply(spiffe_id("default", dnsNames=["one.test"]))
 
-            async def has_name() -> bool:
-                return (await cluster.until_recorded("/one")).spec.dns_names == ("one.test",)
-
-            await eventually(has_name)
+            await until_recorded_with(cluster, "/one", dns_names=("one.test",))
             await until_trusted(cluster.client, CRD_WEBHOOK)
             await cluster.delete_pod("web-1")
             await until_recorded_no_more(cluster, DEFAULT)

@@ -118,7 +118,7 @@ def test_the_node_driver_and_the_sample_pods_have_entries_that_nobody_made_by_ha
     material = [str(program), "generate-config", f"--output-dir={certificates}"]
     subprocess.run(material, check=True, capture_output=True)
     plane.run_kubectl("apply", "-k", str(CONFIG / registrar))
-    plane.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    plane.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
     plane.run_kubectl("apply", "-k", str(CONFIG / "csi"))
     create_pod_of(plane, "csi-spire", "csi-spire-1")
     for document in render(pods).objects:
@@ -137,13 +137,13 @@ def test_the_node_driver_and_the_sample_pods_have_entries_that_nobody_made_by_ha
             try:
                 of_driver = selectors_of(plane, "spire", "csi-spire-1")
                 of_pod = selectors_of(plane, "default", "svid-as-files")
-                running.wait_until(lambda: DRIVER in server.identities(agent, of_driver), 60)
+                running.wait_until(lambda: DRIVER in server.identities(agent, of_driver), 200)
                 running.wait_until(
                     lambda: (
                         "spiffe://example.org/ns/default/sa/default"
                         in server.identities(agent, of_pod)
                     ),
-                    60,
+                    200,
                 )
                 # No workload is a delegate but the driver.
                 assert DRIVER not in server.identities(agent, of_pod)

@@ -10,7 +10,7 @@ import pytest
 from hack.processes import ServerError
 from hack.spire import RealAgent, RealServer, ServerOptions, Upstream
 
-pytestmark = [pytest.mark.real("spire"), pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real("spire"), pytest.mark.slow]
 
 
 def entry(server: RealServer, path: str, parent: str, *more: str) -> None:

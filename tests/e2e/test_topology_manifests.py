@@ -31,7 +31,7 @@ def module(request: pytest.FixtureRequest) -> Module:
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane((), tmp_path_factory.mktemp("topologies")) as made:
         made.run_kubectl("apply", "-k", str(CONFIG / "crd"))
-        made.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        made.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
         # A dry run makes no namespace for the objects that lie in it.
         for name in MODULES:
             made.run_kubectl("apply", "-f", str(DEPLOY / name / "namespace.yaml"))

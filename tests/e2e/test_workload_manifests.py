@@ -67,7 +67,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with ControlPlane((), tmp_path_factory.mktemp("workload-manifests")) as made:
         for mode in MODES:
             made.run_kubectl("apply", "-k", str(CONFIG / f"samples/workload-registrar-{mode}"))
-        made.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        made.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=90s")
         yield made
 
 

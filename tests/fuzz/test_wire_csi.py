@@ -17,7 +17,7 @@ from tests.support.csi import NODE, Heard
 
 pytestmark = pytest.mark.slow
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 _NODE = "/csi.v1.Node/"
 _REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT,

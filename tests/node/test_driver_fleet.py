@@ -18,7 +18,7 @@ from tests.support.node import wait_for
 pytestmark = [
     pytest.mark.real("control plane", "spire", "node"),
     pytest.mark.slow,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(600),
 ]
 
 _BASE = [f"base-{number}" for number in range(8)]
@@ -61,7 +61,7 @@ def _check(fleet: Fleet, new: str, *, driver_restarts: int) -> None:
 
 def test_a_normal_start_warns_of_nothing(fleet: Fleet) -> None:
     fleet.node.run_kubectl(
-        "wait", "--for=condition=Ready", "--timeout=60s", *(f"pod/{name}" for name in _SAMPLES)
+        "wait", "--for=condition=Ready", "--timeout=110s", *(f"pod/{name}" for name in _SAMPLES)
     )
     warnings = [
         str(event)

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.real("control plane", "node"),
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 _KUBELET_DIR = Path("/var/lib/kubelet")
@@ -94,7 +94,7 @@ def real(node: Cluster, uids: dict[str, str]) -> _Story:
     with recording(folder, str(_KUBELET_DIR / _ENDPOINT)) as recorder:
         wait_for("registered", lambda: "NotifyRegistrationStatus" in recorder.order())
         apply(node, _DRIVER, _pod("taken"))
-        node.run_kubectl("wait", "--for=condition=Ready", "pod/taken", "--timeout=50s")
+        node.run_kubectl("wait", "--for=condition=Ready", "pod/taken", "--timeout=110s")
         node.restart_server("kubelet")
         wait_for("published again", lambda: len(recorder.told("NodePublishVolume")) > 1)
         delete("taken")

@@ -19,7 +19,7 @@ from tests.support.nodespire import Asker
 pytestmark = [
     pytest.mark.real("control plane", "spire", "node"),
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 LAYERED, CLUSTER = howto.blocks("The registrar apart from the server")
@@ -179,8 +179,8 @@ def delete_leader(cluster: Cluster, name: str) -> None:
 
 def roll_out(cluster: Cluster, deployment: str) -> None:
     """Return once all Pods of a Deployment are ready."""
-    about = ("--namespace=spire", f"deployment/{deployment}", "--timeout=90s")
-    cluster.run_kubectl("rollout", "status", *about, timeout_seconds=100)
+    about = ("--namespace=spire", f"deployment/{deployment}", "--timeout=170s")
+    cluster.run_kubectl("rollout", "status", *about, timeout_seconds=180)
 
 
 def leader_of(cluster: Cluster, lease: str) -> str:

@@ -3,13 +3,14 @@
 import pytest
 
 from hack.node.cluster import Cluster
+from hack.node.waiting import wait_for
 from tests.support import howto, nodespire
 from tests.support.nodehealth import watched
 
 pytestmark = [
     pytest.mark.real("control plane", "spire", "node"),
     pytest.mark.slow,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(600),
 ]
 
 BESIDE, CERTIFICATES = howto.blocks("The registrar beside the server")
@@ -42,7 +43,10 @@ def test_all_comes_back_when_the_server_has_lost_its_data(
     node.run_kubectl("delete", "pod", "--namespace=spire", "spire-server-0")
     shell.run("kubectl rollout status -n spire statefulset/spire-server\n" + nodespire.AGENTS_ANEW)
     nodespire.wait_for_file(node, "svid-as-files", DEFAULT)
-    assert before == {entry.id for entry in nodespire.entries(node)}
+    wait_for(
+        "all entries, under their IDs",
+        lambda: before <= {entry.id for entry in nodespire.entries(node)},
+    )
     shell.run(TAKE_AWAY)
     assert howto.left(node) == []
 

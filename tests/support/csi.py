@@ -189,13 +189,13 @@ class Driver:
     async def publish(self, pod: Pod, *, mount_group: str = "", **attributes: str) -> Path:
         """Publish a Pod's volume; gives its path."""
         request = pod.request(mount_group=mount_group, **attributes)
-        await self.stub.NodePublishVolume(request, timeout=30.0)
+        await self.stub.NodePublishVolume(request, timeout=60.0)
         return pod.target
 
     async def refused(self, request: csi_pb2.NodePublishVolumeRequest) -> tuple[str, str]:
         """Code and message with which a call is refused."""
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await self.stub.NodePublishVolume(request, timeout=30.0)
+            await self.stub.NodePublishVolume(request, timeout=60.0)
         return caught.value.code().name, caught.value.details() or ""
 
     async def refused_saying(
@@ -222,14 +222,14 @@ class Driver:
         request = csi_pb2.NodeUnpublishVolumeRequest(
             volume_id=pod.volume_id, target_path=str(pod.target)
         )
-        await self.stub.NodeUnpublishVolume(request, timeout=30.0)
+        await self.stub.NodeUnpublishVolume(request, timeout=60.0)
 
     async def condition(self, pod: Pod) -> tuple[bool, str]:
         """Whether a volume is abnormal, and why."""
         request = csi_pb2.NodeGetVolumeStatsRequest(
             volume_id=pod.volume_id, volume_path=str(pod.target)
         )
-        found = await self.stub.NodeGetVolumeStats(request, timeout=30.0)
+        found = await self.stub.NodeGetVolumeStats(request, timeout=60.0)
         return found.volume_condition.abnormal, found.volume_condition.message
 
 

@@ -88,6 +88,14 @@ class Story(Manager):
             raise AssertionError(f"{type_} of {name}: {found}") from None
         return found[0]
 
+    async def until_event(self, reason: str, name: str = "partner") -> None:
+        """Wait for an Event with that reason: Events follow what they speak of."""
+
+        async def is_there() -> bool:
+            return reason in await self.reasons(name)
+
+        await eventually(is_there)
+
     async def reasons(self, name: str = "partner") -> list[str]:
         """The reasons of the Events on an object."""
         events = await self.setup.events("ClusterFederatedTrustDomain", name)

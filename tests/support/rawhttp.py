@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-SOON = 20.0
+SOON = 60.0
 """Far more than what is waited for takes, on a busy machine too."""
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -353,7 +353,7 @@ def _install_kinds(plane: ControlPlane) -> None:
     plane.run_kubectl("apply", "-f", "-", stdin="---\n".join(map(dump_yaml, documents)))
     for custom in CUSTOM_KINDS:
         plane.run_kubectl(
-            "wait", "--for=condition=Established", f"crd/{custom.kind.resource}", "--timeout=30s"
+            "wait", "--for=condition=Established", f"crd/{custom.kind.resource}", "--timeout=90s"
         )
     plane.stop_controller_manager()
     plane.start_controller_manager()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from devcluster.client import NotFound
 
-SECONDS = 45.0
+SECONDS = 90.0
 """A safety net, not a measure: a busy machine may take its time, a hang still ends."""
 
 AWAY = (NotFound, LookupError, FileNotFoundError)

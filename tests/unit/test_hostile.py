@@ -6,8 +6,7 @@ reports it at the object, and must hold nothing that steers a terminal.
 
 import contextlib
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,9 +34,7 @@ from registrar.settings.manager import expand_environment
 from registrar.settings.yamltree import parse_yaml
 from registrar.spire.errors import error_of
 from registrar.telemetry.health import parse_address
-
-SECONDS = 5.0
-"""What took minutes, or for ever, before; nothing here needs a tenth of it."""
+from tests.support.cputime import soon
 
 DIGITS = "9" * 5000
 DEEP = 200_000
@@ -183,13 +180,6 @@ DECODERS: dict[str, Callable[[str], object]] = {
 
 def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
-
-
-@contextlib.contextmanager
-def soon() -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    assert time.monotonic() - started < SECONDS
 
 
 def check(decoder: Callable[[str], object], text: str) -> None:

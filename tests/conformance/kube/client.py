@@ -12,7 +12,7 @@ import aiohttp
 from devcluster.kubeapi.documents import JSONObject, JSONValue, obj, objects, text
 from tests.support.waiting import eventually
 
-SECONDS = 45.0
+SECONDS = 90.0
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"

@@ -161,7 +161,7 @@ async def test_patch_is_strategic_for_built_in_kinds(kubectl: Kubectl) -> None:
     assert await kubectl("get", "pod", "p", "-o", path) == "example.org/a:2 1"
     status = '{"status":{"conditions":[{"type":"Ready","status":"True"}]}}'
     await kubectl("patch", "pod", "p", "--subresource=status", "-p", status)
-    await kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=40s")
+    await kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=90s")
     await kubectl("delete", "pod", "p")
 
 
@@ -236,14 +236,14 @@ async def test_wait_for_conditions_and_paths(kubectl: Kubectl) -> None:
     await kubectl("create", "-f", "-", stdin=manifest("w"))
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(
-            kubectl("wait", "--for=condition=Ready", "widget/w", "--timeout=40s")
+            kubectl("wait", "--for=condition=Ready", "widget/w", "--timeout=90s")
         )
         status = '{"status":{"conditions":[{"type":"Ready","status":"True"}]}}'
         await kubectl("patch", "widget", "w", "--type=merge", "--subresource=status", "-p", status)
     assert waiting.result() == f"widget.{GROUP}/w condition met\n"
-    await kubectl("wait", "--for=jsonpath={.spec.size}=3", "widget/w", "--timeout=40s")
+    await kubectl("wait", "--for=jsonpath={.spec.size}=3", "widget/w", "--timeout=90s")
     async with asyncio.TaskGroup() as tasks:
-        waiting = tasks.create_task(kubectl("wait", "--for=delete", "widget/w", "--timeout=40s"))
+        waiting = tasks.create_task(kubectl("wait", "--for=delete", "widget/w", "--timeout=90s"))
         await kubectl("delete", "widget", "w")
     assert waiting.done()
 

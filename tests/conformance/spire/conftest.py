@@ -28,7 +28,7 @@ from api.proto import (
 )
 from devcluster.spire.server import SpireServer
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)

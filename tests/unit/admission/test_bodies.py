@@ -9,6 +9,7 @@ import pytest
 from registrar.admission.server import Bounds
 from tests.support.podwebhook import SERVICE
 from tests.support.rawhttp import RawClient, connected
+from tests.support.waiting import eventually
 from tests.unit.admission.test_server import review, serving
 
 _ANNOUNCED = 150_000
@@ -53,5 +54,10 @@ async def test_a_body_that_dribbles_is_given_up_and_said_once(
                 dribbling = tasks.create_task(slow.dribble(b" "))
                 assert await slow.answer() == (408, "no whole body within 0.2 s\n")
                 dribbling.cancel()
-        assert await server.post(review()) == 200
+
+        async def is_served() -> bool:
+            # On a busy machine we may be too slow for so short a limit, too.
+            return await server.post(review()) == 200
+
+        await eventually(is_served)
     assert caplog.messages.count("a client sent no whole body in time") == 1

@@ -214,7 +214,7 @@ def raw(
     """The beginning of an answer, whether the session was resumed, and one for the next time."""
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
             context.wrap_socket(plain, server_hostname=SERVICE.host, session=session) as connection,
         ):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -370,11 +370,12 @@ async def test_a_certificate_that_ends_soon_is_warned_of_and_no_problem(
     assert len(said) == int(warned)
 
 
-@pytest.mark.slow
 async def test_the_warning_comes_to_a_server_that_runs_on(
-    folder: Folder, caplog: pytest.LogCaptureFixture
+    folder: Folder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.write(material(ttl=timedelta(days=7, seconds=2)))
+    folder.write(material(ttl=timedelta(days=8)))
     async with served(await loaded(folder)):
         assert "ends soon" not in caplog.text
+        # As if two days had gone by.
+        monkeypatch.setattr("registrar.admission.mutualtls.WARN_BEFORE", timedelta(days=9))
         await until(lambda: "ends soon" in caplog.text)

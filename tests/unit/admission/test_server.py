@@ -23,7 +23,7 @@ from registrar.telemetry.metrics import Metrics
 from tests.support.podwebhook import SERVICE, write_material
 from tests.support.setup import until
 
-SOON = 5.0
+SOON = 60.0
 
 
 def review(size: int = 0, **request: object) -> bytes:

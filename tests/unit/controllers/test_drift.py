@@ -23,8 +23,9 @@ class SlowMirror:
     privileged_ids: Mapping[str, frozenset[str]] = {}
     own: Mapping[str, object] = {}
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, entries: int = 0) -> None:
         self._seconds = seconds
+        self.foreign_count = entries
         self.looks: list[float] = []
 
     async def refresh(self) -> Drift:
@@ -60,10 +61,17 @@ async def test_it_looks_about_every_interval() -> None:
 
 
 async def test_looks_that_take_long_take_no_more_than_a_tenth_of_the_time() -> None:
-    mirror = SlowMirror(5 * INTERVAL)
+    mirror = SlowMirror(5 * INTERVAL, entries=200_000)
     async with checking(mirror, [0]):
         await asyncio.sleep(200 * INTERVAL)
     assert len(mirror.looks) == 4
+
+
+async def test_a_server_that_hung_while_it_listed_a_few_entries_is_looked_at_as_before() -> None:
+    mirror = SlowMirror(3 * INTERVAL, entries=10)
+    async with checking(mirror, [0]):
+        await asyncio.sleep(40 * INTERVAL)
+    assert len(mirror.looks) >= 9
 
 
 async def test_it_does_not_list_while_a_mass_of_entries_waits() -> None:

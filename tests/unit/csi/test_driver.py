@@ -14,7 +14,7 @@ from registrar.csi.driver import Limits, serve_csi
 from registrar.csi.node import NodeService
 from tests.support.waiting import eventually
 
-SECONDS = 30.0
+SECONDS = 60.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
 

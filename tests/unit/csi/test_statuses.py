@@ -37,7 +37,7 @@ async def test_words_of_any_kind_arrive_with_their_code(tmp_path: Path, words: s
     async with refusing(tmp_path / "s", words) as channel:
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/a/b")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call(b"", timeout=30.0)
+            await call(b"", timeout=60.0)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == sendable(words)
 

@@ -130,7 +130,6 @@ _TEMPLATES = st.recursive(
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @settings(max_examples=1500, deadline=None)
 @given(_TEMPLATES)
 def test_random_templates_are_answered_as_go_answers_them(oracle: Oracle, text: str) -> None:

@@ -49,7 +49,6 @@ _FORMATS = st.lists(_VERBS, min_size=1, max_size=3).map("|".join)
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @settings(max_examples=1500, deadline=None)
 @given(_FORMATS, st.lists(_VALUES | _CONSTANTS, max_size=4))
 def test_random_formats_print_what_go_prints(oracle: Oracle, form: str, values: list[str]) -> None:
@@ -109,7 +108,6 @@ _TEMPLATES = st.recursive(st.just("t"), _statements, max_leaves=5).map(
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @settings(max_examples=1500, deadline=None)
 @given(_TEMPLATES)
 def test_random_templates_over_typed_values_are_answered_as_go_does(
@@ -128,7 +126,6 @@ _PIECES = st.sampled_from(
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @settings(max_examples=1500, deadline=None)
 @given(st.data())
 def test_mutated_templates_are_parsed_or_refused_as_go_does(

@@ -11,6 +11,7 @@ from aiohttp import web
 from registrar.telemetry.connection import Limits
 from registrar.telemetry.listening import listen
 from tests.support.rawhttp import GET, RawClient, connected
+from tests.support.waiting import eventually
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
 
@@ -36,9 +37,14 @@ async def serving(limits: Limits) -> AsyncIterator[int]:
 
 
 async def others_are_served(port: int) -> None:
-    async with connected(port) as other:
-        other.send(GET)
-        assert await other.answer() == (200, "hello")
+    """Soon: on a busy machine one of us may be too slow for the limits of a test, too."""
+
+    async def is_served() -> bool:
+        async with connected(port) as other:
+            other.send(GET)
+            return await other.answer() == (200, "hello")
+
+    await eventually(is_served)
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

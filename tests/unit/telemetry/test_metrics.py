@@ -44,7 +44,7 @@ def test_a_controllers_series_are_there_before_its_first_reconcile(
     assert value(metrics, series, controller="pod", **labels) == 0
 
 
-@pytest.mark.parametrize("state", ["desired", "present", "failed", "withheld", "foreign"])
+@pytest.mark.parametrize("state", ["desired", "set", "present", "failed", "withheld", "foreign"])
 def test_entries_of_every_state_are_counted_from_the_start(state: str) -> None:
     assert value(Metrics(), "spire_registrar_entries", state=state) == 0
 

@@ -22,7 +22,7 @@ from devcluster.spire.server import SpireServer, TLSOptions
 from devcluster.spire.state import PRUNE_SECONDS
 from devcluster.spire.workload import WorkloadAPI
 
-SECONDS = 10
+SECONDS = 60
 
 
 def entry(name: str, **fields: bool | int | str) -> types_pb2.Entry:
