@@ -29,10 +29,16 @@ class Right:
 
     def __str__(self) -> str:
         """In words for people."""
-        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {self.on}"
+
+    @property
+    def on(self) -> str:
+        """What it is about, in words for people."""
+        plural, slash, subresource = self.resource.partition("/")
+        resource = f"{plural}.{self.group}" if self.group else plural
         named = f" {self.name}" if self.name else ""
         where = f" in namespace {self.namespace}" if self.namespace else ""
-        return f"{self.verb} {resource}{named}{where}"
+        return f"{resource}{slash}{subresource}{named}{where}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import msgspec
 
 from api.codec import JSONObject, decode
 from controllers.rights import Need, Right
-from manager.doctor.finding import Finding, counted, error, ok, some, warning
+from manager.doctor.finding import Finding, counted, error, ok, warning
 from manager.doctor.world import World
 from manager.modes.choice import mode_of
 from manager.rights import needs_of
@@ -18,6 +18,7 @@ REACHED, CLOCK, RIGHTS = "api-server", "clock-of-api-server", "rights"
 SKEW_SECONDS = 5.0
 WRONG_SECONDS = 300.0
 _AT_ONCE = 10
+_ACCOUNT = "the service account"
 _REVIEWS = "/apis/authorization.k8s.io/v1"
 
 
@@ -91,12 +92,13 @@ async def rights(world: World) -> list[Finding]:
     lacking = await _lacking(world, needs)
     if not lacking:
         return [ok(RIGHTS, f"{who} has the {counted(len(needs), 'right')} that this mode uses")]
-    return [_of(lack, who) for lack in _by_consequence(lacking)]
+    is_account = who.startswith(_ACCOUNT)
+    return [_of(lack, who, is_account=is_account) for lack in _by_consequence(lacking)]
 
 
 async def _whose(world: World) -> str:
     if world.account:
-        return f"the service account {world.account}"
+        return f"{_ACCOUNT} {world.account}"
     try:
         body: JSONObject = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         reply = await world.review("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
@@ -105,7 +107,7 @@ async def _whose(world: World) -> str:
         name = ""
     account = name.removeprefix("system:serviceaccount:")
     if account != name:
-        return f"the service account {account.replace(':', '/')}"
+        return f"{_ACCOUNT} {account.replace(':', '/')}"
     named = f" ({name})" if name else ""
     return f"whoever runs this{named}, which need not be the registrar's service account,"
 
@@ -165,23 +167,26 @@ def _question(right: Right, account: str) -> tuple[str, JSONObject]:
 
 
 def _by_consequence(needs: Iterable[Need]) -> list[list[Need]]:
-    """Those that are missed for the same reason in one finding."""
-    found: dict[tuple[bool, str, str, str], list[Need]] = {}
+    """Those that are missed for the same reason in one finding, what is vital first."""
+    found: dict[tuple[bool, str], list[Need]] = {}
     for need in needs:
-        right = need.right
-        place = (not need.is_vital, need.without, right.group, right.resource)
-        found.setdefault(place, []).append(need)
+        found.setdefault((not need.is_vital, need.without), []).append(need)
     return [found[place] for place in sorted(found)]
 
 
-def _of(needs: list[Need], who: str) -> Finding:
+def _of(needs: list[Need], who: str, *, is_account: bool) -> Finding:
     say = error if needs[0].is_vital else warning
-    names = some([str(need.right) for need in needs])
+    verbs: dict[str, list[str]] = {}
+    for need in needs:
+        verbs.setdefault(need.right.on, []).append(need.right.verb)
+    names = "; ".join(f"{', '.join(sorted(each))} {on}" for on, each in verbs.items())
+    remedy = "apply the roles of the manifests: config/rbac, or the role of the overlay"
+    if not is_account:
+        remedy += "; --service-account NAMESPACE/NAME asks for the registrar's own account"
     return say(
         RIGHTS,
-        f"{who} may not {names}",
-        meaning=f"without it {needs[0].without}",
-        remedy="apply the roles of the manifests (config/rbac, or the role of the overlay), or "
-        "run this with --service-account NAMESPACE/NAME to ask for the registrar's own account",
+        f"{who} may not: {names}",
+        meaning=f"without that {needs[0].without}",
+        remedy=remedy,
         runbook="not-ready",
     )

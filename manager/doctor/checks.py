@@ -3,6 +3,7 @@
 from manager.doctor import (
     agents,
     apiserver,
+    configuration,
     entries,
     federation,
     kinds,
@@ -14,6 +15,9 @@ from manager.doctor import (
 from manager.doctor.examination import Check
 
 SPIRE = "spire-server"
+_CONFIGURATION = (
+    ("configuration", configuration.CONFIGURATION, "the file", configuration.configuration),
+)
 _CLUSTER = (
     ("kubernetes", apiserver.REACHED, "the API server", apiserver.reached),
     ("kubernetes", apiserver.CLOCK, "the API server's clock", apiserver.clock),
@@ -36,6 +40,7 @@ _REGISTRAR = (
     ("registrar", leases.LEADER, "who leads", leases.leader),
     ("registrar", leases.PREFIX, "who has our prefix", leases.prefix),
     ("registrar", running.READY, "whether the running registrar is ready", running.ready),
+    ("registrar", running.WITHHELD, "deletions that are withheld", running.withheld),
     ("registrar", running.WRITES, "SPIRE's time per write", running.write_time),
 )
 _WEBHOOK = (
@@ -44,6 +49,7 @@ _WEBHOOK = (
 )
 _RECORDS = (
     ("entries", entries.LOST, "records and entries", entries.records),
+    ("entries", entries.GONE, "Pods of entries", entries.gone),
     ("entries", entries.FAILING, "what records say is wrong", entries.failing),
 )
 _OTHERS = (("entries", entries.OTHERS, "whose other entries are", entries.others),)
@@ -53,6 +59,7 @@ _PARTNERS = (("federation", federation.OBJECTS, "other trust domains", federatio
 IN_CLUSTER = tuple(
     Check(*each)
     for each in (
+        *_CONFIGURATION,
         *_CLUSTER,
         *_SERVER,
         *_AGENTS,
@@ -65,6 +72,6 @@ IN_CLUSTER = tuple(
     )
 )
 WITHOUT_CLUSTER = tuple(
-    Check(*each) for each in (*_SERVER, *_REGISTRAR[2:], *_OTHERS, *_FEDERATION)
+    Check(*each) for each in (*_CONFIGURATION, *_SERVER, *_REGISTRAR[2:], *_OTHERS, *_FEDERATION)
 )
 """In static mode there is no cluster to look at."""

@@ -14,13 +14,16 @@ from manager.doctor.world import World
 from registrar.claims.ownership import is_a_registrars, is_ours
 from registrar.kube.errors import NotFound
 
-LOST, UNRECORDED, FAILING, OTHERS, CLOCK = (
+LOST, UNRECORDED, GONE, FAILING, OTHERS, CLOCK = (
     "records-without-entries",
     "entries-without-records",
+    "entries-of-gone-pods",
     "records-not-ready",
     "other-registrars",
     "clock-of-spire-server",
 )
+_UID = "pod-uid:"
+_STAY = "entries-stay-though-nothing-asks-for-them"
 _LEFT = "entries-that-nobody-looks-after"
 _REGISTRARS = re.compile(r"([A-Za-z0-9._-]+?)\.(?:[a-z0-9-]+\.)?[a-z2-7]{26}")
 _MANAGERS = re.compile(r"(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -95,8 +98,49 @@ def _of_unrecorded(unrecorded: list[str], ids: set[str], prefix: str) -> Finding
         meaning="nothing in the cluster asks for them, or the registrar may not record",
         remedy="if no registrar runs with this configuration, they are what it left; else look "
         "at its log for deletions that are withheld or kept",
-        runbook="entries-stay-though-nothing-asks-for-them",
+        runbook=_STAY,
     )
+
+
+async def gone(world: World) -> list[Finding]:
+    """Entries of ours that are for Pods which are not there any more."""
+    prefix = (await world.prefixes()).current
+    ours = _of_pods(await world.entries(), prefix)
+    if not ours:
+        return [ok(GONE, "no entry of ours selects a Pod by its uid")]
+    left = ours.keys() - await world.read_pod_uids()
+    if left:
+        # An entry follows its Pod in a moment: only what stays so counts.
+        await world.pause()
+        ours = _of_pods(await world.read_entries(), prefix)
+        left &= ours.keys() - await world.read_pod_uids()
+    if not left:
+        return [ok(GONE, f"each of {counted(len(ours), 'Pod')} that has an entry of ours is there")]
+    named = sorted(spiffe_id for uid in left for spiffe_id in ours[uid])
+    return [
+        warning(
+            GONE,
+            f"{counted(len(named), 'entry', 'entries')} of ours for Pods that are gone: "
+            f"{some(named)}",
+            meaning="nobody can use them any more, but each agent of their parents keeps an SVID",
+            remedy="does a registrar lead? If so, look at its log for deletions that are withheld "
+            "or kept",
+            runbook=_STAY,
+        )
+    ]
+
+
+def _of_pods(entries: Iterable[types_pb2.Entry], prefix: str) -> dict[str, list[str]]:
+    """The SPIFFE IDs of our entries, by the uid of the Pod that they select."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        if not is_ours(prefix, entry.id):
+            continue
+        for selector in entry.selectors:
+            if selector.type == "k8s" and selector.value.startswith(_UID):
+                name = f"spiffe://{entry.spiffe_id.trust_domain}{entry.spiffe_id.path}"
+                found.setdefault(selector.value.removeprefix(_UID), []).append(name)
+    return found
 
 
 async def failing(world: World) -> list[Finding]:

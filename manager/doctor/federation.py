@@ -23,8 +23,11 @@ async def objects(world: World) -> list[Finding]:
                 found.append(_of_condition(obj.metadata.name, condition))
                 break
     if not found:
-        words = counted(len(listed), "ClusterFederatedTrustDomain")
-        found.append(ok(OBJECTS, f"{words}, none of which says that anything is wrong"))
+        words = "there are no ClusterFederatedTrustDomains"
+        if listed:
+            number = counted(len(listed), "ClusterFederatedTrustDomain")
+            words = f"{number}, none of which says that anything is wrong"
+        found.append(ok(OBJECTS, words))
     return found
 
 
@@ -86,7 +89,7 @@ async def bundles(world: World) -> list[Finding]:
         )
     if not found:
         words = counted(len(relationships), "relationship")
-        found.append(
-            ok(BUNDLES, f"{words}, {counted(len(held), 'bundle')} of other trust domains, valid")
-        )
+        words = f"{words}, {counted(len(held), 'bundle')} of other trust domains, valid"
+        none = "the SPIRE server federates with no other trust domain"
+        found.append(ok(BUNDLES, words if held or relationships else none))
     return found

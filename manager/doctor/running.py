@@ -17,11 +17,12 @@ from manager.doctor.world import CALL_SECONDS, World
 from registrar.kube.errors import KubeError
 from registrar.kube.session import Request
 
-READY, WRITES = "ready", "spire-write-time"
+READY, WITHHELD, WRITES = "ready", "deletions-withheld", "spire-write-time"
 SLOW_SECONDS = 0.005
 """For one entry. A server whose database has statistics takes a third of it at 10,000 entries."""
 MANY = 1000
 
+_WITHHELD = "deletions-are-withheld"
 _SLOW = "entries-come-slowly-when-there-are-many"
 _NOWHERE = "give --metrics URL, such as http://127.0.0.1:8080/metrics by kubectl port-forward"
 
@@ -49,6 +50,25 @@ async def ready(world: World) -> list[Finding]:
             meaning="it waits, and writes nothing until that is right",
             remedy="as the check says",
             runbook="not-ready",
+        )
+    ]
+
+
+async def withheld(world: World) -> list[Finding]:
+    """Whether deletions wait for a person's word."""
+    text = await _get(world, "/metrics", world.settings.metrics_addr)
+    number = int(_value(text, "spire_registrar_deletions_withheld"))
+    if not number:
+        return [ok(WITHHELD, "no deletion waits for a person's word")]
+    return [
+        warning(
+            WITHHELD,
+            f"{counted(number, 'deletion')} {'wait' if number > 1 else 'waits'} for a person's "
+            "word",
+            meaning="more would go at once than the budget allows: entries stay that nothing asks "
+            "for any more",
+            remedy="find out what deleted their sources, and agree to it if it was meant",
+            runbook=_WITHHELD,
         )
     ]
 
@@ -102,6 +122,12 @@ def sums(text: str, name: str, **labels: str) -> Sums:
     return Sums(total, count)
 
 
+def _value(text: str, name: str) -> float:
+    """A gauge in the text format; 0 where it is not there."""
+    families = text_string_to_metric_families(text)
+    return sum(each.value for family in families for each in family.samples if each.name == name)
+
+
 async def _get(world: World, path: str, address: str) -> str:
     """A page of the running registrar, also one that says that it is not ready. Raises Unlooked."""
     if world.metrics_url:
@@ -142,6 +168,8 @@ async def _fetched(url: URL) -> str:
             http.get(url, allow_redirects=False) as response,
         ):
             return await response.text()
+    except aiohttp.ClientConnectorError as problem:
+        raise Unlooked(f"nobody listens at {url}", _NOWHERE) from problem
     except (aiohttp.ClientError, OSError) as problem:
         why = str(problem) or type(problem).__name__
         raise Unlooked(f"{url}: {why}", _NOWHERE) from problem

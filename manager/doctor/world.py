@@ -16,7 +16,7 @@ import msgspec
 
 from api.codec import DecodeError, JSONObject, decode, encode
 from api.core import Lease, Node
-from api.kinds import LEASE, NAMESPACE, NODE, SPIRE_ENTRY, Kind
+from api.kinds import LEASE, NAMESPACE, NODE, POD, SPIRE_ENTRY, Kind
 from api.meta import KubeObject, ObjectKey
 from api.proto import types_pb2
 from api.spiffeid.v1beta1.spireentry import SpireEntry
@@ -33,7 +33,7 @@ from registrar.claims.ownership import (
     static_prefixes,
     workload_prefixes,
 )
-from registrar.kube.client import KubeClient
+from registrar.kube.client import KubeClient, list_request, read_page
 from registrar.kube.errors import NotFound, Unavailable
 from registrar.kube.session import Request, Session, connect
 from registrar.settings.model import Settings
@@ -148,6 +148,17 @@ class World:
                 except DecodeError:
                     # What does not decode says so in its own status.
                     continue
+            token = page.continue_token
+            if not token:
+                return found
+
+    async def read_pod_uids(self) -> set[str]:
+        """The uids of all Pods; nothing else of them is read."""
+        session, token, found = await self.session(), "", set[str]()
+        while True:
+            request = list_request(POD, limit=_PAGE, continue_token=token, metadata_only=True)
+            page = read_page(await session.call(request))
+            found |= {decode(item, KubeObject).metadata.uid for item in page.items}
             token = page.continue_token
             if not token:
                 return found

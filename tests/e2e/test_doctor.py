@@ -23,10 +23,20 @@ from manager.doctor.examination import Check, examine
 from manager.doctor.finding import Finding, Level
 from manager.doctor.world import World, opened
 from registrar.claims.ownership import default_prefixes, owner_lease
-from registrar.settings.model import LeaderElection, StaticManifests, UnixAddress
+from registrar.settings.model import (
+    CRDMode,
+    LeaderElection,
+    PodIdentity,
+    ReconcileMode,
+    SpiffeIDWebhook,
+    StaticManifests,
+    TCPAddress,
+    UnixAddress,
+)
 from tests.support.controllermanager import Manager
 from tests.support.federation import PARTNER, Federating, seed
 from tests.support.installation import NAMESPACE, Installation, at_work, installation
+from tests.support.podwebhook import webhook_mode, write_material
 from tests.support.selfsigned import self_signed
 from tests.support.setup import embedded_setup, eventually
 
@@ -95,12 +105,13 @@ async def test_a_clock_that_differs(bare: Installation, seconds: float, level: L
 
 async def test_a_right_that_identities_depend_on_is_an_error(bare: Installation) -> None:
     bare.front.denied = {"list pods"}
-    await bare.of(apiserver.RIGHTS, ERROR, "may not list pods")
+    await bare.of(apiserver.RIGHTS, ERROR, "may not: list pods")
 
 
 async def test_a_right_that_only_reports_depend_on_is_a_warning(bare: Installation) -> None:
     bare.front.denied = {"patch clusterspiffeids/status"}
-    await bare.of(apiserver.RIGHTS, WARNING, "may not patch clusterspiffeids/status.spire")
+    name = "clusterspiffeids.spire.spiffe.io/status"
+    await bare.of(apiserver.RIGHTS, WARNING, f"may not: patch {name}")
 
 
 async def test_the_rights_of_a_service_account_are_asked_about(bare: Installation) -> None:
@@ -149,6 +160,17 @@ async def test_a_kind_with_another_schema(bare: Installation) -> None:
     await bare.setup.client.merge(path, {"spec": {"versions": versions}})
     found = await bare.of(kinds.KINDS, WARNING, "another schema than ours")
     assert "spec.properties.hint" in found.summary
+
+
+async def test_a_kind_whose_version_is_not_served(bare: Installation) -> None:
+    path = f"{CRDS}/{CLUSTER_SPIFFEID.resource}"
+    spec = (await bare.setup.client.get(path))["spec"]
+    assert isinstance(spec, dict)
+    versions = spec["versions"]
+    assert isinstance(versions, list)
+    assert isinstance(versions[0], dict)
+    await bare.setup.client.merge(path, {"spec": {"versions": [{**versions[0], "served": False}]}})
+    await bare.of(kinds.KINDS, ERROR, "clusterspiffeids.spire.spiffe.io does not serve v1alpha1")
 
 
 async def test_definitions_that_may_not_be_read_are_asked_about_otherwise(
@@ -364,6 +386,23 @@ async def test_an_entry_that_comes_meanwhile_is_not_missed(healthy: Installation
     assert [each.level for each in found] == [OK, OK], found
 
 
+async def test_an_entry_of_a_pod_that_is_gone(stopped: Installation) -> None:
+    await stopped.of(entries.GONE, OK, "each of 1 Pod that has an entry of ours is there")
+    await Manager(stopped.setup).delete_pod("web")
+    await stopped.of(entries.GONE, WARNING, "1 entry of ours for Pods that are gone: spiffe://")
+
+
+async def test_deletions_that_wait_for_a_word(bare: Installation) -> None:
+    bare.metrics = f"{bare.front.url}/metrics"
+    bare.front.pages["/metrics"] = "spire_registrar_deletions_withheld 120.0\n"
+    await bare.of(running.WITHHELD, WARNING, "120 deletions wait")
+
+
+async def test_the_mode_and_its_names_are_said_first(bare: Installation) -> None:
+    found = await bare.of("configuration", OK, "controller-manager mode")
+    assert "trust domain example.org, cluster 'test'" in found.summary
+
+
 async def test_a_record_that_says_that_its_entry_failed(healthy: Installation) -> None:
     healthy.setup.spire.faults.fail_entry(
         lambda message: message.spiffe_id.path == "/static/bad",
@@ -449,3 +488,29 @@ async def test_a_check_that_is_wrong_itself_stops_no_other(bare: Installation) -
         found = [finding async for _, finding in examine(checks, world)]
     assert [each.level for each in found] == [WARNING, OK]
     assert "ZeroDivisionError" in found[0].summary
+
+
+@pytest.mark.parametrize("mode", ["layered", "layered with Pods", "reconcile", "crd", "webhook"])
+async def test_every_mode_is_looked_at(bare: Installation, tmp_path: Path, mode: str) -> None:
+    write_material(tmp_path)
+    variants: dict[str, dict[str, object]] = {
+        "layered": {},
+        "layered with Pods": {"pods": PodIdentity("label", "spiffe")},
+        "reconcile": {"workload_registrar": ReconcileMode(dns_zone="example.org")},
+        "crd": {
+            "workload_registrar": CRDMode(webhook=SpiffeIDWebhook()),
+            "pods": PodIdentity("template"),
+        },
+        "webhook": {"workload_registrar": webhook_mode(tmp_path), "leader_election": None},
+    }
+    found = await bare.findings(controller_manager=None, **variants[mode])
+    assert [each for each in bare.said if "report this fault" in each.remedy] == []
+    assert found[apiserver.RIGHTS][0].level is OK
+    assert found[kinds.KINDS][0].level is OK
+    assert bare.front.writes == []
+
+
+async def test_a_server_over_tcp_without_an_agent_here(bare: Installation, tmp_path: Path) -> None:
+    address = TCPAddress("127.0.0.1", 1, tmp_path / "no-agent.sock")
+    found = await bare.of(spire.REACHED, ERROR, "does not answer at 127.0.0.1:1", spire=address)
+    assert "no-agent.sock" in found.remedy

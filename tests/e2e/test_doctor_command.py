@@ -61,7 +61,8 @@ async def test_a_healthy_installation_reads_as_groups_of_lines(
         code = await doctor(bare, tmp_path)
     out = capsys.readouterr().out
     assert code == 0, out
-    assert out.startswith("kubernetes\n----------\n√ the API server answers (Kubernetes ")
+    assert out.startswith("configuration\n-------------\n√ spire-registrar ")
+    assert "\n\nkubernetes\n----------\n√ the API server answers (Kubernetes " in out
     assert "\n\nspire-server\n------------\n" in out
     assert out.endswith(" ok, 0 warnings, 0 errors\n")
     assert "\x1b" not in out

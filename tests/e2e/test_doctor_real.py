@@ -72,7 +72,7 @@ async def test_the_rights_of_an_account_are_those_that_rbac_gives(
     election = replace(ELECTION, namespace="spire")
     found = (await bare.findings(apiserver.RIGHTS, leader_election=election))[apiserver.RIGHTS]
     assert {each.level for each in found} == {WARNING, ERROR}
-    assert any("may not list pods" in each.summary for each in found)
+    assert any("list, watch pods" in each.summary for each in found)
     text = "---\n".join(map(dump_yaml, of_folder("overlays/controller-manager/rbac")))
     namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: spire}\n---\n"
     await asyncio.to_thread(plane.run_kubectl, "apply", "-f", "-", stdin=namespace + text)

@@ -168,9 +168,13 @@ def test_the_product_alone_has_its_other_commands(
         "run",
         "csi",
         "check",
+        "plan",
+        "doctor",
+        "render",
         "generate-config",
         "wait",
         "topology",
+        "completion",
     ]
     configuration = tmp_path / "registrar.conf"
     configuration.write_text(CONFIGURATION)

@@ -4,6 +4,8 @@ import io
 import re
 from pathlib import Path
 
+from manager.doctor import entries
+from manager.doctor.checks import IN_CLUSTER, WITHOUT_CLUSTER
 from manager.doctor.finding import counted, error, ok, some, warning
 from manager.doctor.report import Table, document
 
@@ -78,3 +80,11 @@ def test_each_section_of_the_runbook_that_is_named_is_there() -> None:
             assert name in there, (file.name, name)
         for name in re.findall(r"runbook=\"([a-z0-9-]+)\"", text):
             assert name in there, (file.name, name)
+
+
+def test_every_check_is_in_the_reference() -> None:
+    page = (RUNBOOK.parent / "reference/doctor.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
+    names = {check.name for check in (*IN_CLUSTER, *WITHOUT_CLUSTER)} | {entries.UNRECORDED}
+    assert set(listed) == names
+    assert len(listed) == len(set(listed))
