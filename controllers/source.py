@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api.meta import KubeObject, ObjectKey
 from registrar.claims.claim import Claimant
+from registrar.claims.judged import Judged
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Controller, Result
 from registrar.kube.slots import Backlog
@@ -172,6 +173,9 @@ class Source(Generic[K]):
     """The kind of the objects whose claims it makes; empty for one that makes none."""
     reconcile: Callable[[K], Awaitable[Result]]
     """Brings one key in line; see ``registrar.kube.controller``."""
+    explain: Callable[[K], Awaitable[list[Judged]]] | None = None
+    """What one of its keys claims and why, or why not, as of its last reconcile; for people. Raises
+    Retry."""
     concurrency: int = 0
     """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
     room: Callable[[], int] | None = None
