@@ -27,7 +27,8 @@ T = TypeVar("T", bound=KubeObject)
 class Claiming(Generic[T]):
     """What the step needs to know of a kind. ``claim_of`` raises InvalidField.
 
-    ``unmet`` says why an object is not ours, None for one that is. ``is_record``: we made the object for a Pod or Node, which claims in its place.
+    ``unmet`` says why an object is not ours, None for one that is. ``is_record``: we made the
+    object for a Pod or Node, which claims in its place.
     """
 
     kind: Kind[T]

@@ -1,11 +1,12 @@
 """Which objects of the controller manager's kinds an instance handles, by their class."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from registrar.claims.unmet import OTHER_CLASS, Unmet
 
 
-class Classes(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Classes:
     """The classes whose objects are ours: our own, and none where those are watched too.
 
     Without a class of our own, only objects without one are. The original's

@@ -45,8 +45,8 @@ class Wanted:
 
     ``problem`` is what is wrong with the Pod as a whole: its last good claims stay then, and
     ``claims`` is empty. ``is_shown``: it is that of an object made for the Pod, whose status
-    shows it. ``unmet`` is why the Pod should have nothing. ``warnings`` are by reason; the empty text says that all is well in
-    that respect, and a reason that is not there says nothing new.
+    shows it. ``unmet`` is why the Pod should have nothing. ``warnings`` are by reason; the empty
+    text says that all is well in that respect, and a reason that is not there says nothing new.
     """
 
     claims: tuple[Claim, ...] = ()

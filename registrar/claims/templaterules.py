@@ -29,9 +29,9 @@ class TemplatedView:
 
     ``selecting`` are the templates that select it, the oldest first. ``pod`` is what they see
     of it; None where nothing applies, for ``unmet``, such as that it is not bound to a node, or for
-    ``problem``, which concerns all of them. ``owner_problem`` and ``services_problem`` say what cannot be had.
-    ``unreadable`` are templates of which no good version is known, and ``last_good`` what the
-    very Pod claimed before, or the SPIRE server holds for it.
+    ``problem``, which concerns all of them. ``owner_problem`` and ``services_problem`` say what
+    cannot be had. ``unreadable`` are templates of which no good version is known, and
+    ``last_good`` what the very Pod claimed before, or the SPIRE server holds for it.
     """
 
     selecting: Sequence[PodTemplate]

@@ -1,4 +1,4 @@
-"""A condition that keeps a Pod from an identity: what is asked for, what is there, what to do. Pure.
+"""A condition that keeps a Pod from an identity: what it asks for, what is there, what to do.
 
 Rules that decide whether somebody gets an identity answer with the first condition that does not
 hold. The running registrar asks only whether there is one; ``explain`` shows it. Nothing is put
@@ -17,6 +17,12 @@ NAMESPACE_SELECTOR = "NamespaceSelector"
 ANOTHER_APPLIES = "AnotherApplies"
 OTHER_CLASS = "OtherClass"
 BEING_DELETED = "BeingDeleted"
+SELECTORS = "Selectors"
+NO_AGENT = "NoAgent"
+AGENT_BANNED = "AgentBanned"
+AGENT_EXPIRED = "AgentExpired"
+PARENT_ELSEWHERE = "ParentElsewhere"
+NO_PARENT = "NoParent"
 
 _REMEDIES = {
     FINISHED: "nothing: a Pod that has finished runs nothing, and the next one gets its own",
@@ -33,6 +39,16 @@ _REMEDIES = {
     OTHER_CLASS: "change spec.className, or the className of the registrar's configuration, if "
     "this registrar is meant; the registrar of that class handles it otherwise",
     BEING_DELETED: "remove the finalizers that keep the object, or wait for who set them",
+    SELECTORS: "change what the object selects, or the Pod, if it is meant for this Pod",
+    NO_AGENT: "see that the SPIRE agent runs on that node and attests (kubectl get pods -o wide, "
+    "its logs): a taint may keep it away, or the server may refuse it",
+    AGENT_BANNED: "find out who banned it and why; evict the agent (spire-server agent evict) so "
+    "that it attests anew",
+    AGENT_EXPIRED: "the agent has not renewed its SVID: see its logs, and restart it",
+    PARENT_ELSEWHERE: "see that the clusterName of the registrar's configuration is that of the "
+    "agents' node attestor, and that the parent's template speaks of the Pod's own node",
+    NO_PARENT: "see that the clusterName of the registrar's configuration is that of the agents' "
+    "node attestor (k8s_psat), and that the parent is that of an agent or of an entry for agents",
 }
 
 
