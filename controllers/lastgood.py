@@ -173,6 +173,10 @@ class LastGood:
         """Whether an entry that nobody claims may be for an object that is in doubt."""
         return key in self._left and self._doubt_of(key) is not None
 
+    def doubt_of(self, key: EntryKey) -> str | None:
+        """What keeps an entry that nobody claims, in words; None for nothing."""
+        return self._doubt_of(key) if key in self._left else None
+
     def released(self) -> Iterator[EntryKey]:
         """The keys that nothing holds (any more) and nobody has claimed."""
         for key in list(self._left):

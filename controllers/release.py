@@ -58,6 +58,8 @@ class ReleasePass:
         self._pending: set[EntryKey] = set()
         self._leaving: Counter[EntryKey] = Counter()
         self._dirty = asyncio.Event()
+        self._is_passing = False
+        self._rested = asyncio.Event()
         self._opened = asyncio.Event()
         self._backoff = Backoff(_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS)
         self._has_failed = False
@@ -80,6 +82,10 @@ class ReleasePass:
         self._opened.set()
         self._dirty.set()
 
+    def withheld(self) -> list[Entry]:
+        """The entries whose deletion is withheld, for people to agree to."""
+        return self._doomed()[0] if self._shared.withheld else []
+
     def _held_changed(self) -> None:
         """What may be for an object in doubt must be judged anew, once for many changes."""
         if not self._is_held_changed:
@@ -90,17 +96,33 @@ class ReleasePass:
         """Run passes until cancelled."""
         await self._opened.wait()
         while True:
+            if not self._dirty.is_set():
+                self._rested.set()
             await self._dirty.wait()
+            self._rested.clear()
             self._dirty.clear()
+            self._is_passing = True
             # One turn of the loop lets a burst of releases become one pass.
             await asyncio.sleep(0)
             self._has_failed = False
             if not await attempt("release pass", self._pass):
                 self._has_failed = True
+            self._is_passing = False
             if self._has_failed:
                 self._look_later()
             else:
                 self._backoff.reset()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a pass is due or under way."""
+        return self._dirty.is_set() or self._is_passing
+
+    async def settled(self) -> None:
+        """Wait until no pass is due or under way."""
+        while self.is_busy:
+            self._rested.clear()
+            await self._rested.wait()
 
     async def _pass(self) -> None:
         if self._is_held_changed:

@@ -242,7 +242,20 @@ class Source(Generic[K]):
                 if number % _TURN_AFTER == 0:
                     await asyncio.sleep(0)
 
-        return Wired(controller.run, look_at_all, controller.settled)
+        return Wired(controller.run, look_at_all, controller.settled, controller.queue)
+
+
+class Work(Protocol):
+    """What a source still has to do; ``registrar.kube.workqueue.WorkQueue`` is one."""
+
+    @property
+    def unfinished(self) -> int:
+        """How many keys are ready or being worked on."""
+        ...
+
+    def hasten(self) -> int:
+        """Let the keys that wait for their time come now; how many there were."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +265,7 @@ class Wired:
     run: Run
     look_at_all: Callable[[], Awaitable[None]]
     settled: Callable[[], Awaitable[None]]
+    queue: Work
 
 
 AnySource: TypeAlias = Source[ObjectKey] | Source[EntryKey] | Source[Claimant] | Source[str]

@@ -7,10 +7,9 @@ import socket
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 
-from api.kinds import NAMESPACE, SPIRE_ENTRY
+from api.kinds import SPIRE_ENTRY
 from api.meta import ObjectKey
 from controllers.refusal import Objects
 from manager.context import timestamp
@@ -18,16 +17,10 @@ from manager.modes.choice import mode_of, own_namespace, own_namespace_or_none
 from manager.modes.mode import Webhook
 from manager.names import USER_AGENT, lease_namespace_key
 from manager.prefixowner import PrefixOwner, all_work, described
-from manager.side import Beginning, Work
+from manager.side import Beginning, Work, ownership_of, prefixes_of, records_of
 from manager.spire import SpireSide
 from registrar.backoff import Backoff
-from registrar.claims.instance import Instance, Records, recorded_ids
-from registrar.claims.ownership import (
-    Ownership,
-    Prefixes,
-    default_prefixes,
-    workload_prefixes,
-)
+from registrar.claims.ownership import Prefixes
 from registrar.ending import Ending
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import KubeError
@@ -56,8 +49,7 @@ class ClusterSide:
         self._ending = ending
         self._namespace = own_namespace_or_none()
         self.mode = mode_of(settings, namespace=self._namespace)
-        instance = Instance(settings.mode, settings.class_name, settings.entry_id_prefix or "")
-        self._records = Records(instance.label, settings.class_name, self.mode.made)
+        self._records = records_of(settings, self.mode)
         self._identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         self._checks: Checks | None = None
         self._elector: LeaderElector | None = None
@@ -107,7 +99,7 @@ class ClusterSide:
                 since = asyncio.get_running_loop().time()
                 fill()
                 await self.mode.caches.catch_up(since)
-                owns = self._ownership(prefixes)
+                owns = ownership_of(self._settings, self.mode, self._records, prefixes)
                 await work(Beginning(prefixes, self._records, owns, kube, events))
 
             lead = partial(self._lead, KubeClient(own), while_refused, begin)
@@ -157,8 +149,7 @@ class ClusterSide:
     ) -> None:
         """Lead while the prefix is ours too: see PrefixOwner."""
         settings, election = self._settings, self._settings.leader_election
-        configured = settings.entry_id_prefix
-        prefixes = Prefixes(configured) if configured else await self._default_prefixes(client)
+        prefixes = await self._prefixes(client)
         owner = PrefixOwner(
             client,
             prefix=prefixes.current,
@@ -191,37 +182,15 @@ class ClusterSide:
                 refuse = partial(objects.refuse, kube, why=why, now=timestamp())
                 await attempt("conditions while another holds the prefix", refuse)
 
-    def _ownership(self, prefixes: Prefixes) -> Ownership:
-        """Which entries are ours; a configured prefix was the controller manager's before."""
-        stored = self.mode.spire_entries.store.values()
-        recorded = recorded_ids(stored, self._records, prefixes.former)
-        owns = Ownership(
-            prefixes.current, recorded=recorded, former=prefixes.former, form=self.mode.form
-        )
-        config = self._settings.controller_manager
-        if config is None:
-            return owns
-        return replace(
-            owns,
-            with_uuids=self._settings.entry_id_prefix is not None,
-            cleanup=config.entry_id_prefix_cleanup,
-        )
-
-    async def _default_prefixes(self, kube: KubeClient) -> Prefixes:
-        """The default prefix; the uid of kube-system stands for the cluster."""
-        settings = self._settings
-        if settings.workload_registrar is not None:
-            return workload_prefixes(settings.cluster, settings.mode, settings.class_name)
+    async def _prefixes(self, kube: KubeClient) -> Prefixes:
+        """The prefix, as soon as what it is made of can be read."""
         backoff = Backoff(0.2, 10.0)
         while True:
             try:
-                namespace = await kube.get(NAMESPACE, ObjectKey("", "kube-system"))
+                return await prefixes_of(self._settings, kube)
             except KubeError as error:
                 log.warning("cannot read namespace kube-system", extra=kv(error=error))
                 await asyncio.sleep(backoff.next_seconds())
-            else:
-                uid = namespace.metadata.uid
-                return default_prefixes(settings.cluster, uid, settings.mode, settings.class_name)
 
     async def _make_elector(self, election: LeaderElection, session: Session) -> LeaderElector:
         """The elector, on a connection of its own."""

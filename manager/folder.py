@@ -5,6 +5,7 @@ import logging
 import os
 
 from api.core import ObjectReference
+from controllers.ports import Events
 from manager.caches.folder import FolderCaches
 from manager.modes.static import static
 from manager.side import Beginning, Work
@@ -75,16 +76,35 @@ class FolderSide:
 
     async def run(self, spire: SpireSide, work: Work) -> None:  # noqa: ARG002 - the protocol's
         """Work once the folder was read; follow it until cancelled."""
-        while not await self._folder.look():  # noqa: ASYNC110 - files tell nobody
+        while (beginning := await self.begin(LoggedEvents())) is None:
             # A folder that cannot be read says nothing of what should be.
             await asyncio.sleep(_LOOK_SECONDS)
-        self._take()
-        # Nothing is recorded, so nobody is told which of several this is.
-        records = Records(Instance("static").label, "", self.mode.made)
-        beginning = Beginning(self._prefixes, records, self._owns, None, LoggedEvents())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._folder.run(self._take))
             await work(beginning)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the folder cannot be read, or None."""
+        return self._folder.problem
+
+    def sizes(self) -> dict[str, int]:
+        """How many objects of each kind there are."""
+        objects = self._objects
+        return {
+            cache.kind.resource: len(cache.store)
+            for cache in (objects.static_entries, objects.trust_domains)
+            if cache.is_read
+        }
+
+    async def begin(self, events: Events) -> Beginning | None:
+        """Read the folder, and give what the work begins with; None where it cannot be read."""
+        if not await self._folder.look():
+            return None
+        self._take()
+        # Nothing is recorded, so nobody is told which of several this is.
+        records = Records(Instance("static").label, "", self.mode.made)
+        return Beginning(self._prefixes, records, self._owns, None, events)
 
     def _take(self) -> None:
         self._objects.take(self._folder)

@@ -49,7 +49,14 @@ class Runtime:
 
     def runs(self) -> Iterator[Run]:
         """The loops to run."""
-        for source in self._sources:
+        yield from self._runs(self._sources)
+
+    def rehearsed_runs(self) -> Iterator[Run]:
+        """The loops of a rehearsal, which has no use for what is only written about entries."""
+        yield from self._runs(self._rehearsed)
+
+    def _runs(self, sources: Sequence[AnySource]) -> Iterator[Run]:
+        for source in sources:
             yield self._wired[source.name].run
             yield from source.runs
         for origin in self._late:
@@ -68,6 +75,25 @@ class Runtime:
                     looked_at.insert(0, wired)
             for wired in looked_at:
                 await wired.settled()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a source that is rehearsed has something to do at this moment."""
+        return any(self._wired[source.name].queue.unfinished for source in self._rehearsed)
+
+    async def settled(self) -> None:
+        """Wait until no source that is rehearsed has anything to do; one may wake another."""
+        while self.is_busy:
+            for source in self._rehearsed:
+                await self._wired[source.name].settled()
+
+    def hasten(self) -> int:
+        """Let what waits for its time, as what has failed does, come now; how much there was."""
+        return sum(self._wired[source.name].queue.hasten() for source in self._rehearsed)
+
+    @property
+    def _rehearsed(self) -> list[AnySource]:
+        return [s for s in self._sources if s.first_pass is not FirstPass.AFTERWARDS]
 
     async def afterwards(self) -> None:
         """Look at every key of the sources that write about all that; do not wait for them."""

@@ -1,14 +1,22 @@
 """The side that a registrar's objects come from: a cluster, or a folder without one."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from api.kinds import NAMESPACE
+from api.meta import ObjectKey
 from controllers.ports import Events, Kubernetes
 from manager.modes.mode import Mode, Webhook
 from manager.spire import SpireSide
-from registrar.claims.instance import Records
-from registrar.claims.ownership import Ownership, Prefixes
+from registrar.claims.instance import Instance, Records, recorded_ids
+from registrar.claims.ownership import (
+    Ownership,
+    Prefixes,
+    default_prefixes,
+    workload_prefixes,
+)
+from registrar.settings.model import Settings
 from registrar.telemetry.health import Checks
 
 
@@ -26,6 +34,45 @@ class Beginning:
 
 
 Work = Callable[[Beginning], Awaitable[None]]
+
+
+def records_of(settings: Settings, mode: Mode) -> Records:
+    """Tells whose a SpireEntry is, for a registrar with these settings."""
+    instance = Instance(settings.mode, settings.class_name, settings.entry_id_prefix or "")
+    return Records(instance.label, settings.class_name, mode.made)
+
+
+def ownership_of(settings: Settings, mode: Mode, records: Records, prefixes: Prefixes) -> Ownership:
+    """Which entries are ours; a configured prefix was the controller manager's before.
+
+    The SpireEntries are known by now.
+    """
+    stored = mode.spire_entries.store.values()
+    recorded = recorded_ids(stored, records, prefixes.former)
+    owns = Ownership(prefixes.current, recorded=recorded, former=prefixes.former, form=mode.form)
+    config = settings.controller_manager
+    if config is None:
+        return owns
+    return replace(
+        owns,
+        with_uuids=settings.entry_id_prefix is not None,
+        cleanup=config.entry_id_prefix_cleanup,
+    )
+
+
+async def prefixes_of(settings: Settings, kube: Kubernetes) -> Prefixes:
+    """The prefix of our entries, by default with kube-system's uid, which stands for the cluster.
+
+    Raises KubeError where that has to be read and cannot be.
+    """
+    configured = settings.entry_id_prefix
+    if configured:
+        return Prefixes(configured)
+    if settings.workload_registrar is not None:
+        return workload_prefixes(settings.cluster, settings.mode, settings.class_name)
+    namespace = await kube.get(NAMESPACE, ObjectKey("", "kube-system"))
+    uid = namespace.metadata.uid
+    return default_prefixes(settings.cluster, uid, settings.mode, settings.class_name)
 
 
 class Side(Protocol):

@@ -5,8 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from api.proto.types_pb2 import EntryMask
+from controllers.ports import Bundles, Federation, SpireWriter
 from registrar.claims.ownership import Ownership
 from registrar.ending import Ending
 from registrar.settings.model import Settings
@@ -31,15 +33,24 @@ log = logging.getLogger(__name__)
 _PROBE_SECONDS = 5.0
 
 
+class TermWriter(SpireWriter, Protocol):
+    """Writes entries; ``registrar.spire.writer.EntryWriter`` is one."""
+
+    @property
+    def room(self) -> int:
+        """How many creations and updates to have under way."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TermSide:
     """What one term of leadership needs of the SPIRE server."""
 
     mirror: EntryMirror
-    writer: EntryWriter
+    writer: TermWriter
     trust_domains: KnownDomains
-    federation: FederationClient
-    bundles: BundleClient
+    federation: Federation
+    bundles: Bundles
     dropped: DroppedFields
 
 

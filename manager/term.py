@@ -6,6 +6,7 @@ It starts from nothing but the caches and the SPIRE server, and it is there once
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable
 
 from controllers.lastgood import LastGood
 from controllers.shared import SharedState
@@ -18,12 +19,15 @@ from manager.sources.core import entry_source, record_source, release_pass
 from manager.spire import TermSide
 from registrar.claims.naming import Naming
 from registrar.claims.outcome import State
+from registrar.identity.entry import Entry
 from registrar.settings.model import Settings
+from registrar.spire.background import background
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+_MOST_ROUNDS = 20
 _LEFT_SECONDS = 60.0
 _MOST_NAMED = 10
 
@@ -103,7 +107,57 @@ class Term:
             await self._first_pass()
             tasks.create_task(self._say_what_is_left())
 
+    async def rehearse(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Do what a start does, until nothing is left to do; for servers that only seem to write.
+
+        What is only written about entries is left out. ``read`` waits for the caches, of which
+        some turn out to be needed on the way.
+        """
+        async with background() as tasks:
+            for run in (*self._runtime.rehearsed_runs(), self._release.run):
+                tasks.create_task(run())
+            await self._look_at_all()
+            before: object = None
+            for _ in range(_MOST_ROUNDS):
+                await read()
+                while self._runtime.is_busy or self._release.is_busy:
+                    await self._runtime.settled()
+                    await self._release.settled()
+                after = self._shown()
+                # What waits for its time waits for others, who may be there by now.
+                if after == before or not self._look_again():
+                    return
+                before = after
+
+    def _look_again(self) -> int:
+        """Let what waits, or could not be done, be looked at again; how much that is."""
+        shared = self._shared
+        waiting = [*shared.outcomes.waiting_for_others(), *shared.index.yielding()]
+        for key in waiting:
+            shared.wake.entry(key)
+        return self._runtime.hasten() + len(waiting)
+
+    def _shown(self) -> object:
+        """What a rehearsal has come to: equal as long as nothing changes any more."""
+        mirror, shared = self._spire.mirror, self._shared
+        counts = [shared.outcomes.count(state) for state in State]
+        entries = frozenset((entry.id, entry.revision_number) for entry in mirror.own.values())
+        return (len(shared.index), counts, shared.withheld_count, len(shared.problems), entries)
+
     async def _first_pass(self) -> None:
+        """Look at every object once, and say so."""
+        await self._look_at_all()
+        await self._runtime.afterwards()
+        # What the first pass built stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        self.ready.set()
+        log.info(
+            "first pass is over",
+            extra=kv(claims=len(self._shared.index), own_entries=len(self._spire.mirror.own)),
+        )
+
+    async def _look_at_all(self) -> None:
         """Look at every object once; only then what is unclaimed is known to be."""
         shared, alias = self._shared, self._mode.alias
         if alias is not None:
@@ -114,15 +168,6 @@ class Term:
         shared.has_seen_all = True
         self._release.open()
         self._latency.begin()
-        await self._runtime.afterwards()
-        # What the first pass built stays: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        self.ready.set()
-        log.info(
-            "first pass is over",
-            extra=kv(claims=len(shared.index), own_entries=len(self._spire.mirror.own)),
-        )
 
     async def _say_what_is_left(self) -> None:
         """Name entries of earlier versions that may be another registrar's, so they stay."""
@@ -142,6 +187,15 @@ class Term:
                 "nobody, so they stay: delete those that no other registrar needs",
                 extra=kv(number=len(left), some=" ".join(left[:_MOST_NAMED])),
             )
+
+    @property
+    def shared(self) -> SharedState:
+        """What is known in this term."""
+        return self._shared
+
+    def withheld(self) -> list[Entry]:
+        """The entries whose deletion is withheld."""
+        return self._release.withheld()
 
     def entry_counts(self) -> dict[str, int]:
         """Entries by state, as the gauge names the states."""

@@ -75,9 +75,15 @@ class BundleSources:
         self._objects = objects.store
         self._is_handled = is_handled
         self._changed = asyncio.Event()
+        self._looked = asyncio.Event()
         self._watched: dict[ObjectKey, _Watched] = {}
         self._listeners: list[Heard] = []
         objects.listen(self._named)
+
+    @property
+    def size(self) -> int:
+        """How many ConfigMaps objects name."""
+        return len(self._watched)
 
     def start(
         self,
@@ -94,6 +100,17 @@ class BundleSources:
 
     async def settled(self) -> None:
         """Nothing to wait for."""
+
+    async def looked(self) -> None:
+        """Wait until every ConfigMap that objects name was read, or cannot be.
+
+        Who asks for one is told by its reading what is wrong.
+        """
+        while any(key not in self._watched for key in self._wanted()) or any(
+            watched.look.is_unknown for watched in self._watched.values()
+        ):
+            self._looked.clear()
+            await self._looked.wait()
 
     def why_not_synced(self) -> str | None:
         """Nobody waits for it."""
@@ -135,6 +152,7 @@ class BundleSources:
                     self._watched.pop(gone).task.cancel()
                 for key in wanted - self._watched.keys():
                     self._watched[key] = _Watched(tasks.create_task(self._watch(session, key)))
+                self._looked.set()
                 await self._changed.wait()
 
     async def _watch(self, session: Session, key: ObjectKey) -> None:
@@ -158,6 +176,7 @@ class BundleSources:
             while True:
                 await reflector.until(is_news)
                 watched.look = _look(key, store, reflector)
+                self._looked.set()
                 for heard in self._listeners:
                     tell(f"change of the bundle source {key}", partial(heard, key))
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from api.kinds import SPIRE_ENTRY, Kind
 from api.meta import KubeObject
@@ -36,6 +36,25 @@ class Unreadable(Enum):
     STOPS = "the process waits for it"
     KEEPS = "the work goes on, and what may be for its objects is kept"
     EMPTY = "the work goes on as if there were no object of it"
+
+
+class Unread(NamedTuple):
+    """What could not be read, and why.
+
+    ``is_right``: a right is missing, and ``is_missing``: the kind is not installed; else it may
+    work at another time. ``stops``: a registrar would wait for it before anything else.
+    """
+
+    resource: str
+    why: str
+    remedy: str
+    is_right: bool = False
+    is_missing: bool = False
+    stops: bool = True
+
+
+_TRIES = 3
+"""So often in a row a read that nobody refuses may fail before it counts as failed."""
 
 
 @dataclass(slots=True)
@@ -86,6 +105,11 @@ class Cache(Generic[T]):
     def name(self) -> str:
         """The kind, as logs and metrics call it."""
         return self.kind.resource
+
+    @property
+    def size(self) -> int:
+        """How many objects are known."""
+        return len(self.store)
 
     @property
     def is_read(self) -> bool:
@@ -149,6 +173,33 @@ class Cache(Generic[T]):
             return
         await self.store.synced.wait()
 
+    async def looked(self) -> "Unread | None":
+        """Wait until the store is full, or until it is known why not: the answer then.
+
+        Unlike ``settled`` it waits for nobody to give a right, or to mend anything else.
+        """
+        reflector = self.reflector
+        if reflector is None:
+            return None
+        await reflector.until(lambda: self.is_available or self._is_refused(reflector))
+        if self.is_available:
+            return None
+        return Unread(
+            self.name,
+            reflector.last_error,
+            self.remedy,
+            is_right=reflector.is_forbidden,
+            is_missing=reflector.is_missing,
+            stops=self.unreadable is Unreadable.STOPS,
+        )
+
+    def _is_refused(self, reflector: Reflector[T]) -> bool:
+        return (
+            reflector.is_missing
+            or reflector.is_forbidden
+            or (reflector.state == "broken" and reflector.failures >= _TRIES)
+        )
+
     async def catch_up(self, since: float) -> bool:
         """Wait until the store holds what was there at ``since``; whether that took a list.
 
@@ -210,8 +261,17 @@ class AnyCache(Protocol):
         """The kind, as logs and metrics call it."""
         ...
 
+    @property
+    def size(self) -> int:
+        """How many objects are known."""
+        ...
+
     async def settled(self) -> None:
         """Wait until it is full, or known to stay empty."""
+        ...
+
+    async def looked(self) -> Unread | None:
+        """Wait until it is full, or until it is known why not: the answer then."""
         ...
 
     def why_not_synced(self) -> str | None:
@@ -265,6 +325,26 @@ class Caches:
             await cache.settled()
         for settled in self._required:
             await settled()
+
+    def sizes(self) -> dict[str, int]:
+        """How many objects of each kind are known."""
+        found: dict[str, int] = {}
+        for cache in (*self._caches, *self._added):
+            found[cache.name] = found.get(cache.name, 0) + cache.size
+        return found
+
+    async def looked(self) -> list[Unread]:
+        """Wait until every store is full, or until it is known why not: those that are not."""
+        unread: list[Unread] = []
+        looked = 0
+        # Who looks may find that more is needed.
+        while looked < len(caches := [*self._caches, *self._added]):
+            cache = caches[looked]
+            looked += 1
+            problem = await cache.looked()
+            if problem is not None:
+                unread.append(problem)
+        return unread
 
     async def catch_up(self, since: float) -> None:
         """Wait until every store is full, and holds what was there at ``since``.

@@ -66,6 +66,9 @@ def controller_manager(settings: Settings, config: ControllerManager, *, namespa
         sign_of=pod_uid_of,
         own_namespace=namespace,
         confirmation=confirmed_on_namespace(namespace, caches.namespaces),
+        trust_domains=(
+            caches.trust_domains.store if handled.cluster_federated_trust_domains else None
+        ),
         refusable=(
             refusable_templates(caches.templates.store, class_name),
             refusable_static_entries(caches.static_entries.store, class_name),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from api.core import Namespace
+from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from controllers.confirmation import BySetting, Confirmation, by_own_namespace
 from controllers.lastgood import SignOf, no_sign
 from controllers.refusal import Refusable
@@ -19,6 +20,7 @@ from registrar.admission.certificates import Minter
 from registrar.claims.claim import Claim
 from registrar.claims.instance import Form, Made, no_form
 from registrar.kube.session import Session
+from registrar.kube.store import Store
 
 
 class Webhook(Protocol):
@@ -73,5 +75,7 @@ class Mode:
     """Where a person agrees to withheld deletions."""
     refusable: Sequence[Refusable] = ()
     """The objects that only this mode and class handles, and that have conditions."""
+    trust_domains: Store[ClusterFederatedTrustDomain] | None = None
+    """What asks for federation relationships; None where nothing does."""
     webhook: Callable[[Session, Minter], Webhook | None] = lambda _, __: None
     """The server that the API server calls, if there is one; every replica has it."""

@@ -40,4 +40,5 @@ def static(config: ControllerManager, class_name: str, folder: FolderCaches) -> 
         sources=lambda context: list(sources(context)),
         unused=frozenset(unused),
         made=lambda _: False,
+        trust_domains=folder.trust_domains.store if folder.trust_domains.is_read else None,
     )

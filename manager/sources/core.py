@@ -12,7 +12,7 @@ from controllers.record import RecordReconciler
 from controllers.recreation import RecreationBackoff
 from controllers.release import ReleasePass
 from controllers.shared import SharedState
-from controllers.source import AnySource, Source, Watch, all_names, note, watch
+from controllers.source import AnySource, FirstPass, Source, Watch, all_names, note, watch
 from controllers.spireentry import EntryReconciler
 from manager.caches.cache import SpireEntryCache
 from manager.context import Context
@@ -124,6 +124,8 @@ def entry_source(context: Context) -> Source[EntryKey]:
         turn=turns.of_entries(shared, is_there),
         backlog=shared.backlog,
         serves=shared.wake.entry,
+        # Entries are set from the start on; only deletions wait until all is known.
+        first_pass=FirstPass.AT_ONCE,
     )
 
 

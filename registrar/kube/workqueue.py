@@ -151,6 +151,14 @@ class WorkQueue(Generic[K]):
         """How many seconds a key that is being worked on had waited for it."""
         return self._waited[key]
 
+    def hasten(self) -> int:
+        """Let the keys that wait for their time come now; how many there were."""
+        waiting, self._delayed = self._delayed, {}
+        for key, (_, alarm) in waiting.items():
+            alarm.cancel()
+            self.add(key)
+        return len(waiting)
+
     def done(self, key: K) -> None:
         """The caller has finished with the key; KeyError if it did not hold it."""
         started = self._processing.pop(key)

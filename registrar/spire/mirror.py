@@ -8,9 +8,17 @@ looks at the server the mirror knows what our own writes left there;
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from api.proto import types_pb2
 from registrar.identity.entry import Entry, EntryKey
@@ -20,7 +28,6 @@ from registrar.spire.convert import (
     id_from_proto,
     version_mask,
 )
-from registrar.spire.entries import EntryClient
 from registrar.spire.errors import NotFound
 from registrar.spire.privileged import PrivilegedIDs
 
@@ -31,6 +38,21 @@ GET_CONCURRENCY = 8
 THOROUGH_EVERY = 20
 """Every so many looks ours are read whole: versions miss what is deleted and made anew under
 its ID within the second that its first making took place in."""
+
+
+class Reader(Protocol):
+    """Where entries are read; ``entries.EntryClient`` is one. Every method raises SpireError."""
+
+    def pages(
+        self, *, mask: types_pb2.EntryMask | None = None, spiffe_id: str = ""
+    ) -> AsyncGenerator[list[types_pb2.Entry], None]:
+        """All entries, or those of one SPIFFE ID, page by page."""
+        ...
+
+    async def get(self, entry_id: str) -> Entry:
+        """One entry. Raises NotFound."""
+        ...
+
 
 MOST_FOREIGN = 20_000
 """Entries of others that are held whole until the first look after the filling, to be adopted."""
@@ -94,16 +116,18 @@ class EntryMirror:
 
     def __init__(
         self,
-        client: EntryClient,
+        client: Reader,
         *,
         is_ours: Callable[[str], bool],
         may_be_ours: Callable[[str], bool] = lambda _: False,
         has_our_form: Callable[[EntryKey], bool] = lambda _: False,
+        most_foreign: int = MOST_FOREIGN,
     ) -> None:
         self._client = client
         self._is_ours = is_ours
         self._may_be_ours = may_be_ours
         self._has_our_form = has_our_form
+        self._most_foreign = most_foreign
         self._own: dict[str, Entry] = {}
         self._by_key: dict[EntryKey, tuple[str, ...]] = {}
         self._foreign: dict[str, Version] = {}
@@ -165,6 +189,11 @@ class EntryMirror:
         """
         return self._adoptable.get(key)
 
+    @property
+    def foreign(self) -> Mapping[EntryKey, Entry]:
+        """The entries of others that are held whole; see ``adoptable``."""
+        return self._adoptable
+
     def doubt(self, key: EntryKey) -> None:
         """Forget our entries with that key: others may have deleted them.
 
@@ -217,7 +246,7 @@ class EntryMirror:
                         entry = self._as_own(message)
                         if entry is None:
                             foreign.append(_Foreign.of(message))
-                            if len(self._adoptable) < MOST_FOREIGN:
+                            if len(self._adoptable) < self._most_foreign:
                                 other = from_proto(message)
                                 self._adoptable.setdefault(other.key, other)
                         else:
