@@ -674,3 +674,78 @@ class JWTSVID(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JWTSVID: _TypeAlias = JWTSVID  # noqa: Y015
+
+@_typing.final
+class Agent(_message.Message):
+    """An agent that has proved where it runs. The time is Unix seconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ATTESTATION_TYPE_FIELD_NUMBER: _builtins.int
+    X509SVID_SERIAL_NUMBER_FIELD_NUMBER: _builtins.int
+    X509SVID_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    SELECTORS_FIELD_NUMBER: _builtins.int
+    BANNED_FIELD_NUMBER: _builtins.int
+    CAN_REATTEST_FIELD_NUMBER: _builtins.int
+    attestation_type: _builtins.str
+    x509svid_serial_number: _builtins.str
+    x509svid_expires_at: _builtins.int
+    banned: _builtins.bool
+    can_reattest: _builtins.bool
+    @_builtins.property
+    def id(self) -> Global___SPIFFEID: ...
+    @_builtins.property
+    def selectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Selector]: ...
+    def __init__(
+        self,
+        *,
+        id: Global___SPIFFEID | None = ...,
+        attestation_type: _builtins.str = ...,
+        x509svid_serial_number: _builtins.str = ...,
+        x509svid_expires_at: _builtins.int = ...,
+        selectors: _abc.Iterable[Global___Selector] | None = ...,
+        banned: _builtins.bool = ...,
+        can_reattest: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation_type", b"attestation_type", "banned", b"banned", "can_reattest", b"can_reattest", "id", b"id", "selectors", b"selectors", "x509svid_expires_at", b"x509svid_expires_at", "x509svid_serial_number", b"x509svid_serial_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Agent: _TypeAlias = Agent  # noqa: Y015
+
+@_typing.final
+class AgentMask(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTESTATION_TYPE_FIELD_NUMBER: _builtins.int
+    X509SVID_SERIAL_NUMBER_FIELD_NUMBER: _builtins.int
+    X509SVID_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    SELECTORS_FIELD_NUMBER: _builtins.int
+    BANNED_FIELD_NUMBER: _builtins.int
+    CAN_REATTEST_FIELD_NUMBER: _builtins.int
+    attestation_type: _builtins.bool
+    x509svid_serial_number: _builtins.bool
+    x509svid_expires_at: _builtins.bool
+    selectors: _builtins.bool
+    banned: _builtins.bool
+    can_reattest: _builtins.bool
+    def __init__(
+        self,
+        *,
+        attestation_type: _builtins.bool = ...,
+        x509svid_serial_number: _builtins.bool = ...,
+        x509svid_expires_at: _builtins.bool = ...,
+        selectors: _builtins.bool = ...,
+        banned: _builtins.bool = ...,
+        can_reattest: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attestation_type", b"attestation_type", "banned", b"banned", "can_reattest", b"can_reattest", "selectors", b"selectors", "x509svid_expires_at", b"x509svid_expires_at", "x509svid_serial_number", b"x509svid_serial_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgentMask: _TypeAlias = AgentMask  # noqa: Y015

@@ -9,6 +9,7 @@ from api.proto import types_pb2
 M = TypeVar("M", bound=Message)
 
 ENTRY_FIELDS = frozenset(field.name for field in types_pb2.EntryMask.DESCRIPTOR.fields)
+AGENT_FIELDS = frozenset(field.name for field in types_pb2.AgentMask.DESCRIPTOR.fields)
 BUNDLE_FIELDS = frozenset(field.name for field in types_pb2.BundleMask.DESCRIPTOR.fields)
 RELATIONSHIP_FIELDS = frozenset(
     field.name for field in types_pb2.FederationRelationshipMask.DESCRIPTOR.fields

@@ -10,12 +10,14 @@ from pathlib import Path
 import grpc
 
 from api.proto import (
+    agent_pb2_grpc,
     bundle_pb2_grpc,
     entry_pb2_grpc,
     svid_pb2_grpc,
     trustdomain_pb2_grpc,
     types_pb2,
 )
+from devcluster.spire.agents import AgentService
 from devcluster.spire.authority import Authority
 from devcluster.spire.bundles import BundleService
 from devcluster.spire.endpoints import BundleEndpoints
@@ -125,6 +127,7 @@ class SpireServer:
         bundle_pb2_grpc.add_BundleServicer_to_server(bundles, server)
         domains = TrustDomainService(self.state, self.endpoints)
         trustdomain_pb2_grpc.add_TrustDomainServicer_to_server(domains, server)
+        agent_pb2_grpc.add_AgentServicer_to_server(AgentService(self.state), server)
         svid_pb2_grpc.add_SVIDServicer_to_server(SVIDService(self.authority), server)
         if self._tcp is not None:
             self._add_tcp_port(server, self._tcp)

@@ -36,6 +36,8 @@ class EntryState:
         self.trust_domain = trust_domain
         self.clock = clock
         self.bundles: Numbered[types_pb2.Bundle] = Numbered()
+        self.agents: Numbered[types_pb2.Agent] = Numbered()
+        """By SPIFFE ID."""
         self.relationships: Numbered[types_pb2.FederationRelationship] = Numbered()
         self._entries: dict[str, types_pb2.Entry] = {}
         self._serials: dict[str, int] = {}
