@@ -173,9 +173,9 @@ class Source(Generic[K]):
     """The kind of the objects whose claims it makes; empty for one that makes none."""
     reconcile: Callable[[K], Awaitable[Result]]
     """Brings one key in line; see ``registrar.kube.controller``."""
-    explain: Callable[[K], Awaitable[list[Judged]]] | None = None
-    """What one of its keys claims and why, or why not, as of its last reconcile; for people. Raises
-    Retry."""
+    explain: Callable[[ObjectKey], Awaitable[list[Judged]]] | None = None
+    """What an object of its kind claims and why, or why not, as of the last reconcile of it; for
+    people. Raises Retry."""
     concurrency: int = 0
     """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
     room: Callable[[], int] | None = None

@@ -79,10 +79,10 @@ class TemplateReconciler:
         shared.wake.status(source)
         return Done()
 
-    async def explain(self, name: str) -> list[Judged]:
+    async def explain(self, key: ObjectKey) -> list[Judged]:
         """What the Pods that one object selects claim by it; empty for no such object."""
-        source = source_of(name)
-        match self._judge(name):
+        source = source_of(key.name)
+        match self._judge(key.name):
             case Problem() as problem:
                 return [Judged(by=source, claims=self._claims_of(source), problem=problem)]
             case Unmet() as unmet:

@@ -6,10 +6,11 @@ It starts from nothing but the caches and the SPIRE server, and it is there once
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from controllers.lastgood import LastGood
 from controllers.shared import SharedState
+from controllers.source import AnySource
 from manager.context import Context, clock
 from manager.latency import PodLatency
 from manager.modes.mode import Mode
@@ -97,6 +98,7 @@ class Term:
             sources=sources,
         )
         self._shared.wake.status.leave_out(mode.without_status)
+        self.sources: Sequence[AnySource] = sources
         self._runtime = Runtime(sources, shared=self._shared, metrics=metrics, unused=mode.unused)
 
     async def run(self) -> None:

@@ -7,13 +7,14 @@ meanwhile notices nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from sys import maxsize
 
 from controllers.shared import SharedState
+from controllers.source import AnySource
 from manager.caches.cache import Caches, Unread
 from manager.folder import FolderSide
 from manager.modes.choice import mode_of, own_namespace_or_none
@@ -71,6 +72,8 @@ class Preview:
     prefixes: Prefixes
     shared: SharedState
     """The claim index, the outcomes and the problems, as the first pass left them."""
+    sources: Sequence[AnySource]
+    """To ask for reasons; see ``explain`` of a Source."""
     mirror: EntryMirror
     """What the SPIRE server would hold."""
     before: Before
@@ -253,6 +256,7 @@ class _Rehearsal:
             mode=mode,
             prefixes=beginning.prefixes,
             shared=term.shared,
+            sources=term.sources,
             mirror=mirror,
             before=before,
             withheld=tuple(term.withheld()),

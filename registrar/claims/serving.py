@@ -79,6 +79,18 @@ class Agents:
             return Serving(unmet=Unmet(NO_AGENT, f"the agent of node {node}", wanted))
         return Serving(unmet=self._astray(parent_id, node, on_node))
 
+    def somewhere(self, parent_id: str, *, now: float) -> Serving:
+        """Who serves entries that hang on that parent, on whatever node."""
+        found = [one for agent in self._agents.values() if (one := self._gives(agent, parent_id))]
+        blocked = [_blocked(self._agents[serving.agent], now) for serving in found]
+        for serving, unmet in zip(found, blocked, strict=True):
+            if unmet is None:
+                return serving
+        if blocked:
+            return Serving(unmet=blocked[0])
+        wanted = "that of an agent, or of an entry that an agent gets"
+        return Serving(unmet=Unmet(NO_PARENT, "the entry's parent", wanted, parent_id))
+
     def _gives(self, agent: NodeAgent, parent_id: str) -> Serving | None:
         """How the agent has that parent; None where it has not."""
         if agent.spiffe_id == parent_id:

@@ -1,0 +1,139 @@
+"""Why one Pod has its identities, or has none.
+
+Three questions in their order: who asks for an identity for it, whether the SPIRE server holds
+the entry, and whether an agent on its node would give it to the Pod. The first that is answered
+with no is the reason.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
+
+from api.attested import AttestedPod
+from api.kinds import POD
+from api.meta import ObjectKey
+from manager.explain.asking import considered_of, judged_objects, judged_pod, unread
+from manager.explain.entries import Entries
+from manager.explain.model import Considered, Explanation, Identity
+from manager.explain.reading import Reading
+from manager.explain.verdict import closest, verdict_of_pod
+from manager.preview.rehearsal import Preview
+from registrar.claims.judged import Judged
+from registrar.claims.podentry import pod_source
+from registrar.claims.podselectors import Fit, fit_of, instead_of
+from registrar.claims.serving import Agents
+from registrar.claims.unmet import SELECTORS, Unmet
+from registrar.identity.entry import EntryKey
+
+MOST_CONSIDERED = 12
+
+
+class PodExplainer:
+    """Explains Pods; ``now`` is Unix time."""
+
+    def __init__(self, preview: Preview, reading: Reading, *, now: float) -> None:
+        self._preview = preview
+        self._reading = reading
+        self._entries = Entries(preview)
+        self._now = now
+
+    async def explain(self, key: ObjectKey) -> Explanation:
+        """The explanation of one Pod."""
+        pod = await self._reading.pod(key)
+        judged = await judged_pod(self._preview.sources, key)
+        agents = await self._reading.agents()
+        serves = None if agents is None else Agents(agents, self._entries.all())
+        notes = {claim.key: one.warnings for one in judged for claim in one.claims if one.warnings}
+        identities = [
+            self._identity(entry_key, pod, serves, notes.get(entry_key, {}))
+            for entry_key in self._keys(pod, judged)
+        ]
+        considered = [
+            *considered_of(judged),
+            *[one async for one in self._others(pod, judged)],
+        ]
+        considered.sort(key=closest)
+        concerned = [pod_source(key), *(i.by for i in identities if i.by is not None)]
+        concerned += [one.by for one in considered[:MOST_CONSIDERED]]
+        explanation = Explanation(
+            subject=f"Pod {key}",
+            verdict="",
+            has_identity=any(identity.is_served for identity in identities),
+            facts={} if pod is None else _facts(pod),
+            identities=identities,
+            considered=considered[:MOST_CONSIDERED],
+            left_out=max(0, len(considered) - MOST_CONSIDERED),
+            events=await self._reading.events(concerned),
+            unknown=[*self._reading.unknown, *unread(self._preview)],
+        )
+        is_there = pod is not None or bool(judged)
+        return replace(explanation, verdict=verdict_of_pod(explanation, key, is_there=is_there))
+
+    def _keys(self, pod: AttestedPod | None, judged: Iterable[Judged]) -> list[EntryKey]:
+        """The keys that somebody asks for on behalf of the Pod, or that select it."""
+        own = {claim.key for one in judged for claim in one.claims}
+        if pod is not None:
+            index = self._preview.shared.index
+            for key in index.keys():  # noqa: SIM118 - no mapping
+                if _selects(key, pod):
+                    own.add(key)
+            for entry in self._entries.all():
+                if _selects(entry.key, pod):
+                    own.add(entry.key)
+        return sorted(own, key=lambda key: (key.spiffe_id, key.parent_id, key.selectors))
+
+    def _identity(
+        self,
+        key: EntryKey,
+        pod: AttestedPod | None,
+        agents: Agents | None,
+        notes: Mapping[str, str],
+    ) -> Identity:
+        fit = None if pod is None else fit_of(key.selectors, pod)
+        node = "" if pod is None else pod.spec.node_name
+        serving = None
+        if agents is not None and node:
+            serving = agents.serving(key.parent_id, node, now=self._now)
+        return replace(self._entries.identity(key), fit=fit, serving=serving, notes=notes)
+
+    async def _others(
+        self, pod: AttestedPod | None, judged: Iterable[Judged]
+    ) -> AsyncIterator[Considered]:
+        """Objects that ask by themselves and are wrong, not ours, or select other Pods."""
+        known = {one.by for one in judged}
+        async for one in judged_objects(self._preview.sources):
+            if one.by in known:
+                continue
+            for considered in considered_of([one]):
+                yield considered
+            if pod is None or one.unmet is not None or one.problem is not None:
+                continue
+            for claim in one.claims:
+                if claim.source.kind == POD.kind:
+                    continue
+                fit = fit_of(claim.key.selectors, pod)
+                if fit.missing and fit.matched:
+                    yield Considered(by=one.by, unmet=_missing(fit, pod))
+
+
+def _selects(key: EntryKey, pod: AttestedPod) -> bool:
+    """Whether the entry is for the Pod, by at least one thing that can be known of it here."""
+    fit = fit_of(key.selectors, pod)
+    return fit.is_whole and bool(fit.matched)
+
+
+def _missing(fit: Fit, pod: AttestedPod) -> Unmet:
+    """The first selector of an entry that the Pod has not, with what it has."""
+    first = fit.missing[0]
+    kind = first.value.partition(":")[0]
+    return Unmet(
+        SELECTORS, f"the Pod's {first.type}:{kind}", repr(first.value), instead_of(first, pod)
+    )
+
+
+def _facts(pod: AttestedPod) -> dict[str, str]:
+    return {
+        "uid": pod.metadata.uid,
+        "phase": pod.status.phase,
+        "node": pod.spec.node_name or "none yet",
+        "service account": pod.spec.service_account_name,
+    }
