@@ -193,6 +193,8 @@ class Source(Generic[K]):
     keys: Callable[[], Iterable[K]] = _nothing
     """All keys, for the first pass."""
     first_pass: FirstPass = FirstPass.AFTERWARDS
+    tells: bool = False
+    """Whether it only tells people what became of objects."""
     prepare: Callable[[], None] = _ignore
     """Called in the first pass, before its keys are added."""
     also_decides: Sequence[Origin] = ()

@@ -10,6 +10,7 @@ from functools import partial
 from controllers.shared import SharedState
 from controllers.source import AnySource, FirstPass, Origin, Run, Wired
 from controllers.wakeups import WiringError
+from registrar.spire.background import background
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 
@@ -90,6 +91,17 @@ class Runtime:
     def hasten(self) -> int:
         """Let what waits for its time, as what has failed does, come now; how much there was."""
         return sum(self._wired[source.name].queue.hasten() for source in self._rehearsed)
+
+    async def tell(self) -> None:
+        """Let people be told of every object, as far as there is something to tell; once."""
+        telling = [source for source in self._sources if source.tells]
+        async with background() as tasks:
+            for source in telling:
+                tasks.create_task(self._wired[source.name].run())
+            for source in telling:
+                await self._wired[source.name].look_at_all()
+            for source in telling:
+                await self._wired[source.name].settled()
 
     @property
     def _rehearsed(self) -> list[AnySource]:

@@ -128,8 +128,9 @@ class Term:
                 after = self._shown()
                 # What waits for its time waits for others, who may be there by now.
                 if after == before or not self._look_again():
-                    return
+                    break
                 before = after
+            await self._runtime.tell()
 
     def _look_again(self) -> int:
         """Let what waits, or could not be done, be looked at again; how much that is."""

@@ -6,7 +6,7 @@ They stay warm on a standby. When it becomes the leader it waits until they are 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -326,10 +326,14 @@ class Caches:
         for settled in self._required:
             await settled()
 
+    def __iter__(self) -> Iterator[AnyCache]:
+        """All of them."""
+        yield from (*self._caches, *self._added)
+
     def sizes(self) -> dict[str, int]:
         """How many objects of each kind are known."""
         found: dict[str, int] = {}
-        for cache in (*self._caches, *self._added):
+        for cache in self:
             found[cache.name] = found.get(cache.name, 0) + cache.size
         return found
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from manager.caches.cache import Unread
-from registrar.claims.claim import Claim, Claimant, Problem
+from manager.preview.findings import Finding
+from registrar.claims.claim import Claim, Claimant
 from registrar.identity.entry import Attributes, EntryKey
 
 
@@ -103,7 +104,7 @@ class Outlook:
     prefix: str
     entries: Sequence[Change]
     relationships: Sequence[FederationChange]
-    problems: Mapping[Claimant, Problem]
+    findings: Sequence[Finding]
     """What is wrong with single objects."""
     unread: Sequence[Unread]
     """What could not be read: the rest is as a registrar would see it that cannot either."""

@@ -22,6 +22,7 @@ from manager.modes.mode import Mode
 from manager.names import USER_AGENT
 from manager.preview.comparison import Before, Comparison, relationship_changes
 from manager.preview.entrypages import HeldPages
+from manager.preview.findings import findings, handled_by
 from manager.preview.model import Counts, Outlook, counted
 from manager.preview.seeming import (
     KeptEvents,
@@ -82,6 +83,8 @@ class Preview:
     """The entries whose deletion would wait for a person."""
     federation: SeemingFederation
     bundles: SeemingBundles
+    kube: SeemingKube | None
+    """With the statuses that would be written; None without a cluster."""
     told: tuple[Told, ...]
     """The Events that would be written."""
     unread: tuple[Unread, ...]
@@ -103,7 +106,13 @@ class Preview:
             prefix=self.prefixes.current,
             entries=entries,
             relationships=relationships,
-            problems=dict(self.shared.problems),
+            findings=findings(
+                self.mode.caches,
+                self.kube,
+                self.shared,
+                told=self.told,
+                is_handled=handled_by(self.settings),
+            ),
             unread=self.unread,
             withheld=self.shared.withheld,
             counts=Counts(
@@ -173,6 +182,7 @@ class _Rehearsal:
         )
         self._known = KnownDomains(self._bundles, interval_seconds=settings.drift_interval_seconds)
         self._session: Session | None = None
+        self._kube: SeemingKube | None = None
         self._mode: Mode | None = None
         self._folder: FolderSide | None = None
         self._beginning: Beginning | None = None
@@ -215,7 +225,8 @@ class _Rehearsal:
         await self._look(mode.caches)
         records = records_of(settings, mode)
         owns = ownership_of(settings, mode, records, prefixes)
-        self._beginning = Beginning(prefixes, records, owns, SeemingKube(client), self._events)
+        self._kube = SeemingKube(client)
+        self._beginning = Beginning(prefixes, records, owns, self._kube, self._events)
 
     async def play(self) -> Preview:
         """Do what a start does. Raises CannotPreview."""
@@ -262,6 +273,7 @@ class _Rehearsal:
             withheld=tuple(term.withheld()),
             federation=self._federation,
             bundles=self._bundles,
+            kube=self._kube,
             told=tuple(self._events.told),
             unread=tuple(self._unread),
             objects=mode.caches.sizes() if self._folder is None else self._folder.sizes(),

@@ -14,6 +14,7 @@ from controllers.ports import Kubernetes
 from registrar.identity.bundle import Bundle
 from registrar.identity.entry import ATTRIBUTE_NAMES, Entry
 from registrar.identity.relationship import Relationship
+from registrar.kube.errors import Undecodable
 from registrar.spire.bundles import BundleClient
 from registrar.spire.convert import to_proto
 from registrar.spire.errors import AlreadyExists, InvalidArgument, NotFound
@@ -30,6 +31,8 @@ class SeemingKube:
 
     def __init__(self, reader: Kubernetes) -> None:
         self._reader = reader
+        self.statuses: dict[tuple[str, ObjectKey], JSONObject] = {}
+        """The patch of each status that would be written, by resource and name."""
 
     async def get(self, kind: Kind[T], key: ObjectKey) -> T:
         """Read an object."""
@@ -45,12 +48,17 @@ class SeemingKube:
         key: ObjectKey,
         patch: JSONObject,
         *,
-        subresource: str = "",  # noqa: ARG002 - a part is patched as the whole is
+        subresource: str = "",
     ) -> T:
-        """The object as the patch would leave it."""
+        """The object as the patch would leave it. Raises Undecodable for a status.
+
+        There are many of those, and nobody needs to have one read back.
+        """
+        if subresource:
+            self.statuses[kind.resource, key] = patch
+            raise Undecodable(f"{kind.resource} {key}: it was not written, only in appearance")
         stored = await self._reader.get(kind, key)
-        patched = _merged(to_json(stored), patch)
-        return convert(patched, kind.type)
+        return convert(merged(to_json(stored), patch), kind.type)
 
     async def delete(
         self,
@@ -65,17 +73,17 @@ class SeemingKube:
         return True
 
 
-def _merged(document: JSONValue, patch: JSONValue) -> JSONValue:
+def merged(document: JSONValue, patch: JSONValue) -> JSONValue:
     """A document after an RFC 7396 patch."""
     if not isinstance(patch, dict):
         return patch
-    merged = dict(document) if isinstance(document, dict) else {}
+    after = dict(document) if isinstance(document, dict) else {}
     for name, value in patch.items():
         if value is None:
-            merged.pop(name, None)
+            after.pop(name, None)
         else:
-            merged[name] = _merged(merged.get(name), value)
-    return merged
+            after[name] = merged(after.get(name), value)
+    return after
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ def status_source(
         concurrency=RECORDERS // 2,
         yields_to=context.shared.backlog,
         serves=context.shared.wake.status.of(kind),
+        tells=True,
         watches=watches,
         keys=keys,
         prepare=prepare,

@@ -66,6 +66,7 @@ def pod_entry_sources(context: Context, mode: PodsToEntries) -> Iterator[AnySour
         name="pod-events",
         reconcile=reporting.reconcile,
         serves=context.shared.wake.status.of(POD.kind),
+        tells=True,
     )
 
 

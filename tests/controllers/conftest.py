@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from hack.control_plane import ControlPlane
+from hack.spire import RealServer
 from tests.support.federationstory import Story
 from tests.support.setup import Setup, embedded_setup, real_setup
 
@@ -43,6 +45,15 @@ async def setup(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def embedded(tmp_path: Path) -> AsyncIterator[Setup]:
     """The embedded servers only, for tests that inject faults into both."""
     async with embedded_setup(tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def real_servers(
+    tmp_path: Path, real_control_plane: ControlPlane, real_spire_server: RealServer
+) -> AsyncIterator[Setup]:
+    """A real API server and a real SPIRE server, for tests that have run on embedded ones."""
+    async with real_setup(tmp_path, real_control_plane, real_spire_server) as made:
         yield made
 
 

@@ -1,13 +1,11 @@
 """What a preview says, compared with what both servers hold before and after."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from api.crd import CUSTOM_KINDS
 from api.kinds import CONFIG_MAP, EVENT, LEASE, NODE, POD
-from api.proto import types_pb2
-from manager.preview.model import Action, Change, Outlook
+from manager.preview.model import Change, Outlook
 from manager.preview.rehearsal import rehearsed
 from registrar.identity.entry import Entry
 from registrar.settings.model import Settings
@@ -48,23 +46,6 @@ async def _versions(setup: Setup) -> list[tuple[str, str, str]]:
     return found
 
 
-@dataclass(frozen=True)
-class Foreseen:
-    """A preview that wrote nothing, and what the SPIRE server would hold by it."""
-
-    outlook: Outlook
-    entries: frozenset[tuple[str, types_pb2.Entry | str]]
-
-    def actions(self, path: str = "") -> list[Action]:
-        """What would become of the entries whose SPIFFE ID has that path; of all without it."""
-        return [c.action for c in self.outlook.entries if path in {"", path_of(c)}]
-
-    def of(self, path: str) -> Change:
-        """What would become of the one entry with that path."""
-        (change,) = [c for c in self.outlook.entries if path_of(c) == path]
-        return change
-
-
 def path_of(change: Change) -> str:
     """The path of the SPIFFE ID."""
     return "/" + change.key.spiffe_id.removeprefix("spiffe://").partition("/")[2]
@@ -75,22 +56,29 @@ def shown(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     return {id_: replace(entry, revision_number=0, created_at=0) for id_, entry in entries.items()}
 
 
+def held(setup: Setup) -> dict[str, Entry]:
+    """What the SPIRE server holds at this moment, without what only it sets."""
+    return shown({e.id: from_proto(e) for e in setup.all_entries()})
+
+
 async def foresee(
-    setup: Setup, *, namespace: str | None = None, **changes: object
+    setup: Setup, *, is_alone: bool = True, **changes: object
 ) -> tuple[Outlook, dict[str, Entry]]:
-    """Preview a registrar; sees to it that nothing is written.
+    """Preview a registrar; where none runs, see to it that nothing is written.
 
     Gives the outlook, and the entries that the SPIRE server would hold.
     """
     before = await Held.of(setup)
     settings: Settings = replace(setup.settings, **changes)  # type: ignore[arg-type]
-    async with rehearsed(settings, namespace=namespace) as preview:
+    async with rehearsed(settings) as preview:
         outlook = preview.outlook
         own = {entry.id for entry in preview.before.own.values()}
         after = {
             **{id_: entry for id_, entry in before.entries.items() if id_ not in own},
             **preview.mirror.own,
         }
-    await asyncio.sleep(0)
-    assert await Held.of(setup) == before, "a preview wrote something"
+    after_it = await Held.of(setup)
+    assert after_it.entries == before.entries
+    if is_alone:
+        assert after_it.versions == before.versions
     return outlook, shown(after)
