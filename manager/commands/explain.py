@@ -2,23 +2,20 @@
 
 import argparse
 import asyncio
-import json
+import logging
 import sys
 from typing import TYPE_CHECKING
 
-from api.documents import dump_yaml
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
-from manager.commands.lifecycle import say_errors
-from registrar.errors import InvalidField, printable
-from registrar.settings.model import Settings
+from manager.commands.lifecycle import flat, say_errors
+from manager.commands.output import Page, add_output_flag, as_document
+from registrar.errors import InvalidField
 
 if TYPE_CHECKING:
     from manager.explain.model import Explanation
-    from manager.explain.subjects import Subject
 
 EXIT_NONE = 1
 EXIT_UNKNOWN = 3
-FORMATS = ("table", "json", "yaml")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,13 +45,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="NAMESPACE",
         help="the namespace of a Pod or SpiffeID (default: default)",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=FORMATS,
-        default="table",
-        help="how to say it (default: table, as people read it)",
-    )
+    add_output_flag(parser, meaning="as people read it")
     add_config_flags(parser)
     parser.set_defaults(main=main)
 
@@ -64,7 +55,10 @@ def main(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     if settings is None:
         return EXIT_CONFIGURATION
+    # What the rehearsed registrar would log is for its own log, not between the lines here.
+    logging.disable(logging.CRITICAL)
     # Only here: the other commands need not carry all of this.
+    from manager.explain.explain import explain  # noqa: PLC0415
     from manager.explain.subjects import subject_of  # noqa: PLC0415
     from manager.preview.rehearsal import CannotPreview  # noqa: PLC0415
 
@@ -78,12 +72,25 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"spire-registrar: {error}", file=sys.stderr)
         return EXIT_CONFIGURATION
     try:
-        explanation = asyncio.run(_explain(settings, subject))
+        explanation = asyncio.run(explain(settings, subject))
     except* InvalidField as errors:
         say_errors(errors)
-        return EXIT_CONFIGURATION
+        code = EXIT_CONFIGURATION
     except* CannotPreview as errors:
-        say_unread(errors)
-        return EXIT_UNKNOWN
-    _show(explanation, arguments.output)
-    return 0 if explanation.has_identity else EXIT_NONE
+        for one in (unread for cannot in flat(errors) for unread in cannot.unread):
+            print(f"spire-registrar: {one.resource}: {one.why}: {one.remedy}", file=sys.stderr)
+        code = EXIT_UNKNOWN
+    else:
+        _show(explanation, arguments.output)
+        code = 0 if explanation.has_identity else EXIT_NONE
+    return code
+
+
+def _show(explanation: "Explanation", output: str) -> None:
+    from manager.commands.explaintext import write  # noqa: PLC0415
+    from manager.explain.document import document_of  # noqa: PLC0415
+
+    if output == "table":
+        write(explanation, Page.of())
+    else:
+        sys.stdout.write(as_document(document_of(explanation), output))

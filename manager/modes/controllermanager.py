@@ -14,7 +14,7 @@ from manager.sources.staticentries import static_entry_sources
 from manager.sources.templates import ignored_namespaces_source, template_sources
 from manager.webhooks import controller_manager_webhooks
 from registrar.claims.attribution import pod_uid_of
-from registrar.claims.classes import Classes
+from registrar.claims.classes import by_class
 from registrar.claims.instance import made_for_templates
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podtemplate import Surroundings
@@ -27,7 +27,7 @@ def controller_manager(settings: Settings, config: ControllerManager, *, namespa
     Raises InvalidField for a template or a pattern that is none.
     """
     handled, class_name = config.reconciled, settings.class_name
-    is_handled = Classes(class_name, watch_classless=config.watch_classless)
+    is_handled = by_class(class_name, watch_classless=config.watch_classless)
     ignored, surroundings = (
         IgnoredNamespaces(config.ignore_namespaces),
         _surroundings(settings, config),

@@ -10,13 +10,13 @@ from manager.context import Context
 from manager.modes.mode import Mode
 from manager.sources.federation import federation_sources
 from manager.sources.staticentries import static_entry_sources_of_folder
-from registrar.claims.classes import Classes
+from registrar.claims.classes import by_class
 from registrar.settings.model import ControllerManager
 
 
 def static(config: ControllerManager, class_name: str, folder: FolderCaches) -> Mode:
     """The mode. Nothing is recorded without a cluster, and only a setting can agree to much."""
-    is_handled = Classes(class_name, watch_classless=config.watch_classless)
+    is_handled = by_class(class_name, watch_classless=config.watch_classless)
 
     def sources(context: Context) -> Iterator[AnySource]:
         if folder.static_entries.is_read:

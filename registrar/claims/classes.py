@@ -29,3 +29,8 @@ class Classes:
         if self.own and self.watch_classless:
             wanted += " or absent"
         return Unmet(OTHER_CLASS, "spec.className", wanted, class_name or None)
+
+
+def by_class(own: str, *, watch_classless: bool = False) -> Classes:
+    """The objects of our own class are ours, and those without one where these are watched."""
+    return Classes(own, watch_classless)
