@@ -80,6 +80,14 @@ async def test_each_entry_says_what_becomes_of_it_and_why(embedded: Setup, tmp_p
     changes = await prepared(embedded, tmp_path)
     outlook, _ = await foresee(embedded, **changes)
     for change in outlook.entries:
-        print(change.action, path_of(change), change.fields, [str(c.source)+str(c.template) for c in change.claims], change.recorded_for, change.why, change.pending)
+        print(
+            change.action,
+            path_of(change),
+            change.fields,
+            [str(c.source) + str(c.template) for c in change.claims],
+            change.recorded_for,
+            change.why,
+            change.pending,
+        )
     print(outlook.relationships, outlook.findings, outlook.counts)
     assert 0

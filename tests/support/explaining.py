@@ -1,0 +1,67 @@
+"""Asks ``explain`` about objects of a Setup, and puts agents onto its SPIRE server."""
+
+import time
+from dataclasses import dataclass, replace
+
+from api.proto.types_pb2 import SPIFFEID, Agent, Selector
+from manager.explain.explain import explained
+from manager.explain.model import Explanation
+from manager.explain.subjects import subject_of
+from manager.preview.rehearsal import rehearsed
+from registrar.settings.model import Settings
+from tests.support.setup import Setup
+
+CLUSTER = "test"
+
+
+@dataclass
+class Asking:
+    """One configuration, and the questions that are asked under it."""
+
+    setup: Setup
+    changes: dict[str, object]
+
+    async def __call__(
+        self, subject: str, namespace: str = "default", **changes: object
+    ) -> Explanation:
+        """The answer to one question."""
+        settings: Settings = replace(self.setup.settings, **{**self.changes, **changes})  # type: ignore[arg-type]
+        is_manager = settings.controller_manager is not None
+        async with rehearsed(settings) as preview:
+            found = subject_of(subject, namespace, is_manager=is_manager)
+            return await explained(preview, found, now=time.time())
+
+    async def reason(self, subject: str, namespace: str = "default", **changes: object) -> str:
+        """Why there is no identity: the sentence, checked to be one."""
+        found = await self(subject, namespace, **changes)
+        assert not found.has_identity, found.verdict
+        assert "gets nothing, because " in found.verdict
+        return found.verdict.partition("because ")[2]
+
+
+def agent_id(node_uid: str, cluster: str = CLUSTER) -> str:
+    """The ID that an agent has by k8s_psat."""
+    return f"spiffe://example.org/spire/agent/k8s_psat/{cluster}/{node_uid}"
+
+
+def attest(
+    setup: Setup,
+    node: str,
+    node_uid: str,
+    *,
+    cluster: str = CLUSTER,
+    seconds: float = 3600.0,
+    is_banned: bool = False,
+) -> str:
+    """Have an agent of a node be attested, for so many seconds from now; gives its ID."""
+    spiffe_id = agent_id(node_uid, cluster)
+    selectors = (f"agent_node_name:{node}", f"agent_node_uid:{node_uid}", f"cluster:{cluster}")
+    trust_domain, slash, path = spiffe_id.removeprefix("spiffe://").partition("/")
+    setup.spire.state.agents[spiffe_id] = Agent(
+        id=SPIFFEID(trust_domain=trust_domain, path=slash + path),
+        attestation_type="k8s_psat",
+        x509svid_expires_at=int(time.time() + seconds),
+        selectors=[Selector(type="k8s_psat", value=value) for value in selectors],
+        banned=is_banned,
+    )
+    return spiffe_id
