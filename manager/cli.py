@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
-from manager.commands import check, csi, explain, generate_config, run, topology, wait
+from manager.commands import check, csi, explain, generate_config, plan, run, topology, wait
 from manager.commands.configuration import DEFAULTS
 from manager.commands.originals import as_ours
 from manager.commands.plugged import ABSENT, Command, plugged
@@ -14,6 +14,7 @@ _OWN: dict[str, Command] = {
     "run": run,
     "csi": csi,
     "check": check,
+    "plan": plan,
     "explain": explain,
     "generate-config": generate_config,
     "wait": wait,

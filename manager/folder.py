@@ -76,7 +76,7 @@ class FolderSide:
 
     async def run(self, spire: SpireSide, work: Work) -> None:  # noqa: ARG002 - the protocol's
         """Work once the folder was read; follow it until cancelled."""
-        while (beginning := await self.begin(LoggedEvents())) is None:
+        while (beginning := await self.begin(LoggedEvents())) is None:  # noqa: ASYNC110 - files tell nobody
             # A folder that cannot be read says nothing of what should be.
             await asyncio.sleep(_LOOK_SECONDS)
         async with asyncio.TaskGroup() as tasks:

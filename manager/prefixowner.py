@@ -9,15 +9,17 @@ holds it; it takes over when that one stops, or has not renewed the Lease in tim
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from api.core import Lease
 from api.kinds import LEASE
 from api.meta import ObjectKey
-from controllers.ports import Events, reference
+from controllers.ports import Events, Kubernetes, reference
 from manager.names import OWNERS_NAMESPACE
 from registrar.claims.ownership import PREFIX_HELD, owner_lease
 from registrar.ending import Ending
 from registrar.kube.client import KubeClient
+from registrar.kube.errors import NotFound
 from registrar.kube.leader import Beside, LeaderElector
 from registrar.settings.model import LeaderElection, Settings
 from registrar.telemetry.logging import kv
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 
 HELD_BY_ANNOTATION = "spiffeid.spiffe.io/held-by"
 """On the Lease: the mode and class of the holder, and how it was chosen among its replicas."""
+
+_GONE_LEASES = 4
+"""So many times as long as a Lease lasts its holder may be late, by another's clock."""
 
 _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
 _POD_OF_DEPLOYMENT = re.compile(f"(.+)-{_RANDOM}{{1,10}}-{_RANDOM}{{5}}")
@@ -203,6 +208,28 @@ class PrefixOwner:
             reason=PREFIX_HELD,
             message=f"{self._me}: {_refusal(self._prefix, holder)}",
         )
+
+
+async def held_by_another(client: Kubernetes, *, prefix: str, me: str, now: datetime) -> str:
+    """What a registrar would say that finds the prefix held; empty where it would have it.
+
+    ``me`` is what ``described`` says of it. A holder that has not renewed its Lease for long is
+    gone. Raises KubeError.
+    """
+    try:
+        lease = await client.get(LEASE, ObjectKey(OWNERS_NAMESPACE, owner_lease(prefix)))
+    except NotFound:
+        return ""
+    words, spec = _words(lease), lease.spec
+    if not spec.holder_identity or words == me:
+        return ""
+    try:
+        age = now - datetime.fromisoformat(spec.renew_time or "")
+    except ValueError:
+        return ""
+    if age.total_seconds() > _GONE_LEASES * (spec.lease_duration_seconds or 0):
+        return ""
+    return _refusal(prefix, words or spec.holder_identity)
 
 
 def _host(identity: str) -> str:

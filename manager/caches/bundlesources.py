@@ -25,7 +25,7 @@ from registrar.claims.bundlesource import (
     without_cluster,
 )
 from registrar.kube.reflector import Reflector
-from registrar.kube.session import Session
+from registrar.kube.session import API
 from registrar.kube.store import Change, Store
 from registrar.telemetry.metrics import Metrics
 from registrar.telemetry.rounds import tell
@@ -87,7 +87,7 @@ class BundleSources:
 
     def start(
         self,
-        session: Session,
+        session: API,
         tasks: asyncio.TaskGroup,
         metrics: Metrics,  # noqa: ARG002 - as every cache
     ) -> None:
@@ -143,7 +143,7 @@ class BundleSources:
         sources = map(source_named, handled)
         return {source.configmap for source in sources if source is not None}
 
-    async def _follow(self, session: Session) -> None:
+    async def _follow(self, session: API) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
@@ -155,7 +155,7 @@ class BundleSources:
                 self._looked.set()
                 await self._changed.wait()
 
-    async def _watch(self, session: Session, key: ObjectKey) -> None:
+    async def _watch(self, session: API, key: ObjectKey) -> None:
         """Keep the look at one ConfigMap, and tell of each change."""
         store: Store[ConfigMap] = Store()
         reflector = Reflector(

@@ -19,7 +19,7 @@ from controllers.lastgood import RECORD_INDEXES
 from registrar.kube.barrier import Barrier
 from registrar.kube.errors import Forbidden, KubeError, NotFound
 from registrar.kube.reflector import Reflector
-from registrar.kube.session import Session
+from registrar.kube.session import API
 from registrar.kube.store import Change, Store
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
@@ -77,7 +77,7 @@ class Cache(Generic[T]):
     reflector: Reflector[T] | None = None
     barrier: Barrier[T] | None = None
 
-    def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+    def start(self, session: API, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill the store."""
         self.reflector = Reflector(
             session=session,
@@ -248,7 +248,7 @@ class Cache(Generic[T]):
 class AnyCache(Protocol):
     """A Cache of whatever kind."""
 
-    def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+    def start(self, session: API, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill the store."""
         ...
 
@@ -298,7 +298,7 @@ class Caches:
         self._required: list[Callable[[], Awaitable[None]]] = []
         self._begin: Callable[[AnyCache], None] | None = None
 
-    def start(self, session: Session, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
+    def start(self, session: API, tasks: asyncio.TaskGroup, metrics: Metrics) -> None:
         """Begin to fill all; nothing the second time."""
         if self._begin is not None:
             return

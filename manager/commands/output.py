@@ -1,22 +1,25 @@
 """How the commands for people say what they found: for a reader or for a program.
 
-``table`` is for a reader: colours and the width of the terminal only where there is one, as
-NO_COLOR and the other programs of a shell have it. ``json`` and ``yaml`` say the same as a document.
+``table`` is for a reader: colours and the width of the terminal only where there is one, and no
+colours where NO_COLOR is set. ``json`` and ``yaml`` say the same as a document.
 """
 
 import argparse
 import json
+import logging
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
 from api.codec import JSONValue
 from api.documents import dump_yaml
 from registrar.errors import printable
+from registrar.telemetry.logging import configure
 
 FORMATS = ("table", "json", "yaml")
 Format = Literal["table", "json", "yaml"]
@@ -107,6 +110,18 @@ class Page:
             return text
         codes = ";".join(_CODES[colour] for colour in colours)
         return f"\x1b[{codes}m{text}\x1b[0m"
+
+
+@contextmanager
+def only_unexpected() -> Iterator[None]:
+    """Log nothing in the block but faults of the program, with their stack.
+
+    What else the product's parts log, the command says itself.
+    """
+    with configure("warning"):
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(lambda record: record.exc_info is not None)
+        yield
 
 
 def counted(number: int, one: str, many: str = "") -> str:

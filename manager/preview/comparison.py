@@ -28,6 +28,7 @@ class Before:
 
     own: Mapping[str, Entry]
     foreign: Mapping[EntryKey, Entry]
+    foreign_count: int
 
 
 class Comparison:

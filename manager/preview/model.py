@@ -92,8 +92,10 @@ class Counts:
     relationships: Mapping[Action, int]
     objects: Mapping[str, int]
     """How many objects of each kind were read."""
+    own: int
+    """How many entries on the SPIRE server are ours."""
     foreign: int
-    """How many entries on the SPIRE server are not ours."""
+    """How many of them are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,8 @@ class Outlook:
     relationships: Sequence[FederationChange]
     findings: Sequence[Finding]
     """What is wrong with single objects."""
+    held_by: str
+    """Why a registrar would wait before it did anything: another one holds the prefix; or empty."""
     unread: Sequence[Unread]
     """What could not be read: the rest is as a registrar would see it that cannot either."""
     withheld: str

@@ -10,19 +10,24 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from sys import maxsize
 
+from api.meta import ObjectKey
 from controllers.shared import SharedState
 from controllers.source import AnySource
 from manager.caches.cache import Caches, Unread
 from manager.folder import FolderSide
 from manager.modes.choice import mode_of, own_namespace_or_none
 from manager.modes.mode import Mode
-from manager.names import USER_AGENT
+from manager.names import OWNERS_NAMESPACE, USER_AGENT
+from manager.prefixowner import described, held_by_another
 from manager.preview.comparison import Before, Comparison, relationship_changes
 from manager.preview.entrypages import HeldPages
 from manager.preview.findings import findings, handled_by
+from manager.preview.manifestapi import ManifestAPI
+from manager.preview.manifests import FLAG, Manifests
 from manager.preview.model import Counts, Outlook, counted
 from manager.preview.seeming import (
     KeptEvents,
@@ -35,11 +40,12 @@ from manager.preview.seeming import (
 from manager.side import Beginning, ownership_of, prefixes_of, records_of
 from manager.spire import TermSide
 from manager.term import Term
-from registrar.claims.ownership import Prefixes, check_prefix
+from registrar.claims.ownership import Prefixes, check_prefix, owner_lease
+from registrar.errors import InvalidField
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import Forbidden, KubeError
-from registrar.kube.session import Session, connect
+from registrar.kube.session import API, connect
 from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.spire.bundles import BundleClient
@@ -87,10 +93,12 @@ class Preview:
     """With the statuses that would be written; None without a cluster."""
     told: tuple[Told, ...]
     """The Events that would be written."""
+    held_by: str
+    """Why a registrar would wait before it did all this: another holds the prefix; or empty."""
     unread: tuple[Unread, ...]
     objects: Mapping[str, int]
     """How many objects of each kind were read."""
-    session: Session | None
+    session: API | None
     """To ask the API server further; None without a cluster."""
     connection: Connection
     """To ask the SPIRE server further."""
@@ -113,13 +121,15 @@ class Preview:
                 told=self.told,
                 is_handled=handled_by(self.settings),
             ),
+            held_by=self.held_by,
             unread=self.unread,
             withheld=self.shared.withheld,
             counts=Counts(
                 entries=counted(entries),
                 relationships=counted(relationships),
                 objects=self.objects,
-                foreign=self.mirror.foreign_count,
+                own=len(self.before.own),
+                foreign=self.before.foreign_count,
             ),
         )
 
@@ -133,12 +143,14 @@ async def rehearsed(
     settings: Settings,
     *,
     namespace: str | None = None,
-    deadline_seconds: float = DEADLINE_SECONDS,
+    manifests: Manifests | None = None,
+    deadline_seconds: float | None = DEADLINE_SECONDS,
 ) -> AsyncIterator[Preview]:
     """Play a registrar's start; gives what came of it, until the block ends.
 
     ``namespace`` is the one that the registrar runs in, by default that of this Pod or of its
-    Lease. Raises InvalidField for what is wrong with the settings, and CannotPreview.
+    Lease. With ``manifests`` objects come from files. Raises InvalidField for what is wrong with
+    the settings, and CannotPreview.
     """
     if settings.entry_id_prefix is not None:
         check_prefix(settings.entry_id_prefix)
@@ -146,7 +158,7 @@ async def rehearsed(
         connection = await stack.enter_async_context(
             open_connection(settings.spire, trust_domain=settings.trust_domain)
         )
-        rehearsal = _Rehearsal(settings, connection)
+        rehearsal = _Rehearsal(settings, connection, manifests)
         deadline = asyncio.timeout(deadline_seconds)
         try:
             async with deadline:
@@ -156,7 +168,7 @@ async def rehearsed(
         except TimeoutError:
             if not deadline.expired():
                 raise
-            raise CannotPreview(rehearsal.late(deadline_seconds)) from None
+            raise CannotPreview(rehearsal.late(deadline_seconds or 0.0)) from None
         yield preview
 
 
@@ -170,8 +182,11 @@ def _namespace_of(settings: Settings, namespace: str | None) -> str:
 class _Rehearsal:
     """One rehearsal, step by step."""
 
-    def __init__(self, settings: Settings, connection: Connection) -> None:
+    def __init__(
+        self, settings: Settings, connection: Connection, manifests: Manifests | None
+    ) -> None:
         self._settings = settings
+        self._manifests = manifests
         self._connection = connection
         self._metrics = Metrics()
         self._events = KeptEvents()
@@ -181,11 +196,13 @@ class _Rehearsal:
             FederationClient(connection, gate=_never), on_bundle=self._bundles.given
         )
         self._known = KnownDomains(self._bundles, interval_seconds=settings.drift_interval_seconds)
-        self._session: Session | None = None
+        self._session: API | None = None
         self._kube: SeemingKube | None = None
         self._mode: Mode | None = None
         self._folder: FolderSide | None = None
         self._beginning: Beginning | None = None
+        self._held_by = ""
+        self._lease: Unread | None = None
         self._unread: list[Unread] = []
         self._doing = "reading the SPIRE server's entries"
 
@@ -202,18 +219,26 @@ class _Rehearsal:
         settings = self._settings
         manager = settings.controller_manager
         if manager is not None and manager.static_manifests is not None:
+            if self._manifests is not None:
+                path, remedy = str(self._manifests.path), "the configuration names a folder itself"
+                raise InvalidField(FLAG, path, remedy)
             self._folder = folder = FolderSide(settings, manager, manager.static_manifests)
             self._mode = folder.mode
-            self._beginning = await folder.begin(self._events)
+            # What stands in no file is only known to be gone at the second look.
+            for _ in range(2):
+                self._beginning = await folder.begin(self._events)
             if self._beginning is None:
                 why = folder.problem or "it cannot be read"
                 path = str(manager.static_manifests.path)
                 raise CannotPreview(Unread(path, why, "let the folder be readable"))
             return
         self._mode = mode = mode_of(settings, namespace=namespace)
-        self._session = session = await stack.enter_async_context(
+        cluster: API = await stack.enter_async_context(
             connect(settings.kubeconfig, context=settings.context, user_agent=USER_AGENT)
         )
+        manifests = self._manifests
+        session = cluster if manifests is None else ManifestAPI(cluster, manifests)
+        self._session = session
         tasks = await stack.enter_async_context(background())
         self._doing = "reading the objects"
         client = KubeClient(session, gate=_never)
@@ -222,6 +247,7 @@ class _Rehearsal:
         except KubeError as error:
             raise CannotPreview(_of_kube_system(error)) from error
         mode.caches.start(session, tasks, self._metrics)
+        await self._look_for_another(client, prefixes, namespace)
         await self._look(mode.caches)
         records = records_of(settings, mode)
         owns = ownership_of(settings, mode, records, prefixes)
@@ -245,7 +271,7 @@ class _Rehearsal:
             await mirror.load()
         except SpireError as error:
             raise CannotPreview(_of_spire(error)) from error
-        before = Before(dict(mirror.own), dict(mirror.foreign))
+        before = Before(dict(mirror.own), dict(mirror.foreign), mirror.foreign_count)
         term = Term(
             mode,
             beginning,
@@ -275,7 +301,8 @@ class _Rehearsal:
             bundles=self._bundles,
             kube=self._kube,
             told=tuple(self._events.told),
-            unread=tuple(self._unread),
+            held_by=self._held_by,
+            unread=(*self._unread, *(() if self._lease is None else (self._lease,))),
             objects=mode.caches.sizes() if self._folder is None else self._folder.sizes(),
             session=self._session,
             connection=self._connection,
@@ -287,6 +314,29 @@ class _Rehearsal:
         waits = None if mode is None or self._session is None else mode.caches.why_not_synced()
         what = self._doing if waits is None else f"{self._doing} ({waits})"
         return Unread("", f"{what} took more than {seconds:g} s", "allow more time")
+
+    async def _look_for_another(
+        self, client: KubeClient, prefixes: Prefixes, namespace: str
+    ) -> None:
+        """See whether another registrar has the prefix: then one of these settings would wait."""
+        election = self._settings.leader_election
+        lease = None
+        if election is not None:
+            lease = ObjectKey(election.namespace or namespace, election.name)
+        me = described(self._settings, lease=lease, namespace=namespace)
+        prefix = prefixes.current
+        try:
+            now = datetime.now(UTC)
+            self._held_by = await held_by_another(client, prefix=prefix, me=me, now=now)
+        except KubeError as error:
+            # Nothing else depends on it; whoever may not read it is told.
+            self._lease = Unread(
+                f"Lease {OWNERS_NAMESPACE}/{owner_lease(prefix)}",
+                str(error),
+                "give the right to get it, to see whether another registrar holds the prefix",
+                is_right=isinstance(error, Forbidden),
+                stops=False,
+            )
 
     async def _look(self, caches: Caches) -> None:
         """Wait for what is read. Raises CannotPreview for what a registrar would wait for."""

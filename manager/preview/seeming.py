@@ -1,5 +1,7 @@
-"""Servers that take writes in appearance: they read from the real ones and keep the rest to
-themselves, so that all that follows from a write happens too.
+"""Servers that take writes in appearance.
+
+They read from the real ones and keep the rest to themselves, so that all that follows from a
+write happens too.
 """
 
 from collections.abc import Callable, Mapping

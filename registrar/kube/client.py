@@ -16,7 +16,7 @@ from api.codec import DecodeError, JSONObject, decode, encode
 from api.kinds import Kind
 from api.meta import KubeObject, ObjectKey
 from registrar.kube.errors import Invalid, KubeError, NotLeading, Undecodable
-from registrar.kube.session import Request, Session
+from registrar.kube.session import API, Request
 from registrar.telemetry.observers import CallObserver, Silent
 
 T = TypeVar("T", bound=KubeObject)
@@ -66,7 +66,7 @@ class KubeClient:
 
     def __init__(
         self,
-        session: Session,
+        session: API,
         *,
         gate: Callable[[], bool] = lambda: True,
         observer: CallObserver | None = None,

@@ -31,7 +31,7 @@ from registrar.kube.errors import (
 )
 from registrar.kube.lines import LineSplitter
 from registrar.kube.received import OBJECT_EVENTS, Received
-from registrar.kube.session import Request, Session
+from registrar.kube.session import API, Request
 from registrar.kube.store import Change, Store, version_of
 from registrar.telemetry.logging import kv
 from registrar.telemetry.observers import ReflectorObserver, Silent
@@ -65,7 +65,7 @@ class Reflector(Generic[T]):
     def __init__(  # noqa: PLR0913 - what to list stands beside what to do with it
         self,
         *,
-        session: Session,
+        session: API,
         kind: Kind[T],
         store: Store[T],
         on_change: Callable[[Change[T]], None],

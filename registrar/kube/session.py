@@ -7,9 +7,10 @@ A Session owns its connections. Whatever must not wait behind other traffic
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode
 
 import aiohttp
@@ -78,6 +79,25 @@ class _Pool:
     async def _close_if_idle(self) -> None:
         if self._is_retired and not self._users:
             await self.http.close()
+
+
+class API(Protocol):
+    """An API server, as whoever reads or writes objects asks it. A Session is one."""
+
+    @property
+    def host(self) -> str:
+        """Host and port, for logs and metrics."""
+        ...
+
+    async def call(self, request: Request) -> bytes:
+        """Make the call and give the body of the reply. Raises KubeError."""
+        ...
+
+    def stream(
+        self, request: Request, *, read_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Make a GET whose reply never ends by itself; gives its bytes."""
+        ...
 
 
 class Session:
