@@ -132,10 +132,11 @@ class TemplatedGather:
             return [Judged(by=pod_source(pod.key), unmet=wanted.unmet)]
         namespace = self._cluster.namespaces.get(ObjectKey("", pod.metadata.namespace))
         labels = {} if namespace is None else namespace.metadata.labels
-        return [
+        under = [
             judged_under(template, wanted, pod.metadata.labels, labels)
             for template in self._templates.set
         ]
+        return under or [Judged(by=pod_source(pod.key))]
 
     def _selecting(self, pod: WholePod) -> list[PodTemplate]:
         """The templates that select the Pod. Raises Retry while its Namespace is not known."""

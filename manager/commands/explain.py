@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from typing import TYPE_CHECKING
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import flat, say_errors
-from manager.commands.output import Page, add_output_flag, as_document
+from manager.commands.output import Page, add_output_flag, as_document, only_unexpected
+from manager.commands.timelimit import add_timeout
 from registrar.errors import InvalidField
 
 if TYPE_CHECKING:
@@ -46,6 +46,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="the namespace of a Pod or SpiffeID (default: default)",
     )
     add_output_flag(parser, meaning="as people read it")
+    parser.add_argument(
+        "--registrar-namespace",
+        metavar="NAMESPACE",
+        help="the namespace that the registrar runs in (default: MY_POD_NAMESPACE, else that of "
+        "its Lease in the configuration)",
+    )
+    add_timeout(parser, "1m")
     add_config_flags(parser)
     parser.set_defaults(main=main)
 
@@ -55,8 +62,6 @@ def main(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     if settings is None:
         return EXIT_CONFIGURATION
-    # What the rehearsed registrar would log is for its own log, not between the lines here.
-    logging.disable(logging.CRITICAL)
     # Only here: the other commands need not carry all of this.
     from manager.explain.explain import explain  # noqa: PLC0415
     from manager.explain.subjects import subject_of  # noqa: PLC0415
@@ -72,7 +77,15 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"spire-registrar: {error}", file=sys.stderr)
         return EXIT_CONFIGURATION
     try:
-        explanation = asyncio.run(explain(settings, subject))
+        with only_unexpected():
+            explanation = asyncio.run(
+                explain(
+                    settings,
+                    subject,
+                    namespace=arguments.registrar_namespace,
+                    deadline_seconds=arguments.timeout,
+                )
+            )
     except* InvalidField as errors:
         say_errors(errors)
         code = EXIT_CONFIGURATION

@@ -1,17 +1,15 @@
 """Asks the sources of a rehearsed registrar what their objects claim, and why not."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
 from api.kinds import NODE, POD
 from api.meta import ObjectKey
 from controllers.source import AnySource
-from manager.explain.model import Considered
+from manager.explain.model import MASKED, Considered
 from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claimant, Problem
 from registrar.claims.judged import Judged
 from registrar.errors import Retry
-
-MASKED = "Masked"
 
 
 async def judged_pod(sources: Iterable[AnySource], key: ObjectKey) -> list[Judged]:
@@ -28,14 +26,17 @@ async def judged(sources: Iterable[AnySource], named: Claimant) -> list[Judged]:
     return found
 
 
-async def judged_objects(sources: Iterable[AnySource]) -> AsyncIterator[Judged]:
+async def judged_objects(
+    sources: Iterable[AnySource], *, without: Collection[Claimant] = ()
+) -> AsyncIterator[Judged]:
     """What the rules say of each object that people write, whatever its kind."""
     for source in sources:
         if source.explain is None or source.kind in {POD.kind, NODE.kind}:
             continue
         for key in list(source.keys()):
             place = _place(key)
-            for one in await _asked(source, Claimant(source.kind, place.namespace, place.name)):
+            named = Claimant(source.kind, place.namespace, place.name)
+            for one in await _asked(source, named) if named not in without else ():
                 yield one
 
 
@@ -51,6 +52,9 @@ def considered_of(judged: Iterable[Judged]) -> Iterator[Considered]:
         elif one.masked_by:
             message = f"{one.masked_by} is older and asks for the same entry"
             yield Considered(by=one.by, reason=MASKED, message=message)
+        elif not one.claims:
+            for reason, message in one.warnings.items():
+                yield Considered(by=one.by, reason=reason, message=message)
 
 
 def unread(preview: Preview) -> list[str]:

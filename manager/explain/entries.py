@@ -34,6 +34,7 @@ class Entries:
 
     def __init__(self, preview: Preview) -> None:
         self._preview = preview
+        self._remedy = preview.held_by or _RUNS
         self._changes = {change.key: change for change in preview.outlook.entries}
         self._held: dict[EntryKey, Entry] = dict(preview.before.foreign)
         self._held |= {entry.key: entry for entry in preview.before.own.values()}
@@ -84,14 +85,14 @@ class Entries:
             state,
             state=_STATES[change.action] if change.action is not Action.KEEP else "unclaimed",
             why=change.why or "nobody asks this registrar for it",
-            remedy=_remedy_of_unclaimed(change),
+            remedy=self._remedy_of_unclaimed(change),
         )
 
     def _state(self, key: EntryKey, claim: Claim) -> EntryState:
         held, change = self._held.get(key), self._changes.get(key)
         told = self._told(key)
         if change is None:
-            return EntryState(state="missing", why=told, remedy="" if told else _RUNS)
+            return EntryState(state="missing", why=told, remedy="" if told else self._remedy)
         state = EntryState(
             state=_STATES[change.action],
             id="" if held is None else held.id,
@@ -101,17 +102,25 @@ class Entries:
         if held is None:
             if change.action is not Action.CREATE:
                 return state
-            return replace(state, why=told, remedy="" if told else _RUNS)
+            return replace(state, why=told, remedy="" if told else self._remedy)
         wanted = self._preview.shared.asked(claim)
         state = replace(state, differences=list(_differences(change, wanted, held.attributes)))
         match change.action:
             case Action.UPDATE:
-                return replace(state, why=told, remedy="" if told else _RUNS)
+                return replace(state, why=told, remedy="" if told else self._remedy)
             case Action.ADOPT:
-                return replace(state, why="somebody else made it; it is taken over", remedy=_RUNS)
+                return replace(state, why="it is to be taken over", remedy=self._remedy)
             case Action.KEEP:
                 return replace(state, why="")
         return state
+
+    def _remedy_of_unclaimed(self, change: Change) -> str:
+        if change.action is Action.WITHHELD:
+            return (
+                "a person has to agree to so many deletions: see the condition DeletionsWithheld, "
+                "or that Event on the registrar's Namespace"
+            )
+        return self._remedy if change.action is Action.DELETE else ""
 
     def _told(self, key: EntryKey) -> str:
         """What the SPIRE server told the running registrar, where that was recorded."""
@@ -144,12 +153,3 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) or "none"
-
-
-def _remedy_of_unclaimed(change: Change) -> str:
-    if change.action is Action.WITHHELD:
-        return (
-            "a person has to agree to so many deletions: see the condition DeletionsWithheld, or "
-            "that Event on the registrar's Namespace"
-        )
-    return _RUNS if change.action is Action.DELETE else ""

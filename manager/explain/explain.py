@@ -14,9 +14,19 @@ from manager.preview.rehearsal import Preview, rehearsed
 from registrar.settings.model import Settings
 
 
-async def explain(settings: Settings, subject: Subject) -> Explanation:
-    """The answer. Raises InvalidField for settings that are wrong, and CannotPreview."""
-    async with rehearsed(settings) as preview:
+async def explain(
+    settings: Settings,
+    subject: Subject,
+    *,
+    namespace: str | None = None,
+    deadline_seconds: float | None = None,
+) -> Explanation:
+    """The answer. Raises InvalidField for settings that are wrong, and CannotPreview.
+
+    ``namespace`` is the one that the registrar runs in; see ``rehearsed``.
+    """
+    playing = rehearsed(settings, namespace=namespace, deadline_seconds=deadline_seconds)
+    async with playing as preview:
         return await explained(preview, subject, now=time.time())
 
 

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from registrar.claims.claim import Claimant
 from registrar.claims.podselectors import Fit
 from registrar.claims.serving import Serving
+from registrar.claims.templaterules import RENDER_FAILED
 from registrar.claims.unmet import Unmet
 from registrar.identity.entry import Attributes, EntryKey
+
+MASKED = "Masked"
+"""Reason of an object whose entry an older one has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,12 @@ class Identity:
         return self.entry.is_there and fits and (self.serving is None or not self.serving.unmet)
 
 
+_REMEDIES = {
+    RENDER_FAILED: "correct the template, or give the Pod what it speaks of",
+    MASKED: "let one of the two ask for something else, or delete it",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Considered:
     """An object that gives nothing here: the first condition that fails, or what is wrong."""
@@ -83,8 +93,8 @@ class Considered:
 
     @property
     def remedy(self) -> str:
-        """What to do; a message that says what is wrong says that itself."""
-        return "" if self.unmet is None else self.unmet.remedy
+        """What to do; most messages that say what is wrong say that themselves."""
+        return _REMEDIES.get(self.reason, "") if self.unmet is None else self.unmet.remedy
 
     @property
     def word(self) -> str:

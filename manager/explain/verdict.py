@@ -1,7 +1,7 @@
 """The one sentence that an explanation ends with. Pure."""
 
 from api.meta import ObjectKey
-from manager.explain.model import Considered, Explanation, Identity
+from manager.explain.model import MASKED, Considered, Explanation, Identity
 from registrar.claims.unmet import (
     ANOTHER_APPLIES,
     BEING_DELETED,
@@ -27,7 +27,7 @@ _NEAREST_FIRST = (
 def closest(one: Considered) -> tuple[int, int, str]:
     """Sorts objects by how nearly they give something: what is wrong with one comes first."""
     if one.unmet is None:
-        return (0 if one.reason != "Masked" else 1, 0, str(one.by))
+        return (0 if one.reason != MASKED else 1, 0, str(one.by))
     reason = one.unmet.reason
     return (2, _NEAREST_FIRST.index(reason) + 1 if reason in _NEAREST_FIRST else 0, str(one.by))
 
@@ -91,6 +91,10 @@ def _but(identity: Identity) -> str:
     if identity.entry.state == "differs":
         names = ", ".join(one.field for one in identity.entry.differences)
         return f", but its entry differs in {names}: {identity.entry.why or identity.entry.remedy}"
+    if identity.entry.state == "foreign" and identity.by is not None:
+        return f", by entry {identity.entry.id} that somebody else made: {identity.entry.why}"
+    if identity.fit is not None and identity.fit.unknown:
+        return f", if its agent finds {', '.join(map(str, identity.fit.unknown))}"
     if identity.entry.state in {"refused", "failed", "withheld", "unclaimed"}:
         return f", but {identity.entry.why}"
     if identity.pending:

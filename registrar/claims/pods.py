@@ -20,7 +20,7 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     ClusterSpiffeIdSpec,
 )
 from api.spiffeid.v1beta1.fields import Selector
-from registrar.claims.unmet import FINISHED, NAMESPACE_DISABLED, NOT_ASKED_FOR, Unmet
+from registrar.claims.unmet import NAMESPACE_DISABLED, NOT_ASKED_FOR, Unmet, finished
 from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_path, check_workload_id
 from registrar.settings.model import PodIdentity
@@ -104,13 +104,11 @@ def excluded(pod: Pod, settings: PodIdentity) -> Unmet | None:
 
     It must be one that may run, in a namespace that is not disabled.
     """
-    namespace, phase = pod.metadata.namespace, pod.status.phase
+    namespace = pod.metadata.namespace
     if namespace in settings.disabled_namespaces:
         wanted = "none of disabled_namespaces"
         return Unmet(NAMESPACE_DISABLED, "metadata.namespace", wanted, namespace)
-    if phase in {"Succeeded", "Failed"}:
-        return Unmet(FINISHED, "status.phase", "Pending or Running", phase)
-    return None
+    return finished(pod.status.phase)
 
 
 def cluster_spiffe_id_for(

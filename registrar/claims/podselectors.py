@@ -11,25 +11,35 @@ from dataclasses import dataclass
 from api.attested import AttestedPod, ContainerStatus
 from registrar.identity.selectors import Selector
 
-_KNOWN = (
-    "ns",
-    "sa",
-    "node-name",
-    "pod-uid",
-    "pod-name",
-    "pod-image-count",
-    "pod-init-image-count",
-    "pod-image",
-    "pod-init-image",
-    "pod-label",
-    "pod-owner",
-    "pod-owner-uid",
-    "container-name",
-    "container-image",
+_KNOWN = frozenset(
+    {
+        "ns",
+        "sa",
+        "node-name",
+        "pod-uid",
+        "pod-name",
+        "pod-image-count",
+        "pod-init-image-count",
+        "pod-image",
+        "pod-init-image",
+        "pod-label",
+        "pod-owner",
+        "pod-owner-uid",
+        "container-name",
+        "container-image",
+    }
 )
 _OF_CONTAINERS = frozenset(
-    {"pod-image-count", "pod-init-image-count", "pod-image", "pod-init-image", "container-image"}
+    {
+        "pod-image-count",
+        "pod-init-image-count",
+        "pod-image",
+        "pod-init-image",
+        "container-image",
+        "container-name",
+    }
 )
+"""Kinds that nobody can tell before the kubelet has begun with the containers."""
 _WITH_KEY = frozenset({"pod-label", "pod-owner", "pod-owner-uid"})
 """Kinds of selectors whose value begins with a key of its own."""
 
@@ -52,48 +62,45 @@ class Fit:
         return not self.missing
 
 
-def fit_of(selectors: Iterable[Selector], pod: AttestedPod) -> Fit:
-    """How an entry's selectors fit the container that they fit best."""
-    wanted = tuple(selectors)
-    of_pod = frozenset(_of_pod(pod))
-    is_begun = bool(pod.status.container_statuses)
-    judged = [
-        _fit(wanted, of_pod | frozenset(_of_container(status)), is_begun=is_begun)
-        for status in pod.status.container_statuses or (ContainerStatus(),)
-    ]
-    return min(judged, key=lambda fit: len(fit.missing))
+class PodSelectors:
+    """The selectors of one Pod, to be compared with those of many entries."""
 
+    def __init__(self, pod: AttestedPod) -> None:
+        of_pod = frozenset(_of_pod(pod))
+        statuses = pod.status.container_statuses
+        self._is_begun = bool(statuses)
+        self._containers = [of_pod.union(_of_container(status)) for status in statuses] or [of_pod]
+        self._all = frozenset[str]().union(*self._containers)
 
-def instead_of(missing: Selector, pod: AttestedPod) -> str | None:
-    """What the Pod has where an entry asks for something else; None for nothing of the kind."""
-    kind, _, rest = missing.value.partition(":")
-    start = f"{kind}:{rest.partition(':')[0]}:" if kind in _WITH_KEY else f"{kind}:"
-    has = set(_of_pod(pod))
-    for status in pod.status.container_statuses:
-        has |= set(_of_container(status))
-    values = sorted(value.removeprefix(start) for value in has if value.startswith(start))
-    return ", ".join(values) if values else None
+    def fit(self, selectors: Iterable[Selector]) -> Fit:
+        """How an entry's selectors fit the container that they fit best."""
+        wanted = tuple(selectors)
+        judged = [self._fit(wanted, has) for has in self._containers]
+        return min(judged, key=lambda fit: len(fit.missing))
 
+    def instead_of(self, missing: Selector) -> str | None:
+        """What the Pod has where an entry asks for something else; None for nothing of the kind."""
+        kind, _, rest = missing.value.partition(":")
+        start = f"{kind}:{rest.partition(':')[0]}:" if kind in _WITH_KEY else f"{kind}:"
+        found = (value for value in self._all if value.startswith(start))
+        values = sorted(value.removeprefix(start) for value in found)
+        return ", ".join(values) if values else None
 
-def selectors_of(pod: AttestedPod) -> list[Selector]:
-    """All selectors that the Pod has, or one of its containers, to ask a server by."""
-    values = set(_of_pod(pod))
-    for status in pod.status.container_statuses:
-        values |= set(_of_container(status))
-    return [Selector("k8s", value) for value in sorted(values)]
+    def _fit(self, wanted: tuple[Selector, ...], has: frozenset[str]) -> Fit:
+        missing, unknown = [], []
+        for selector in wanted:
+            if selector.type == "k8s" and selector.value in has:
+                continue
+            if selector.type == "k8s" and self._is_told(selector.value.partition(":")[0]):
+                missing.append(selector)
+            else:
+                unknown.append(selector)
+        matched = len(wanted) - len(missing) - len(unknown)
+        return Fit(tuple(missing), tuple(unknown), matched)
 
-
-def _fit(wanted: tuple[Selector, ...], has: frozenset[str], *, is_begun: bool) -> Fit:
-    missing, unknown = [], []
-    for selector in wanted:
-        kind = selector.value.partition(":")[0]
-        is_told = kind in _KNOWN and (is_begun or kind not in {*_OF_CONTAINERS, "container-name"})
-        if selector.type != "k8s" or not is_told:
-            unknown.append(selector)
-        elif selector.value not in has:
-            missing.append(selector)
-    matched = len(wanted) - len(missing) - len(unknown)
-    return Fit(tuple(missing), tuple(unknown), matched)
+    def _is_told(self, kind: str) -> bool:
+        """Whether a Pod's documents tell all its selectors of that kind."""
+        return kind in _KNOWN and (self._is_begun or kind not in _OF_CONTAINERS)
 
 
 def _of_pod(pod: AttestedPod) -> Iterable[str]:

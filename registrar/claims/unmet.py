@@ -17,6 +17,7 @@ NAMESPACE_SELECTOR = "NamespaceSelector"
 ANOTHER_APPLIES = "AnotherApplies"
 OTHER_CLASS = "OtherClass"
 BEING_DELETED = "BeingDeleted"
+NOT_READ = "NotRead"
 SELECTORS = "Selectors"
 NO_AGENT = "NoAgent"
 AGENT_BANNED = "AgentBanned"
@@ -39,6 +40,8 @@ _REMEDIES = {
     OTHER_CLASS: "change spec.className, or the className of the registrar's configuration, if "
     "this registrar is meant; the registrar of that class handles it otherwise",
     BEING_DELETED: "remove the finalizers that keep the object, or wait for who set them",
+    NOT_READ: "let cacheNamespaces in the registrar's configuration read the Pod, by namespace and "
+    "selectors",
     SELECTORS: "change what the object selects, or the Pod, if it is meant for this Pod",
     NO_AGENT: "see that the SPIRE agent runs on that node and attests (kubectl get pods -o wide, "
     "its logs): a taint may keep it away, or the server may refuse it",
@@ -74,6 +77,13 @@ class Unmet(NamedTuple):
     def remedy(self) -> str:
         """What to do about it."""
         return _REMEDIES[self.reason].format(asked=f"{self.field} = {self.wanted}")
+
+
+def finished(phase: str) -> Unmet | None:
+    """Why a Pod in that phase needs no identity any more; None for one that may still run."""
+    if phase not in {"Succeeded", "Failed"}:
+        return None
+    return Unmet(FINISHED, "status.phase", "Pending or Running", phase)
 
 
 def not_bound(node_name: str) -> Unmet | None:

@@ -3,11 +3,19 @@
 import pytest
 from grpc import StatusCode
 
+from api.kinds import CLUSTER_STATIC_ENTRY
 from manager.explain.model import Explanation
-from registrar.settings.model import ControllerManager, CRDMode, PodIdentity, ReconcileMode
+from registrar.settings.model import (
+    CachedNamespace,
+    ControllerManager,
+    CRDMode,
+    DeletionBudget,
+    PodIdentity,
+    ReconcileMode,
+)
 from tests.support.controllermanager import NODE, Manager
 from tests.support.entries import spire_entry
-from tests.support.explaining import Asking, attest
+from tests.support.explaining import Asking, attest, see_page
 from tests.support.setup import Setup, cluster_spiffe_id, eventually, until
 
 MANAGER = ControllerManager(ignore_namespaces=("^kube-.*$", "infra"))
@@ -65,12 +73,13 @@ async def test_a_pod_that_gets_its_identity_is_told_all_about_it(
     assert identity.serving.agent.endswith(uid)
     assert found.facts["node"] == NODE
     assert not found.unknown
+    see_page(found)
 
 
 async def test_reason_1_a_pod_without_a_node_waits_for_one(manager: Manager, ask: Asking) -> None:
     await manager.template("all")
     await manager.pod("web-1", node="")
-    why = await ask.reason("pod/web-1")
+    why = await ask.reason("pod/web-1", is_shown=True)
     assert why.startswith("for ClusterSPIFFEID all, spec.nodeName is not there")
     assert "until the Pod is scheduled" in why
 
@@ -80,7 +89,7 @@ async def test_reason_2_a_namespace_is_ignored(manager: Manager, ask: Asking) ->
     await manager.namespace("infra-shop")
     await manager.template("all")
     await manager.pod("web-1", namespace="infra-shop")
-    why = await ask.reason("pod/web-1", "infra-shop")
+    why = await ask.reason("pod/web-1", "infra-shop", is_shown=True)
     assert "is 'infra-shop', it must be no match of ignoreNamespaces' pattern 'infra'" in why
     assert "ignoreNamespaces" in why.partition(":")[2]
 
@@ -89,7 +98,7 @@ async def test_reason_3_no_label_of_the_pod_fits(manager: Manager, ask: Asking) 
     await a_node(manager)
     await manager.template("web", podSelector={"matchLabels": {"app": "web"}})
     await manager.pod("web-1", labels={"app": "wbe"})
-    why = await ask.reason("pod/web-1")
+    why = await ask.reason("pod/web-1", is_shown=True)
     assert "for ClusterSPIFFEID web, the Pod's label app is 'wbe', it must be 'web'" in why
 
 
@@ -102,6 +111,7 @@ async def test_reason_4_no_label_of_its_namespace_fits(manager: Manager, ask: As
     why = await ask.reason("pod/web-1", "shop")
     assert "for ClusterSPIFFEID near, the Namespace's label team is 'b', it must be 'a'" in why
     found = await ask("pod/web-1", "shop")
+    see_page(found)
     assert words(found) == ["NamespaceSelector", "PodSelector"]
 
 
@@ -117,7 +127,7 @@ async def test_reason_6_a_template_does_not_render(manager: Manager, ask: Asking
     await a_node(manager)
     await manager.template("all", spiffeIDTemplate="/{{ .PodMeta.Labels.app.x }}")
     await manager.pod("web-1", labels={"app": "web"})
-    why = await ask.reason("pod/web-1")
+    why = await ask.reason("pod/web-1", is_shown=True)
     assert "ClusterSPIFFEID all, spec.spiffeIDTemplate" in why
     assert "does not render" in why
 
@@ -133,7 +143,7 @@ async def test_reason_8_no_registrar_has_made_the_entry(manager: Manager, ask: A
     await a_node(manager)
     await manager.template("all")
     await manager.pod("web-1")
-    why = await ask.reason("pod/web-1")
+    why = await ask.reason("pod/web-1", is_shown=True)
     assert f"the SPIRE server has no entry of {SA}" in why
     assert "a registrar with this configuration runs and leads" in why
 
@@ -152,8 +162,8 @@ async def test_reason_9_the_server_refuses_the_entry(manager: Manager, ask: Aski
             return any(c.reason == "InvalidEntry" for e in entries for c in e.status.conditions)
 
         await eventually(is_recorded)
-    why = await ask.reason("pod/web-1")
-    assert "the registrar recorded InvalidEntry: no such thing" in why
+    why = await ask.reason("pod/web-1", is_shown=True)
+    assert "the registrar recorded InvalidEntry: failed to create entry: no such thing" in why
 
 
 async def test_reason_10_no_agent_is_on_its_node(manager: Manager, ask: Asking) -> None:
@@ -165,6 +175,7 @@ async def test_reason_10_no_agent_is_on_its_node(manager: Manager, ask: Asking) 
     assert f"the agent of node {NODE} is not there" in found.verdict
     assert "SPIRE agent runs on that node" in found.verdict
     assert found.identities[0].entry.state == "set"
+    see_page(found)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +194,8 @@ async def test_reason_11_its_nodes_agent_may_not_serve(
     found = await served(manager, ask)
     assert not found.has_identity
     assert what in found.verdict
+    if changes.get("is_banned"):
+        see_page(found)
 
 
 async def test_reason_12_its_entry_hangs_on_a_parent_that_nobody_has(
@@ -194,6 +207,7 @@ async def test_reason_12_its_entry_hangs_on_a_parent_that_nobody_has(
     assert not found.has_identity
     assert "the entry's parent is 'spiffe://example.org/spire/agent/k8s_psat/test/" in found.verdict
     assert "clusterName" in found.verdict
+    see_page(found)
 
 
 async def test_reason_13_nothing_selects_it(manager: Manager, ask: Asking) -> None:
@@ -401,3 +415,87 @@ async def test_a_right_that_is_missing_is_named(manager: Manager, ask: Asking) -
     found = await ask("pod/web-1")
     assert found.has_identity
     assert any("give the right to list on events" in line for line in found.unknown)
+
+
+async def test_a_finished_pod_runs_nothing_though_its_entry_is_there(
+    manager: Manager, ask: Asking
+) -> None:
+    await a_node(manager)
+    await manager.template("all")
+    await served(manager, ask)
+    path = "/api/v1/namespaces/default/pods/web-1/status"
+    await manager.client.merge(path, {"status": {"phase": "Failed"}})
+    found = await ask("pod/web-1")
+    assert not found.has_identity
+    assert "status.phase is 'Failed', it must be Pending or Running" in found.verdict
+
+
+async def test_an_identity_that_is_refused_says_to_whom_it_belongs(manager: Manager) -> None:
+    ask = Asking(manager.setup, {"pods": LABELLED})
+    await a_node(manager)
+    spiffe_id = "spiffe://example.org/boss"
+    await manager.setup.apply("boss", spiffeId=spiffe_id, admin=True)
+    await manager.pod("web-1", labels={"spiffe": "boss"})
+    why = await ask.reason("pod/web-1")
+    assert f"no entry of {spiffe_id} for it, and {spiffe_id} belongs to an admin" in why
+    assert "give the Pod another identity" in why
+
+
+async def test_an_entry_in_the_way_is_told_though_it_serves(manager: Manager, ask: Asking) -> None:
+    uid = await a_node(manager)
+    await manager.template("all", hint="ours")
+    pod = await manager.pod("web-1")
+    entry = spire_entry(
+        "mine",
+        "/ns/default/sa/default",
+        parent=f"/spire/agent/k8s_psat/test/{uid}",
+        selectors=[f"k8s:pod-uid:{pod}"],
+    )
+    manager.spire.state.put(entry)
+    found = await ask("pod/web-1", adoption_policy="refuse")
+    assert found.has_identity
+    assert "by entry mine that somebody else made" in found.verdict
+    assert [one.field for one in found.identities[0].entry.differences] == ["hint"]
+
+
+async def test_a_pod_that_the_registrar_does_not_read_is_told_so(manager: Manager) -> None:
+    config = ControllerManager(cache_namespaces=(CachedNamespace("shop"),))
+    await manager.namespace("shop")
+    await a_node(manager)
+    await manager.template("all")
+    await manager.pod("web-1")
+    ask = Asking(manager.setup, {"controller_manager": config})
+    assert "cacheNamespaces" in await ask.reason("pod/web-1")
+
+
+async def test_what_only_an_agent_can_tell_is_said_to_be_so(manager: Manager, ask: Asking) -> None:
+    uid = await a_node(manager)
+    await manager.static_entry(
+        "root",
+        parentID=f"spiffe://example.org/spire/agent/k8s_psat/test/{uid}",
+        selectors=["k8s:ns:default", "unix:uid:0"],
+    )
+    await manager.pod("web-1")
+    async with manager.setup.registrar(controller_manager=MANAGER):
+        await until(lambda: len(manager.setup.entries()) == 1)
+    found = await ask("pod/web-1")
+    assert found.verdict == (
+        "web-1 gets spiffe://example.org/static/root, if its agent finds unix:uid:0"
+    )
+
+
+async def test_a_withheld_deletion_is_said_to_wait_for_a_person(
+    manager: Manager, ask: Asking
+) -> None:
+    await a_node(manager)
+    for number in range(3):
+        await manager.static_entry(f"e{number}")
+    async with manager.setup.registrar(controller_manager=MANAGER):
+        await until(lambda: len(manager.setup.entries()) == 3)
+    for number in range(3):
+        await manager.delete(CLUSTER_STATIC_ENTRY, f"e{number}")
+    budget = DeletionBudget(count=1, fraction=0.1, allow_mass_deletion=False)
+    found = await ask(f"entry/{manager.setup.entries()[0].id}", deletion_budget=budget)
+    (identity,) = found.identities
+    assert (identity.entry.state, identity.by) == ("withheld", None)
+    assert "a person has to agree" in identity.entry.remedy

@@ -1,9 +1,14 @@
 """Asks ``explain`` about objects of a Setup, and puts agents onto its SPIRE server."""
 
+import io
+import re
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from api.proto.types_pb2 import SPIFFEID, Agent, Selector
+from manager.commands.explaintext import write
+from manager.commands.output import Page
 from manager.explain.explain import explained
 from manager.explain.model import Explanation
 from manager.explain.subjects import subject_of
@@ -12,6 +17,7 @@ from registrar.settings.model import Settings
 from tests.support.setup import Setup
 
 CLUSTER = "test"
+PAGE = Path(__file__).parents[2] / "docs/howto/explain.md"
 
 
 @dataclass
@@ -31,10 +37,22 @@ class Asking:
             found = subject_of(subject, namespace, is_manager=is_manager)
             return await explained(preview, found, now=time.time())
 
-    async def reason(self, subject: str, namespace: str = "default", **changes: object) -> str:
-        """Why there is no identity: the sentence, checked to be one."""
+    async def reason(
+        self,
+        subject: str,
+        namespace: str = "default",
+        *,
+        is_shown: bool = False,
+        **changes: object,
+    ) -> str:
+        """Why there is no identity: the sentence, checked to be one.
+
+        ``is_shown``: all that is said stands in the documentation too.
+        """
         found = await self(subject, namespace, **changes)
         assert not found.has_identity, found.verdict
+        if is_shown:
+            see_page(found)
         assert "gets nothing, because " in found.verdict
         return found.verdict.partition("because ")[2]
 
@@ -65,3 +83,28 @@ def attest(
         banned=is_banned,
     )
     return spiffe_id
+
+
+_ALIKE = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "6f0c2a51-…"),
+    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"), "2026-11-28T00:15:00Z"),
+    (re.compile(r"test-[0-9a-f]{8}-(\S+\.)[a-z2-7]{26}"), r"test-1f0a7b3c-\1…"),
+)
+"""What is another in each run."""
+
+
+def text_of(found: Explanation) -> str:
+    """What a reader is told, with what is another in each run made alike; no Events, nor those."""
+    stream = io.StringIO()
+    write(replace(found, events=()), Page(stream))
+    text = stream.getvalue()
+    for pattern, like in _ALIKE:
+        text = pattern.sub(like, text)
+    return text
+
+
+def see_page(found: Explanation) -> None:
+    """See that the documentation shows just what is said."""
+    text = text_of(found)
+
+    assert text in PAGE.read_text(encoding="utf-8"), f"{PAGE} has not:\n{text}"

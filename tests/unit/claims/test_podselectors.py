@@ -4,7 +4,7 @@ import pytest
 
 from api.attested import AttestedPod, AttestedSpec, AttestedStatus, ContainerStatus
 from api.meta import ObjectMeta, OwnerReference
-from registrar.claims.podselectors import fit_of, instead_of, selectors_of
+from registrar.claims.podselectors import PodSelectors
 from registrar.identity.selectors import Selector, parse_selector
 
 POD = AttestedPod(
@@ -24,6 +24,7 @@ POD = AttestedPod(
         ),
     ),
 )
+HAS = PodSelectors(POD)
 
 
 def selectors(*texts: str) -> list[Selector]:
@@ -31,7 +32,7 @@ def selectors(*texts: str) -> list[Selector]:
 
 
 def missing(*texts: str) -> list[str]:
-    return [str(selector) for selector in fit_of(selectors(*texts), POD).missing]
+    return [str(selector) for selector in HAS.fit(selectors(*texts)).missing]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,7 @@ def missing(*texts: str) -> list[str]:
     ],
 )
 def test_a_pod_has_the_selectors_that_the_attestor_gives_it(text: str) -> None:
-    assert fit_of(selectors(f"k8s:{text}"), POD).is_whole
-    assert Selector("k8s", text) in selectors_of(POD)
+    assert HAS.fit(selectors(f"k8s:{text}")).is_whole
 
 
 def test_all_selectors_must_be_those_of_one_container() -> None:
@@ -64,16 +64,16 @@ def test_all_selectors_must_be_those_of_one_container() -> None:
 
 def test_what_is_missing_is_told_with_what_the_pod_has_instead() -> None:
     assert missing("k8s:ns:shop", "k8s:sa:db") == ["k8s:sa:db"]
-    assert instead_of(Selector("k8s", "sa:db"), POD) == "web"
-    assert instead_of(Selector("k8s", "pod-label:app:db"), POD) == "web"
-    assert instead_of(Selector("k8s", "pod-label:tier:db"), POD) is None
+    assert HAS.instead_of(Selector("k8s", "sa:db")) == "web"
+    assert HAS.instead_of(Selector("k8s", "pod-label:app:db")) == "web"
+    assert HAS.instead_of(Selector("k8s", "pod-label:tier:db")) is None
 
 
 def test_what_only_an_agent_can_tell_is_not_called_missing() -> None:
-    fit = fit_of(selectors("unix:uid:0", "k8s:image-signature-subject:x", "k8s:ns:shop"), POD)
+    fit = HAS.fit(selectors("unix:uid:0", "k8s:image-signature-subject:x", "k8s:ns:shop"))
     assert (len(fit.unknown), fit.matched, fit.is_whole) == (2, 1, True)
 
 
 def test_before_its_containers_run_their_selectors_are_not_known() -> None:
-    young = AttestedPod(metadata=POD.metadata, spec=POD.spec)
-    assert fit_of(selectors("k8s:container-name:main", "k8s:pod-image-count:2"), young).is_whole
+    young = PodSelectors(AttestedPod(metadata=POD.metadata, spec=POD.spec))
+    assert young.fit(selectors("k8s:container-name:main", "k8s:pod-image-count:2")).is_whole
