@@ -16,7 +16,7 @@ from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claimant
 from registrar.claims.serving import NodeAgent
 from registrar.kube.client import KubeClient
-from registrar.kube.errors import Forbidden, KubeError, NotFound
+from registrar.kube.errors import Forbidden, KubeError
 from registrar.spire.agents import AgentClient
 from registrar.spire.errors import PermissionDenied, SpireError
 
@@ -39,11 +39,20 @@ class Reading:
             self.unknown.append(f"Pod {key}: there is no cluster in this mode")
             return None
         try:
-            return await self._client.get(ATTESTED_POD, key)
-        except NotFound:
-            return None
+            # Listed, for that is what the registrar's role allows.
+            page = await self._client.page(
+                ATTESTED_POD,
+                limit=1,
+                namespace=key.namespace,
+                field_selector=f"metadata.name={key.name}",
+            )
+            found = [decode(item, AttestedPod) for item in page.items]
+        except DecodeError as error:
+            self.unknown.append(f"Pod {key}: it does not decode: {error}")
         except KubeError as error:
-            self._not_read(f"Pod {key}", error, f"get on pods in namespace {key.namespace}")
+            self._not_read(f"Pod {key}", error, f"list on pods in namespace {key.namespace}")
+        else:
+            return next((pod for pod in found if pod.metadata.name == key.name), None)
         return None
 
     async def agents(self) -> list[NodeAgent] | None:

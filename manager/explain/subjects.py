@@ -1,5 +1,6 @@
 """What can be asked about: ``KIND/NAME`` as people write it."""
 
+import re
 from typing import NamedTuple
 
 from api.crd import CUSTOM_KINDS
@@ -8,6 +9,7 @@ from registrar.claims.claim import Claimant
 from registrar.errors import InvalidField
 
 ENTRY, SPIFFE_ID = "entry", "spiffe-id"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _POD_WORDS = frozenset({"pod", "pods", "po"})
 
 
@@ -37,6 +39,11 @@ def subject_of(text: str, namespace: str, *, is_manager: bool) -> Subject:
         )
     if word in {ENTRY, SPIFFE_ID}:
         return Subject(word, "", name)
+    for field, value in (("the subject", name), ("--namespace", namespace)):
+        if not _NAME.fullmatch(value):
+            raise InvalidField(
+                field, value, "no object can have that name: use small letters, digits, '-' and '.'"
+            )
     if word.lower() in _POD_WORDS:
         return Subject(POD.kind, namespace, name)
     found = _kinds(word)

@@ -499,3 +499,27 @@ async def test_a_withheld_deletion_is_said_to_wait_for_a_person(
     (identity,) = found.identities
     assert (identity.entry.state, identity.by) == ("withheld", None)
     assert "a person has to agree" in identity.entry.remedy
+
+
+@pytest.mark.story
+async def test_real_servers_are_asked_alike(setup: Setup) -> None:
+    """On all servers: whose agents are none of this node, so that nobody serves the entry."""
+    manager, ask = Manager(setup), Asking(setup, {"controller_manager": MANAGER})
+    await manager.node()
+    await manager.template("web", podSelector={"matchLabels": {"app": "web"}})
+    await manager.pod("web-1", labels={"app": "web"})
+    await manager.pod("db-1", labels={"app": "db"})
+    async with setup.registrar(controller_manager=MANAGER):
+        await until(lambda: len(setup.entries()) == 1)
+
+        async def is_told() -> bool:
+            return bool(await setup.events("ClusterSPIFFEID", "web"))
+
+        await eventually(is_told)
+        found = await ask("pod/web-1")
+        assert f"the agent of node {NODE} is not there" in found.verdict
+        assert not found.unknown
+        (identity,) = found.identities
+        assert (identity.key.spiffe_id, identity.entry.state) == (SA, "set")
+        assert [one.on for one in found.events] == ["ClusterSPIFFEID web"]
+        assert "the Pod's label app is 'db'" in await ask.reason("pod/db-1")
