@@ -4,8 +4,19 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
-from manager.commands import check, csi, explain, generate_config, plan, run, topology, wait
+from manager.commands import (
+    check,
+    completion,
+    csi,
+    explain,
+    generate_config,
+    plan,
+    run,
+    topology,
+    wait,
+)
 from manager.commands.configuration import DEFAULTS
 from manager.commands.originals import as_ours
 from manager.commands.plugged import ABSENT, Command, plugged
@@ -19,13 +30,14 @@ _OWN: dict[str, Command] = {
     "generate-config": generate_config,
     "wait": wait,
     "topology": topology,
+    "completion": completion,
 }
 
 
 def parser(plugs: Iterable[Command] = ()) -> argparse.ArgumentParser:
     """The parser with our subcommands and plugs; each sets ``main``, the function to call."""
     top = argparse.ArgumentParser(
-        prog="spire-registrar",
+        prog=_name(),
         description="Kubernetes workload identities: keeps a SPIRE server's registration entries "
         "right.",
     )
@@ -36,9 +48,23 @@ def parser(plugs: Iterable[Command] = ()) -> argparse.ArgumentParser:
     return top
 
 
+def _name() -> str:
+    """What people call this program: as a plugin of kubectl ``kubectl spire``."""
+    is_plugin = Path(sys.argv[0]).name == "kubectl-spire"
+    return "kubectl spire" if is_plugin else "spire-registrar"
+
+
+def complete() -> int:
+    """Answer kubectl, which asks while somebody types ``kubectl spire …``."""
+    return completion.answer(parser(plugged().values()), sys.argv[1:])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    given = as_ours(sys.argv[1:] if arguments is None else arguments, DEFAULTS)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] == completion.WORD:
+        return completion.answer(parser(plugged().values()), words[1:])
+    given = as_ours(words, DEFAULTS)
     # A registrar that starts has no use for another distribution, nor for what may be wrong in it.
     plugs = {} if given and given[0] in _OWN else plugged()
     if given and given[0] in ABSENT and ABSENT.keys().isdisjoint(plugs):

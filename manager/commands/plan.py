@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.codec import JSONValue
+from manager.collector import uncollected
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import flat, say_errors
 from manager.commands.output import Page, add_output_flag, as_document, only_unexpected
@@ -81,7 +82,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="the namespace that the registrar runs in (default: MY_POD_NAMESPACE, else that of "
         "its Lease in the configuration)",
     )
-    add_timeout(parser, "1m")
+    add_timeout(parser, "5m")
     add_config_flags(parser)
     parser.set_defaults(main=main, parser=parser)
 
@@ -106,7 +107,7 @@ def main(arguments: argparse.Namespace) -> int:
         return EXIT_CONFIGURATION
     code = EXIT_CONFIGURATION
     try:
-        with only_unexpected():
+        with only_unexpected(), uncollected():
             outlook = asyncio.run(_outlook(arguments, settings, against))
         _say(arguments, outlook)
         code = _exit_code(arguments, outlook)

@@ -61,8 +61,8 @@ def _head(outlook: Outlook, page: Page) -> None:
         for resource, number in outlook.counts.objects.items()
         if number
     ]
-    numbers = outlook.counts
-    held = f"{counted(numbers.own, 'entry', 'entries')} of its own and {numbers.foreign} of others"
+    own, others = counted(outlook.counts.own, "entry", "entries"), outlook.counts.foreign
+    held = f"{own} of its own and {others} of others"
     page.paragraph(f"Read: {listed(objects) or 'no object'}. The SPIRE server holds {held}.")
     page.line()
     page.line(page.coloured("Entries:", "bold") + f" {_sum(outlook.counts.entries, page)}.")

@@ -95,6 +95,7 @@ class Comparison:
 
     def _gone(self, entry: Entry) -> Change:
         others = self._mirror.entries_of(entry.key)
+        recorded_for = self.recorded_for(entry.id)
         outcome = self._shared.outcomes.get(entry.key)
         if outcome.state is State.REFUSED:
             why = outcome.message
@@ -102,6 +103,9 @@ class Comparison:
             why = f"entry {others[0].id!r} has the same key and stays"
         else:
             why = "nobody claims it any more"
+            if not recorded_for:
+                # The garbage collector takes a record together with the objects it was for.
+                why = f"{why}, and no SpireEntry tells for whom it was"
         return Change(
             action=Action.DELETE,
             key=entry.key,
@@ -109,7 +113,7 @@ class Comparison:
             before=entry.attributes,
             after=None,
             claims=tuple(self._shared.index.claims(entry.key)),
-            recorded_for=self.recorded_for(entry.id),
+            recorded_for=recorded_for,
             why=why,
         )
 
