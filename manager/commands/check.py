@@ -1,7 +1,6 @@
 """``spire-registrar check``: say how a configuration file is understood, and do nothing else."""
 
 import argparse
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api.codec import JSONValue
-from api.documents import dump_yaml
 from manager.commands.configuration import (
     EXIT_CONFIGURATION,
     add_config_flags,
@@ -17,14 +15,13 @@ from manager.commands.configuration import (
     path_of,
     say,
 )
+from manager.commands.output import add_output_flag, as_document
 from registrar.errors import InvalidField, printable
 from registrar.settings.model import CRDMode, Settings
 from registrar.settings.problems import ConfigError, ConfigProblem
 
 if TYPE_CHECKING:
     from registrar.settings.load import Examined
-
-FORMATS = ("table", "json", "yaml")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,13 +39,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "file", type=Path, nargs="?", metavar="FILE", help="the file, in the place of --config"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=FORMATS,
-        default="table",
-        help="how to say it (default: table, a line for each thing)",
-    )
+    add_output_flag(parser, meaning="a line for each thing")
     add_config_flags(parser)
     parser.set_defaults(main=main, parser=parser)
 
@@ -78,8 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
             "problems": [_as_json(problem) for problem in problems],
             "warnings": [printable(warning) for warning in found.warnings],
         }
-        as_json = arguments.output == "json"
-        print(json.dumps(report, indent=2) + "\n" if as_json else dump_yaml(report), end="")
+        print(as_document(report, arguments.output), end="")
     return EXIT_CONFIGURATION if problems else 0
 
 

@@ -1,7 +1,7 @@
 """The client of the Entry API: pages, and batches with a result for each item."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import grpc
 
@@ -33,6 +33,20 @@ ItemResult: TypeAlias = Entry | SpireError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Reader(Protocol):
+    """Where entries are read; an EntryClient is one. Every method raises SpireError."""
+
+    def pages(
+        self, *, mask: types_pb2.EntryMask | None = None, spiffe_id: str = ""
+    ) -> AsyncGenerator[list[types_pb2.Entry], None]:
+        """All entries, or those of one SPIFFE ID, page by page."""
+        ...
+
+    async def get(self, entry_id: str) -> Entry:
+        """One entry. Raises NotFound."""
+        ...
 
 
 class EntryClient:

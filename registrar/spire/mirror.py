@@ -8,51 +8,25 @@ looks at the server the mirror knows what our own writes left there;
 
 import asyncio
 import contextlib
-from collections.abc import (
-    AsyncGenerator,
-    Callable,
-    Iterable,
-    Iterator,
-    KeysView,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
 
 from api.proto import types_pb2
 from registrar.identity.entry import Entry, EntryKey
 from registrar.spire.convert import (
     domains_from_proto,
     from_proto,
-    id_from_proto,
     version_mask,
 )
+from registrar.spire.entries import Reader
 from registrar.spire.errors import NotFound
+from registrar.spire.foreign import Foreign, Version
 from registrar.spire.privileged import PrivilegedIDs
-
-Version: TypeAlias = tuple[int, int]
-"""Revision number and time of creation."""
 
 GET_CONCURRENCY = 8
 THOROUGH_EVERY = 20
 """Every so many looks ours are read whole: versions miss what is deleted and made anew under
 its ID within the second that its first making took place in."""
-
-
-class Reader(Protocol):
-    """Where entries are read; ``entries.EntryClient`` is one. Every method raises SpireError."""
-
-    def pages(
-        self, *, mask: types_pb2.EntryMask | None = None, spiffe_id: str = ""
-    ) -> AsyncGenerator[list[types_pb2.Entry], None]:
-        """All entries, or those of one SPIFFE ID, page by page."""
-        ...
-
-    async def get(self, entry_id: str) -> Entry:
-        """One entry. Raises NotFound."""
-        ...
-
 
 MOST_FOREIGN = 20_000
 """Entries of others that are held whole until the first look after the filling, to be adopted."""
@@ -77,33 +51,6 @@ class Drift:
     def __bool__(self) -> bool:
         """Whether there is any."""
         return bool(self.changed or self.vanished or self.appeared)
-
-
-@dataclass(frozen=True, slots=True)
-class _Foreign:
-    """What is kept of an entry that is not ours; ``privileged_id`` is empty for most."""
-
-    id: str
-    version: Version
-    privileged_id: str
-
-    @classmethod
-    def of(cls, message: types_pb2.Entry) -> "_Foreign":
-        is_privileged = message.admin or message.downstream
-        return cls(
-            message.id,
-            (message.revision_number, message.created_at),
-            id_from_proto(message.spiffe_id) if is_privileged else "",
-        )
-
-    @classmethod
-    def of_entry(cls, entry: Entry) -> "_Foreign":
-        is_privileged = entry.attributes.is_privileged
-        return cls(
-            entry.id,
-            (entry.revision_number, entry.created_at),
-            entry.key.spiffe_id if is_privileged else "",
-        )
 
 
 class EntryMirror:
@@ -240,12 +187,12 @@ class EntryMirror:
         async with self._reading:
             with self._watching_writes() as touched:
                 own: list[Entry] = []
-                foreign: list[_Foreign] = []
+                foreign: list[Foreign] = []
                 async for page in self._client.pages():
                     for message in page:
                         entry = self._as_own(message)
                         if entry is None:
-                            foreign.append(_Foreign.of(message))
+                            foreign.append(Foreign.of(message))
                             if len(self._adoptable) < self._most_foreign:
                                 other = from_proto(message)
                                 self._adoptable.setdefault(other.key, other)
@@ -306,7 +253,7 @@ class EntryMirror:
                 self._compare(entry, drift)
                 self._put(entry)
             else:
-                self._put_foreign(_Foreign.of_entry(entry))
+                self._put_foreign(Foreign.of_entry(entry))
         return drift
 
     def _compare(self, entry: Entry, drift: Drift) -> None:
@@ -409,7 +356,7 @@ class EntryMirror:
         ids.sort(key=lambda entry_id: (self._own[entry_id].created_at, entry_id))
         self._by_key[entry.key] = tuple(ids)
 
-    def _put_foreign(self, other: "_Foreign") -> None:
+    def _put_foreign(self, other: Foreign) -> None:
         self._forget(other.id)
         self._foreign[other.id] = other.version
         if other.privileged_id:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
-from api.documents import dump_yaml, load_yaml_documents
+from api.documents import dump_yaml
 from api.kinds import CLUSTER_SPIFFEID, CLUSTER_STATIC_ENTRY
 from manager.cli import main
 from registrar.settings.model import ControllerManager, UnixAddress
@@ -132,7 +133,7 @@ async def test_programs_get_a_document(planning: Planning, output: str) -> None:
     await planning.manager.template("broken", spiffeIDTemplate="{{")
     code, out, err = await planning.plan("-o", output)
     assert (code, err) == (0, "")
-    document = json.loads(out) if output == "json" else load_yaml_documents(out)[0]
+    document = json.loads(out) if output == "json" else yaml.safe_load(out)
     assert document["mode"] == "controller-manager"
     assert document["counts"]["entries"]["update"] == 1
     (entry,) = document["entries"]

@@ -1,7 +1,7 @@
 """An API server of a few lists, without a network."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,14 +28,8 @@ class OneAPI:
             raise NotFound(request.path, 404, "NotFound")
         return encode({"metadata": {"resourceVersion": "9"}, "items": items})
 
-    @asynccontextmanager
-    async def stream(
-        self,
-        request: Request,
-        *,
-        read_seconds: float,
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    def stream(
+        self, request: Request, *, read_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Nobody watches."""
-        del request, read_seconds
-        raise NotImplementedError
-        yield
+        raise NotImplementedError(request.path, read_seconds)

@@ -62,9 +62,9 @@ def held(setup: Setup) -> dict[str, Entry]:
 
 
 async def foresee(
-    setup: Setup, *, is_alone: bool = True, **changes: object
+    setup: Setup, changes: Mapping[str, object], *, is_alone: bool = True
 ) -> tuple[Outlook, dict[str, Entry]]:
-    """Preview a registrar; where none runs, see to it that nothing is written.
+    """Preview a registrar with changed settings; where none runs, see to it that nothing is written.
 
     Gives the outlook, and the entries that the SPIRE server would hold.
     """

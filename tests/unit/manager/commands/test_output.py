@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 
+from api.codec import JSONValue
 from manager.commands.output import Page, as_document, counted, listed
 
 
@@ -54,7 +55,7 @@ def test_the_columns_of_a_table_begin_below_each_other() -> None:
 
 
 def test_documents_are_read_back() -> None:
-    document = {"a": ["ä", 1, None]}
+    document: JSONValue = {"a": ["ä", 1, None]}
     assert json.loads(as_document(document, "json")) == document
     assert yaml.safe_load(as_document(document, "yaml")) == document
 

@@ -39,28 +39,29 @@ async def test_our_kinds_are_those_of_the_files_alone() -> None:
 
 
 async def test_an_object_keeps_what_only_an_api_server_gives() -> None:
-    stored = an_object("a")
-    stored["metadata"] = {
-        "name": "a",
-        "uid": "u",
-        "resourceVersion": "7",
-        "creationTimestamp": "2026-01-01T00:00:00Z",
-        "labels": {"old": "label"},
+    given = {"uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    metadata: JSONObject = {"name": "a", **given}
+    stored: JSONObject = {
+        "metadata": {**metadata, "labels": {"old": "label"}},
+        "status": {"set": True},
     }
-    stored["status"] = {"set": True}
     cluster = OneAPI({CLUSTER_STATIC_ENTRY.path(): [stored]})
     folder = Manifests(cluster.path, {STATIC: {ObjectKey("", "a"): an_object("a", new="label")}})
     reply = await ManifestAPI(cluster, folder).call(Request("GET", CLUSTER_STATIC_ENTRY.path()))
-    (item,) = decode_object(reply)["items"]  # type: ignore[misc]
-    assert item == {
-        "metadata": {**stored["metadata"], "labels": {"new": "label"}},
-        "status": {"set": True},
-    }
+    assert decode_object(reply)["items"] == [
+        {"metadata": {**metadata, "labels": {"new": "label"}}, "status": {"set": True}}
+    ]
 
 
 async def test_other_kinds_add_to_the_clusters() -> None:
     pods = [an_object("a", "default", at="cluster"), an_object("b", "shop", at="cluster")]
-    cluster = OneAPI({POD.path(): pods, CONFIG_MAP.path(): [an_object("c", "default")]})
+    cluster = OneAPI(
+        {
+            POD.path(): pods,
+            POD.path("shop"): pods[1:],
+            CONFIG_MAP.path(): [an_object("c", "default")],
+        }
+    )
     given_pods = {
         ObjectKey("default", "a"): an_object("a", "default", at="file"),
         ObjectKey("shop", "z"): an_object("z", "shop", at="file"),
@@ -76,15 +77,14 @@ async def test_other_kinds_add_to_the_clusters() -> None:
     assert one == given_pods[ObjectKey("shop", "z")]
 
 
-async def test_a_kind_that_the_cluster_does_not_have_can_be_planned_for() -> None:
-    for error in (NotFound("no", 404), Forbidden("no", 403)):
-        cluster = OneAPI({}, error=error)
-        folder = Manifests(cluster.path, {STATIC: {ObjectKey("", "a"): an_object("a")}})
-        assert await names(ManifestAPI(cluster, folder), CLUSTER_STATIC_ENTRY.path()) == ["a"]
+@pytest.mark.parametrize("error", [NotFound("no", 404), Forbidden("no", 403)])
+async def test_a_kind_that_the_cluster_does_not_have_can_be_planned_for(error: KubeError) -> None:
+    cluster = OneAPI({}, error=error)
+    folder = Manifests(cluster.path, {STATIC: {ObjectKey("", "a"): an_object("a")}})
+    api = ManifestAPI(cluster, folder)
+    assert await names(api, CLUSTER_STATIC_ENTRY.path()) == ["a"]
     with pytest.raises(NotFound):
-        await ManifestAPI(cluster, folder).call(
-            Request("GET", CLUSTER_STATIC_ENTRY.path("", "other"))
-        )
+        await api.call(Request("GET", CLUSTER_STATIC_ENTRY.path("", "other")))
 
 
 async def test_a_selector_that_is_none_is_refused() -> None:
