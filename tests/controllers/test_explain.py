@@ -524,3 +524,24 @@ async def test_real_servers_are_asked_alike(setup: Setup) -> None:
         # Real servers keep the Events of objects of earlier tests.
         assert {one.on for one in found.events} == {"ClusterSPIFFEID web"}
         assert "the Pod's label app is 'db'" in await ask.reason("pod/db-1")
+
+
+async def test_a_federated_trust_domain_says_whether_the_server_federates(
+    manager: Manager, ask: Asking
+) -> None:
+    await manager.trust_domain(
+        "other",
+        trustDomain="other.org",
+        bundleEndpointURL="https://other.org/bundle",
+        bundleEndpointProfile={"type": "https_web"},
+    )
+    found = await ask("clusterfederatedtrustdomain/other")
+    assert not found.has_identity
+    assert "would create what ClusterFederatedTrustDomain other asks for" in found.verdict
+    async with manager.setup.registrar(controller_manager=MANAGER):
+        await until(lambda: bool(manager.spire.state.relationships))
+    found = await ask("clusterfederatedtrustdomain/other")
+    assert found.has_identity, found.verdict
+    assert found.verdict == "the SPIRE server federates with other.org as it asks"
+    missing = await ask("clusterfederatedtrustdomain/none")
+    assert "there is no ClusterFederatedTrustDomain none" in missing.verdict
