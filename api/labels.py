@@ -7,7 +7,7 @@ everything, as spire-controller-manager has it, and so does an empty one.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 from msgspec import Meta, field
 
@@ -85,6 +85,26 @@ class LabelSelector(Wire, frozen=True, kw_only=True):
     ] = ()
 
 
+class Requirement(NamedTuple):
+    """What one label must be like, checked: the operators are those of Kubernetes."""
+
+    key: str
+    operator: str
+    values: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        """What the label must be, in words that follow "it must be"."""
+        values = " or ".join(repr(value) for value in sorted(self.values))
+        match self.operator:
+            case "In":
+                return values
+            case "NotIn":
+                return f"anything but {values}"
+            case "Exists":
+                return "there, with any value"
+        return "absent"
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """A selector, checked and taken apart; without requirements it matches everything.
@@ -100,12 +120,23 @@ class Matcher:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether all requirements hold for the labels."""
-        return (
-            all(labels.get(key) in values for key, values in self.allowed)
-            and all(labels.get(key) not in values for key, values in self.forbidden)
-            and all(key in labels for key in self.present)
-            and not any(key in labels for key in self.absent)
-        )
+        return self.unmet(labels) is None
+
+    def unmet(self, labels: Mapping[str, str]) -> Requirement | None:
+        """The first requirement that does not hold for the labels; None where all do."""
+        for key, values in self.allowed:
+            if labels.get(key) not in values:
+                return Requirement(key, "In", values)
+        for key, values in self.forbidden:
+            if labels.get(key) in values:
+                return Requirement(key, "NotIn", values)
+        for key in self.present:
+            if key not in labels:
+                return Requirement(key, "Exists")
+        for key in self.absent:
+            if key in labels:
+                return Requirement(key, "DoesNotExist")
+        return None
 
     @property
     def index_pair(self) -> tuple[str, frozenset[str]] | None:

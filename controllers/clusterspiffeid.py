@@ -17,6 +17,7 @@ from controllers.ports import Events, Kubernetes, Mirror
 from controllers.refusal import Objects
 from controllers.shared import SharedState
 from registrar.claims.claim import Claimant, Origin
+from registrar.claims.classes import by_class
 from registrar.claims.clusterspiffeid import claim_of, source_of
 from registrar.claims.podentry import pod_source
 from registrar.claims.pods import named_pod
@@ -54,10 +55,11 @@ def cluster_spiffe_id_claims(
     ``makes``: some are made for Pods, which claim in their place.
     """
     made_for = _made_for if makes else _nobody
+    classes = by_class(shared.class_name)
     claiming = Claiming(
         kind=CLUSTER_SPIFFE_ID,
         source_of=_source,
-        is_ours=lambda obj: obj.spec.class_name == shared.class_name,
+        unmet=lambda obj: classes.unmet(obj.spec.class_name),
         claim_of=lambda obj: claim_of(
             obj, trust_domain=shared.trust_domain, cluster=shared.cluster
         ),

@@ -10,6 +10,7 @@ from controllers.ports import Events, Kubernetes, Mirror
 from controllers.refusal import Objects
 from controllers.shared import SharedState
 from registrar.claims.claim import Origin
+from registrar.claims.classes import Classes
 from registrar.claims.clusterstaticentry import claim_of, source_of, status_of
 from registrar.kube.store import Store
 
@@ -18,14 +19,14 @@ def static_entry_claims(
     shared: SharedState,
     *,
     objects: Store[ClusterStaticEntry],
-    is_handled: Callable[[str], bool],
+    classes: Classes,
     mirror: Mirror,
 ) -> ObjectClaimReconciler[ClusterStaticEntry]:
     """The reconciler of what ClusterStaticEntries claim."""
     claiming = Claiming(
         kind=CLUSTER_STATIC_ENTRY,
         source_of=lambda key: source_of(key.name),
-        is_ours=lambda obj: is_handled(obj.spec.class_name),
+        unmet=lambda obj: classes.unmet(obj.spec.class_name),
         claim_of=lambda obj: claim_of(obj, trust_domain=shared.trust_domain),
         origin_of=lambda _: Origin.WRITTEN,
     )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from api.kinds import Kind
@@ -11,8 +11,9 @@ from controllers.claiming import Claims
 from controllers.ports import Mirror
 from controllers.shared import SharedState
 from registrar.claims.claim import Claim, Claimant, Origin, Problem
+from registrar.claims.judged import Judged
+from registrar.claims.unmet import Unmet
 from registrar.errors import InvalidField
-from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
@@ -26,12 +27,13 @@ T = TypeVar("T", bound=KubeObject)
 class Claiming(Generic[T]):
     """What the step needs to know of a kind. ``claim_of`` raises InvalidField.
 
-    ``is_record``: we made the object for a Pod or Node, which claims in its place.
+    ``unmet`` says why an object is not ours, None for one that is. ``is_record``: we made the
+    object for a Pod or Node, which claims in its place.
     """
 
     kind: Kind[T]
     source_of: Callable[[ObjectKey], Claimant]
-    is_ours: Callable[[T], bool]
+    unmet: Callable[[T], Unmet | None]
     claim_of: Callable[[T], Claim]
     origin_of: Callable[[ObjectMeta], Origin]
     is_record: Callable[[ObjectMeta], bool] = lambda _: False
@@ -57,36 +59,57 @@ class ObjectClaimReconciler(Generic[T]):
         """Bring the claims of one object up to date."""
         source = self._claiming.source_of(key)
         self._claims.begin(source)
-        obj, broken = self._objects.get(key), self._objects.broken.get(key)
+        broken = self._objects.broken.get(key)
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=str(key), error=broken.error))
-        meta = broken.meta if broken is not None else None if obj is None else obj.metadata
-        if meta is None or self._claiming.is_record(meta):
+        meta, judged = self._meta(key), self._judge(key)
+        if meta is None or judged is None or judged.unmet is not None:
             touched = self._claims.remove(source)
-        elif broken is not None:
-            problem = Problem("Undecodable", f"{broken.error}: correct the object")
-            touched = self._keep_last_good(source, problem, broken.meta)
-        elif obj is None or not self._claiming.is_ours(obj):
-            touched = self._claims.remove(source)
+        elif judged.problem is not None:
+            touched = self._claims.keep_last_good(
+                source, judged.problem, lambda: self._recorded(source, meta)
+            )
         else:
-            touched = self._claim(source, obj)
+            touched = self._claims.put(source, judged.claims, lambda: self._recorded(source, meta))
         self._claims.announce(source, touched)
         # An entry that is under way tells its sources itself when it is settled.
         if self._claims.is_known(source):
             self._shared.wake.status(source)
         return Done()
 
-    def _claim(self, source: Claimant, obj: T) -> set[EntryKey]:
-        try:
-            claim = self._claiming.claim_of(obj)
-        except InvalidField as error:
-            return self._keep_last_good(source, Problem("InvalidSpec", str(error)), obj.metadata)
-        return self._claims.put(source, [claim], lambda: self._recorded(source, obj.metadata))
+    async def explain(self, key: ObjectKey) -> list[Judged]:
+        """What one object claims and why, as of the last reconcile of it; empty for no such."""
+        judged = self._judge(key)
+        if judged is None:
+            return []
+        if judged.problem is None:
+            return [judged]
+        return [replace(judged, claims=tuple(self._shared.index.of_source(judged.by)))]
 
-    def _keep_last_good(
-        self, source: Claimant, problem: Problem, meta: ObjectMeta
-    ) -> set[EntryKey]:
-        return self._claims.keep_last_good(source, problem, lambda: self._recorded(source, meta))
+    def _judge(self, key: ObjectKey) -> Judged | None:
+        """What the rules say of the object; None for none, and for one that is only a record."""
+        claiming, meta = self._claiming, self._meta(key)
+        obj, broken = self._objects.get(key), self._objects.broken.get(key)
+        if meta is None or claiming.is_record(meta):
+            return None
+        source = claiming.source_of(key)
+        if broken is not None:
+            problem = Problem("Undecodable", f"{broken.error}: correct the object")
+            return Judged(by=source, problem=problem)
+        if obj is None:
+            return None
+        unmet = claiming.unmet(obj)
+        if unmet is not None:
+            return Judged(by=source, unmet=unmet)
+        try:
+            return Judged(by=source, claims=(claiming.claim_of(obj),))
+        except InvalidField as error:
+            return Judged(by=source, problem=Problem("InvalidSpec", str(error)))
+
+    def _meta(self, key: ObjectKey) -> ObjectMeta | None:
+        """The metadata of the object, also of one that does not decode."""
+        obj, broken = self._objects.get(key), self._objects.broken.get(key)
+        return broken.meta if broken is not None else None if obj is None else obj.metadata
 
     def _recorded(self, source: Claimant, meta: ObjectMeta) -> list[Claim]:
         return self._claims.recorded_for(

@@ -15,7 +15,8 @@ from controllers.claiming import Claims
 from controllers.ports import Mirror
 from controllers.shared import SharedState
 from registrar.claims.attribution import Sign
-from registrar.claims.claim import Claim, Claimant
+from registrar.claims.claim import Claim, Claimant, Problem
+from registrar.claims.judged import Judged
 from registrar.claims.podentry import node_source, pod_source
 from registrar.claims.podrules import PodRules, Wanted, own
 from registrar.identity.entry import EntryKey
@@ -99,7 +100,8 @@ class Report(Protocol[P_contra, W_contra]):
 class PodReconciler(Generic[P, V, W]):
     """Keeps the claims of Pods in line with them.
 
-    ``on_pod`` is told of each Pod that claims for the first time.
+    ``on_pod`` is told of each Pod that claims for the first time. ``judged`` tells what came of a
+    Pod under each object that may ask for it, where Pods do not ask by themselves.
     """
 
     def __init__(  # noqa: PLR0913 - collaborators, all by keyword
@@ -113,6 +115,7 @@ class PodReconciler(Generic[P, V, W]):
         mirror: Mirror,
         source_of: Callable[[ObjectKey], Claimant] = pod_source,
         on_pod: Callable[[Claimant], None] = lambda _: None,
+        judged: Callable[[P, W], list[Judged]] | None = None,
     ) -> None:
         self._shared = shared
         self._source_of = source_of
@@ -122,6 +125,7 @@ class PodReconciler(Generic[P, V, W]):
         self._report = report
         self._claims = Claims(shared, mirror)
         self._on_pod = on_pod
+        self._judged = judged or self._judge
 
     async def reconcile(self, key: ObjectKey) -> Result:
         """Bring the claims of one Pod up to date.
@@ -143,6 +147,30 @@ class PodReconciler(Generic[P, V, W]):
         self._announce(source, self._claim(source, pod.metadata.uid, wanted))
         self._report.tell(pod, wanted)
         return Done()
+
+    async def explain(self, key: ObjectKey) -> list[Judged]:
+        """What one Pod claims and why; empty where there is none. Raises Retry."""
+        source, found = self._source_of(key), await self.wanted(key)
+        if found is None:
+            unknown = Problem("Unknown", "it does not decode, or may not be read")
+            claims = tuple(self._shared.index.of_source(source))
+            is_unknown = self.is_unknown(key)
+            return [Judged(by=source, claims=claims, problem=unknown)] if is_unknown else []
+        return self._judged(found[0], found[1])
+
+    def _judge(self, pod: P, wanted: W) -> list[Judged]:
+        """What the rules said of a Pod; it asks by itself."""
+        source = self._source_of(pod.key)
+        kept = () if wanted.problem is None else tuple(self._shared.index.of_source(source))
+        return [
+            Judged(
+                by=source,
+                claims=wanted.claims or kept,
+                unmet=wanted.unmet,
+                problem=wanted.problem,
+                warnings={reason: text for reason, text in wanted.warnings.items() if text},
+            )
+        ]
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether nobody can tell if there is such a Pod, or what it should have."""

@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from api.meta import KubeObject, ObjectKey
 from controllers.rights import Need
 from registrar.claims.claim import Claimant
+from registrar.claims.judged import Judged
 from registrar.identity.entry import Entry, EntryKey
 from registrar.kube.controller import Controller, Result
 from registrar.kube.slots import Backlog
@@ -173,6 +174,9 @@ class Source(Generic[K]):
     """The kind of the objects whose claims it makes; empty for one that makes none."""
     reconcile: Callable[[K], Awaitable[Result]]
     """Brings one key in line; see ``registrar.kube.controller``."""
+    explain: Callable[[ObjectKey], Awaitable[list[Judged]]] | None = None
+    """What an object of its kind claims and why, or why not, as of the last reconcile of it; for
+    people. Raises Retry."""
     concurrency: int = 0
     """Remote calls under way at once; 0 for a source that makes none, which has one worker."""
     room: Callable[[], int] | None = None

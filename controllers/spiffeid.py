@@ -16,6 +16,7 @@ from controllers.shared import SharedState
 from registrar.claims.claim import Claimant
 from registrar.claims.podspiffeid import made_for, made_for_uid
 from registrar.claims.spiffeid import claim_of, origin_of, source_of, status_of
+from registrar.claims.unmet import BEING_DELETED, Unmet
 from registrar.errors import Retry
 from registrar.kube.controller import Done, Result
 from registrar.kube.errors import Conflict, NotFound
@@ -28,6 +29,14 @@ MADE_SPIFFE_IDS: Making[SpiffeID] = Making(
     made_for_uid=made_for_uid,
     spec_of=lambda obj: obj.spec,
 )
+
+
+def _being_deleted(obj: SpiffeID) -> Unmet | None:
+    """One that is being deleted waits for a finalizer of somebody else's."""
+    since = obj.metadata.deletion_timestamp
+    if since is None:
+        return None
+    return Unmet(BEING_DELETED, "metadata.deletionTimestamp", "absent", since)
 
 
 def _nobody(_: ObjectMeta) -> None:
@@ -52,8 +61,7 @@ def spiffe_id_claims(
     claiming = Claiming(
         kind=SPIFFE_ID,
         source_of=source_of,
-        # One that is being deleted waits for a finalizer of somebody else's.
-        is_ours=lambda obj: obj.metadata.deletion_timestamp is None,
+        unmet=_being_deleted,
         claim_of=lambda obj: claim_of(
             obj,
             trust_domain=shared.trust_domain,

@@ -11,9 +11,13 @@ from controllers.ports import Events, Kubernetes
 from controllers.refusal import Objects
 from controllers.shared import SharedState
 from controllers.templates import Cluster, Templates
-from registrar.claims.claim import Claimant, Problem
+from registrar.claims.claim import Claim, Claimant, Problem
+from registrar.claims.classes import Classes
+from registrar.claims.judged import Judged
+from registrar.claims.podentry import pod_source
 from registrar.claims.podtemplate import PodTemplate, compile_template, source_of
 from registrar.claims.templatestatus import ALL_SET, READY, Namespaces, status_of
+from registrar.claims.unmet import Unmet
 from registrar.errors import InvalidField
 from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
@@ -32,38 +36,27 @@ class TemplateReconciler:
         templates: Templates,
         cluster: Cluster,
         objects: Store[ClusterSPIFFEID],
-        is_handled: Callable[[str], bool],
+        classes: Classes,
     ) -> None:
         self._shared = shared
         self._templates = templates
         self._cluster = cluster
         self._objects = objects
-        self._is_handled = is_handled
+        self._classes = classes
 
     async def reconcile(self, name: str) -> Result:
         """Take in one object and wake every Pod that it selected or selects now."""
         shared, source, templates = self._shared, source_of(name), self._templates.set
         shared.last_good.begin(source)
-        obj = self._objects.get(ObjectKey("", name))
         broken = self._objects.broken.get(ObjectKey("", name))
-        concerned = set(self._templates.tally.pods(name))
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=name, error=broken.error))
-            shared.problems[source] = Problem("Undecodable", f"{broken.error}: correct the object")
-            concerned |= self._take_unreadable(source)
-        elif obj is None or not self._is_handled(obj.spec.class_name):
-            shared.problems.pop(source, None)
-            was_unreadable = source in templates.unreadable
-            templates.remove(source)
-            if was_unreadable:
-                concerned |= set(self._templates.index.all())
-        else:
-            try:
-                template = compile_template(obj, self._templates.surroundings)
-            except InvalidField as error:
-                shared.problems[source] = Problem("InvalidSpec", str(error))
+        concerned = set(self._templates.tally.pods(name))
+        match self._judge(name):
+            case Problem() as problem:
+                shared.problems[source] = problem
                 concerned |= self._take_unreadable(source)
-            else:
+            case PodTemplate() as template:
                 shared.problems.pop(source, None)
                 if source in templates.unreadable:
                     # What it asked for was kept for every Pod that might have been meant.
@@ -73,12 +66,51 @@ class TemplateReconciler:
                     concerned |= self._selected(template)
                 else:
                     concerned = set()
+            case _:
+                shared.problems.pop(source, None)
+                was_unreadable = source in templates.unreadable
+                templates.remove(source)
+                if was_unreadable:
+                    concerned |= set(self._templates.index.all())
         for pod in concerned:
             shared.wake.pod(pod)
         # Of one that is wrong every Pod knows that it may concern it.
         shared.last_good.seen(source)
         shared.wake.status(source)
         return Done()
+
+    async def explain(self, key: ObjectKey) -> list[Judged]:
+        """What the Pods that one object selects claim by it; empty for no such object."""
+        source = source_of(key.name)
+        match self._judge(key.name):
+            case Problem() as problem:
+                return [Judged(by=source, claims=self._claims_of(source), problem=problem)]
+            case Unmet() as unmet:
+                return [Judged(by=source, unmet=unmet)]
+            case PodTemplate():
+                return [Judged(by=source, claims=self._claims_of(source))]
+        return []
+
+    def _claims_of(self, source: Claimant) -> tuple[Claim, ...]:
+        index, pods = self._shared.index, self._templates.tally.pods(source.name)
+        claims = (claim for pod in sorted(pods) for claim in index.of_source(pod_source(pod)))
+        return tuple(claim for claim in claims if claim.template == source)
+
+    def _judge(self, name: str) -> PodTemplate | Problem | Unmet | None:
+        """The object's template, what is wrong with it, why it is not ours; None for no object."""
+        key = ObjectKey("", name)
+        obj, broken = self._objects.get(key), self._objects.broken.get(key)
+        if broken is not None:
+            return Problem("Undecodable", f"{broken.error}: correct the object")
+        if obj is None:
+            return None
+        unmet = self._classes.unmet(obj.spec.class_name)
+        if unmet is not None:
+            return unmet
+        try:
+            return compile_template(obj, self._templates.surroundings)
+        except InvalidField as error:
+            return Problem("InvalidSpec", str(error))
 
     def _take_unreadable(self, source: Claimant) -> set[ObjectKey]:
         """Take in one that is wrong; gives the Pods that it may have had entries for.

@@ -21,6 +21,7 @@ from controllers.shared import SharedState
 from controllers.templates import Cluster, Templates
 from registrar.claims.attribution import Sign
 from registrar.claims.claim import Claim, Claimant, Origin
+from registrar.claims.judged import Judged
 from registrar.claims.podentry import pod_source
 from registrar.claims.podtemplate import KIND, PodTemplate, source_of
 from registrar.claims.rendering import Owner, PodView, view_of
@@ -29,7 +30,9 @@ from registrar.claims.templaterules import (
     TemplatedWanted,
     TemplateRules,
     applying,
+    judged_under,
 )
+from registrar.claims.unmet import not_bound
 from registrar.errors import Retry, Waiting
 from registrar.identity.entry import Entry, EntryKey
 
@@ -44,14 +47,16 @@ def templated_pods(
 ) -> PodReconciler[WholePod, TemplatedView, TemplatedWanted]:
     """The Pod reconciler of the mode."""
     held = HeldForTemplates(shared)
+    gather = TemplatedGather(templates=templates, cluster=cluster, held=held)
     return PodReconciler(
         shared,
-        gather=TemplatedGather(templates=templates, cluster=cluster, held=held),
+        gather=gather,
         rules=TemplateRules(templates.surroundings, turn=_turn),
         held=held,
         report=TallyReport(shared, templates),
         mirror=mirror,
         on_pod=on_pod,
+        judged=gather.judged,
     )
 
 
@@ -91,8 +96,9 @@ class TemplatedGather:
             last_good=list({claim.key: claim for claim in (*held, *last_good())}.values()),
         )
         applied = applying(selecting)
-        if not pod.node_name or not applied:
-            return view
+        unmet = self._cluster.ignored(pod.metadata.namespace) or not_bound(pod.node_name)
+        if unmet is not None or not applied:
+            return replace(view, unmet=unmet)
         node = self._cluster.nodes.get(ObjectKey("", pod.node_name))
         if node is None:
             return replace(view, problem=f"its node {pod.node_name} is not known")
@@ -116,6 +122,21 @@ class TemplatedGather:
     def gone(self, key: ObjectKey) -> None:
         """No template selects it any more."""
         self._templates.index.remove(key)
+
+    def judged(self, pod: WholePod, wanted: TemplatedWanted) -> list[Judged]:
+        """What came of the Pod under each template, also under those that do not select it.
+
+        Where nothing can come of it under any, that alone is said.
+        """
+        if wanted.unmet is not None and not wanted.by_template.parts:
+            return [Judged(by=pod_source(pod.key), unmet=wanted.unmet)]
+        namespace = self._cluster.namespaces.get(ObjectKey("", pod.metadata.namespace))
+        labels = {} if namespace is None else namespace.metadata.labels
+        under = [
+            judged_under(template, wanted, pod.metadata.labels, labels)
+            for template in self._templates.set
+        ]
+        return under or [Judged(by=pod_source(pod.key))]
 
     def _selecting(self, pod: WholePod) -> list[PodTemplate]:
         """The templates that select the Pod. Raises Retry while its Namespace is not known."""

@@ -12,6 +12,7 @@ from registrar.claims.podtemplate import Surroundings
 from registrar.claims.rendering import Owner
 from registrar.claims.tally import Tally
 from registrar.claims.templateset import TemplateSet
+from registrar.claims.unmet import Unmet
 from registrar.kube.store import Store
 
 
@@ -69,7 +70,12 @@ class Cluster:
     services: Services
     owners: Owners
     unpacked: Callable[[bytes], bytes]
-    is_ignored: Callable[[str], bool]
+    ignored: Callable[[str], Unmet | None]
+    """Why the Pods of a Namespace get nothing; None where they may."""
+
+    def is_ignored(self, namespace: str) -> bool:
+        """Whether the Pods of a Namespace get nothing."""
+        return self.ignored(namespace) is not None
 
     def labels_of(self, pod: ObjectKey) -> Mapping[str, str] | None:
         """The Pod's labels, or None when there is no such Pod."""

@@ -6,7 +6,7 @@ It starts from nothing but the caches and the SPIRE server, and it is there once
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from controllers.lastgood import LastGood
 from controllers.shared import SharedState
@@ -105,6 +105,7 @@ class Term:
             sources=sources,
         )
         self._shared.wake.status.leave_out(mode.without_status)
+        self.sources: Sequence[AnySource] = sources
         self._runtime = Runtime(sources, shared=self._shared, metrics=metrics, unused=mode.unused)
 
     async def run(self) -> None:

@@ -78,5 +78,5 @@ class ManagerCaches:
             services=self.services,
             owners=self.owners,
             unpacked=self._unpacked,
-            is_ignored=ignored.matches,
+            ignored=ignored.unmet,
         )

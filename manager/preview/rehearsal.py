@@ -7,7 +7,7 @@ meanwhile notices nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from sys import maxsize
 
 from api.meta import ObjectKey
 from controllers.shared import SharedState
+from controllers.source import AnySource
 from manager.caches.cache import Caches, Unread
 from manager.folder import FolderSide
 from manager.modes.choice import mode_of, own_namespace_or_none
@@ -78,6 +79,8 @@ class Preview:
     prefixes: Prefixes
     shared: SharedState
     """The claim index, the outcomes and the problems, as the first pass left them."""
+    sources: Sequence[AnySource]
+    """To ask for reasons; see ``explain`` of a Source."""
     mirror: EntryMirror
     """What the SPIRE server would hold."""
     before: Before
@@ -290,6 +293,7 @@ class _Rehearsal:
             mode=mode,
             prefixes=beginning.prefixes,
             shared=term.shared,
+            sources=term.sources,
             mirror=mirror,
             before=before,
             withheld=tuple(term.withheld()),

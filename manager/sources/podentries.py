@@ -147,6 +147,7 @@ def _pods(context: Context, mode: PodsToEntries, warnings: PodWarnings) -> Sourc
         name="pod",
         kind=POD.kind,
         reconcile=reconciler.reconcile,
+        explain=reconciler.explain,
         serves=wake,
         turn=turns.of_objects(shared, pod_source),
         room=behind_entries(context),

@@ -94,6 +94,7 @@ def spiffe_id_sources(
         name="spiffeid",
         kind=SPIFFE_ID.kind,
         reconcile=claims.reconcile,
+        explain=claims.explain,
         turn=turns.of_objects(shared, spiffe_id_source),
         watches=[
             watch(spiffe_ids, triggers.itself),
@@ -268,6 +269,7 @@ def _pods(
         name="pod",
         kind=POD.kind,
         reconcile=claiming.reconcile,
+        explain=claiming.explain,
         serves=wake,
         turn=turns.of_objects(context.shared, pod_source),
         room=behind_entries(context),

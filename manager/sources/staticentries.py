@@ -1,6 +1,6 @@
 """The sources of ClusterStaticEntries, from a cluster or from a folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from api.kinds import CLUSTER_STATIC_ENTRY
 from api.spire.v1alpha1.clusterstaticentry import ClusterStaticEntry
@@ -12,19 +12,18 @@ from manager.caches.cache import Cache
 from manager.caches.folder import FolderCache
 from manager.context import Context
 from manager.sources.core import status_source
-
-Handled = Callable[[str], bool]
+from registrar.claims.classes import Classes
 
 
 def static_entry_sources(
-    context: Context, cache: Cache[ClusterStaticEntry], is_handled: Handled
+    context: Context, cache: Cache[ClusterStaticEntry], classes: Classes
 ) -> Iterator[AnySource]:
     """What ClusterStaticEntries of a cluster claim, and their statuses."""
-    yield _claims(context, cache, is_handled)
+    yield _claims(context, cache, classes)
     statuses = static_entry_statuses(
         context.shared,
         objects=cache.store,
-        is_handled=is_handled,
+        is_handled=classes,
         kube=context.kube,
         events=context.events,
         clock=context.clock,
@@ -39,10 +38,10 @@ def static_entry_sources(
 
 
 def static_entry_sources_of_folder(
-    context: Context, cache: FolderCache[ClusterStaticEntry], is_handled: Handled
+    context: Context, cache: FolderCache[ClusterStaticEntry], classes: Classes
 ) -> Iterator[AnySource]:
     """What ClusterStaticEntries of a folder claim; the log says what becomes of it."""
-    yield _claims(context, cache, is_handled)
+    yield _claims(context, cache, classes)
     outcomes = OutcomeLogger(context.shared, CLUSTER_STATIC_ENTRY.kind)
     yield Source(
         name="clusterstaticentry-log",
@@ -54,15 +53,16 @@ def static_entry_sources_of_folder(
 def _claims(
     context: Context,
     cache: Cache[ClusterStaticEntry] | FolderCache[ClusterStaticEntry],
-    is_handled: Handled,
+    classes: Classes,
 ) -> AnySource:
     claims = static_entry_claims(
-        context.shared, objects=cache.store, is_handled=is_handled, mirror=context.spire.mirror
+        context.shared, objects=cache.store, classes=classes, mirror=context.spire.mirror
     )
     return Source(
         name="clusterstaticentry",
         kind=CLUSTER_STATIC_ENTRY.kind,
         reconcile=claims.reconcile,
+        explain=claims.explain,
         watches=[watch(cache, triggers.itself)],
         keys=all_keys(cache.store),
         first_pass=FirstPass.OBJECTS,

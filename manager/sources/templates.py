@@ -18,6 +18,7 @@ from manager.context import Context
 from manager.sources.core import behind_entries, status_source
 from manager.sources.going import going_pods
 from manager.sources.ownedpods import OwnedPods
+from registrar.claims.classes import Classes
 from registrar.claims.namespaces import IgnoredNamespaces
 from registrar.claims.podentry import pod_source
 from registrar.claims.podindex import PodIndex
@@ -34,7 +35,7 @@ def template_sources(
     caches: ManagerCaches,
     surroundings: Surroundings,
     ignored: IgnoredNamespaces,
-    is_handled: Callable[[str], bool],
+    classes: Classes,
 ) -> Iterator[AnySource]:
     """What the templates say, the Pods under them, and the templates' statuses."""
     cluster = caches.cluster(ignored)
@@ -44,19 +45,20 @@ def template_sources(
         templates=templates,
         cluster=cluster,
         objects=caches.templates.store,
-        is_handled=is_handled,
+        classes=classes,
     )
     yield Source(
         name="spire-clusterspiffeid",
         kind=CLUSTER_SPIFFEID.kind,
         reconcile=compiling.reconcile,
+        explain=compiling.explain,
         watches=[watch(caches.templates, triggers.by_name)],
         keys=all_names(caches.templates.store),
         prepare=lambda: _index(caches.pods, templates.index),
         first_pass=FirstPass.OBJECTS,
     )
     yield _pods(context, caches, templates, cluster)
-    yield _statuses(context, caches, templates, cluster, is_handled)
+    yield _statuses(context, caches, templates, cluster, classes)
 
 
 def _pods(
@@ -92,6 +94,7 @@ def _pods(
         name="pod",
         kind=POD.kind,
         reconcile=rendering.reconcile,
+        explain=rendering.explain,
         serves=shared.wake.pod,
         turn=turns.of_objects(shared, pod_source),
         room=behind_entries(context),

@@ -31,6 +31,7 @@ from registrar.claims.podspiffeid import (
     spiffe_id_for_node,
     spiffe_id_for_pod,
 )
+from registrar.claims.unmet import Unmet
 from registrar.errors import InvalidField
 from registrar.settings.model import PodIdentity
 
@@ -107,8 +108,8 @@ class LayeredPodRules:
             )
         except InvalidField as error:
             return _wrong(str(error))
-        if obj is None:
-            return MadeWanted(warnings={INVALID_IDENTITY: ""})
+        if isinstance(obj, Unmet):
+            return MadeWanted(unmet=obj, warnings={INVALID_IDENTITY: ""})
         source = pod_source(pod.key)
         return _claimed(obj, view, source, claim_of=self._claim_of, said={INVALID_IDENTITY: ""})
 
@@ -150,9 +151,9 @@ class CRDPodRules:
         except InvalidField as error:
             return _wrong(str(error))
         said = {INVALID_IDENTITY: "", INVALID_DNS_NAME: dns_problem}
-        if obj is None:
+        if isinstance(obj, Unmet):
             nothing = (SERVICES_UNREADABLE, INVALID_FEDERATION, NAME_TAKEN)
-            return MadeWanted(warnings={**said, **dict.fromkeys(nothing, "")})
+            return MadeWanted(unmet=obj, warnings={**said, **dict.fromkeys(nothing, "")})
         annotated = annotated_federation(pod.metadata.annotations, rules.trust_domain)
         said |= {
             SERVICES_UNREADABLE: view.unreadable,

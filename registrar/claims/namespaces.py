@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from registrar.claims.unmet import NAMESPACE_IGNORED, Unmet
 from registrar.errors import InvalidField
 from registrar.settings.patterns import Search, compile_search
 
@@ -20,7 +21,7 @@ class IgnoredNamespaces:
 
     patterns: tuple[str, ...]
     _compiled: tuple[Search, ...] = field(init=False, default=())
-    _known: dict[str, bool] = field(init=False, default_factory=dict)
+    _known: dict[str, Unmet | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         compiled = []
@@ -35,11 +36,20 @@ class IgnoredNamespaces:
 
     def matches(self, namespace: str) -> bool:
         """Whether the Namespace is ignored."""
-        known = self._known.get(namespace)
-        if known is None:
-            known = any(is_found(namespace) for is_found in self._compiled)
-            self._known[namespace] = known
-        return known
+        return self.unmet(namespace) is not None
+
+    def unmet(self, namespace: str) -> Unmet | None:
+        """Why the Pods of a Namespace get nothing: it is ignored; None for one that is not."""
+        if namespace not in self._known:
+            self._known[namespace] = self._judged(namespace)
+        return self._known[namespace]
+
+    def _judged(self, namespace: str) -> Unmet | None:
+        for pattern, is_found in zip(self.patterns, self._compiled, strict=True):
+            if is_found(namespace):
+                wanted = f"no match of ignoreNamespaces' pattern {pattern!r}"
+                return Unmet(NAMESPACE_IGNORED, "metadata.namespace", wanted, namespace)
+        return None
 
     def by_accident(self, namespaces: Iterable[str]) -> dict[str, list[str]]:
         """Namespaces that a plain name without anchors hides though they have another name."""

@@ -14,8 +14,9 @@ from api.meta import ObjectKey
 from registrar.claims.claim import REGISTRAR, Claim, Claimant, Origin
 from registrar.claims.dnsnames import ServiceAddress, pod_dns_names
 from registrar.claims.federationannotation import annotated_federation
-from registrar.claims.pods import spiffe_id_of, wants_identity
+from registrar.claims.pods import excluded, spiffe_id_of
 from registrar.claims.servicenames import Shared, shared_names
+from registrar.claims.unmet import Unmet, not_bound
 from registrar.identity.entry import Attributes, EntryKey
 from registrar.identity.selectors import Selector
 from registrar.settings.model import PodIdentity
@@ -81,18 +82,21 @@ def pod_claim(
     addresses: Iterable[ServiceAddress],
     namespace_uid: str = "",
     without: Collection[str] = (),
-) -> Claim | None:
-    """The claim of a Pod, or None when it asks for none or has no node yet where it needs one.
+) -> Claim | Unmet:
+    """The claim of a Pod, or why it has none: it asks for none, or lacks the node that it needs.
 
     ``without`` are DNS names that it may not have. Raises InvalidField, naming the label or
     annotation that makes no SPIFFE ID.
     """
     meta = pod.metadata
-    if not wants_identity(pod, rules.identity) or (rules.per_node and not pod.spec.node_name):
-        return None
-    spiffe_id = spiffe_id_of(pod, rules.identity, rules.trust_domain, agents=agents_of(rules.root))
-    if spiffe_id is None:
-        return None
+    unmet = excluded(pod, rules.identity)
+    if unmet is None and rules.per_node:
+        unmet = not_bound(pod.spec.node_name)
+    spiffe_id = unmet or spiffe_id_of(
+        pod, rules.identity, rules.trust_domain, agents=agents_of(rules.root)
+    )
+    if isinstance(spiffe_id, Unmet):
+        return spiffe_id
     selectors = [
         Selector("k8s", f"{_NAMESPACE}{meta.namespace}"),
         Selector("k8s", f"{_POD_NAME}{meta.name}"),

@@ -20,6 +20,7 @@ from registrar.claims.podrules import (
     wrong,
 )
 from registrar.claims.servicenames import Shared
+from registrar.claims.unmet import Unmet
 from registrar.errors import InvalidField
 
 
@@ -60,9 +61,9 @@ class PodEntryRules:
             )
         except InvalidField as error:
             return wrong(INVALID_IDENTITY, str(error))
-        if claim is None:
+        if isinstance(claim, Unmet):
             nothing = (INVALID_IDENTITY, INVALID_FEDERATION, NAME_OF_ANOTHER_SERVICE)
-            return Wanted(warnings=dict.fromkeys(nothing, ""))
+            return Wanted(unmet=claim, warnings=dict.fromkeys(nothing, ""))
         annotated = annotated_federation(pod.metadata.annotations, self._entries.trust_domain)
         if view.unreadable:
             claim = with_names_of(claim, view.last_good)

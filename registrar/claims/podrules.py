@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from registrar.claims.claim import Claim, Problem
+from registrar.claims.unmet import Unmet
 
 INVALID_IDENTITY = "InvalidIdentity"
 """Reason of the Event on a Pod whose label, annotation or template makes no SPIFFE ID."""
@@ -44,13 +45,14 @@ class Wanted:
 
     ``problem`` is what is wrong with the Pod as a whole: its last good claims stay then, and
     ``claims`` is empty. ``is_shown``: it is that of an object made for the Pod, whose status
-    shows it. ``warnings`` are by reason; the empty text says that all is well in
-    that respect, and a reason that is not there says nothing new.
+    shows it. ``unmet`` is why the Pod should have nothing. ``warnings`` are by reason; the empty
+    text says that all is well in that respect, and a reason that is not there says nothing new.
     """
 
     claims: tuple[Claim, ...] = ()
     problem: Problem | None = None
     is_shown: bool = False
+    unmet: Unmet | None = None
     warnings: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -20,6 +20,7 @@ from api.spiffeid.v1beta1.clusterspiffeid import (
     ClusterSpiffeIdSpec,
 )
 from api.spiffeid.v1beta1.fields import Selector
+from registrar.claims.unmet import NAMESPACE_DISABLED, NOT_ASKED_FOR, Unmet, finished
 from registrar.errors import InvalidField
 from registrar.identity.spiffeid import check_path, check_workload_id
 from registrar.settings.model import PodIdentity
@@ -61,8 +62,8 @@ def spiffe_id_of(
     trust_domain: str,
     *,
     agents: re.Pattern[str] = _LAYERED_AGENTS,
-) -> str | None:
-    """The SPIFFE ID of a Pod by label, annotation or service account; None when it asks for none.
+) -> str | Unmet:
+    """The SPIFFE ID of a Pod by label, annotation or service account, or what it would ask by.
 
     ``agents`` matches the paths of the agents' aliases. Raises InvalidField, naming the
     label or annotation.
@@ -76,7 +77,7 @@ def spiffe_id_of(
         field = f"metadata.{settings.mode}s[{settings.key}]"
         path = table.get(settings.key, "")
         if not path:
-            return None
+            return Unmet(NOT_ASKED_FOR, field, "the path of a SPIFFE ID", table.get(settings.key))
     check_path(path, path=field)
     check_not_agents(path, path=field, agents=agents)
     return check_workload_id(
@@ -98,25 +99,28 @@ def check_not_agents(value: str, *, path: str, agents: re.Pattern[str]) -> None:
         )
 
 
-def wants_identity(pod: Pod, settings: PodIdentity) -> bool:
-    """Whether the Pod is one that may run, in a namespace that is not disabled."""
-    if pod.metadata.namespace in settings.disabled_namespaces:
-        return False
-    return pod.status.phase not in {"Succeeded", "Failed"}
+def excluded(pod: Pod, settings: PodIdentity) -> Unmet | None:
+    """Why a Pod gets no identity whatever it asks for; None where it may have one.
+
+    It must be one that may run, in a namespace that is not disabled.
+    """
+    namespace = pod.metadata.namespace
+    if namespace in settings.disabled_namespaces:
+        wanted = "none of disabled_namespaces"
+        return Unmet(NAMESPACE_DISABLED, "metadata.namespace", wanted, namespace)
+    return finished(pod.status.phase)
 
 
 def cluster_spiffe_id_for(
     pod: Pod, settings: PodIdentity, *, trust_domain: str, class_name: str = ""
-) -> ClusterSpiffeId | None:
-    """The ClusterSpiffeId that a Pod should have, or None for none.
+) -> ClusterSpiffeId | Unmet:
+    """The ClusterSpiffeId that a Pod should have, or why it should have none.
 
     Raises InvalidField when its label or annotation makes no SPIFFE ID.
     """
-    if not wants_identity(pod, settings):
-        return None
-    spiffe_id = spiffe_id_of(pod, settings, trust_domain)
-    if spiffe_id is None:
-        return None
+    spiffe_id = excluded(pod, settings) or spiffe_id_of(pod, settings, trust_domain)
+    if isinstance(spiffe_id, Unmet):
+        return spiffe_id
     meta = pod.metadata
     return ClusterSpiffeId(
         api_version=CLUSTER_SPIFFE_ID.api_version,
@@ -143,7 +147,7 @@ def identity_slice(pod: Pod, settings: PodIdentity) -> Pod:
     Most of a large cluster's Pods may ask for no identity: a cache of them need hold little.
     """
     meta = pod.metadata
-    read = {settings.key} if wants_identity(pod, settings) else frozenset[str]()
+    read = {settings.key} if excluded(pod, settings) is None else frozenset[str]()
     is_label, is_annotation = settings.mode == "label", settings.mode == "annotation"
     return Pod(
         api_version=pod.api_version,

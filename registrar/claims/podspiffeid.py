@@ -29,8 +29,9 @@ from registrar.claims.podentry import (
     pod_source,
     root_path,
 )
-from registrar.claims.pods import check_not_agents, spiffe_id_of, wants_identity
+from registrar.claims.pods import check_not_agents, excluded, spiffe_id_of
 from registrar.claims.podtemplate import parsed
+from registrar.claims.unmet import NOT_ASKED_FOR, Unmet, not_bound
 from registrar.errors import InvalidField
 from registrar.gotemplate.errors import TemplateError
 from registrar.gotemplate.podinfo import context_of, pod_info
@@ -141,19 +142,20 @@ def made_for_uid(meta: ObjectMeta) -> str:
 class PodSpiffeID(NamedTuple):
     """What a Pod should have, and what is wrong with its DNS names without costing it the rest."""
 
-    wanted: SpiffeID | None
+    wanted: SpiffeID | Unmet
     problem: str
 
 
 def spiffe_id_for_pod(pod: Pod, rules: SpiffeIDRules, services: Iterable[str]) -> PodSpiffeID:
-    """The SpiffeID that a Pod should have; None for none, or while it has no node.
+    """The SpiffeID that a Pod should have, or why it should have none, or none yet.
 
     ``services`` are those that name it, ready. Raises InvalidField when its label,
     annotation or the template makes no SPIFFE ID for it.
     """
     meta = pod.metadata
-    if not pod.spec.node_name or not wants_identity(pod, rules.identity):
-        return PodSpiffeID(None, "")
+    unmet = excluded(pod, rules.identity) or not_bound(pod.spec.node_name)
+    if unmet is not None:
+        return PodSpiffeID(unmet, "")
     info = pod_info(
         name=meta.name,
         uid=meta.uid,
@@ -164,8 +166,8 @@ def spiffe_id_for_pod(pod: Pod, rules: SpiffeIDRules, services: Iterable[str]) -
         context=rules.context,
     )
     spiffe_id = _identity_of(pod, rules, info)
-    if spiffe_id is None:
-        return PodSpiffeID(None, "")
+    if isinstance(spiffe_id, Unmet):
+        return PodSpiffeID(spiffe_id, "")
     names, problem = _usable_dns_names(rules, info)
     if rules.service_dns_names:
         served = sorted(service_name(service, meta.namespace) for service in set(services))
@@ -237,13 +239,14 @@ def _spiffe_id(
     )
 
 
-def _identity_of(pod: Pod, rules: SpiffeIDRules, info: Value) -> str | None:
-    """The SPIFFE ID of a Pod, or None when it asks for none. Raises InvalidField."""
+def _identity_of(pod: Pod, rules: SpiffeIDRules, info: Value) -> str | Unmet:
+    """The SPIFFE ID of a Pod, or what it would ask for one by. Raises InvalidField."""
     if rules.by_template is None:
         return spiffe_id_of(pod, rules.identity, rules.trust_domain, agents=agents_of(rules.root))
     label = rules.identity.key
-    if label and pod.metadata.labels.get(label, "").lower() != "true":
-        return None
+    value = pod.metadata.labels.get(label)
+    if label and (value or "").lower() != "true":
+        return Unmet(NOT_ASKED_FOR, f"metadata.labels[{label}]", "'true'", value)
     return _templated_id(rules.by_template, info, rules)
 
 

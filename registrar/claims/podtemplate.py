@@ -13,6 +13,7 @@ from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID
 from registrar.claims import validation
 from registrar.claims.claim import Claimant
 from registrar.claims.templatesize import Parsing, check_size
+from registrar.claims.unmet import NAMESPACE_SELECTOR, POD_SELECTOR, Unmet
 from registrar.errors import InvalidField
 from registrar.gotemplate.template import Template
 from registrar.identity.entry import Attributes
@@ -77,6 +78,21 @@ class PodTemplate:
     def selects(self, labels: Mapping[str, str], namespace_labels: Mapping[str, str]) -> bool:
         """Whether it applies to a Pod with those labels in a Namespace with these."""
         return self.pods.matches(labels) and self.namespaces.matches(namespace_labels)
+
+    def unmet(self, labels: Mapping[str, str], namespace_labels: Mapping[str, str]) -> Unmet | None:
+        """Why it does not: the first requirement that does not hold; None where it applies."""
+        pod = self.pods.unmet(labels)
+        if pod is not None:
+            field, found = f"the Pod's label {pod.key}", labels.get(pod.key)
+            return Unmet(POD_SELECTOR, field, f"{pod} (spec.podSelector)", found)
+        namespace = self.namespaces.unmet(namespace_labels)
+        if namespace is not None:
+            found = namespace_labels.get(namespace.key)
+            wanted = f"{namespace} (spec.namespaceSelector)"
+            return Unmet(
+                NAMESPACE_SELECTOR, f"the Namespace's label {namespace.key}", wanted, found
+            )
+        return None
 
 
 def source_of(name: str) -> Claimant:

@@ -6,16 +6,21 @@ while it fails.
 """
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from registrar.claims.claim import Claim, Claimant
-from registrar.claims.podrules import Wanted
+from registrar.claims.claim import Claim, Claimant, Problem
+from registrar.claims.judged import Judged
+from registrar.claims.podrules import INVALID_DNS_NAME, Wanted
 from registrar.claims.podtemplate import PodTemplate, Surroundings, source_of
 from registrar.claims.rendering import Owner, PodView, render
 from registrar.claims.tally import Part
+from registrar.claims.unmet import ANOTHER_APPLIES, Unmet
 from registrar.errors import InvalidField
 from registrar.identity.entry import EntryKey
+
+RENDER_FAILED = "RenderFailed"
+"""Reason of a Pod that a template selects and cannot be rendered for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +28,15 @@ class TemplatedView:
     """What is known of one Pod.
 
     ``selecting`` are the templates that select it, the oldest first. ``pod`` is what they see
-    of it; None where it is not bound to a node, where nothing applies, or for ``problem``, which
-    concerns all of them. ``owner_problem`` and ``services_problem`` say what cannot be had.
-    ``unreadable`` are templates of which no good version is known, and ``last_good`` what the
-    very Pod claimed before, or the SPIRE server holds for it.
+    of it; None where nothing applies, for ``unmet``, such as that it is not bound to a node, or for
+    ``problem``, which concerns all of them. ``owner_problem`` and ``services_problem`` say what
+    cannot be had. ``unreadable`` are templates of which no good version is known, and
+    ``last_good`` what the very Pod claimed before, or the SPIRE server holds for it.
     """
 
     selecting: Sequence[PodTemplate]
     pod: PodView | None = None
+    unmet: Unmet | None = None
     problem: str = ""
     owner: Owner | None = None
     owner_problem: str = ""
@@ -47,6 +53,7 @@ class ByTemplate:
     failures: dict[str, str] = field(default_factory=dict)
     masked: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    unmet: dict[str, Unmet] = field(default_factory=dict)
 
     def mask(self, claim: Claim, winner: Claim) -> None:
         """Note that another claim is older."""
@@ -83,9 +90,14 @@ class TemplateRules:
         came = ByTemplate()
         came.parts.update((template.source.name, Part.SELECTED) for template in view.selecting)
         applied = applying(view.selecting)
+        for template in view.selecting if len(applied) < len(view.selecting) else ():
+            if template not in applied:
+                came.unmet[template.source.name] = _not_needed(applied)
         claims: list[Claim] = []
         if view.problem:
             came.failures.update((template.source.name, view.problem) for template in applied)
+        elif view.unmet is not None:
+            came.unmet.update((template.source.name, view.unmet) for template in applied)
         elif view.pod is not None:
             claims = await self._render(view.pod, applied, view, came)
         came.parts.update((name, Part.FAILED) for name in came.failures)
@@ -93,7 +105,7 @@ class TemplateRules:
         failed = {source_of(name) for name in came.failures} | view.unreadable
         kept = _kept(view.last_good, failed, {claim.key for claim in rendered})
         return TemplatedWanted(
-            claims=(*rendered, *kept), rendered=tuple(rendered), by_template=came
+            claims=(*rendered, *kept), unmet=view.unmet, rendered=tuple(rendered), by_template=came
         )
 
     async def _render(
@@ -125,6 +137,34 @@ def applying(selecting: Sequence[PodTemplate]) -> list[PodTemplate]:
     """The templates that apply: fallbacks only where nothing else does."""
     others = [template for template in selecting if not template.is_fallback]
     return others or list(selecting)
+
+
+def judged_under(
+    template: PodTemplate,
+    wanted: TemplatedWanted,
+    labels: Mapping[str, str],
+    namespace_labels: Mapping[str, str],
+) -> Judged:
+    """What came of a Pod with those labels, in a Namespace with these, under one template."""
+    name, came = template.source.name, wanted.by_template
+    failure, left_out = came.failures.get(name, ""), came.left_out.get(name, "")
+    unmet = came.unmet.get(name)
+    if name not in came.parts:
+        unmet = template.unmet(labels, namespace_labels)
+    return Judged(
+        by=template.source,
+        claims=tuple(claim for claim in wanted.claims if claim.template == template.source),
+        unmet=unmet,
+        problem=Problem(RENDER_FAILED, failure) if failure else None,
+        masked_by=came.masked.get(name, ""),
+        warnings={INVALID_DNS_NAME: left_out} if left_out else {},
+    )
+
+
+def _not_needed(applied: Sequence[PodTemplate]) -> Unmet:
+    """Why a fallback does not apply where others do."""
+    others = ", ".join(template.source.name for template in applied)
+    return Unmet(ANOTHER_APPLIES, "spec.fallback", f"absent where {others} applies too", "true")
 
 
 def _lacking(template: PodTemplate, view: TemplatedView) -> str:

@@ -16,6 +16,7 @@ from registrar.claims.claim import Problem
 from registrar.claims.federation import FEDERATION_PENDING, pending_condition
 from registrar.claims.outcome import LATE, Outcome, State
 from registrar.claims.tally import Part, Tally
+from registrar.claims.templaterules import RENDER_FAILED
 from registrar.identity.entry import EntryKey
 
 READY = "Ready"
@@ -131,7 +132,7 @@ def _ready(
         named = _named((str(pod), why) for pod, why in sorted(failures.items()))
         return (
             "False",
-            "RenderFailed",
+            RENDER_FAILED,
             f"{len(failures)} Pods do not render, what they had stays: {named}",
         )
     if failing:

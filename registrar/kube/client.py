@@ -129,14 +129,25 @@ class KubeClient:
             return False
 
     async def page(
-        self, kind: Kind[T], *, limit: int, continue_token: str = "", label_selector: str = ""
+        self,
+        kind: Kind[T],
+        *,
+        limit: int,
+        continue_token: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
     ) -> Page:
         """One page of all objects of the kind, undecoded. Gone when the token has expired."""
-        return read_page(
-            await self._call(
-                list_request(kind, limit=limit, continue_token=continue_token, label=label_selector)
-            )
+        request = list_request(
+            kind,
+            limit=limit,
+            continue_token=continue_token,
+            label=label_selector,
+            field=field_selector,
+            namespace=namespace,
         )
+        return read_page(await self._call(request))
 
     async def _write(
         self,

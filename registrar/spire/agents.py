@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from api.proto import agent_pb2, agent_pb2_grpc, types_pb2
+from registrar.identity.selectors import Selector
 from registrar.identity.spiffeid import SCHEME
 from registrar.spire.calls import (
     TIMEOUT_SECONDS,
@@ -25,6 +26,8 @@ class Agent:
     attestation_type: str
     expires_at: int
     is_banned: bool
+    selectors: frozenset[Selector] = frozenset()
+    """What it attested of its node."""
 
     @property
     def psat(self) -> tuple[str, str] | None:
@@ -44,7 +47,9 @@ class AgentClient:
         """All agents."""
         found: list[Agent] = []
         pages = Pages()
-        mask = types_pb2.AgentMask(attestation_type=True, x509svid_expires_at=True, banned=True)
+        mask = types_pb2.AgentMask(
+            attestation_type=True, x509svid_expires_at=True, banned=True, selectors=True
+        )
         while True:
             request = agent_pb2.ListAgentsRequest(
                 output_mask=mask, page_size=PAGE_SIZE, page_token=pages.token
@@ -66,4 +71,5 @@ def _agent(message: types_pb2.Agent) -> Agent:
         attestation_type=message.attestation_type,
         expires_at=message.x509svid_expires_at,
         is_banned=message.banned,
+        selectors=frozenset(Selector(one.type, one.value) for one in message.selectors),
     )

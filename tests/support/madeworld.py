@@ -200,7 +200,7 @@ class World:
 def made_for(pod: Pod, **spec: object) -> ClusterSpiffeId:
     """What was made for a Pod, as it is stored."""
     obj = cluster_spiffe_id_for(pod, IDENTITY, trust_domain="example.org")
-    assert obj is not None
+    assert isinstance(obj, ClusterSpiffeId)
     meta = msgspec.structs.replace(obj.metadata, uid="old", resource_version="1")
     changed = msgspec.structs.replace(obj.spec, **spec)
     return msgspec.structs.replace(obj, metadata=meta, spec=changed)

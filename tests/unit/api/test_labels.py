@@ -140,3 +140,22 @@ def test_a_mistake_is_named_with_its_path_and_remedy(
     assert caught.value.path == f"spec.podSelector.{path}"
     assert caught.value.value == value
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "carried", "words"),
+    [
+        ("In", ("b", "a"), {}, "'a' or 'b'"),
+        ("NotIn", ("a",), {"k": "a"}, "anything but 'a'"),
+        ("Exists", (), {}, "there, with any value"),
+        ("DoesNotExist", (), {"k": "a"}, "absent"),
+    ],
+)
+def test_the_requirement_that_does_not_hold_is_told(
+    operator: str, values: tuple[str, ...], carried: dict[str, str], words: str
+) -> None:
+    wanted = LabelSelectorRequirement(key="k", operator=operator, values=values)
+    selector = LabelSelector(match_expressions=(wanted,))
+    unmet = compile_selector(selector, path="selector").unmet(carried)
+    assert unmet is not None
+    assert (unmet.key, str(unmet)) == ("k", words)

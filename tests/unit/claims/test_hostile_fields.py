@@ -29,6 +29,7 @@ from registrar.claims.pods import cluster_spiffe_id_for
 from registrar.claims.podspiffeid import compile_rules, spiffe_id_for_pod
 from registrar.claims.podtemplate import Surroundings, compile_template
 from registrar.claims.release import confirmed_deletions
+from registrar.claims.unmet import Unmet
 from registrar.settings.model import CRDMode, PodIdentity
 from tests.support.cputime import soon
 
@@ -81,9 +82,9 @@ def _record(obj: SpireEntry) -> None:
     confirmed_deletions(obj.metadata)
 
 
-def _served(claim: Claim | None) -> None:
+def _served(claim: Claim | Unmet) -> None:
     """What follows of a claim before SPIRE is asked."""
-    if claim is not None:
+    if isinstance(claim, Claim):
         Naming("").candidate(claim.key)
         resolve(claim.attributes.federates_with, KNOWN)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from registrar.claims.namespaces import IgnoredNamespaces
+from registrar.claims.unmet import NAMESPACE_IGNORED, Unmet
 from registrar.errors import InvalidField
 
 
@@ -29,3 +30,9 @@ def test_what_a_plain_name_hides_besides_is_told() -> None:
 def test_what_is_no_pattern_is_said_to_be_none() -> None:
     with pytest.raises(InvalidField, match=r"ignoreNamespaces\[1\]"):
         IgnoredNamespaces(("a", "("))
+
+
+def test_the_pattern_that_hides_a_namespace_is_told() -> None:
+    wanted = "no match of ignoreNamespaces' pattern 'shop'"
+    unmet = Unmet(NAMESPACE_IGNORED, "metadata.namespace", wanted, "shop-test")
+    assert IgnoredNamespaces(("^kube-.*", "shop")).unmet("shop-test") == unmet

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from api.core import Node, Pod
 from api.meta import ObjectKey, ObjectMeta
-from registrar.claims.claim import Origin
+from registrar.claims.claim import Claim, Origin
 from registrar.claims.podentry import (
     PodEntries,
     cluster_claim,
@@ -18,6 +18,7 @@ from registrar.claims.podentry import (
     pod_of_key,
     root_path,
 )
+from registrar.claims.unmet import FINISHED, NAMESPACE_DISABLED, NOT_BOUND, Unmet
 from registrar.errors import InvalidField
 from registrar.settings.model import PodIdentity
 from tests.support.builders import make_pod
@@ -41,7 +42,7 @@ def bound(pod: Pod, node: str = "n1") -> Pod:
 def key_text(pod: Pod, rules: PodEntries = RULES) -> tuple[str, str, list[str]]:
     """SPIFFE ID, parent and selectors of a Pod's claim."""
     claim = pod_claim(pod, rules, addresses=())
-    assert claim is not None
+    assert isinstance(claim, Claim)
     return claim.key.spiffe_id, claim.key.parent_id, [str(s) for s in claim.key.selectors]
 
 
@@ -61,16 +62,23 @@ def test_without_nodes_it_hangs_on_the_alias_of_the_cluster() -> None:
     assert cluster_claim(rules).key.spiffe_id == key_text(make_pod(), rules)[1]
 
 
+def reason_of(pod: Pod) -> str:
+    """Why a Pod claims nothing."""
+    unmet = pod_claim(pod, RULES, addresses=())
+    assert isinstance(unmet, Unmet)
+    return unmet.reason
+
+
 def test_an_unscheduled_pod_claims_nothing() -> None:
-    assert pod_claim(make_pod(), RULES, addresses=()) is None
+    assert reason_of(make_pod()) == NOT_BOUND
 
 
 def test_a_pod_that_is_over_claims_nothing() -> None:
-    assert pod_claim(bound(make_pod(phase="Succeeded")), RULES, addresses=()) is None
+    assert reason_of(bound(make_pod(phase="Succeeded"))) == FINISHED
 
 
 def test_a_pod_of_a_disabled_namespace_claims_nothing() -> None:
-    assert pod_claim(bound(make_pod(namespace="kube-system")), RULES, addresses=()) is None
+    assert reason_of(bound(make_pod(namespace="kube-system"))) == NAMESPACE_DISABLED
 
 
 @pytest.mark.parametrize("path", [f"{ROOT}/n2", ROOT.removeprefix("/"), f"{ROOT}/"])
@@ -89,7 +97,7 @@ def test_a_path_beside_that_of_the_agents_is_free() -> None:
 
 def test_the_claims_of_pods_are_untrusted_and_those_of_nodes_ours() -> None:
     claim = pod_claim(bound(make_pod()), RULES, addresses=(), namespace_uid="u")
-    assert claim is not None
+    assert isinstance(claim, Claim)
     assert (claim.origin, claim.namespace_uid) == (Origin.POD, "u")
     node = node_claim(Node(metadata=ObjectMeta(name="n1", uid="un")), RULES)
     assert (node.origin, node.uid) == (Origin.REGISTRAR, "un")
@@ -105,7 +113,7 @@ def test_a_key_tells_its_pod(name: str, namespace: str, node: str, *, per_node: 
         RULES, per_node=per_node, identity=PodIdentity("service_account", "", frozenset())
     )
     claim = pod_claim(bound(make_pod(name, namespace=namespace), node), rules, addresses=())
-    assert claim is not None
+    assert isinstance(claim, Claim)
     assert pod_of_key(claim.key, rules) == ObjectKey(namespace, name)
     assert pod_of_key(claim.key, replace(rules, root="/other/test/node")) is None
 

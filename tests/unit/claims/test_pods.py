@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from api.core import Pod, PodSpec, PodStatus
 from api.meta import ObjectMeta
+from api.spiffeid.v1beta1.clusterspiffeid import ClusterSpiffeId
 from registrar.claims.pods import cluster_spiffe_id_for, identity_slice, pod_of
+from registrar.claims.unmet import FINISHED, NAMESPACE_DISABLED, NOT_ASKED_FOR, Unmet
 from registrar.errors import InvalidField
 from registrar.settings.model import PodIdentity
 from tests.support.builders import TRUST_DOMAIN, make_cluster_spiffe_id, make_pod
@@ -14,12 +16,13 @@ from tests.support.builders import TRUST_DOMAIN, make_cluster_spiffe_id, make_po
 LABEL = PodIdentity("label", "spiffe")
 ANNOTATION = PodIdentity("annotation", "spiffe")
 ACCOUNT = PodIdentity("service_account")
+A_PATH = "the path of a SPIFFE ID"
 
 
 def test_the_label_gives_the_path() -> None:
     pod = make_pod(labels={"spiffe": "web"})
     obj = cluster_spiffe_id_for(pod, LABEL, trust_domain=TRUST_DOMAIN)
-    assert obj is not None
+    assert isinstance(obj, ClusterSpiffeId)
     assert obj.spec.spiffe_id == "spiffe://example.org/web"
     assert obj.spec.selector.pod_uid == pod.metadata.uid
     assert obj.spec.selector.namespace == "shop"
@@ -30,29 +33,46 @@ def test_the_annotation_gives_the_path_with_slashes() -> None:
     obj = cluster_spiffe_id_for(
         make_pod(annotations={"spiffe": "prod/web"}), ANNOTATION, trust_domain=TRUST_DOMAIN
     )
-    assert obj is not None
+    assert isinstance(obj, ClusterSpiffeId)
     assert obj.spec.spiffe_id == "spiffe://example.org/prod/web"
 
 
 def test_without_either_the_service_account_gives_it() -> None:
     obj = cluster_spiffe_id_for(make_pod(), ACCOUNT, trust_domain=TRUST_DOMAIN)
-    assert obj is not None
+    assert isinstance(obj, ClusterSpiffeId)
     assert obj.spec.spiffe_id == "spiffe://example.org/ns/shop/sa/web"
 
 
 @pytest.mark.parametrize(
-    "pod",
+    ("pod", "why"),
     [
-        make_pod(),
-        make_pod(labels={"spiffe": ""}),
-        make_pod(labels={"spiffe": "web"}, namespace="kube-system"),
-        make_pod(labels={"spiffe": "web"}, phase="Succeeded"),
-        make_pod(labels={"spiffe": "web"}, phase="Failed"),
+        (make_pod(), Unmet(NOT_ASKED_FOR, "metadata.labels[spiffe]", A_PATH)),
+        (
+            make_pod(labels={"spiffe": ""}),
+            Unmet(NOT_ASKED_FOR, "metadata.labels[spiffe]", A_PATH, ""),
+        ),
+        (
+            make_pod(labels={"spiffe": "web"}, namespace="kube-system"),
+            Unmet(
+                NAMESPACE_DISABLED,
+                "metadata.namespace",
+                "none of disabled_namespaces",
+                "kube-system",
+            ),
+        ),
+        (
+            make_pod(labels={"spiffe": "web"}, phase="Succeeded"),
+            Unmet(FINISHED, "status.phase", "Pending or Running", "Succeeded"),
+        ),
+        (
+            make_pod(labels={"spiffe": "web"}, phase="Failed"),
+            Unmet(FINISHED, "status.phase", "Pending or Running", "Failed"),
+        ),
     ],
     ids=["unlabelled", "empty label", "disabled namespace", "done", "failed"],
 )
-def test_some_pods_get_no_identity(pod: object) -> None:
-    assert cluster_spiffe_id_for(pod, LABEL, trust_domain=TRUST_DOMAIN) is None  # type: ignore[arg-type]
+def test_some_pods_get_no_identity_and_the_rule_says_why(pod: Pod, why: Unmet) -> None:
+    assert cluster_spiffe_id_for(pod, LABEL, trust_domain=TRUST_DOMAIN) == why
 
 
 def test_a_label_that_makes_no_spiffe_id_is_named() -> None:
@@ -72,14 +92,14 @@ def test_two_pods_of_one_name_have_different_objects() -> None:
         cluster_spiffe_id_for(make_pod(uid=uid), ACCOUNT, trust_domain=TRUST_DOMAIN)
         for uid in ("u1", "u2")
     )
-    assert one is not None
-    assert two is not None
+    assert isinstance(one, ClusterSpiffeId)
+    assert isinstance(two, ClusterSpiffeId)
     assert one.metadata.name != two.metadata.name
 
 
 def test_an_object_that_merely_carries_the_label_is_not_taken_for_ours() -> None:
     obj = cluster_spiffe_id_for(make_pod(), ACCOUNT, trust_domain=TRUST_DOMAIN)
-    assert obj is not None
+    assert isinstance(obj, ClusterSpiffeId)
     forged = make_cluster_spiffe_id("forged")
     forged.metadata.labels.update(obj.metadata.labels)
     forged.metadata.annotations.update(obj.metadata.annotations)

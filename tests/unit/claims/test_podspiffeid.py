@@ -5,6 +5,7 @@ import pytest
 
 from api.core import Node, Pod
 from api.meta import ObjectKey, ObjectMeta, OwnerReference
+from api.spiffeid.v1beta1.spiffeid import SpiffeID
 from registrar.claims.claim import Claimant
 from registrar.claims.podspiffeid import (
     SpiffeIDRules,
@@ -15,6 +16,7 @@ from registrar.claims.podspiffeid import (
     spiffe_id_for_pod,
 )
 from registrar.claims.spiffeid import claim_of
+from registrar.claims.unmet import NOT_BOUND, Unmet
 from registrar.errors import InvalidField
 from registrar.settings.model import CRDMode, PodIdentity
 from tests.support.builders import make_pod
@@ -66,19 +68,19 @@ def test_every_field_of_the_original_can_be_shown() -> None:
         ),
         (),
     )
-    assert made is not None
+    assert isinstance(made, SpiffeID)
     assert made.spec.spiffe_id == "spiffe://example.org/a/web-0/uid-of-web-0/shop/web/h/n1"
 
 
 def test_services_come_after_the_templates_names() -> None:
     made, _ = spiffe_id_for_pod(bound(make_pod()), rules(), ("web", "db", "odd..one"))
-    assert made is not None
+    assert isinstance(made, SpiffeID)
     assert made.spec.dns_names == ("web-0", "db.shop.svc", "web.shop.svc")
 
 
 def test_what_is_made_is_known_again_and_is_right() -> None:
     made, _ = spiffe_id_for_pod(bound(make_pod()), rules(), ())
-    assert made is not None
+    assert isinstance(made, SpiffeID)
     assert made_for(made.metadata) == Claimant("Pod", "shop", "web-0")
     assert made_for_uid(made.metadata) == "uid-of-web-0"
     node = spiffe_id_for_node(Node(metadata=ObjectMeta(name="n1", uid="un")), rules())
@@ -92,7 +94,7 @@ def test_what_is_made_is_known_again_and_is_right() -> None:
 
 def test_a_label_alone_makes_nothing_ours() -> None:
     made, _ = spiffe_id_for_pod(bound(make_pod()), rules(), ())
-    assert made is not None
+    assert isinstance(made, SpiffeID)
     (owner,) = made.metadata.owner_references
     for owners in (
         (),
@@ -108,11 +110,12 @@ def test_a_label_alone_makes_nothing_ours() -> None:
 def test_the_label_of_the_template_says_true_in_any_case(value: str, *, wants: bool) -> None:
     pod = bound(make_pod(labels={"on": value}))
     made, _ = spiffe_id_for_pod(pod, rules(PodIdentity("template", "on")), ())
-    assert (made is not None) is wants
+    assert isinstance(made, SpiffeID) is wants
 
 
 def test_an_unscheduled_pod_gets_none() -> None:
-    assert spiffe_id_for_pod(make_pod(), rules(), ()) == (None, "")
+    unmet = Unmet(NOT_BOUND, "spec.nodeName", "the name of a node")
+    assert spiffe_id_for_pod(make_pod(), rules(), ()) == (unmet, "")
 
 
 def test_a_template_that_makes_no_dns_name_for_a_pod_costs_it_that_name_alone() -> None:
@@ -123,7 +126,7 @@ def test_a_template_that_makes_no_dns_name_for_a_pod_costs_it_that_name_alone() 
         rules(dns_name_templates=("{{.Pod.Name}}", "{{.Pod.Namespace}}.pods")),
         ("web",),
     )
-    assert made is not None
+    assert isinstance(made, SpiffeID)
     assert made.spec.dns_names == ("shop.pods", "web.shop.svc")
     assert "dns_name_templates[0]" in problem
     assert long in problem
@@ -135,5 +138,5 @@ def test_a_template_that_gives_no_dns_name_for_a_pod_is_an_optional_one() -> Non
         rules(dns_name_templates=('{{ if eq .Pod.Namespace "x" }}x.test{{ end }}', "a.test")),
         ("my--svc", "web"),
     )
-    assert made is not None
+    assert isinstance(made, SpiffeID)
     assert (made.spec.dns_names, problem) == (("a.test", "web.shop.svc"), "")

@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from api.labels import LabelSelector
 from api.meta import ObjectKey, ObjectMeta
 from api.spire.v1alpha1.clusterspiffeid import ClusterSPIFFEID, ClusterSPIFFEIDSpec
 from registrar.claims.claim import Claim
+from registrar.claims.judged import Judged
 from registrar.claims.podtemplate import PodTemplate, Surroundings, compile_template, source_of
 from registrar.claims.rendering import Owner, PodView, view_of
 from registrar.claims.tally import Part
 from registrar.claims.templaterules import (
+    RENDER_FAILED,
     TemplatedView,
     TemplatedWanted,
     TemplateRules,
     applying,
+    judged_under,
 )
+from registrar.claims.unmet import ANOTHER_APPLIES, POD_SELECTOR, not_bound
 from tests.support.builders import make_claim
 
 AROUND = Surroundings("example.org", "prod", "cluster.local")
@@ -152,3 +157,32 @@ async def test_others_have_a_turn_between_two_templates_and_not_for_one() -> Non
     assert turn.count == 0
     await want(template("a"), template("b", BROKEN), template("c"), turn=turn)
     assert turn.count == 2
+
+
+async def test_what_came_of_a_pod_under_each_template_is_told() -> None:
+    plain, fallback = template("a"), template("b", fallback=True)
+    masked, broken = template("c", "/a"), template("d", BROKEN)
+    other = template("e", pod_selector=LabelSelector(match_labels={"app": "db"}))
+    wanted = await want(plain, fallback, masked, broken)
+
+    def judged(one: PodTemplate) -> Judged:
+        return judged_under(one, wanted, {"app": "web"}, {})
+
+    assert paths(judged(plain).claims) == ["a"]
+    fallback_unmet, other_unmet = judged(fallback).unmet, judged(other).unmet
+    assert fallback_unmet is not None
+    assert fallback_unmet.reason == ANOTHER_APPLIES
+    assert "a, c, d" in fallback_unmet.wanted
+    assert judged(masked).masked_by == "ClusterSPIFFEID a"
+    problem = judged(broken).problem
+    assert problem is not None
+    assert problem.reason == RENDER_FAILED
+    assert other_unmet is not None
+    assert (other_unmet.reason, other_unmet.found) == (POD_SELECTOR, "web")
+
+
+async def test_a_pod_without_a_node_is_said_to_wait_for_one() -> None:
+    a, unmet = template("a"), not_bound("")
+    wanted = await want(view=TemplatedView(selecting=[a], unmet=unmet))
+    assert wanted.unmet == unmet
+    assert judged_under(a, wanted, {}, {}).unmet == unmet

@@ -109,7 +109,7 @@ class World:
         claiming = Claiming(
             kind=CLUSTER_SPIFFE_ID,
             source_of=lambda key: source_of(key.name),
-            is_ours=lambda _: True,
+            unmet=lambda _: None,
             claim_of=self._claim_of,
             origin_of=lambda _: Origin.WRITTEN,
         )

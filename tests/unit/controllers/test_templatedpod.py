@@ -94,7 +94,7 @@ class World:
             services=Nothing(),
             owners=Nothing(),
             unpacked=bytes,
-            is_ignored=lambda _: False,
+            ignored=lambda _: None,
         )
         mirror = EntryMirror(EntryClient(Unreached()), is_ours=lambda _: True)
         self.reconciler = templated_pods(

@@ -1,0 +1,76 @@
+"""Asks the sources of a rehearsed registrar what their objects claim, and why not."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+
+from api.kinds import NODE, POD
+from api.meta import ObjectKey
+from controllers.source import AnySource
+from manager.explain.model import MASKED, Considered
+from manager.preview.rehearsal import Preview
+from registrar.claims.claim import Claimant, Problem
+from registrar.claims.judged import Judged
+from registrar.errors import Retry
+
+
+async def judged_pod(sources: Iterable[AnySource], key: ObjectKey) -> list[Judged]:
+    """What the rules of the mode say of a Pod; empty where Pods ask for nothing in it."""
+    return await judged(sources, Claimant(POD.kind, key.namespace, key.name))
+
+
+async def judged(sources: Iterable[AnySource], named: Claimant) -> list[Judged]:
+    """What the rules say of one object; empty for no such object, or a kind that claims nothing."""
+    found: list[Judged] = []
+    for source in sources:
+        if source.kind == named.kind and source.explain is not None:
+            found += await _asked(source, named)
+    return found
+
+
+async def judged_objects(
+    sources: Iterable[AnySource], *, without: Collection[Claimant] = ()
+) -> AsyncIterator[Judged]:
+    """What the rules say of each object that people write, whatever its kind."""
+    for source in sources:
+        if source.explain is None or source.kind in {POD.kind, NODE.kind}:
+            continue
+        for key in list(source.keys()):
+            place = _place(key)
+            named = Claimant(source.kind, place.namespace, place.name)
+            for one in await _asked(source, named) if named not in without else ():
+                yield one
+
+
+def considered_of(judged: Iterable[Judged]) -> Iterator[Considered]:
+    """Those that give nothing, or of which something is wrong."""
+    for one in judged:
+        if one.unmet is not None:
+            yield Considered(by=one.by, unmet=one.unmet)
+        elif one.problem is not None:
+            kept = "; what it had stays" if one.claims else ""
+            message = one.problem.message + kept
+            yield Considered(by=one.by, reason=one.problem.reason, message=message)
+        elif one.masked_by:
+            message = f"{one.masked_by} is older and asks for the same entry"
+            yield Considered(by=one.by, reason=MASKED, message=message)
+        elif not one.claims:
+            for reason, message in one.warnings.items():
+                yield Considered(by=one.by, reason=reason, message=message)
+
+
+def unread(preview: Preview) -> list[str]:
+    """What the registrar could not read either."""
+    return [f"{one.resource}: {one.why}: {one.remedy}" for one in preview.unread]
+
+
+async def _asked(source: AnySource, named: Claimant) -> list[Judged]:
+    if source.explain is None:
+        return []
+    try:
+        return await source.explain(ObjectKey(named.namespace, named.name))
+    except Retry as error:
+        return [Judged(by=named, problem=Problem(error.reason, str(error)))]
+
+
+def _place(key: object) -> ObjectKey:
+    """The key of an object, of which some sources know the name alone."""
+    return key if isinstance(key, ObjectKey) else ObjectKey("", str(key))

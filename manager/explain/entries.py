@@ -1,0 +1,155 @@
+"""What the SPIRE server holds of what is claimed, and what the registrar was told when it asked."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from api.meta import ObjectKey, find_condition
+from manager.explain.model import Difference, EntryState, Identity
+from manager.preview.model import Action, Change
+from manager.preview.rehearsal import Preview
+from registrar.claims.claim import Claim, Claimant
+from registrar.claims.record import READY
+from registrar.identity.entry import Attributes, Entry, EntryKey
+
+_RUNS = (
+    "see that a registrar with this configuration runs and leads: its log, /readyz?verbose, "
+    "and the Lease of its replicas"
+)
+_STATES = {
+    Action.CREATE: "missing",
+    Action.UPDATE: "differs",
+    Action.ADOPT: "foreign",
+    Action.KEEP: "set",
+    Action.BLOCKED: "foreign",
+    Action.REFUSED: "refused",
+    Action.FAILED: "failed",
+    Action.WITHHELD: "withheld",
+    Action.HELD: "held",
+    Action.DELETE: "unclaimed",
+}
+
+
+class Entries:
+    """The entries that there are, and what the rehearsal would do with them."""
+
+    def __init__(self, preview: Preview) -> None:
+        self._preview = preview
+        self._remedy = preview.held_by or _RUNS
+        self._changes = {change.key: change for change in preview.outlook.entries}
+        self._held: dict[EntryKey, Entry] = dict(preview.before.foreign)
+        self._held |= {entry.key: entry for entry in preview.before.own.values()}
+
+    def all(self) -> Iterator[Entry]:
+        """Every entry on the server."""
+        return iter(self._held.values())
+
+    def with_id(self, entry_id: str) -> Entry | None:
+        """The entry with that ID."""
+        return next((entry for entry in self._held.values() if entry.id == entry_id), None)
+
+    def keys_of(self, spiffe_id: str) -> list[EntryKey]:
+        """The keys with that SPIFFE ID that are claimed, or that the server holds."""
+        keys = set(self._preview.shared.index.keys_of(spiffe_id))
+        return sorted(keys | {key for key in self._held if key.spiffe_id == spiffe_id}, key=str)
+
+    def identity(self, key: EntryKey) -> Identity:
+        """The identity with that key, whoever asks for it."""
+        claims = self._preview.shared.index.claims(key)
+        if not claims:
+            return self._unclaimed(key)
+        winner = claims[0]
+        outcome = self._preview.shared.outcomes.get(key)
+        return Identity(
+            key=key,
+            attributes=winner.attributes,
+            by=winner.subject,
+            entry=self._state(key, winner),
+            masked=_others(claims, winner),
+            pending=outcome.pending,
+        )
+
+    def _unclaimed(self, key: EntryKey) -> Identity:
+        held = self._held.get(key)
+        attributes = Attributes() if held is None else held.attributes
+        return Identity(key=key, attributes=attributes, by=None, entry=self._of_nobody(key, held))
+
+    def _of_nobody(self, key: EntryKey, held: Entry | None) -> EntryState:
+        if held is None:
+            return EntryState(state="missing", why="nobody asks for it and the server has none")
+        state = EntryState(state="foreign", id=held.id, created_at=held.created_at)
+        change = self._changes.get(key)
+        if change is None or held.id not in self._preview.before.own:
+            why = "nobody asks this registrar for it, and it is not this registrar's"
+            return replace(state, why=why)
+        return replace(
+            state,
+            state=_STATES[change.action] if change.action is not Action.KEEP else "unclaimed",
+            why=change.why or "nobody asks this registrar for it",
+            remedy=self._remedy_of_unclaimed(change),
+        )
+
+    def _state(self, key: EntryKey, claim: Claim) -> EntryState:
+        held, change = self._held.get(key), self._changes.get(key)
+        told = self._told(key)
+        if change is None:
+            return EntryState(state="missing", why=told, remedy="" if told else self._remedy)
+        state = EntryState(
+            state=_STATES[change.action],
+            id="" if held is None else held.id,
+            created_at=0 if held is None else held.created_at,
+            why=change.why,
+        )
+        if held is None:
+            if change.action is not Action.CREATE:
+                return state
+            return replace(state, why=told, remedy="" if told else self._remedy)
+        wanted = self._preview.shared.asked(claim)
+        state = replace(state, differences=list(_differences(change, wanted, held.attributes)))
+        match change.action:
+            case Action.UPDATE:
+                return replace(state, why=told, remedy="" if told else self._remedy)
+            case Action.ADOPT:
+                return replace(state, why="it is to be taken over", remedy=self._remedy)
+            case Action.KEEP:
+                return replace(state, why="")
+        return state
+
+    def _remedy_of_unclaimed(self, change: Change) -> str:
+        if change.action is Action.WITHHELD:
+            return (
+                "a person has to agree to so many deletions: see the condition DeletionsWithheld, "
+                "or that Event on the registrar's Namespace"
+            )
+        return self._remedy if change.action is Action.DELETE else ""
+
+    def _told(self, key: EntryKey) -> str:
+        """What the SPIRE server told the running registrar, where that was recorded."""
+        records = self._preview.mode.spire_entries.store
+        name = self._preview.shared.known_name_of(key)
+        record = records.get(ObjectKey("", name)) if name else None
+        ready = None if record is None else find_condition(record.status.conditions, READY)
+        if ready is None or ready.status == "True":
+            return ""
+        return f"the registrar recorded {ready.reason}: {ready.message}"
+
+
+def _others(claims: Iterable[Claim], winner: Claim) -> list[Claimant]:
+    subjects = dict.fromkeys(claim.subject for claim in claims)
+    subjects.pop(winner.subject, None)
+    return list(subjects)
+
+
+def _differences(change: Change, wanted: Attributes, found: Attributes) -> Iterator[Difference]:
+    for name in change.fields:
+        if name == "expires_at":
+            yield Difference(name, "never", str(change.expired_at))
+        else:
+            yield Difference(name, _shown(getattr(wanted, name)), _shown(getattr(found, name)))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) or "none"

@@ -1,0 +1,199 @@
+"""What an object asks for and what became of it; and entries and SPIFFE IDs by themselves."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, POD, SPIRE_ENTRY
+from api.meta import ObjectKey
+from manager.explain.asking import considered_of, judged, judged_pod, unread
+from manager.explain.entries import Entries
+from manager.explain.model import Considered, Explanation, Identity
+from manager.explain.reading import Reading
+from manager.explain.subjects import ENTRY, Subject
+from manager.explain.verdict import because, closest, why_not_served
+from manager.preview.rehearsal import Preview
+from registrar.claims.claim import Claimant
+from registrar.claims.record import key_of
+from registrar.claims.serving import Agents
+from registrar.identity.entry import EntryKey
+
+MOST_IDENTITIES = 20
+MOST_PODS = 500
+_MOST_EXAMPLES = 5
+
+
+class ObjectExplainer:
+    """Explains whatever is no Pod; ``now`` is Unix time."""
+
+    def __init__(self, preview: Preview, reading: Reading, *, now: float) -> None:
+        self._preview = preview
+        self._reading = reading
+        self._entries = Entries(preview)
+        self._now = now
+
+    async def explain(self, subject: Subject) -> Explanation:
+        """The explanation of an object, an entry or a SPIFFE ID."""
+        if subject.kind == ENTRY:
+            return await self._of_keys(subject, self._keys_of_entry(subject.name))
+        if subject.kind == SPIRE_ENTRY.kind:
+            return await self._of_keys(subject, self._keys_of_record(subject.name))
+        if subject.kind == CLUSTER_FEDERATED_TRUST_DOMAIN.kind:
+            return await self._of_trust_domain(subject)
+        if not subject.kind[0].isupper():
+            return await self._of_keys(subject, self._entries.keys_of(subject.name))
+        return await self._of_object(subject)
+
+    def _keys_of_entry(self, entry_id: str) -> list[EntryKey]:
+        entry = self._entries.with_id(entry_id)
+        if entry is not None:
+            return [entry.key]
+        planned = self._preview.outlook.entries
+        return [change.key for change in planned if change.entry_id == entry_id]
+
+    def _keys_of_record(self, name: str) -> list[EntryKey]:
+        record = self._preview.mode.spire_entries.store.get(ObjectKey("", name))
+        key = None if record is None else key_of(record)
+        return [] if key is None else [key]
+
+    async def _of_keys(self, subject: Subject, keys: list[EntryKey]) -> Explanation:
+        """What is known of those entries."""
+        identities = await self._identities(keys)
+        served = [one for one in identities if one.is_served]
+        what = f"{subject.kind}/{subject.name}"
+        if not identities:
+            verdict = (
+                f"there is no {what}: no object asks for it, and the SPIRE server holds none such"
+            )
+        elif served:
+            by = {str(one.by) for one in served if one.by is not None}
+            asked = f"asked for by {' and '.join(sorted(by))}" if by else "which nobody asks for"
+            ids = " and ".join(dict.fromkeys(one.key.spiffe_id for one in served))
+            verdict = f"{what} gives {ids}, {asked}"
+        else:
+            verdict = f"{what} gives nothing, because {why_not_served(identities[0])}"
+        return await self._explanation(subject, verdict, identities, (), is_served=bool(served))
+
+    async def _of_object(self, subject: Subject) -> Explanation:
+        """What an object asks for."""
+        named = subject.claimant
+        found = await judged(self._preview.sources, named)
+        keys = {claim.key for one in found for claim in one.claims} or self._claimed_by(named)
+        identities = await self._identities(sorted(keys, key=str))
+        considered = list(considered_of(found))
+        if not identities and found and not considered:
+            considered = await self._nearest_pods(named)
+        verdict, is_served = _verdict_of_object(named, found, identities, considered)
+        return await self._explanation(
+            subject, verdict, identities, considered, is_served=is_served
+        )
+
+    def _claimed_by(self, named: Claimant) -> set[EntryKey]:
+        """What is claimed in the name of an object, such as one that was made for a Pod."""
+        index = self._preview.shared.index
+        return {
+            key
+            for key in index.keys()  # noqa: SIM118 - no mapping
+            if any(named in {claim.subject, claim.source} for claim in index.claims(key))
+        }
+
+    async def _nearest_pods(self, named: Claimant) -> list[Considered]:
+        """Why an object selects no Pod: the Pods that come nearest."""
+        found: list[Considered] = []
+        for source in self._preview.sources:
+            if source.kind != POD.kind or source.explain is None:
+                continue
+            for key in list(source.keys())[:MOST_PODS]:
+                if not isinstance(key, ObjectKey):
+                    continue
+                under = [o for o in await judged_pod([source], key) if o.by in {named, _pod(key)}]
+                found += [replace(one, by=_pod(key)) for one in considered_of(under)]
+        return sorted(found, key=closest)
+
+    async def _of_trust_domain(self, subject: Subject) -> Explanation:
+        """What became of a federation relationship."""
+        named = subject.claimant
+        changes = [c for c in self._preview.outlook.relationships if named in c.objects]
+        problem = self._preview.shared.problems.get(named)
+        found = []
+        if problem is not None:
+            found = [Considered(by=named, reason=problem.reason, message=problem.message)]
+        if problem is not None:
+            verdict = f"{named} is wrong: {problem.message}"
+        elif not changes:
+            verdict = f"there is no {named}, or this registrar does not handle it: see its class"
+        else:
+            change = changes[0]
+            verdict = f"the registrar would {change.action.value} what {named} asks for"
+            if not change.action.is_change:
+                verdict = f"the SPIRE server federates with {change.trust_domain} as it asks"
+        is_set = bool(changes) and not any(change.action.is_change for change in changes)
+        return await self._explanation(subject, verdict, [], found, is_served=is_set)
+
+    async def _identities(self, keys: Iterable[EntryKey]) -> list[Identity]:
+        agents = await self._reading.agents()
+        serves = None if agents is None else Agents(agents, self._entries.all())
+        identities = []
+        for key in keys:
+            identity = self._entries.identity(key)
+            if serves is not None and not key.parent_id.endswith("/spire/server"):
+                serving = serves.somewhere(key.parent_id, now=self._now)
+                identity = replace(identity, serving=serving)
+            identities.append(identity)
+        return sorted(identities, key=lambda one: one.is_served)
+
+    async def _explanation(
+        self,
+        subject: Subject,
+        verdict: str,
+        identities: list[Identity],
+        considered: Iterable[Considered],
+        *,
+        is_served: bool,
+    ) -> Explanation:
+        named = [subject.claimant] if subject.kind[0].isupper() else []
+        named += [one.by for one in identities[:MOST_IDENTITIES] if one.by is not None]
+        shown = list(considered)
+        more = len(identities) - MOST_IDENTITIES
+        name = f"{subject.namespace}/{subject.name}" if subject.namespace else subject.name
+        return Explanation(
+            subject=f"{subject.kind} {name}",
+            verdict=verdict,
+            has_identity=is_served,
+            facts={"not shown": f"{more} identities more"} if more > 0 else {},
+            identities=identities[:MOST_IDENTITIES],
+            considered=shown[:_MOST_EXAMPLES],
+            left_out=max(0, len(shown) - _MOST_EXAMPLES),
+            events=await self._reading.events(named),
+            unknown=[*self._reading.unknown, *unread(self._preview)],
+        )
+
+
+def _pod(key: ObjectKey) -> Claimant:
+    return Claimant(POD.kind, key.namespace, key.name)
+
+
+def _verdict_of_object(
+    named: Claimant, found: object, identities: list[Identity], considered: list[Considered]
+) -> tuple[str, bool]:
+    """The sentence, and whether all that the object asks for is given."""
+    if not identities:
+        if considered:
+            return f"{named} gives nothing, because {because(considered[0])}", False
+        if not found:
+            return f"there is no {named} that asks for an identity: is the name right?", False
+        return f"{named} gives nothing, because it selects no Pod that is there", False
+    missing = [one for one in identities if not one.is_served]
+    number = len(identities)
+    if not missing:
+        wrong = f", but {because(considered[0])}" if considered else ""
+        return f"{named} gives {_ids(identities)}{wrong}", not wrong
+    return (
+        f"{named} asks for {number} identit{'y' if number == 1 else 'ies'}, of which "
+        f"{number - len(missing)} can be given, because {why_not_served(missing[0])}"
+    ), False
+
+
+def _ids(identities: list[Identity]) -> str:
+    ids = list(dict.fromkeys(one.key.spiffe_id for one in identities))
+    more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+    return f"{ids[0]}{more}"
