@@ -19,6 +19,7 @@ from registrar.claims.clusterspiffeid import selectors_of
 from registrar.claims.podspiffeid import SpiffeIDRules, spiffe_id_for_pod
 from registrar.claims.podtemplate import PodTemplate, Surroundings, compile_template
 from registrar.claims.rendering import Owner, PodView, render, view_of
+from registrar.claims.unmet import Unmet
 from registrar.errors import InvalidField
 from registrar.gotemplate.errors import TemplateError
 from registrar.gotemplate.template import Template
@@ -168,8 +169,8 @@ class ModeTemplates:
             return Rendered(self.name, str(pod.key), problem=problem, notes=tuple(notes))
         if made.problem:
             notes.append(made.problem)
-        if made.wanted is None:
-            notes.append("it asks for no identity")
+        if isinstance(made.wanted, Unmet):
+            notes.append(f"it gets none: {made.wanted.message}; {made.wanted.remedy}")
             return Rendered(self.name, str(pod.key), {}, notes=tuple(notes))
         spec = made.wanted.spec
         values = {
