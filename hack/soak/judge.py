@@ -38,6 +38,12 @@ class Ledger:
                 self.history.pop(source, None)
                 self.settled.pop(source, None)
         self._forget_moved(wanted)
+        if not wanted.surroundings:
+            # Pods and Nodes were read, and told: one that is gone is owed nothing, though its entry
+            # may stay while its object cannot be read.
+            for source in self.settled.keys() - keys.keys():
+                if source.startswith(("pod/", "node/")):
+                    del self.settled[source]
         for source, found in keys.items():
             self.history.setdefault(source, set()).update(found)
             if source in self.settled:

@@ -122,6 +122,8 @@ async def measured(
     assert RECORD in given
     for namespace in ("spire", "kube-public"):
         servers.run_kubectl("delete", "leases", "--all", f"--namespace={namespace}")
+    # What an earlier mode said of a Pod of the same name is not what is waited for.
+    servers.run_kubectl("delete", "events", "--all", "--namespace=default")
     text = "---\n".join(map(dump_yaml, documents))
     servers.run_kubectl("apply", "-f", "-", stdin=text)
     try:

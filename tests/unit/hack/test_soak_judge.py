@@ -252,3 +252,17 @@ def test_sees_a_relationship_that_is_left_lost_or_wrong() -> None:
     assert found(world, wrong) == 1
     assert found(nobody, right) == 1
     assert found(nobody, {}) == 1
+
+
+def test_a_node_that_is_gone_is_owed_nothing_while_its_object_cannot_be_read() -> None:
+    def declared(uid: str, *, is_served: bool = True) -> World:
+        nodes: list[Document] = [{"metadata": {"name": "n0", "uid": uid}}]
+        spiffe_ids: list[Document] | None = [] if is_served else None
+        return World("crd", {"spiffeids": spiffe_ids, "nodes": nodes, "pods": []})
+
+    ledger = Ledger()
+    ledger.settle(wanted_of(declared("uid-1")))
+    ledger.note(wanted_of(declared("uid-1", is_served=False)))
+    assert len(ledger.lost([])) == 1
+    ledger.note(wanted_of(declared("uid-2", is_served=False)))
+    assert ledger.lost([]) == []
