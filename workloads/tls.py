@@ -5,11 +5,7 @@ for the others. It does its part (signatures, dates, purposes), and then, still 
 ``peers.identify`` looks at the chain by the authorities of its own trust domain alone.
 """
 
-import contextlib
-import os
 import ssl
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -17,6 +13,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from registrar.identity.certificates import read_private_key
+from registrar.tlskeys import load_from_memory
 from topology.checks.check import Untrue
 from topology.workloadapi import Unanswered, X509Answer
 from workloads.peers import Expected, identify
@@ -107,22 +104,7 @@ def _context(
             key = read_private_key(svid.key)
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             pem += b"".join(ssl.DER_cert_to_PEM_cert(der).encode() for der in svid.chain)
-            _load_from_memory(context, pem)
+            load_from_memory(context, pem)
     except (ValueError, ssl.SSLError) as error:
         raise Unanswered(f"the agent sent an SVID that cannot be read: {error}") from error
     return context
-
-
-def _load_from_memory(context: ssl.SSLContext, pem: bytes) -> None:
-    """Load certificates and key, which OpenSSL reads from files only; none reaches a disk."""
-    with contextlib.ExitStack() as stack:
-        if sys.platform == "linux":
-            descriptor = os.memfd_create("svid", os.MFD_CLOEXEC)
-            file = stack.enter_context(os.fdopen(descriptor, "wb"))
-            name = f"/proc/self/fd/{descriptor}"
-        else:
-            file = stack.enter_context(tempfile.NamedTemporaryFile())
-            name = file.name
-        file.write(pem)
-        file.flush()
-        context.load_cert_chain(name)

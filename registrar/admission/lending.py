@@ -1,11 +1,12 @@
 """TLS contexts that change while their socket stays open."""
 
-import os
 import ssl
 from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+
+from registrar.tlskeys import load_from_memory
 
 
 class LendingContext(ssl.SSLContext):
@@ -32,14 +33,6 @@ class LendingContext(ssl.SSLContext):
 
 
 def identify(context: ssl.SSLContext, key: bytes, chain: Iterable[x509.Certificate]) -> None:
-    """Give the context its private key, PEM, and certificate chain. Raises ssl.SSLError.
-
-    The library wants a file: this one is in memory only.
-    """
-    pem = key + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
-    descriptor = os.memfd_create("serving-certificate", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, pem)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
+    """Give the context its private key, PEM, and certificate chain. Raises ssl.SSLError."""
+    chained = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+    load_from_memory(context, key + chained)

@@ -25,6 +25,7 @@ from registrar.kube.errors import (
     error_for,
     read_status,
 )
+from registrar.kube.gatedbody import Gate, GatedBody
 from registrar.kube.login import Login
 from registrar.telemetry.observers import CallObserver, Silent
 
@@ -39,8 +40,8 @@ DEADLINE_SECONDS = 30.0
 class Request:
     """One call. ``deadline_seconds`` covers everything from connecting to the last byte.
 
-    ``gate`` is asked when the call is about to be sent, after all that may have taken time, such
-    as a new login; NotLeading is raised where it says no.
+    ``gate`` is asked when the first byte is about to be sent, after all that may have taken time,
+    such as a new login or a new connection; NotLeading is raised where it says no.
     """
 
     method: str
@@ -50,7 +51,7 @@ class Request:
     content_type: str = "application/json"
     accept: str = "application/json"
     deadline_seconds: float = DEADLINE_SECONDS
-    gate: Callable[[], bool] | None = None
+    gate: Gate | None = None
 
 
 class _Pool:
@@ -207,9 +208,11 @@ class Session:
         target = login.host + request.path
         if request.query:
             target += "?" + urlencode(request.query)
-        if request.gate is not None and not request.gate():
-            call = f"{request.method} {request.path}"
-            raise NotLeading(f"{call}: not the leader any more", 0, "NotLeading")
+        body: GatedBody | bytes | None = request.body or None
+        if request.gate is not None:
+            if not request.gate():
+                raise _not_leading(request)
+            body = GatedBody(request.body, request.gate, content_type=request.content_type)
         started = time.monotonic()
         code = "<error>"
         try:
@@ -218,7 +221,7 @@ class Session:
                 request.method,
                 URL(target, encoded=True),
                 headers=headers,
-                data=request.body or None,
+                data=body,
                 timeout=limits,
                 proxy=login.proxy,
                 server_hostname=login.server_name,
@@ -227,9 +230,19 @@ class Session:
             code = str(response.status)
             if response.status >= 300:
                 raise await _refusal(request, response)
+        except aiohttp.ClientError as error:
+            if isinstance(body, GatedBody) and body.was_refused:
+                raise _not_leading(request) from error
+            raise
+        else:
             return response
         finally:
             self._observer.called(request.method, self.host, code, time.monotonic() - started)
+
+
+def _not_leading(request: Request) -> NotLeading:
+    call = f"{request.method} {request.path}"
+    return NotLeading(f"{call}: not the leader any more", 0, "NotLeading")
 
 
 async def _refusal(request: Request, response: aiohttp.ClientResponse) -> KubeError:

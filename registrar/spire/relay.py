@@ -41,6 +41,7 @@ from registrar.identity.certificates import (
 from registrar.spire.background import background
 from registrar.spire.workload import X509Identity
 from registrar.telemetry.logging import Throttle, kv
+from registrar.tlskeys import load_from_memory
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ def client_context(identity: X509Identity) -> ssl.SSLContext:
     except ValueError as error:
         raise RefusedPeerError(f"the agent gave us an SVID that cannot be read: {error}") from error
     pem += b"".join(ssl.DER_cert_to_PEM_cert(der).encode() for der in identity.chain)
-    _load_from_memory(context, pem)
+    load_from_memory(context, pem)
     return context
 
 
@@ -202,21 +203,6 @@ def check_server(tls: ssl.SSLObject, server_id: str) -> None:
         raise RefusedPeerError(f"the server is {', '.join(found)}, not {server_id}")
     if is_one:
         raise RefusedPeerError("the server's certificate is that of an authority")
-
-
-def _load_from_memory(context: ssl.SSLContext, pem: bytes) -> None:
-    """Load certificates and key, which OpenSSL reads from files only."""
-    with contextlib.ExitStack() as stack:
-        if sys.platform == "linux":
-            descriptor = os.memfd_create("svid", os.MFD_CLOEXEC)
-            file = stack.enter_context(os.fdopen(descriptor, "wb"))
-            name = f"/proc/self/fd/{descriptor}"
-        else:
-            file = stack.enter_context(tempfile.NamedTemporaryFile())
-            name = file.name
-        file.write(pem)
-        file.flush()
-        context.load_cert_chain(name)
 
 
 def _stranger(writer: asyncio.StreamWriter) -> int | None:

@@ -105,10 +105,12 @@ async def test_no_write_passes_a_closed_gate(tmp_path: Path) -> None:
         pytest.param(lambda client: client.delete(NAMESPACE, KEY), id="delete"),
     ],
 )
+@pytest.mark.parametrize("asked_before", [1, 2])
 async def test_a_gate_that_closes_while_a_write_is_on_its_way_holds_it_back(
-    tmp_path: Path, write: Callable[[KubeClient], Awaitable[object]]
+    tmp_path: Path, write: Callable[[KubeClient], Awaitable[object]], asked_before: int
 ) -> None:
-    answers = iter([True, False])
+    # Asked at the call; again with the login at hand; and at last by the first byte.
+    answers = iter([*[True] * asked_before, False])
     async with (
         scripted_api(a_namespace) as api,
         connect(api.kubeconfig(tmp_path), user_agent="test") as session,
@@ -116,6 +118,7 @@ async def test_a_gate_that_closes_while_a_write_is_on_its_way_holds_it_back(
         with pytest.raises(errors.NotLeading):
             await write(KubeClient(session, gate=lambda: next(answers)))
         assert api.asked == []
+        assert list(answers) == []
 
 
 @pytest.mark.parametrize(
