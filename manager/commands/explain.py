@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_NONE = 1
 EXIT_UNKNOWN = 3
+_CODES: dict[bool | None, int] = {True: 0, False: EXIT_NONE, None: EXIT_UNKNOWN}
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,7 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
     if settings is None:
         return EXIT_CONFIGURATION
     # Only here: the other commands need not carry all of this.
-    from manager.explain.explain import explain  # noqa: PLC0415
+    from manager.explain.explain import explain, unexplained  # noqa: PLC0415
     from manager.explain.subjects import subject_of  # noqa: PLC0415
     from manager.preview.rehearsal import CannotPreview  # noqa: PLC0415
 
@@ -90,12 +91,15 @@ def main(arguments: argparse.Namespace) -> int:
         say_errors(errors)
         code = EXIT_CONFIGURATION
     except* CannotPreview as errors:
-        for one in (unread for cannot in flat(errors) for unread in cannot.unread):
-            print(f"spire-registrar: {one.resource}: {one.why}: {one.remedy}", file=sys.stderr)
+        found = unexplained(subject, [one for cannot in flat(errors) for one in cannot.unread])
+        for line in found.unknown:
+            print(f"spire-registrar: {line}", file=sys.stderr)
+        if arguments.output != "table":
+            _show(found, arguments.output)
         code = EXIT_UNKNOWN
     else:
         _show(explanation, arguments.output)
-        code = 0 if explanation.has_identity else EXIT_NONE
+        code = _CODES[explanation.has_identity]
     return code
 
 

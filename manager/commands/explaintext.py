@@ -1,6 +1,7 @@
 """An explanation as people read it: what there is, what gives nothing, and one sentence."""
 
 from collections.abc import Iterator
+from itertools import chain, repeat
 
 from manager.commands.output import Colour, Page, listed
 from manager.explain.document import time_of
@@ -8,6 +9,7 @@ from manager.explain.model import Considered, EntryState, Explanation, Identity
 
 _WIDTH = 15
 _GOOD = frozenset({"set", "foreign"})
+_COLOURS: dict[bool | None, Colour] = {True: "green", False: "red", None: "yellow"}
 
 
 def write(explanation: Explanation, page: Page) -> None:
@@ -33,9 +35,8 @@ def write(explanation: Explanation, page: Page) -> None:
     for line in explanation.unknown:
         page.paragraph(page.coloured(line), indent="    ", first="  ")
     page.line()
-    page.paragraph(
-        page.coloured(explanation.verdict, "green" if explanation.has_identity else "red")
-    )
+    colour = _COLOURS[explanation.has_identity]
+    page.paragraph(page.coloured(explanation.verdict, colour))
 
 
 Field = tuple[str, str] | tuple[str, str, Colour]
@@ -44,9 +45,8 @@ Field = tuple[str, str] | tuple[str, str, Colour]
 def _of_identity(one: Identity) -> Iterator[Field]:
     attributes = one.attributes
     yield "asked for by", "nobody" if one.by is None else str(one.by)
-    if one.masked:
-        younger = listed(map(str, one.masked))
-        yield "masks", f"{younger}: younger, and for the same entry"
+    for name, other in zip(chain(["masks"], repeat("")), one.masked, strict=False):
+        yield name, f"{other.by}: {other.why}, and for the same entry"
     yield "parent", one.key.parent_id
     yield "selectors", ", ".join(map(str, one.key.selectors))
     if one.fit is not None and one.fit.missing:
@@ -84,6 +84,8 @@ def _of_entry(entry: EntryState) -> Iterator[Field]:
 def _of_serving(one: Identity) -> Iterator[Field]:
     serving = one.serving
     if serving is None:
+        if one.in_doubt:
+            yield "served by", "nobody can tell", "yellow"
         return
     if serving.unmet is not None:
         yield "served by", f"nobody: {serving.unmet.message}", "red"

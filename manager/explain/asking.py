@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
-from api.kinds import NODE, POD
+from api.crd import CUSTOM_KINDS
+from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, NODE, POD, SPIRE_ENTRY
 from api.meta import ObjectKey
 from controllers.source import AnySource
+from manager.caches.cache import Unread
 from manager.explain.model import MASKED, Considered
 from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claimant, Problem
 from registrar.claims.judged import Judged
 from registrar.errors import Retry
+
+_DECIDE_NO_ENTRY = frozenset({CLUSTER_FEDERATED_TRUST_DOMAIN.resource, SPIRE_ENTRY.resource})
 
 
 async def judged_pod(sources: Iterable[AnySource], key: ObjectKey) -> list[Judged]:
@@ -59,7 +63,32 @@ def considered_of(judged: Iterable[Judged]) -> Iterator[Considered]:
 
 def unread(preview: Preview) -> list[str]:
     """What the registrar could not read either."""
-    return [f"{one.resource}: {one.why}: {one.remedy}" for one in preview.unread]
+    return [said(one) for one in preview.unread]
+
+
+def undecided(preview: Preview, kind: str = "") -> list[str]:
+    """What could not be read of the kinds that decide what an object of that kind gives.
+
+    What only others ask for decides nothing of it; of a Pod, no kind, all who may ask do. A kind
+    that is not installed has no objects, which is known.
+    """
+    names = {cache.name for cache in preview.mode.caches} - _DECIDE_NO_ENTRY
+    if kind:
+        names -= {one.kind.resource for one in CUSTOM_KINDS if one.kind.kind != kind}
+    unread = (one for one in preview.unread if one.resource in names and not one.is_missing)
+    return [said(one) for one in unread]
+
+
+def unread_kind(preview: Preview, kind: str) -> str:
+    """Why the objects of a custom kind are not known; empty where they are, or are not needed."""
+    names = {one.kind.resource for one in CUSTOM_KINDS if one.kind.kind == kind}
+    unread = (one for one in preview.unread if one.resource in names and not one.is_missing)
+    return next(map(said, unread), "")
+
+
+def said(one: Unread) -> str:
+    """What could not be read, why, and what to do about it."""
+    return ": ".join(filter(None, (one.resource, one.why, one.remedy)))
 
 
 async def _asked(source: AnySource, named: Claimant) -> list[Judged]:

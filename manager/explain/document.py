@@ -55,12 +55,12 @@ def _identity(one: Identity) -> JSONObject:
         "admin": attributes.admin,
         "downstream": attributes.downstream,
         "askedForBy": _object(one.by),
-        "masks": [_object(other) for other in one.masked],
+        "masks": [_object(other.by) for other in one.masked],
         "entry": _entry(one.entry),
         "missingSelectors": [] if one.fit is None else [str(s) for s in one.fit.missing],
         "unknownSelectors": [] if one.fit is None else [str(s) for s in one.fit.unknown],
         "servedBy": _serving(one.serving),
-        "isServed": one.is_served,
+        "isServed": None if one.in_doubt and one.may_be_served else one.is_served,
         "notes": dict(one.notes),
     }
 

@@ -1,13 +1,14 @@
 """What the SPIRE server holds of what is claimed, and what the registrar was told when it asked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from api.meta import ObjectKey, find_condition
-from manager.explain.model import Difference, EntryState, Identity
+from manager.explain.model import Difference, EntryState, Identity, Masked
 from manager.preview.model import Action, Change
 from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claim, Claimant
+from registrar.claims.index import ClaimIndex
 from registrar.claims.record import READY
 from registrar.identity.entry import Attributes, Entry, EntryKey
 
@@ -64,7 +65,7 @@ class Entries:
             attributes=winner.attributes,
             by=winner.subject,
             entry=self._state(key, winner),
-            masked=_others(claims, winner),
+            masked=_others(claims, self._preview.shared.index),
             pending=outcome.pending,
         )
 
@@ -133,10 +134,21 @@ class Entries:
         return f"the registrar recorded {ready.reason}: {ready.message}"
 
 
-def _others(claims: Iterable[Claim], winner: Claim) -> list[Claimant]:
-    subjects = dict.fromkeys(claim.subject for claim in claims)
-    subjects.pop(winner.subject, None)
-    return list(subjects)
+def _others(claims: Sequence[Claim], index: ClaimIndex) -> list[Masked]:
+    """The objects whose claims do not count, each once, and why not."""
+    found: dict[Claimant, Masked] = {}
+    winner = claims[0]
+    for claim in claims[1:]:
+        if claim.subject == winner.subject or claim.subject in found:
+            continue
+        if index.is_retiring(claim) and not index.is_retiring(winner):
+            why = "about to give it up"
+        elif index.is_refused(claim) and not index.is_refused(winner):
+            why = "refused, for it may not have that SPIFFE ID"
+        else:
+            why = "younger"
+        found[claim.subject] = Masked(claim.subject, why)
+    return list(found.values())
 
 
 def _differences(change: Change, wanted: Attributes, found: Attributes) -> Iterator[Difference]:

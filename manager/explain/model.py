@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from registrar.claims.claim import Claimant
 from registrar.claims.podselectors import Fit
 from registrar.claims.serving import Serving
-from registrar.claims.templaterules import RENDER_FAILED
+from registrar.claims.templaterules import INPUT_UNKNOWN, RENDER_FAILED
 from registrar.claims.unmet import Unmet
 from registrar.identity.entry import Attributes, EntryKey
 
@@ -44,35 +44,51 @@ class EntryState:
         return bool(self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """An object that asks for an entry that another has, and why it does not count, in words."""
+
+    by: Claimant
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """One identity that somebody asks for, or that the SPIRE server holds.
 
-    ``by`` is the object that asks for it, None where nobody does; ``masked`` are younger objects
-    that ask for the same entry. ``pending`` are trust domains that it federates with as soon as
+    ``by`` is the object that asks for it, None where nobody does; ``masked`` are the others that
+    ask for the same entry. ``pending`` are trust domains that it federates with as soon as
     their bundle is there. ``fit`` and ``serving`` are None where no Pod is spoken of, or where
-    that cannot be known.
+    that cannot be known; ``in_doubt``: what cannot be read would decide whether a workload gets it.
     """
 
     key: EntryKey
     attributes: Attributes
     by: Claimant | None
     entry: EntryState
-    masked: Sequence[Claimant] = ()
+    masked: Sequence[Masked] = ()
     pending: Sequence[str] = ()
     fit: Fit | None = None
     serving: Serving | None = None
+    in_doubt: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_served(self) -> bool:
-        """Whether a workload gets it, as far as is known."""
+        """Whether a workload is known to get it."""
+        return self.may_be_served and not self.in_doubt
+
+    @property
+    def may_be_served(self) -> bool:
+        """Whether nothing that is known keeps a workload from it."""
         fits = self.fit is None or self.fit.is_whole
         return self.entry.is_there and fits and (self.serving is None or not self.serving.unmet)
 
 
 _REMEDIES = {
     RENDER_FAILED: "correct the template, or give the Pod what it speaks of",
+    INPUT_UNKNOWN: "see that the registrar may read what is named, and that it is there: it is "
+    "tried again when that comes",
     MASKED: "let one of the two ask for something else, or delete it",
 }
 
@@ -117,13 +133,15 @@ class Happened:
 class Explanation:
     """The answer to one question. ``verdict`` is the one sentence; ``has_identity`` the exit code.
 
+    ``has_identity`` is None where what cannot be read would decide the verdict.
+
     ``subject`` is what was asked about, ``facts`` what is known of it by name. ``unknown`` is what
     could not be read, with the remedy, so that something may be missing here.
     """
 
     subject: str
     verdict: str
-    has_identity: bool
+    has_identity: bool | None
     facts: Mapping[str, str] = field(default_factory=dict)
     identities: Sequence[Identity] = ()
     considered: Sequence[Considered] = ()

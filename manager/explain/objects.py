@@ -5,8 +5,16 @@ from dataclasses import replace
 
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, POD, SPIRE_ENTRY
 from api.meta import ObjectKey
-from manager.explain.asking import considered_of, judged, judged_pod, unread
+from manager.explain.asking import (
+    considered_of,
+    judged,
+    judged_pod,
+    undecided,
+    unread,
+    unread_kind,
+)
 from manager.explain.entries import Entries
+from manager.explain.federation import why_not_federated
 from manager.explain.model import Considered, Explanation, Identity
 from manager.explain.reading import Reading
 from manager.explain.subjects import ENTRY, Subject
@@ -30,6 +38,7 @@ class ObjectExplainer:
         self._reading = reading
         self._entries = Entries(preview)
         self._now = now
+        self._pods_left = 0
 
     async def explain(self, subject: Subject) -> Explanation:
         """The explanation of an object, an entry or a SPIFFE ID."""
@@ -60,10 +69,17 @@ class ObjectExplainer:
         identities = await self._identities(keys)
         served = [one for one in identities if one.is_served]
         what = f"{subject.kind}/{subject.name}"
-        if not identities:
+        has = _all_or_none(bool(served), identities)
+        doubt = self._doubt(subject, is_found=bool(identities))
+        if not identities and doubt:
+            has, verdict = None, f"nobody can tell whether there is {what}: {doubt}"
+        elif not identities:
             verdict = (
                 f"there is no {what}: no object asks for it, and the SPIRE server holds none such"
             )
+        elif has is None:
+            ids = " and ".join(dict.fromkeys(one.key.spiffe_id for one in identities))
+            verdict = f"nobody can tell whether {what} gives {ids}: {doubt}"
         elif served:
             by = {str(one.by) for one in served if one.by is not None}
             asked = f"asked for by {' and '.join(sorted(by))}" if by else "which nobody asks for"
@@ -71,7 +87,21 @@ class ObjectExplainer:
             verdict = f"{what} gives {ids}, {asked}"
         else:
             verdict = f"{what} gives nothing, because {why_not_served(identities[0])}"
-        return await self._explanation(subject, verdict, identities, (), is_served=bool(served))
+        return await self._explanation(subject, verdict, identities, (), is_served=has)
+
+    def _doubt(self, subject: Subject, *, is_found: bool) -> str:
+        """What cannot be read and may decide what is said; empty for nothing.
+
+        ``is_found``: only whether somebody serves it is the question.
+        """
+        if is_found or self._reading.no_agents:
+            return self._reading.no_agents
+        if subject.kind == SPIRE_ENTRY.kind:
+            return unread_kind(self._preview, subject.kind)
+        if subject.kind == ENTRY:
+            return ""  # the server's entries are all known
+        kind = subject.kind if subject.kind[0].isupper() else ""
+        return next(iter(undecided(self._preview, kind)), "")
 
     async def _of_object(self, subject: Subject) -> Explanation:
         """What an object asks for."""
@@ -82,7 +112,8 @@ class ObjectExplainer:
         considered = list(considered_of(found))
         if not identities and found and not considered:
             considered = await self._nearest_pods(named)
-        verdict, is_served = _verdict_of_object(named, found, identities, considered)
+        doubt = self._doubt(subject, is_found=bool(identities))
+        verdict, is_served = _verdict_of_object(named, found, identities, considered, doubt)
         return await self._explanation(
             subject, verdict, identities, considered, is_served=is_served
         )
@@ -97,12 +128,17 @@ class ObjectExplainer:
         }
 
     async def _nearest_pods(self, named: Claimant) -> list[Considered]:
-        """Why an object selects no Pod: the Pods that come nearest."""
+        """Why an object selects no Pod: the Pods that come nearest, of the first MOST_PODS.
+
+        To ask about each takes too long in a great cluster.
+        """
         found: list[Considered] = []
         for source in self._preview.sources:
             if source.kind != POD.kind or source.explain is None:
                 continue
-            for key in list(source.keys())[:MOST_PODS]:
+            keys = list(source.keys())
+            self._pods_left = max(0, len(keys) - MOST_PODS)
+            for key in keys[:MOST_PODS]:
                 if not isinstance(key, ObjectKey):
                     continue
                 under = [o for o in await judged_pod([source], key) if o.by in {named, _pod(key)}]
@@ -112,22 +148,25 @@ class ObjectExplainer:
     async def _of_trust_domain(self, subject: Subject) -> Explanation:
         """What became of a federation relationship."""
         named = subject.claimant
+        found = why_not_federated(self._preview, named)
         changes = [c for c in self._preview.outlook.relationships if named in c.objects]
-        problem = self._preview.shared.problems.get(named)
-        found = []
-        if problem is not None:
-            found = [Considered(by=named, reason=problem.reason, message=problem.message)]
-        if problem is not None:
-            verdict = f"{named} is wrong: {problem.message}"
-        elif not changes:
-            verdict = f"there is no {named}, or this registrar does not handle it: see its class"
-        else:
+        is_set: bool | None = False
+        if found is not None and found.unmet is not None:
+            verdict = f"{named} gives nothing, because {because(found)}"
+        elif found is not None:
+            verdict = f"{named} is wrong: {found.why}"
+        elif changes:
             change = changes[0]
+            is_set = not any(one.action.is_change for one in changes)
             verdict = f"the registrar would {change.action.value} what {named} asks for"
-            if not change.action.is_change:
+            if is_set:
                 verdict = f"the SPIRE server federates with {change.trust_domain} as it asks"
-        is_set = bool(changes) and not any(change.action.is_change for change in changes)
-        return await self._explanation(subject, verdict, [], found, is_served=is_set)
+        elif doubt := unread_kind(self._preview, named.kind):
+            is_set, verdict = None, f"nobody can tell whether there is a {named}: {doubt}"
+        else:
+            verdict = f"there is no {named} that this registrar reads: is the name right?"
+        considered = [] if found is None else [found]
+        return await self._explanation(subject, verdict, [], considered, is_served=is_set)
 
     async def _identities(self, keys: Iterable[EntryKey]) -> list[Identity]:
         agents = await self._reading.agents()
@@ -135,7 +174,12 @@ class ObjectExplainer:
         identities = []
         for key in keys:
             identity = self._entries.identity(key)
-            if serves is not None and not key.parent_id.endswith("/spire/server"):
+            if key.parent_id.endswith("/spire/server"):
+                identities.append(identity)
+                continue
+            if serves is None:
+                identity = replace(identity, in_doubt=True)
+            else:
                 serving = serves.somewhere(key.parent_id, now=self._now)
                 identity = replace(identity, serving=serving)
             identities.append(identity)
@@ -148,18 +192,21 @@ class ObjectExplainer:
         identities: list[Identity],
         considered: Iterable[Considered],
         *,
-        is_served: bool,
+        is_served: bool | None,
     ) -> Explanation:
         named = [subject.claimant] if subject.kind[0].isupper() else []
         named += [one.by for one in identities[:MOST_IDENTITIES] if one.by is not None]
         shown = list(considered)
         more = len(identities) - MOST_IDENTITIES
-        name = f"{subject.namespace}/{subject.name}" if subject.namespace else subject.name
+        facts = {"not shown": f"{more} identities more"} if more > 0 else {}
+        if self._pods_left:
+            looked = f"{MOST_PODS} of {MOST_PODS + self._pods_left}; others may come nearer"
+            facts["Pods looked at"] = looked
         return Explanation(
-            subject=f"{subject.kind} {name}",
+            subject=f"{subject.kind} {subject.shown}",
             verdict=verdict,
             has_identity=is_served,
-            facts={"not shown": f"{more} identities more"} if more > 0 else {},
+            facts=facts,
             identities=identities[:MOST_IDENTITIES],
             considered=shown[:_MOST_EXAMPLES],
             left_out=max(0, len(shown) - _MOST_EXAMPLES),
@@ -173,17 +220,29 @@ def _pod(key: ObjectKey) -> Claimant:
 
 
 def _verdict_of_object(
-    named: Claimant, found: object, identities: list[Identity], considered: list[Considered]
-) -> tuple[str, bool]:
-    """The sentence, and whether all that the object asks for is given."""
+    named: Claimant,
+    found: object,
+    identities: list[Identity],
+    considered: list[Considered],
+    doubt: str,
+) -> tuple[str, bool | None]:
+    """The sentence, and whether all that the object asks for is given; None for nobody can tell."""
     if not identities:
+        if doubt:
+            known = f"; as far as is known nothing, because {because(considered[0])}"
+            return (
+                f"nobody can tell what {named} gives: {doubt}{known if considered else ''}",
+                None,
+            )
         if considered:
             return f"{named} gives nothing, because {because(considered[0])}", False
         if not found:
             return f"there is no {named} that asks for an identity: is the name right?", False
         return f"{named} gives nothing, because it selects no Pod that is there", False
-    missing = [one for one in identities if not one.is_served]
+    missing = [one for one in identities if not one.may_be_served]
     number = len(identities)
+    if not missing and any(one.in_doubt for one in identities):
+        return f"nobody can tell whether {named} gives {_ids(identities)}: {doubt}", None
     if not missing:
         wrong = f", but {because(considered[0])}" if considered else ""
         return f"{named} gives {_ids(identities)}{wrong}", not wrong
@@ -191,6 +250,13 @@ def _verdict_of_object(
         f"{named} asks for {number} identit{'y' if number == 1 else 'ies'}, of which "
         f"{number - len(missing)} can be given, because {why_not_served(missing[0])}"
     ), False
+
+
+def _all_or_none(is_served: bool, identities: Iterable[Identity]) -> bool | None:  # noqa: FBT001 - the answer so far
+    """Whether one is served; None where that cannot be told of one that may be."""
+    if not is_served and any(one.may_be_served for one in identities):
+        return None
+    return is_served
 
 
 def _ids(identities: list[Identity]) -> str:

@@ -5,13 +5,13 @@ the entry, and whether an agent on its node would give it to the Pod. The first 
 with no is the reason.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from api.attested import AttestedPod
 from api.kinds import POD
 from api.meta import ObjectKey
-from manager.explain.asking import considered_of, judged_objects, judged_pod, unread
+from manager.explain.asking import considered_of, judged_objects, judged_pod, undecided, unread
 from manager.explain.entries import Entries
 from manager.explain.model import Considered, Explanation, Identity
 from manager.explain.reading import Reading
@@ -61,7 +61,7 @@ class PodExplainer:
         explanation = Explanation(
             subject=f"Pod {key}",
             verdict="",
-            has_identity=any(identity.is_served for identity in identities),
+            has_identity=self._has_identity(pod, identities),
             facts={} if pod is None else _facts(pod),
             identities=identities,
             considered=considered[:MOST_CONSIDERED],
@@ -70,7 +70,25 @@ class PodExplainer:
             unknown=[*self._reading.unknown, *unread(self._preview)],
         )
         is_there = pod is not None or bool(judged)
-        return replace(explanation, verdict=verdict_of_pod(explanation, key, is_there=is_there))
+        verdict = verdict_of_pod(explanation, key, is_there=is_there, doubts=self._doubts())
+        return replace(explanation, verdict=verdict)
+
+    def _has_identity(self, pod: AttestedPod | None, identities: Sequence[Identity]) -> bool | None:
+        """Whether it has one; None where what cannot be read would decide that, or the reason."""
+        if any(identity.is_served for identity in identities):
+            return True
+        if self._reading.no_pod or any(identity.may_be_served for identity in identities):
+            return None
+        if pod is None or finished(pod.status.phase) or not_bound(pod.spec.node_name):
+            return False
+        if any(identity.by is not None for identity in identities):
+            return False
+        return None if undecided(self._preview) else False
+
+    def _doubts(self) -> list[str]:
+        """What cannot be read and may decide what the Pod gets, the nearest first."""
+        nearest = (self._reading.no_pod, self._reading.no_agents)
+        return [*filter(None, nearest), *undecided(self._preview)]
 
     def _reads_pods(self) -> bool:
         """Whether Pods ask for something by themselves in this mode, or by templates."""
@@ -94,7 +112,7 @@ class PodExplainer:
     ) -> Identity:
         identity = replace(self._entries.identity(key), notes=notes)
         if seen is None:
-            return identity
+            return replace(identity, in_doubt=bool(self._reading.no_pod))
         node, phase = seen.pod.spec.node_name, seen.pod.status.phase
         unmet = finished(phase) or not_bound(node)
         serving = None
@@ -102,7 +120,12 @@ class PodExplainer:
             serving = Serving(unmet=unmet)
         elif agents is not None:
             serving = agents.serving(key.parent_id, node, now=self._now)
-        return replace(identity, fit=seen.selectors.fit(key.selectors), serving=serving)
+        return replace(
+            identity,
+            fit=seen.selectors.fit(key.selectors),
+            serving=serving,
+            in_doubt=serving is None,
+        )
 
     async def _others(
         self, seen: "_Seen | None", judged: Iterable[Judged]

@@ -26,17 +26,23 @@ _PAGE = 500
 
 
 class Reading:
-    """Reads what is asked for; ``unknown`` grows by what could not be read."""
+    """Reads what is asked for; ``unknown`` grows by what could not be read.
+
+    ``no_pod`` and ``no_agents`` say why the Pod or the agents are not known, which may decide who
+    has an identity; they are empty where they are.
+    """
 
     def __init__(self, preview: Preview) -> None:
         self._client = None if preview.session is None else KubeClient(preview.session)
         self._agents = AgentClient(preview.connection)
         self.unknown: list[str] = []
+        self.no_pod = ""
+        self.no_agents = ""
 
     async def pod(self, key: ObjectKey) -> AttestedPod | None:
         """The Pod; None where there is none, and where it cannot be read."""
         if self._client is None:
-            self.unknown.append(f"Pod {key}: there is no cluster in this mode")
+            self.no_pod = self._unknown(f"Pod {key}: there is no cluster in this mode")
             return None
         try:
             # Listed, for that is what the registrar's role allows.
@@ -48,9 +54,10 @@ class Reading:
             )
             found = [decode(item, AttestedPod) for item in page.items]
         except DecodeError as error:
-            self.unknown.append(f"Pod {key}: it does not decode: {error}")
+            self.no_pod = self._unknown(f"Pod {key}: it does not decode: {error}")
         except KubeError as error:
-            self._not_read(f"Pod {key}", error, f"list on pods in namespace {key.namespace}")
+            right = f"list on pods in namespace {key.namespace}"
+            self.no_pod = self._not_read(f"Pod {key}", error, right)
         else:
             return next((pod for pod in found if pod.metadata.name == key.name), None)
         return None
@@ -64,7 +71,7 @@ class Reading:
             if isinstance(error, PermissionDenied):
                 remedy = "ask over the server's own socket, or with an SVID of an admin entry"
             what = "the agents, so that nobody can tell who would serve an entry"
-            self.unknown.append(f"{what}: {error.message}: {remedy}")
+            self.no_agents = self._unknown(f"{what}: {error.message}: {remedy}")
             return None
         return [
             NodeAgent(
@@ -109,11 +116,14 @@ class Reading:
             self._not_read(f"Events on {named}", error, f"list on events in namespace {namespace}")
         return found
 
-    def _not_read(self, what: str, error: KubeError, right: str) -> None:
+    def _not_read(self, what: str, error: KubeError, right: str) -> str:
         remedy = f": give the right to {right}" if isinstance(error, Forbidden) else ""
-        line = f"{what}: {error}{remedy}"
+        return self._unknown(f"{what}: {error}{remedy}")
+
+    def _unknown(self, line: str) -> str:
         if line not in self.unknown:
             self.unknown.append(line)
+        return line
 
 
 def _decoded(items: Iterable[bytes]) -> list[Event]:

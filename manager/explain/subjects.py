@@ -25,6 +25,11 @@ class Subject(NamedTuple):
         """The object that is meant."""
         return Claimant(*self)
 
+    @property
+    def shown(self) -> str:
+        """The name as people are shown it."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
 
 def subject_of(text: str, namespace: str, *, is_manager: bool) -> Subject:
     """Read ``KIND/NAME``. Raises InvalidField.

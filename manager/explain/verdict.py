@@ -1,5 +1,7 @@
 """The one sentence that an explanation ends with. Pure."""
 
+from collections.abc import Sequence
+
 from api.meta import ObjectKey
 from manager.explain.model import MASKED, Considered, Explanation, Identity
 from registrar.claims.unmet import (
@@ -32,21 +34,43 @@ def closest(one: Considered) -> tuple[int, int, str]:
     return (2, _NEAREST_FIRST.index(reason) + 1 if reason in _NEAREST_FIRST else 0, str(one.by))
 
 
-def verdict_of_pod(explanation: Explanation, key: ObjectKey, *, is_there: bool) -> str:
-    """Whether the Pod gets an identity, or the first thing that keeps it from it and the remedy."""
+def verdict_of_pod(
+    explanation: Explanation, key: ObjectKey, *, is_there: bool, doubts: Sequence[str]
+) -> str:
+    """Whether the Pod gets an identity, or the first thing that keeps it from it and the remedy.
+
+    ``doubts`` is what could not be read and may decide it.
+    """
+    is_unknown = explanation.has_identity is None
+    doubt = doubts[0] if doubts else "not all can be read"
     if not is_there:
-        if explanation.unknown:
-            return f"nobody can tell what {key.name} gets: {explanation.unknown[0]}"
+        if is_unknown:
+            return f"nobody can tell what {key.name} gets: {doubt}"
         return f"there is no Pod {key}: name one that is there, and its namespace with -n"
     served = [identity for identity in explanation.identities if identity.is_served]
     if served:
-        ids = list(dict.fromkeys(identity.key.spiffe_id for identity in served))
-        more = "".join(f" and {one}" for one in ids[1:])
-        return f"{key.name} gets {ids[0]}{more}{_but(served[0])}"
-    return f"{key.name} gets nothing, because {_why_nothing(explanation)}"
+        return f"{key.name} gets {_ids(served)}{_but(served[0])}"
+    perhaps = [identity for identity in explanation.identities if identity.may_be_served]
+    if perhaps:
+        return f"nobody can tell whether {key.name} gets {_ids(perhaps)}: {doubt}"
+    if is_unknown:
+        why = _why_nothing(explanation, is_unknown=True)
+        return f"nobody can tell what {key.name} gets: {doubt}; as far as is known nothing, {why}"
+    return f"{key.name} gets nothing, {_why_nothing(explanation)}"
 
 
-def _why_nothing(explanation: Explanation) -> str:
+def _ids(identities: Sequence[Identity]) -> str:
+    return " and ".join(dict.fromkeys(identity.key.spiffe_id for identity in identities))
+
+
+def _why_nothing(explanation: Explanation, *, is_unknown: bool = False) -> str:
+    """The reason, after a comma."""
+    if is_unknown and not explanation.considered and not explanation.identities:
+        return "for nothing that can be read asks for it"
+    return f"because {_reason(explanation)}"
+
+
+def _reason(explanation: Explanation) -> str:
     asked = [identity for identity in explanation.identities if identity.by is not None]
     if asked:
         return why_not_served(asked[0])

@@ -68,7 +68,7 @@ class ClaimIndex:
         """
 
         def rank(claim: Claim) -> tuple[bool, bool, tuple[str, str, Claimant]]:
-            return self.is_retiring(claim), self._is_refused(claim), claim.seniority
+            return self.is_retiring(claim), self.is_refused(claim), claim.seniority
 
         return sorted(self._by_key.get(key, ()), key=rank)
 
@@ -128,7 +128,7 @@ class ClaimIndex:
                 return next(iter(others.values()))
         return None
 
-    def _is_refused(self, claim: Claim) -> bool:
+    def is_refused(self, claim: Claim) -> bool:
         """Whether another claim keeps who may write in a namespace from having this SPIFFE ID."""
         if claim.origin is not Origin.POD:
             return False

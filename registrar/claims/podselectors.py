@@ -67,7 +67,8 @@ class PodSelectors:
 
     def __init__(self, pod: AttestedPod) -> None:
         of_pod = frozenset(_of_pod(pod))
-        statuses = pod.status.container_statuses
+        # An agent attests init containers too, and ephemeral ones not: it finds these nowhere.
+        statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
         self._is_begun = bool(statuses)
         self._containers = [of_pod.union(_of_container(status)) for status in statuses] or [of_pod]
         self._all = frozenset[str]().union(*self._containers)

@@ -21,6 +21,8 @@ from registrar.identity.entry import EntryKey
 
 RENDER_FAILED = "RenderFailed"
 """Reason of a Pod that a template selects and cannot be rendered for."""
+INPUT_UNKNOWN = "InputUnknown"
+"""Reason where that is no fault of the template: what it speaks of is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +49,22 @@ class TemplatedView:
 
 @dataclass(slots=True)
 class ByTemplate:
-    """What came of one Pod under each template, by the template's name."""
+    """What came of one Pod under each template, by the template's name.
+
+    ``lacking`` are those of the ``failures`` that are no fault of the template.
+    """
 
     parts: dict[str, Part] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    lacking: set[str] = field(default_factory=set)
     masked: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     unmet: dict[str, Unmet] = field(default_factory=dict)
+
+    def lack(self, failures: Mapping[str, str]) -> None:
+        """Note what a template speaks of and cannot be known."""
+        self.failures.update(failures)
+        self.lacking.update(failures)
 
     def mask(self, claim: Claim, winner: Claim) -> None:
         """Note that another claim is older."""
@@ -95,7 +106,7 @@ class TemplateRules:
                 came.unmet[template.source.name] = _not_needed(applied)
         claims: list[Claim] = []
         if view.problem:
-            came.failures.update((template.source.name, view.problem) for template in applied)
+            came.lack({template.source.name: view.problem for template in applied})
         elif view.unmet is not None:
             came.unmet.update((template.source.name, view.unmet) for template in applied)
         elif view.pod is not None:
@@ -120,7 +131,7 @@ class TemplateRules:
             name = template.source.name
             lacking = _lacking(template, view)
             if lacking:
-                came.failures[name] = lacking
+                came.lack({name: lacking})
                 continue
             left_out: list[str] = []
             try:
@@ -148,6 +159,7 @@ def judged_under(
     """What came of a Pod with those labels, in a Namespace with these, under one template."""
     name, came = template.source.name, wanted.by_template
     failure, left_out = came.failures.get(name, ""), came.left_out.get(name, "")
+    reason = INPUT_UNKNOWN if name in came.lacking else RENDER_FAILED
     unmet = came.unmet.get(name)
     if name not in came.parts:
         unmet = template.unmet(labels, namespace_labels)
@@ -155,7 +167,7 @@ def judged_under(
         by=template.source,
         claims=tuple(claim for claim in wanted.claims if claim.template == template.source),
         unmet=unmet,
-        problem=Problem(RENDER_FAILED, failure) if failure else None,
+        problem=Problem(reason, failure) if failure else None,
         masked_by=came.masked.get(name, ""),
         warnings={INVALID_DNS_NAME: left_out} if left_out else {},
     )

@@ -77,3 +77,18 @@ def test_what_only_an_agent_can_tell_is_not_called_missing() -> None:
 def test_before_its_containers_run_their_selectors_are_not_known() -> None:
     young = PodSelectors(AttestedPod(metadata=POD.metadata, spec=POD.spec))
     assert young.fit(selectors("k8s:container-name:main", "k8s:pod-image-count:2")).is_whole
+
+
+def test_an_init_container_is_attested_too() -> None:
+    init = (ContainerStatus(name="init", image="example.org/init:1", image_id="init@sha256:3"),)
+    status = AttestedStatus(
+        container_statuses=POD.status.container_statuses, init_container_statuses=init
+    )
+    has = PodSelectors(AttestedPod(metadata=POD.metadata, spec=POD.spec, status=status))
+    assert has.fit(
+        selectors("k8s:container-name:init", "k8s:container-image:init@sha256:3")
+    ).is_whole
+    assert has.fit(selectors("k8s:pod-image-count:2", "k8s:container-name:main")).is_whole
+    alone = AttestedStatus(init_container_statuses=init)
+    young = PodSelectors(AttestedPod(metadata=POD.metadata, spec=POD.spec, status=alone))
+    assert young.fit(selectors("k8s:container-name:init")).is_whole

@@ -93,3 +93,34 @@ def test_the_selector_that_keeps_an_agent_from_an_alias_is_told() -> None:
         "'cluster:other'",
         "cluster:test",
     )
+
+
+def below(spiffe_id: str, parent_id: str) -> Entry:
+    key = EntryKey.of(spiffe_id, parent_id, [Selector("k8s", "sa:x")])
+    return Entry(spiffe_id.rpartition("/")[2], key, Attributes())
+
+
+@pytest.mark.parametrize("top", [ALIAS, f"{ID}n1"], ids=["an alias", "an agent"])
+def test_the_server_follows_parents_through_entries(top: str) -> None:
+    first, second = below(f"{ALIAS}/first", top), below(f"{ALIAS}/second", f"{ALIAS}/first")
+    agents = Agents([agent("n1")], [alias(CLUSTER), first, second])
+    serving = agents.serving(f"{ALIAS}/second", "n1", now=NOW)
+    assert (serving.agent, serving.alias) == (f"{ID}n1", second)
+    assert agents.somewhere(f"{ALIAS}/second", now=NOW) == serving
+
+
+def test_parents_in_a_circle_lead_to_nobody() -> None:
+    one, other = below(f"{ALIAS}/a", f"{ALIAS}/b"), below(f"{ALIAS}/b", f"{ALIAS}/a")
+    assert reason(Agents([agent("n1")], [one, other]), f"{ALIAS}/a") == NO_PARENT
+
+
+def test_an_old_agent_of_a_node_hides_no_cause() -> None:
+    """The agent that is there now is well, and has another ID than the entry's parent."""
+    old = NodeAgent(spiffe_id=f"{ID}old", selectors=agent("n1").selectors, expires_at=1)
+    agents = Agents([old, agent("n1")], ())
+    assert reason(agents, f"{ID}prod") == NO_PARENT
+    unmet = agents.serving(f"{ID}old", "n1", now=NOW).unmet
+    assert unmet is not None
+    assert unmet.reason == PARENT_ELSEWHERE
+    assert f"{ID}n1" in unmet.wanted
+    assert f"{ID}old" not in unmet.wanted
