@@ -120,7 +120,7 @@ async def test_a_federated_trust_domain_that_does_not_count_says_why(
     manager: Manager, ask: Asking, changes: dict[str, object], what: str
 ) -> None:
     await manager.trust_domain("good", **{**TRUST, "trustDomain": "good.org"})
-    await manager.trust_domain("bad", **{**TRUST, **changes})  # type: ignore[dict-item]
+    await manager.trust_domain("bad", **{**TRUST, **changes})
     found = await ask("clusterfederatedtrustdomain/bad")
     assert found.has_identity is False
     assert what in found.verdict
