@@ -141,13 +141,7 @@ def _others(claims: Sequence[Claim], index: ClaimIndex) -> list[Masked]:
     for claim in claims[1:]:
         if claim.subject == winner.subject or claim.subject in found:
             continue
-        if index.is_retiring(claim) and not index.is_retiring(winner):
-            why = "about to give it up"
-        elif index.is_refused(claim) and not index.is_refused(winner):
-            why = "refused, for it may not have that SPIFFE ID"
-        else:
-            why = "younger"
-        found[claim.subject] = Masked(claim.subject, why)
+        found[claim.subject] = Masked(claim.subject, index.why_behind(claim, winner))
     return list(found.values())
 
 

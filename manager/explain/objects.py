@@ -229,11 +229,10 @@ def _verdict_of_object(
     """The sentence, and whether all that the object asks for is given; None for nobody can tell."""
     if not identities:
         if doubt:
-            known = f"; as far as is known nothing, because {because(considered[0])}"
-            return (
-                f"nobody can tell what {named} gives: {doubt}{known if considered else ''}",
-                None,
-            )
+            known = ""
+            if considered:
+                known = f"; as far as is known nothing, because {because(considered[0])}"
+            return f"nobody can tell what {named} gives: {doubt}{known}", None
         if considered:
             return f"{named} gives nothing, because {because(considered[0])}", False
         if not found:

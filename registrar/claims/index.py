@@ -72,6 +72,14 @@ class ClaimIndex:
 
         return sorted(self._by_key.get(key, ()), key=rank)
 
+    def why_behind(self, claim: Claim, winner: Claim) -> str:
+        """Why a claim on an entry does not count where another one does, in words."""
+        if self.is_retiring(claim) and not self.is_retiring(winner):
+            return "about to give it up"
+        if self.is_refused(claim) and not self.is_refused(winner):
+            return "refused, for it may not have that SPIFFE ID"
+        return "younger"
+
     def winner(self, key: EntryKey) -> Claim | None:
         """The claim whose attributes count, or None when nobody claims the entry."""
         held = self._by_key.get(key)

@@ -80,9 +80,9 @@ class Agents:
         if fit:
             # A Node that was made anew has its old agent too, which is over: that is no cause.
             return Serving(unmet=self._astray(parent_id, node, fit))
-        for unmet in blocked or [_blocked(agent, now) for agent in on_node]:
-            if unmet is not None:
-                return Serving(unmet=unmet)
+        all_blocked = [unmet for agent in on_node if (unmet := _blocked(agent, now)) is not None]
+        for unmet in blocked or all_blocked:
+            return Serving(unmet=unmet)
         wanted = "one that the SPIRE server has attested"
         return Serving(unmet=Unmet(NO_AGENT, f"the agent of node {node}", wanted))
 
@@ -104,7 +104,7 @@ class Agents:
 
     def _first(self, found: Iterable[Serving], now: float) -> tuple[Serving | None, list[Unmet]]:
         """The first of them that the server gives anything, and what keeps the others from it."""
-        blocked = []
+        blocked = list[Unmet]()
         for serving in found:
             unmet = _blocked(self._agents[serving.agent], now)
             if unmet is None:

@@ -316,7 +316,7 @@ async def test_who_masks_whom_is_told_on_both_sides(embedded: Setup) -> None:
     assert found.has_identity, found.verdict
     (identity,) = [one for one in found.identities if one.key.spiffe_id.endswith("/x")]
     # Both may be of one second, so that their uids tell which is older.
-    assert {str(identity.by), *map(str, identity.masked)} == {
+    assert {str(identity.by), *(str(one.by) for one in identity.masked)} == {
         "ClusterSpiffeId old",
         "ClusterSpiffeId young",
     }
@@ -415,6 +415,7 @@ async def test_a_right_that_is_missing_is_named(manager: Manager, ask: Asking) -
     found = await ask("pod/web-1")
     assert found.has_identity
     assert any("give the right to list on events" in line for line in found.unknown)
+    assert not (await ask("pod/none")).verdict.startswith("nobody can tell")
 
 
 async def test_a_finished_pod_runs_nothing_though_its_entry_is_there(

@@ -82,9 +82,18 @@ async def test_what_it_says_and_how_it_ends(tmp_path: Path) -> None:
         code, out, err = await explain(tmp_path, "pod/web-1")
         assert (code, out) == (3, "")
         assert err.startswith("spire-registrar: the SPIRE server: ")
+        code, out, err = await explain(tmp_path, "pod/web-1", "-o", "json")
+        assert code == 3
+        document = json.loads(out)
+        assert document["hasIdentity"] is None
+        assert document["verdict"].startswith("nobody can tell: the SPIRE server: ")
+        assert document["unknown"]
         configure(tmp_path, setup.spire.socket_path)
         assert setup.embedded is not None
         setup.embedded.faults.fail(None, 403, resource="nodes")
         code, out, err = await explain(tmp_path, "pod/web-1")
         assert (code, out) == (3, "")
         assert "give the registrar's role list and watch on nodes" in err
+        code, out, err = await explain(tmp_path, "pod/web-1", "--timeout", "1ms")
+        assert (code, out) == (3, "")
+        assert err.startswith("spire-registrar: reading the SPIRE server's entries took more than")

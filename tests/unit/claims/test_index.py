@@ -64,6 +64,23 @@ def test_changing_back_takes_a_retiring_claim_up_again() -> None:
     assert list(index.keys()) == [A]
 
 
+def test_why_a_claim_comes_behind_another_is_told_by_what_decides() -> None:
+    index = ClaimIndex()
+    old = make_claim("old", A, created="2025-01-01T00:00:00Z")
+    young, moved = make_claim("young", A), replace(old, key=B)
+    index.replace(old.source, [old])
+    index.replace(young.source, [young])
+    assert index.why_behind(young, old) == "younger"
+    index.replace(old.source, [moved])
+    assert index.claims(A) == [young, old]
+    assert index.why_behind(old, young) == "about to give it up"
+    admin = make_claim("admin", A, attributes=Attributes(admin=True))
+    pod = make_claim("pod", A, created="2025-01-01T00:00:00Z", origin=Origin.POD)
+    index.replace(admin.source, [admin])
+    index.replace(pod.source, [pod])
+    assert "refused" in index.why_behind(pod, admin)
+
+
 def test_an_id_is_privileged_by_a_written_claim_but_not_by_a_pods() -> None:
     index = ClaimIndex()
     admin = Attributes(admin=True)
