@@ -116,7 +116,8 @@ class ReleasePass:
     @property
     def is_busy(self) -> bool:
         """Whether a pass is due or under way."""
-        return self._dirty.is_set() or self._is_passing
+        is_due = self._dirty.is_set() or (self._opened.is_set() and self._is_held_changed)
+        return is_due or self._is_passing
 
     async def settled(self) -> None:
         """Wait until no pass is due or under way."""

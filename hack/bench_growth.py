@@ -66,6 +66,7 @@ class Growing:
     async def run(self) -> None:
         """Measure everything."""
         growth = self._growth
+        await self._bytes()
         async with self._world.registrar() as registrar:
             for step in growth.steps:
                 await self._grow(registrar, step)
@@ -80,7 +81,6 @@ class Growing:
             await self._lose_node()
             await self._edit()
         await self._start()
-        await self._bytes()
 
     async def _grow(self, registrar: Registrar, number: int) -> None:
         wanted = number - len(self._present)
@@ -264,6 +264,7 @@ class Growing:
             world.registrar(through=passed) as registrar,
         ):
             await registrar.until_idle()
+            entries = await world.spire.entries()
             api, spire = passed.api.both, passed.spire.both
             await self._until_there(await self._create(number))
             await registrar.until_idle()
@@ -271,6 +272,9 @@ class Growing:
                 "API server, for each, kB": (passed.api.both - api) / number / 1000,
                 "SPIRE, for each, kB": (passed.spire.both - spire) / number / 1000,
             }
+            await self._each(self._world.delete_pod, self._present)
+            self._present.clear()
+            await world.spire.until(world.spire.entries, entries)
         self._figure(f"bytes of {number:,} Pods at once", number, values)
 
     async def _others_until(self, question: str) -> tuple[list[float], float]:

@@ -36,6 +36,10 @@ _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
 _POD_OF_DEPLOYMENT = re.compile(f"(.+)-{_RANDOM}{{1,10}}-{_RANDOM}{{5}}")
 
 
+_IN_NAMESPACE = re.compile(r"Lease ([^/\s]+)/|in namespace (\S+)$")
+"""How ``described`` says where somebody is."""
+
+
 def described(settings: Settings, *, lease: ObjectKey | None, namespace: str) -> str:
     """Who this registrar is, the same for all its replicas and for nobody else.
 
@@ -152,7 +156,7 @@ class PrefixOwner:
         if not holder or _mode(holder) == _mode(self._me):
             return ""
         # Not which Pod it is: that changes more often than objects need to be written.
-        return _refusal(self._prefix, holder)
+        return refusal(self._prefix, holder)
 
     def problem(self) -> str | None:
         """None when it is ours, or this is a replica that takes over, else why not."""
@@ -160,7 +164,7 @@ class PrefixOwner:
             return None
         holder, error = self.holder(), self._elector.last_error
         if holder:
-            said = _refusal(self._prefix, holder)
+            said = refusal(self._prefix, holder)
             gone = f"; if it is gone, delete the Lease {self._key}: {error}"
             return said + gone if error else said
         if self._other is not None:
@@ -206,22 +210,21 @@ class PrefixOwner:
             reference(LEASE, lease),
             type="Warning",
             reason=PREFIX_HELD,
-            message=f"{self._me}: {_refusal(self._prefix, holder)}",
+            message=f"{self._me}: {refusal(self._prefix, holder)}",
         )
 
 
-async def held_by_another(client: Kubernetes, *, prefix: str, me: str, now: datetime) -> str:
-    """What a registrar would say that finds the prefix held; empty where it would have it.
+async def holder_of(client: Kubernetes, *, prefix: str, now: datetime) -> str:
+    """Who holds a prefix, as ``described`` says it; empty where nobody does.
 
-    ``me`` is what ``described`` says of it. A holder that has not renewed its Lease for long is
-    gone. Raises KubeError.
+    A holder that has not renewed its Lease for long is gone. Raises KubeError.
     """
     try:
         lease = await client.get(LEASE, ObjectKey(OWNERS_NAMESPACE, owner_lease(prefix)))
     except NotFound:
         return ""
-    words, spec = _words(lease), lease.spec
-    if not spec.holder_identity or words == me:
+    spec = lease.spec
+    if not spec.holder_identity:
         return ""
     try:
         age = now - datetime.fromisoformat(spec.renew_time or "")
@@ -229,7 +232,13 @@ async def held_by_another(client: Kubernetes, *, prefix: str, me: str, now: date
         return ""
     if age.total_seconds() > _GONE_LEASES * (spec.lease_duration_seconds or 0):
         return ""
-    return _refusal(prefix, words or spec.holder_identity)
+    return _words(lease) or spec.holder_identity
+
+
+def namespace_in(holder: str) -> str:
+    """The namespace that a holder is said to be in; empty where nothing is said of it."""
+    found = _IN_NAMESPACE.search(holder)
+    return "" if found is None else found[1] or found[2]
 
 
 def _host(identity: str) -> str:
@@ -246,7 +255,8 @@ def _mode(words: str) -> str:
     return words.partition(", ")[0]
 
 
-def _refusal(prefix: str, holder: str) -> str:
+def refusal(prefix: str, holder: str) -> str:
+    """What a registrar says that finds the prefix held."""
     return (
         f"the prefix {prefix!r} is held by {holder}, so nothing is written: stop one of the two, "
         "or give it a class name or a prefix of its own"

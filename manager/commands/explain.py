@@ -50,8 +50,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--registrar-namespace",
         metavar="NAMESPACE",
-        help="the namespace that the registrar runs in (default: MY_POD_NAMESPACE, else that of "
-        "its Lease in the configuration)",
+        help="the namespace that the registrar runs in (default: what the one that runs says, else "
+        "that of its Lease in the configuration, else that of this Pod)",
     )
     add_timeout(parser, "1m")
     add_config_flags(parser)

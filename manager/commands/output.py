@@ -52,7 +52,7 @@ def add_output_flag(parser: argparse.ArgumentParser, *, meaning: str = "a table"
 def as_document(document: JSONValue, output: str) -> str:
     """The text of a document as JSON or YAML."""
     if output == "json":
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=2) + "\n"
     return dump_yaml(document)
 
 

@@ -36,8 +36,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "registrar's own start is played, to its end, without writing anything: not an entry, "
         "not an object, not an Event, no Lease is taken; a registrar that runs meanwhile is not "
         "disturbed. The cluster is the one of the configuration's kubeconfig, else kubectl's.",
-        epilog=f"Exit code 0: the plan was made. {EXIT_UNREAD}: something cannot be read that it "
-        f"needs, such as a kind without the right to list it. {EXIT_CONFIGURATION}: the "
+        epilog=f"Exit code 0: the plan was made. {EXIT_UNREAD}: something cannot be read without "
+        "which there is no plan; with a --fail-on flag anything else too that may not be read, for "
+        f"it could hide a change. {EXIT_CONFIGURATION}: the "
         "configuration, a manifest or a flag is wrong. With --fail-on-change "
         f"{EXIT_CHANGE}: something would change. With --fail-on-delete {EXIT_DELETION}: something "
         "would be deleted, or would be if a person agreed; this code wins over the other.",
@@ -79,8 +80,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--registrar-namespace",
         metavar="NAMESPACE",
-        help="the namespace that the registrar runs in (default: MY_POD_NAMESPACE, else that of "
-        "its Lease in the configuration)",
+        help="the namespace that the registrar runs in (default: what the one that runs says, else "
+        "that of its Lease in the configuration, else that of this Pod)",
     )
     add_timeout(parser, "5m")
     add_config_flags(parser)
@@ -176,4 +177,7 @@ def _exit_code(arguments: argparse.Namespace, outlook: "Outlook") -> int:
         return EXIT_DELETION
     if arguments.fail_on_change and outlook.has_changes:
         return EXIT_CHANGE
+    if arguments.fail_on_delete or arguments.fail_on_change:
+        # What may not be read could hide a change.
+        return EXIT_UNREAD if any(not u.is_missing for u in outlook.unread) else 0
     return 0

@@ -43,6 +43,7 @@ def document_of(outlook: Outlook, *, shows_kept: bool) -> JSONObject:
             "foreignEntries": outlook.counts.foreign,
             "objects": dict(outlook.counts.objects),
         },
+        "leftOut": outlook.left_out,
         "withheldBecause": printable(outlook.withheld),
         "entries": [entry_document(change) for change in entries],
         "federation": [_federation(change) for change in federation],
@@ -109,7 +110,7 @@ def _federation(change: FederationChange) -> JSONObject:
 def _finding(finding: Finding) -> JSONObject:
     return {
         "object": _object(finding.object),
-        "reason": finding.reason,
+        "reason": printable(finding.reason),
         "message": printable(finding.message),
     }
 

@@ -64,6 +64,10 @@ def _head(outlook: Outlook, page: Page) -> None:
     own, others = counted(outlook.counts.own, "entry", "entries"), outlook.counts.foreign
     held = f"{own} of its own and {others} of others"
     page.paragraph(f"Read: {listed(objects) or 'no object'}. The SPIRE server holds {held}.")
+    if outlook.left_out:
+        page.paragraph(
+            f"Left out of the manifests: {counted(outlook.left_out, 'document')} of other kinds."
+        )
     page.line()
     page.line(page.coloured("Entries:", "bold") + f" {_sum(outlook.counts.entries, page)}.")
     if outlook.relationships:
@@ -227,7 +231,7 @@ def _tail(outlook: Outlook, page: Page) -> None:
         page.line(page.coloured(f"{number} of objects:", "bold"))
         for finding in outlook.findings:
             first = f"  {page.coloured('!', 'red')} {_object(finding.object)}: "
-            text = f"{finding.reason}: {printable(finding.message)}"
+            text = printable(f"{finding.reason}: {finding.message}")
             page.paragraph(text, first=first, indent=_INDENT)
         page.line()
     show_unread(outlook.unread, page)

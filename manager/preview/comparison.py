@@ -1,6 +1,6 @@
 """Before and after: what a rehearsal left on the servers that only seemed to take writes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, NAMESPACE
@@ -192,14 +192,19 @@ def relationship_changes(
     federation: SeemingFederation,
     bundles: SeemingBundles,
     objects: Store[ClusterFederatedTrustDomain] | None,
+    *,
+    is_handled: Callable[[str], bool],
 ) -> list[FederationChange]:
-    """What became of each relationship, and of each bundle that has none."""
+    """What became of each relationship, and of each bundle that has none.
+
+    ``is_handled`` tells of a class whether its objects are this registrar's.
+    """
     before, after = federation.before, federation.after
     found = []
     for name in sorted({*before, *after, *bundles.written}):
         was, will = before.get(name), after.get(name)
         given = bundles.written.get(name)
-        asking = _asking(objects, name)
+        asking = _asking(objects, name, is_handled)
         if was is not None or will is not None:
             gives = given is not None and will is not None
             action = _action(was, will, is_given=gives)
@@ -242,12 +247,18 @@ def _shown(relationship: Relationship | None) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _asking(objects: Store[ClusterFederatedTrustDomain] | None, name: str) -> tuple[Claimant, ...]:
+def _asking(
+    objects: Store[ClusterFederatedTrustDomain] | None,
+    name: str,
+    is_handled: Callable[[str], bool],
+) -> tuple[Claimant, ...]:
     if objects is None:
         return ()
     found = (objects.get(key) for key in objects.by_index(TRUST_DOMAIN_INDEX, name))
     kind = CLUSTER_FEDERATED_TRUST_DOMAIN.kind
     return tuple(
         Claimant(kind, "", obj.metadata.name)
-        for obj in oldest_first([obj for obj in found if obj is not None])
+        for obj in oldest_first(
+            [obj for obj in found if obj is not None and is_handled(obj.spec.class_name)]
+        )
     )

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from api.codec import DecodeError, JSONObject, JSONValue, decode_object, encode
-from api.kinds import Kind
+from api.kinds import NAMESPACE, Kind
 from api.labels import LabelSelector, LabelSelectorRequirement, compile_selector
 from api.meta import KubeObject, ObjectKey
 from manager.preview.manifests import OTHERS, OURS, Manifests
+from manager.preview.seeming import merged
 from registrar.kube.errors import Forbidden, Garbled, KubeError, NotFound
 from registrar.kube.session import API, Request
 
@@ -78,14 +79,14 @@ class ManifestAPI:
             stored = decode_object(await self._cluster.call(request))
         except (NotFound, Forbidden):
             stored = {}
-        return encode(_applied(given, stored))
+        return encode(_applied(kind, given, stored))
 
     async def _list(self, kind: Kind[KubeObject], namespace: str, request: Request) -> bytes:
         """All objects of the kind at once, whatever page was asked for."""
         listed, version = await self._in_cluster(kind, request)
         given = self._manifests.of(kind)
         items = [
-            _applied(obj, listed.get(key, {}))
+            _applied(kind, obj, listed.get(key, {}))
             for key, obj in given.items()
             if namespace in {"", key.namespace}
         ]
@@ -128,8 +129,17 @@ async def _silence() -> AsyncIterator[bytes]:
     yield b""
 
 
-def _applied(given: JSONObject, stored: JSONObject) -> JSONObject:
-    """An object as it is after the file was applied to what is stored."""
+def _applied(kind: Kind[KubeObject], given: JSONObject, stored: JSONObject) -> JSONObject:
+    """An object as it is after the file was applied to what is stored.
+
+    An object of ours is what its file says. The others have fields that only the cluster fills,
+    such as a Pod's node, so what the file does not name stays.
+    """
+    if kind in OTHERS:
+        both = merged(stored, given)
+        given = both if isinstance(both, dict) else given
+    if kind is NAMESPACE:
+        given = _labelled(given)
     meta, before = given.get("metadata"), stored.get("metadata")
     if not isinstance(meta, dict) or not isinstance(before, dict):
         return given
@@ -138,6 +148,14 @@ def _applied(given: JSONObject, stored: JSONObject) -> JSONObject:
     if "status" in stored:
         applied["status"] = stored["status"]
     return applied
+
+
+def _labelled(namespace: JSONObject) -> JSONObject:
+    """A Namespace with the label that each one has."""
+    metadata = namespace.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    labelled = merged(namespace, {"metadata": {"labels": {"kubernetes.io/metadata.name": name}}})
+    return labelled if isinstance(labelled, dict) else namespace
 
 
 def _wanted(query: Mapping[str, str]) -> "_Wanted":

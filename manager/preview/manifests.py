@@ -72,6 +72,11 @@ def read_manifests(path: Path) -> Manifests:
                 FLAG, str(file), f"it has {kind.kind} {key} a second time{also}: keep one of them"
             )
         known[key] = obj
+    if not objects:
+        also = f" ({left_out} documents of other kinds)" if left_out else ""
+        raise InvalidField(
+            FLAG, str(path), f"no object for a registrar is in it{also}: name another"
+        )
     return Manifests(path, objects, left_out)
 
 

@@ -112,6 +112,8 @@ class Outlook:
     """Why a registrar would wait before it did anything: another one holds the prefix; or empty."""
     unread: Sequence[Unread]
     """What could not be read: the rest is as a registrar would see it that cannot either."""
+    left_out: int
+    """How many documents of the manifests are of kinds that say nothing to a registrar."""
     withheld: str
     """Why deletions would be withheld; empty where they would not."""
     counts: Counts

@@ -22,7 +22,7 @@ from manager.folder import FolderSide
 from manager.modes.choice import mode_of, own_namespace_or_none
 from manager.modes.mode import Mode
 from manager.names import OWNERS_NAMESPACE, USER_AGENT
-from manager.prefixowner import described, held_by_another
+from manager.prefixowner import described, holder_of, namespace_in, refusal
 from manager.preview.comparison import Before, Comparison, relationship_changes
 from manager.preview.entrypages import HeldPages
 from manager.preview.findings import findings, handled_by
@@ -96,6 +96,8 @@ class Preview:
     held_by: str
     """Why a registrar would wait before it did all this: another holds the prefix; or empty."""
     unread: tuple[Unread, ...]
+    left_out: int
+    """How many documents of the manifests say nothing to a registrar."""
     objects: Mapping[str, int]
     """How many objects of each kind were read."""
     session: API | None
@@ -108,7 +110,12 @@ class Preview:
         """What would be done, and why."""
         comparison = Comparison(self.before, self.mirror, self.shared, withheld=self.withheld)
         entries = comparison.changes()
-        relationships = relationship_changes(self.federation, self.bundles, self.mode.trust_domains)
+        relationships = relationship_changes(
+            self.federation,
+            self.bundles,
+            self.mode.trust_domains,
+            is_handled=handled_by(self.settings),
+        )
         return Outlook(
             mode=self.settings.mode,
             prefix=self.prefixes.current,
@@ -123,6 +130,7 @@ class Preview:
             ),
             held_by=self.held_by,
             unread=self.unread,
+            left_out=self.left_out,
             withheld=self.shared.withheld,
             counts=Counts(
                 entries=counted(entries),
@@ -148,9 +156,9 @@ async def rehearsed(
 ) -> AsyncIterator[Preview]:
     """Play a registrar's start; gives what came of it, until the block ends.
 
-    ``namespace`` is the one that the registrar runs in, by default that of this Pod or of its
-    Lease. With ``manifests`` objects come from files. Raises InvalidField for what is wrong with
-    the settings, and CannotPreview.
+    ``namespace`` is the one that the registrar runs in, by default that of the one that runs with
+    these settings, else of its Lease or of this Pod. With ``manifests`` objects come from files.
+    Raises InvalidField for what is wrong with the settings, and CannotPreview.
     """
     if settings.entry_id_prefix is not None:
         check_prefix(settings.entry_id_prefix)
@@ -163,20 +171,13 @@ async def rehearsed(
         try:
             async with deadline:
                 await rehearsal.read_spire()
-                await rehearsal.begin(stack, _namespace_of(settings, namespace))
+                await rehearsal.begin(stack, namespace)
                 preview = await rehearsal.play()
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise CannotPreview(rehearsal.late(deadline_seconds or 0.0)) from None
         yield preview
-
-
-def _namespace_of(settings: Settings, namespace: str | None) -> str:
-    if namespace is not None:
-        return namespace
-    election = settings.leader_election
-    return own_namespace_or_none() or (election.namespace if election is not None else "") or ""
 
 
 class _Rehearsal:
@@ -214,7 +215,7 @@ class _Rehearsal:
         except SpireError as error:
             raise CannotPreview(_of_spire(error)) from error
 
-    async def begin(self, stack: AsyncExitStack, namespace: str) -> None:
+    async def begin(self, stack: AsyncExitStack, given: str | None) -> None:
         """Read the objects. Raises InvalidField and CannotPreview."""
         settings = self._settings
         manager = settings.controller_manager
@@ -232,7 +233,6 @@ class _Rehearsal:
                 path = str(manager.static_manifests.path)
                 raise CannotPreview(Unread(path, why, "let the folder be readable"))
             return
-        self._mode = mode = mode_of(settings, namespace=namespace)
         cluster: API = await stack.enter_async_context(
             connect(settings.kubeconfig, context=settings.context, user_agent=USER_AGENT)
         )
@@ -246,8 +246,9 @@ class _Rehearsal:
             prefixes = await prefixes_of(settings, client)
         except KubeError as error:
             raise CannotPreview(_of_kube_system(error)) from error
+        namespace = await self._namespace(client, prefixes, given)
+        self._mode = mode = _mode_in(settings, namespace)
         mode.caches.start(session, tasks, self._metrics)
-        await self._look_for_another(client, prefixes, namespace)
         await self._look(mode.caches)
         records = records_of(settings, mode)
         owns = ownership_of(settings, mode, records, prefixes)
@@ -303,6 +304,7 @@ class _Rehearsal:
             told=tuple(self._events.told),
             held_by=self._held_by,
             unread=(*self._unread, *(() if self._lease is None else (self._lease,))),
+            left_out=0 if self._manifests is None else self._manifests.left_out,
             objects=mode.caches.sizes() if self._folder is None else self._folder.sizes(),
             session=self._session,
             connection=self._connection,
@@ -315,19 +317,16 @@ class _Rehearsal:
         what = self._doing if waits is None else f"{self._doing} ({waits})"
         return Unread("", f"{what} took more than {seconds:g} s", "allow more time")
 
-    async def _look_for_another(
-        self, client: KubeClient, prefixes: Prefixes, namespace: str
-    ) -> None:
-        """See whether another registrar has the prefix: then one of these settings would wait."""
-        election = self._settings.leader_election
-        lease = None
-        if election is not None:
-            lease = ObjectKey(election.namespace or namespace, election.name)
-        me = described(self._settings, lease=lease, namespace=namespace)
-        prefix = prefixes.current
+    async def _namespace(self, client: KubeClient, prefixes: Prefixes, given: str | None) -> str:
+        """The registrar's namespace; sees too whether another registrar has the prefix.
+
+        A registrar that runs with these settings says where it is: who asks may be elsewhere.
+        """
+        prefix, election = prefixes.current, self._settings.leader_election
+        by_settings = (election.namespace if election is not None else "") or ""
+        here = given if given is not None else by_settings or own_namespace_or_none() or ""
         try:
-            now = datetime.now(UTC)
-            self._held_by = await held_by_another(client, prefix=prefix, me=me, now=now)
+            holder = await holder_of(client, prefix=prefix, now=datetime.now(UTC))
         except KubeError as error:
             # Nothing else depends on it; whoever may not read it is told.
             self._lease = Unread(
@@ -337,6 +336,21 @@ class _Rehearsal:
                 is_right=isinstance(error, Forbidden),
                 stops=False,
             )
+            return here
+        if not holder:
+            return here
+        for there in (here,) if given is not None else (namespace_in(holder), here):
+            if holder == self._described(there):
+                return there
+        self._held_by = refusal(prefix, holder)
+        return here
+
+    def _described(self, namespace: str) -> str:
+        """What a registrar with these settings says of itself in a namespace."""
+        election, lease = self._settings.leader_election, None
+        if election is not None:
+            lease = ObjectKey(election.namespace or namespace, election.name)
+        return described(self._settings, lease=lease, namespace=namespace)
 
     async def _look(self, caches: Caches) -> None:
         """Wait for what is read. Raises CannotPreview for what a registrar would wait for."""
@@ -344,6 +358,17 @@ class _Rehearsal:
         needed = [u for u in self._unread if u.stops or not (u.is_right or u.is_missing)]
         if needed:
             raise CannotPreview(*needed)
+
+
+def _mode_in(settings: Settings, namespace: str) -> Mode:
+    """The mode of the settings. Raises InvalidField, by the flag where the namespace is missing."""
+    try:
+        return mode_of(settings, namespace=namespace)
+    except InvalidField as error:
+        if namespace or error.path != "MY_POD_NAMESPACE":
+            raise
+        remedy = "name the namespace that the registrar runs in"
+        raise InvalidField("--registrar-namespace", "", remedy) from error
 
 
 def _never() -> bool:

@@ -8,6 +8,7 @@ import pytest
 from api.kinds import CLUSTER_SPIFFE_ID, POD
 from manager.process import Process
 from registrar.settings.model import LeaderElection, PodIdentity
+from registrar.telemetry.metrics import ENTRY_STATES
 from tests.support.earlier import all_records
 from tests.support.relay import relayed
 from tests.support.setup import Setup, eventually, some_looks, until
@@ -119,7 +120,7 @@ async def test_a_standby_shows_no_queue_and_no_entry(embedded: Setup) -> None:
             await until_standing_by(two)
             assert [line for line in await metrics(two) if line.startswith("workqueue_")] == []
             counts = [line for line in await metrics(two) if "registrar_entries{" in line]
-            assert len(counts) == 5
+            assert len(counts) == len(ENTRY_STATES)
             assert all(line.endswith(" 0.0") for line in counts)
             led = [line for line in await metrics(one) if line.startswith("workqueue_depth{")]
             assert led

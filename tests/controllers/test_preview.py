@@ -10,7 +10,12 @@ from api.kinds import CLUSTER_STATIC_ENTRY
 from manager.preview.model import Action
 from manager.preview.rehearsal import CannotPreview, rehearsed
 from registrar.identity.entry import Entry
-from registrar.settings.model import ControllerManager, DeletionBudget, UnixAddress
+from registrar.settings.model import (
+    ControllerManager,
+    DeletionBudget,
+    LeaderElection,
+    UnixAddress,
+)
 from tests.support.controllermanager import Manager
 from tests.support.federation import PARTNER, document, seed
 from tests.support.previews import foresee, held, path_of
@@ -222,3 +227,29 @@ async def test_another_registrar_with_the_prefix_is_named(embedded: Setup) -> No
         assert outlook.held_by == ""
     outlook, _ = await foresee(embedded, manager)
     assert outlook.held_by == ""
+
+
+async def test_who_asks_from_elsewhere_is_taken_for_the_registrar_that_runs(
+    embedded: Setup,
+) -> None:
+    elected = LeaderElection("default", "registrar", 30.0, 20.0, 0.1)
+    same: dict[str, object] = {"controller_manager": ControllerManager()}
+    async with embedded.registrar(leader_election=elected, **same):
+        anywhere = replace(elected, namespace=None)
+        outlook, _ = await foresee(embedded, {"leader_election": anywhere, **same}, is_alone=False)
+        assert outlook.held_by == ""
+        other = replace(elected, name="other", namespace=None)
+        outlook, _ = await foresee(embedded, {"leader_election": other, **same}, is_alone=False)
+        assert "Lease default/registrar" in outlook.held_by
+
+
+async def test_an_object_of_another_class_does_not_ask_for_a_relationship(
+    embedded: Setup,
+) -> None:
+    manager = Manager(embedded)
+    await manager.trust_domain("older", **PARTNER, className="other")
+    await manager.trust_domain("mine", **PARTNER)
+    settings: dict[str, object] = {"controller_manager": ControllerManager()}
+    outlook, _ = await foresee(embedded, settings)
+    (relationship,) = outlook.relationships
+    assert [o.name for o in relationship.objects] == ["mine"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.codec import JSONObject, decode_object
-from api.kinds import CLUSTER_SPIFFEID, CLUSTER_STATIC_ENTRY, CONFIG_MAP, POD
+from api.kinds import CLUSTER_SPIFFEID, CLUSTER_STATIC_ENTRY, CONFIG_MAP, NAMESPACE, POD
 from api.meta import ObjectKey
 from manager.preview.manifestapi import ManifestAPI
 from manager.preview.manifests import Manifests
@@ -23,10 +23,14 @@ STATIC, PODS = CLUSTER_STATIC_ENTRY.resource, POD.resource
 
 
 async def names(api: ManifestAPI, path: str, **query: str) -> list[str]:
+    return [str(item["metadata"]["name"]) for item in await listed(api, path, **query)]  # type: ignore[call-overload,index]
+
+
+async def listed(api: ManifestAPI, path: str, **query: str) -> list[JSONObject]:
     document = decode_object(await api.call(Request("GET", path, query)))
     items = document["items"]
     assert isinstance(items, list)
-    return [str(item["metadata"]["name"]) for item in items]  # type: ignore[call-overload,index]
+    return [item for item in items if isinstance(item, dict)]
 
 
 async def test_our_kinds_are_those_of_the_files_alone() -> None:
@@ -75,6 +79,25 @@ async def test_other_kinds_add_to_the_clusters() -> None:
     assert await names(api, CONFIG_MAP.path()) == ["c"]
     one = decode_object(await api.call(Request("GET", POD.path("shop", "z"))))
     assert one == given_pods[ObjectKey("shop", "z")]
+
+
+async def test_a_file_leaves_what_only_the_cluster_fills() -> None:
+    stored = an_object("a", "default", at="cluster", app="web")
+    stored["spec"] = {"nodeName": "node-1", "serviceAccountName": "web"}
+    wanted = an_object("a", "default", at="file")
+    wanted["spec"] = {"serviceAccountName": "other"}
+    cluster = OneAPI({POD.path(): [stored], NAMESPACE.path(): []})
+    files = {
+        PODS: {ObjectKey("default", "a"): wanted},
+        NAMESPACE.resource: {ObjectKey("", "shop"): an_object("shop")},
+    }
+    api = ManifestAPI(cluster, Manifests(cluster.path, files))
+    (pod,) = await listed(api, POD.path())
+    assert pod["spec"] == {"nodeName": "node-1", "serviceAccountName": "other"}
+    assert await names(api, POD.path(), labelSelector="at=file,app=web") == ["a"]
+    # Each Namespace has its name as a label.
+    selector = "kubernetes.io/metadata.name=shop"
+    assert await names(api, NAMESPACE.path(), labelSelector=selector) == ["shop"]
 
 
 @pytest.mark.parametrize("error", [NotFound("no", 404), Forbidden("no", 403)])
