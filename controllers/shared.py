@@ -70,6 +70,8 @@ class SharedState:
     """Keys whose entry is being deleted: whoever claims one now finds it neither set nor there."""
     has_seen_all: bool = False
     """Whether every source was looked at, so that what is claimed is known."""
+    postponed: set[EntryKey] = field(default_factory=set)
+    """Keys whose entry is to be changed once it is known who of all asks for it first."""
     withheld: str = ""
     """Why deletions are withheld, for the condition on the registrar's own SpireEntry."""
     withheld_count: int = 0

@@ -183,6 +183,10 @@ class EntryReconciler:
                         self._settled(key, Outcome(State.SET, id_, DIFFERS, message, pending))
                         return
                     self._check_timely(claim)
+                    if not self._shared.has_seen_all:
+                        # Who is not looked at yet may be older: then nothing is to be changed.
+                        self._shared.postponed.add(key)
+                        return
                     await self._write(self._update(Entry(id_, key, attributes), fields))
                     self._note_update(key, attributes)
         raise Retry("Unsettled", f"the entry of {key.spiffe_id} changed at every attempt")

@@ -176,6 +176,9 @@ class Term:
         await self._runtime.first_pass()
         self._drift.sweep()
         shared.has_seen_all = True
+        for key in shared.postponed:
+            shared.wake.entry(key)
+        shared.postponed.clear()
         self._release.open()
         self._latency.begin()
 

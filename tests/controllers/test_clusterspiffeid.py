@@ -86,6 +86,25 @@ async def test_the_old_entry_stays_until_the_new_one_exists(embedded: Setup) -> 
         assert len(embedded.entries("/renamed")) == 1
 
 
+async def test_a_start_leaves_an_entry_alone_that_several_ask_for(embedded: Setup) -> None:
+    """Whoever is looked at first: only the oldest object's wish counts."""
+    ttls = {f"n{number}": 60 + number for number in range(20)}
+    async with embedded.registrar():
+        for name, ttl in ttls.items():
+            shared = {"spiffeId": "spiffe://example.org/s", "selector": {"namespace": "a"}}
+            await embedded.apply(name, **shared, ttl=ttl)
+        objects = [(await embedded.get(name)).metadata for name in ttls]
+        oldest = min(objects, key=lambda meta: (meta.creation_timestamp, meta.uid))
+        await until(
+            lambda: [e.x509_svid_ttl for e in embedded.entries("/s")] == [ttls[oldest.name]]
+        )
+        await embedded.until_ready(oldest.name)
+    writes = embedded.spire.writes.total()
+    async with embedded.registrar():
+        await some_looks(embedded)
+    assert embedded.spire.writes.total() == writes
+
+
 async def test_objects_that_ask_for_the_same_share_one_entry(setup: Setup) -> None:
     shared = {"spiffeId": "spiffe://example.org/s", "selector": {"namespace": "a"}}
     async with setup.registrar():
