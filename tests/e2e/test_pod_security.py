@@ -84,7 +84,8 @@ DEVIATIONS = (
     Deviation(
         r"deploy/nested (nested-[ab]-server|nested-b-registrar)"
         r"|deploy/federated nested-c-server|deploy/oidc oidc-discovery"
-        r"|deploy/tests/(nested nested|federated federated|oidc oidc)-check",
+        r"|deploy/workloads (client|server)"
+        r"|deploy/tests/(nested nested|federated federated|oidc oidc|workloads workloads)-check",
         HOST_FOLDER,
         "several agents on one node: a CSI driver shows the socket of one only",
     ),

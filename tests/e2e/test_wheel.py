@@ -169,6 +169,7 @@ def test_the_product_alone_has_its_other_commands(
         "csi",
         "check",
         "plan",
+        "explain",
         "doctor",
         "render",
         "generate-config",
