@@ -190,7 +190,5 @@ def load_yaml_documents(text: str) -> list[JSONValue]:
 
 def dump_yaml(document: JSONValue) -> str:
     """One document as YAML, keys in the order given."""
-    text: str = yaml.dump(
-        document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=100
-    )
+    text: str = yaml.dump(document, sort_keys=False, allow_unicode=True, width=100)
     return text
