@@ -15,7 +15,7 @@ from manager.commands.configuration import (
     path_of,
     say,
 )
-from manager.commands.output import add_output_flag, as_document
+from manager.output import add_output_flag, as_document
 from registrar.errors import InvalidField, printable
 from registrar.settings.model import CRDMode, Settings
 from registrar.settings.problems import ConfigError, ConfigProblem

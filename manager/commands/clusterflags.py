@@ -15,3 +15,13 @@ def add_context_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--context", default="", metavar="NAME", help="the kubeconfig's context to use"
     )
+
+
+def add_namespace_flag(parser: argparse.ArgumentParser) -> None:
+    """Add ``--registrar-namespace``, for commands that play a registrar's start."""
+    parser.add_argument(
+        "--registrar-namespace",
+        metavar="NAMESPACE",
+        help="the namespace that the registrar runs in (default: what the one that runs says, else "
+        "that of its Lease in the configuration, else that of this Pod)",
+    )

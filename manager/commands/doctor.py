@@ -2,16 +2,11 @@
 
 import argparse
 import asyncio
-import json
-import os
-import shutil
-import sys
 from typing import TYPE_CHECKING
 
-from api.documents import dump_yaml
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import say_errors
-from manager.commands.output import FORMATS
+from manager.output import Page, add_output_flag, as_document
 from registrar.errors import InvalidField
 from registrar.settings.model import Settings
 
@@ -33,13 +28,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="Exit code 0: no errors, though there may be warnings. 1: errors. 2: the "
         "configuration or a flag is wrong, and nothing was looked at.",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=FORMATS,
-        default="table",
-        help="how to say it (default: table, a line for each thing)",
-    )
+    add_output_flag(parser, meaning="a line for each thing")
     parser.add_argument(
         "--service-account",
         type=_account,
@@ -88,12 +77,7 @@ async def _examine(settings: Settings, arguments: argparse.Namespace) -> int:
     from manager.modes.choice import own_namespace_or_none  # noqa: PLC0415
 
     namespace = await asyncio.to_thread(own_namespace_or_none)
-    is_terminal = sys.stdout.isatty()
-    table = Table(
-        sys.stdout,
-        is_coloured=is_terminal and not os.environ.get("NO_COLOR"),
-        width=shutil.get_terminal_size().columns if is_terminal else 0,
-    )
+    table = Table(Page.of())
     found: list[tuple[str, Finding]] = []
     async with opened(
         settings,
@@ -109,7 +93,5 @@ async def _examine(settings: Settings, arguments: argparse.Namespace) -> int:
     if arguments.output == "table":
         table.end()
     else:
-        report = document(found, mode=settings.mode)
-        as_json = arguments.output == "json"
-        print(json.dumps(report, indent=2) + "\n" if as_json else dump_yaml(report), end="")
+        print(as_document(document(found, mode=settings.mode), arguments.output), end="")
     return EXIT_ERRORS if any(f.level is Level.ERROR for _, f in found) else 0

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from itertools import chain, repeat
 
-from manager.commands.output import Colour, Page, listed
 from manager.explain.document import time_of
 from manager.explain.model import Considered, EntryState, Explanation, Identity
+from manager.output import Colour, Page, listed
 
 _WIDTH = 15
 _GOOD = frozenset({"set", "foreign"})

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from api.codec import JSONValue
 from manager.collector import uncollected
+from manager.commands.clusterflags import add_namespace_flag
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import flat, say_errors
-from manager.commands.output import Page, add_output_flag, as_document, only_unexpected
 from manager.commands.timelimit import add_timeout
+from manager.output import Page, add_output_flag, as_document, only_unexpected
 from registrar.errors import InvalidField
 
 if TYPE_CHECKING:
@@ -77,12 +78,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="N",
         help="show at most N entries of each action in the table; 0 is all (default: 20)",
     )
-    parser.add_argument(
-        "--registrar-namespace",
-        metavar="NAMESPACE",
-        help="the namespace that the registrar runs in (default: what the one that runs says, else "
-        "that of its Lease in the configuration, else that of this Pod)",
-    )
+    add_namespace_flag(parser)
     add_timeout(parser, "5m")
     add_config_flags(parser)
     parser.set_defaults(main=main, parser=parser)

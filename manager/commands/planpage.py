@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from manager.caches.cache import Unread
-from manager.commands.output import Colour, Page, counted, listed
 from manager.commands.plandocument import field_name
+from manager.output import Colour, Page, counted, listed
 from manager.preview.model import Action, Change, FederationChange, Outlook
 from registrar.claims.claim import Claim, Claimant
 from registrar.claims.ownership import is_a_registrars

@@ -2,17 +2,15 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.documents import dump_yaml
 from api.meta import ObjectKey
 from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION, say
-from manager.commands.output import FORMATS
 from manager.names import USER_AGENT
+from manager.output import add_output_flag, as_document
 from registrar.errors import InvalidField
 
 if TYPE_CHECKING:
@@ -85,9 +83,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="NAME",
         help="of the Pods (default: of named ones default, else all)",
     )
-    parser.add_argument(
-        "-o", "--output", choices=FORMATS, default="table", help="how to show it (default: table)"
-    )
+    add_output_flag(parser, meaning="by object and Pod")
     add_cluster_flags(parser)
     parser.set_defaults(main=main, parser=parser)
 
@@ -138,8 +134,7 @@ async def _render(arguments: argparse.Namespace) -> int:
         for line in lines(found):
             print(line)
     else:
-        shown, as_json = document(found), arguments.output == "json"
-        print(json.dumps(shown, indent=2) + "\n" if as_json else dump_yaml(shown), end="")
+        print(as_document(document(found), arguments.output), end="")
     return EXIT_NOT_RENDERED if any(each.problem is not None for each in found) else 0
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from api.proto.types_pb2 import SPIFFEID, Agent, Selector
 from manager.commands.explaintext import write
-from manager.commands.output import Page
 from manager.explain.explain import explained
 from manager.explain.model import Explanation
 from manager.explain.subjects import subject_of
+from manager.output import Page
 from manager.preview.rehearsal import rehearsed
 from registrar.settings.model import Settings
 from tests.support.setup import Setup

@@ -8,6 +8,7 @@ from manager.doctor import entries
 from manager.doctor.checks import IN_CLUSTER, WITHOUT_CLUSTER
 from manager.doctor.finding import counted, error, ok, some, warning
 from manager.doctor.report import Table, document
+from manager.output import Page
 
 RUNBOOK = Path(__file__).resolve().parents[4] / "docs/runbook.md"
 BAD = error("x", "it is broken", meaning="nobody works", remedy="mend it", runbook="not-ready")
@@ -16,7 +17,7 @@ BAD = error("x", "it is broken", meaning="nobody works", remedy="mend it", runbo
 def table(*, is_coloured: bool = False, width: int = 0, encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding=encoding)
-    shown = Table(out, is_coloured=is_coloured, width=width)
+    shown = Table(Page(out, has_colours=is_coloured, width=width or None))
     shown.add("one", ok("a", "it works"))
     shown.add("one", BAD)
     shown.add("two", warning("b", "hm", meaning="maybe", remedy="look"))
@@ -45,14 +46,14 @@ def test_signs_have_colours_where_that_is_wanted() -> None:
 
 def test_lines_are_broken_where_there_is_a_width() -> None:
     raw = io.StringIO()
-    shown = Table(raw, is_coloured=False, width=40)
+    shown = Table(Page(raw, width=40))
     shown.add("one", ok("a", "word " * 30, meaning="other " * 30))
     assert max(map(len, raw.getvalue().splitlines())) <= 40
 
 
 def test_what_a_server_says_cannot_write_to_the_terminal() -> None:
     raw = io.StringIO()
-    Table(raw, is_coloured=False, width=0).add("one", ok("a", "\x1b[2J\nfake"))
+    Table(Page(raw)).add("one", ok("a", "\x1b[2J\nfake"))
     assert "\x1b" not in raw.getvalue()
     assert "\nfake" not in raw.getvalue()
 

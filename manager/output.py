@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -36,6 +37,7 @@ _CODES: dict[Colour, str] = {
     "dim": "2",
 }
 _NARROWEST = 40
+_COLOURING = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def add_output_flag(parser: argparse.ArgumentParser, *, meaning: str = "a table") -> None:
@@ -84,14 +86,18 @@ class Page:
         if self.width is None:
             self.line(first + text)
             return
-        for line in textwrap.wrap(
+        # Colours take no room.
+        room = " " * len(_COLOURING.sub("", first))
+        lines = textwrap.wrap(
             text,
             self.width,
-            initial_indent=first,
+            initial_indent=room,
             subsequent_indent=indent,
             break_long_words=False,
             break_on_hyphens=False,
-        ) or [first]:
+        ) or [room]
+        self.line(first + lines[0].removeprefix(room))
+        for line in lines[1:]:
             self.line(line)
 
     def table(self, rows: Sequence[Sequence[str]], *, indent: str = "") -> None:

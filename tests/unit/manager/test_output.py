@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from api.codec import JSONValue
-from manager.commands.output import Page, as_document, counted, listed
+from manager.output import Page, as_document, counted, listed
 
 
 class Terminal(io.StringIO):
