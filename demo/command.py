@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from demo.failure import DemoFailed
-from manager.commands.lifecycle import flat
+from registrar.errors import flat
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

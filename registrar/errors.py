@@ -5,9 +5,13 @@ what it cannot handle into one of these two, and the controller acts on it.
 ``InvalidField`` and ``printable`` are ``api``'s, which cannot import from here.
 """
 
+from typing import TypeVar
+
 from api.errors import InvalidField, printable
 
-__all__ = ["InvalidField", "LeadershipLost", "Retry", "Terminal", "printable"]
+__all__ = ["InvalidField", "LeadershipLost", "Retry", "Terminal", "flat", "printable"]
+
+E = TypeVar("E", bound=Exception)
 
 
 class Retry(Exception):  # noqa: N818 - named by what the caller does
@@ -39,3 +43,11 @@ class LeadershipLost(Exception):  # noqa: N818 - named by what happened
 
     The message says of which Lease, and why.
     """
+
+
+def flat(group: BaseExceptionGroup[E]) -> list[E]:
+    """The errors of a group of groups."""
+    found: list[E] = []
+    for error in group.exceptions:
+        found += flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.durations import parse_duration
-from registrar.errors import InvalidField
+from registrar.errors import InvalidField, flat
 from topology.program import Exit, run
 from workloads import programs
 
@@ -172,13 +172,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(parsed.work(parsed), level=parsed.level)
     except* InvalidField as errors:
-        for error in _flat(errors):
+        for error in flat(errors):
             sys.stderr.write(f"spire-workload: {error}\n")
     return Exit.USAGE
-
-
-def _flat(group: BaseExceptionGroup[InvalidField]) -> list[InvalidField]:
-    found: list[InvalidField] = []
-    for error in group.exceptions:
-        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

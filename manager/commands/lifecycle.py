@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from manager.collector import survivors_set_aside
 from manager.commands.configuration import EXIT_CONFIGURATION
-from registrar.errors import InvalidField, LeadershipLost
+from registrar.errors import InvalidField, LeadershipLost, flat
 from registrar.settings.model import LogFormat, LogLevel
 from registrar.telemetry.logging import configure, kv
 
@@ -90,11 +90,3 @@ def say_errors(group: BaseExceptionGroup[E]) -> None:
     """Print each error of a group of groups, as a line for people."""
     for error in flat(group):
         print(f"spire-registrar: {error}", file=sys.stderr)
-
-
-def flat(group: BaseExceptionGroup[E]) -> list[E]:
-    """The errors of a group of groups."""
-    found: list[E] = []
-    for error in group.exceptions:
-        found += flat(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -12,10 +12,10 @@ from api.codec import JSONValue
 from manager.collector import uncollected
 from manager.commands.clusterflags import add_namespace_flag
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
-from manager.commands.lifecycle import flat, say_errors
+from manager.commands.lifecycle import say_errors
 from manager.commands.timelimit import add_timeout
 from manager.output import Page, add_output_flag, as_document, only_unexpected
-from registrar.errors import InvalidField
+from registrar.errors import InvalidField, flat
 
 if TYPE_CHECKING:
     from manager.caches.cache import Unread

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.mounts import unmount_below
-from tests.support.csi import need_mounts
+from tests.support.csi import Node, need_mounts, serve_node
 
 
 @pytest.fixture
@@ -23,3 +23,12 @@ async def node_folder() -> AsyncIterator[Path]:
             yield folder
         finally:
             await asyncio.to_thread(unmount_below, folder)
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Node]:
+    # First of all: a thread that is there already would not see the mounts.
+    need_mounts()
+    with tempfile.TemporaryDirectory(prefix="csi-") as folder:
+        async with serve_node(Path(folder)) as node:
+            yield node

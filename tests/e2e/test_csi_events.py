@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from registrar.csi.identity import DRIVER_NAME
 from registrar.settings.csi import CSISettings, load_csi
 from registrar.spire.background import background
 from tests.support import rights
-from tests.support.csi import Node, need_mounts, serve_node
+from tests.support.csi import Node
 from tests.support.manifests import render
 from tests.support.setup import eventually
 
@@ -39,14 +38,6 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         for name in ("manager", "csi"):
             made.run_kubectl("apply", "-k", str(CONFIG / name))
         yield made
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    need_mounts()
-    with tempfile.TemporaryDirectory(prefix="csi-") as folder:
-        async with serve_node(Path(folder)) as node:
-            yield node
 
 
 async def events_of(plane: ControlPlane, uid: str) -> list[Event]:

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import math
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from registrar.csi.identity import DRIVER_NAME
 from registrar.settings.csi import CSISettings
 from registrar.settings.model import LeaderElection
 from registrar.spire.background import background
-from tests.support.csi import NODE, Node, need_mounts, serve_node
+from tests.support.csi import NODE, Node
 from tests.support.federation import PARTNER
 from tests.support.federationstory import Story, authority_bundle
 from tests.support.prometheus import need_programs
@@ -33,15 +32,6 @@ TEMPLATE: JSONObject = {
 }
 ELECTION = LeaderElection("default", "registrar", 30.0, 20.0, 0.1)
 PANELS = [panel for row in ROWS for panel in row.panels]
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
-    # First of all: a thread that is there already would not see the mounts.
-    need_mounts()
-    with tempfile.TemporaryDirectory(prefix="csi-") as folder:
-        async with serve_node(Path(folder)) as node:
-            yield node
 
 
 @pytest.fixture

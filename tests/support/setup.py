@@ -36,9 +36,8 @@ from devcluster.kubeapi.server import KubeAPI
 from devcluster.spire.server import SpireServer
 from hack.control_plane import ControlPlane
 from hack.spire import RealServer
-from manager.commands.lifecycle import flat
 from manager.process import Process
-from registrar.errors import LeadershipLost
+from registrar.errors import LeadershipLost, flat
 from registrar.settings.model import Settings, UnixAddress
 from tests.support.waiting import eventually, until
 
