@@ -8,6 +8,7 @@ of tolerations. What a configuration file may have is read off the tables of key
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -107,15 +108,10 @@ def _settings(keys: Iterable[Key[object]], ignored: Iterable[str]) -> JSONObject
 
 def _put(root: JSONObject, dotted: str, schema: JSONObject) -> None:
     """Put a key of a key, such as ``webhook.port``, where it lies."""
-    outer, _, inner = dotted.partition(".")
-    if not inner:
-        root.setdefault(outer, schema)
-        return
-    parent = root.setdefault(outer, _closed({}))
-    assert isinstance(parent, dict)
-    properties = parent["properties"]
-    assert isinstance(properties, dict)
-    _put(properties, inner, schema)
+    *outer, last = dotted.split(".")
+    for name in outer:
+        root = cast("dict[str, JSONObject]", root.setdefault(name, _closed({})))["properties"]
+    root.setdefault(last, schema)
 
 
 def _closed(properties: dict[str, JSONValue]) -> JSONObject:

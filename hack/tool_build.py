@@ -1,9 +1,9 @@
 """Builds the real servers that tests run against, once for each version of their modules.
 
 There are four sets, each built and cached by itself: the Kubernetes control plane, SPIRE, Helm,
-and what a node needs besides. The binaries lie outside the tree, in the user's cache, in a folder named
-by everything that decides their contents: the set's module files, the Go version, the platform and
-the recipe here. A folder with that name is complete, always: a build works beside it and is renamed
+and what a node needs besides. The binaries lie outside the tree, in the user's cache, in a folder
+named by everything that decides their contents: the set's module files, the Go version, the
+platform and the recipe here. A folder with that name is complete, always: a build works beside it and is renamed
 at its end. Only the standard library is used, so that this runs before anything is installed.
 """
 
@@ -258,7 +258,7 @@ def _ldflags(tools: Toolset, tool: Tool) -> str:
 
 
 def _helms_ldflags() -> str:
-    """Return what Helm's own Makefile stamps: without it a cluster is of 1.20 where none is asked."""
+    """Return what Helm's own Makefile stamps: else it renders for Kubernetes 1.20."""
     minor = version_in(MODULES / HELM.module / "go.mod", r"\bk8s\.io/client-go v0\.(\d+)\.")[0]
     stamps = [f"internal/version.version={HELM.version()}"]
     for package in ("pkg/chartutil", "pkg/lint/rules"):

@@ -16,6 +16,7 @@ from api.codec import JSONObject, JSONValue
 from hack.control_plane import ControlPlane
 from tests.support.helm import (
     CHART,
+    by_name,
     helm,
     mapping,
     refusal,
@@ -151,7 +152,7 @@ def test_a_release_has_the_objects_that_kustomize_gives(case: str, tmp_path: Pat
 
 def test_every_value_reaches_its_object() -> None:
     given = [f"{name}={json.dumps(value)}" for name, value, _, _, _ in DOES]
-    found = without_helms_own(template("csi.enabled=true", *given, namespace="other"))
+    found = by_name(template("csi.enabled=true", *given, namespace="other"))
     for name, _, where, path, result in DOES:
         assert _at(found[where], path) == result, name
 
@@ -250,9 +251,9 @@ def test_a_release_is_installed_upgraded_tested_and_uninstalled(plane: ControlPl
     _helm(plane, "upgrade", "--reset-values")
     assert "spire-registrar" in plane.run_kubectl("get", "deployment", "-n", "identities")
     _helm(plane, "uninstall")
-    left = _everything(plane) - before
-    assert len(left) == 6
-    assert all(name.startswith("customresourcedefinition") for name in left), left
+    more = _everything(plane) - before
+    assert len(more) == 6
+    assert all(name.startswith("customresourcedefinition") for name in more), more
     # They belong to the release of that name, which may come again.
     _helm(plane, "install")
 

@@ -47,6 +47,11 @@ def _given(sets: Sequence[str]) -> list[str]:
     return [word for each in sets for word in ("--set-json", each)]
 
 
+def by_name(rendered: Rendered) -> dict[str, JSONObject]:
+    """A release's objects as they are."""
+    return {_name(each): each for each in rendered.objects}
+
+
 def without_helms_own(rendered: Rendered) -> dict[str, JSONObject]:
     """A release's objects by name, without hooks, and without what Helm alone needs."""
     found = {}
