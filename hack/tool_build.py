@@ -3,8 +3,9 @@
 There are four sets, each built and cached by itself: the Kubernetes control plane, SPIRE, Helm,
 and what a node needs besides. The binaries lie outside the tree, in the user's cache, in a folder
 named by everything that decides their contents: the set's module files, the Go version, the
-platform and the recipe here. A folder with that name is complete, always: a build works beside it and is renamed
-at its end. Only the standard library is used, so that this runs before anything is installed.
+platform and the recipe here. A folder with that name is complete, always: a build works beside it
+and is renamed at its end. Only the standard library is used, so that this runs before anything is
+installed.
 """
 
 import argparse
