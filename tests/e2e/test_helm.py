@@ -67,7 +67,7 @@ SAME: dict[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
 POD = "spec template spec"
 CONTAINER = f"{POD} containers 0"
 DIGEST = "sha256:" + "0f" * 32
-TAINT = {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}
+TAINT: JSONObject = {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}
 ANYWHERE: JSONObject = {"nodeAffinity": {}}
 OF_A_POD: Sequence[tuple[str, JSONValue, str, JSONValue]] = (
     ("extraArgs", ["--log-level", "debug"], f"{CONTAINER} args -1", "debug"),
@@ -254,8 +254,11 @@ def test_a_release_is_installed_upgraded_tested_and_uninstalled(plane: ControlPl
     more = _everything(plane) - before
     assert len(more) == 6
     assert all(name.startswith("customresourcedefinition") for name in more), more
-    # They belong to the release of that name, which may come again.
-    _helm(plane, "install")
+    # They belong to the release of that name, and another one must say that it means it.
+    refused = helm("install", "other", str(CHART), "-n", "identities", kubeconfig=plane.kubeconfig)
+    assert "invalid ownership metadata" in refused.stderr
+    taken = ("install", "other", str(CHART), "-n", "identities", "--take-ownership")
+    assert helm(*taken, kubeconfig=plane.kubeconfig).returncode == 0
 
 
 def _helm(plane: ControlPlane, *words: str) -> str:
