@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -184,6 +185,24 @@ def test_an_exporter_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
     with pytest.raises(ValueError, match="OTEL_TRACES_EXPORTER is 'zipkin': give otlp, or console"):
         otel.exporter()
+
+
+def test_what_is_not_installed_is_told_with_its_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "spire-k8s-registrar.conf"
+    file.write_text(
+        'cluster = "a"\ntrust_domain = "example.org"\nserver_socket_path = "/none.sock"\n'
+        "tracing = true\n"
+    )
+    # None in the place of a module is a module that is not there.
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None\n"
+        "from manager.cli import main\n"
+        "sys.exit(main(['run', '--config', sys.argv[1]]))"
+    )
+    run = [sys.executable, "-c", code, str(file)]
+    finished = subprocess.run(run, check=False, timeout=60, capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert "pip install 'spire-registrar[tracing]', or set false" in finished.stderr
 
 
 def test_nothing_of_it_is_imported_while_it_is_off() -> None:
