@@ -19,17 +19,19 @@ from registrar.settings.model import Settings
 from registrar.telemetry.health import Checks, Heartbeat, serve
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
 
 class Process:
-    """One registrar. ``run`` works until cancelled.
+    """One registrar. ``run`` works until cancelled, and closes the ``tracer``, if there is one.
 
     Raises InvalidField for what is wrong with the settings.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
         if settings.entry_id_prefix is not None:
             check_prefix(settings.entry_id_prefix)
         self._settings = settings
@@ -74,6 +76,9 @@ class Process:
             working.cancel()
             await working
             raise
+        finally:
+            if self._tracer is not None:
+                await self._tracer.close()
 
     async def _run(self) -> None:
         settings, metrics, checks = self._settings, self._metrics, self._checks
@@ -81,7 +86,11 @@ class Process:
         for warning in settings.warnings:
             log.warning(warning)
         spire = SpireSide(
-            settings, metrics=metrics, is_leading=self.is_leading, ending=self._ending
+            settings,
+            metrics=metrics,
+            is_leading=self.is_leading,
+            ending=self._ending,
+            tracer=self._tracer,
         )
         self._side.add_checks(checks)
         checks.add("spire", spire.problem)
@@ -123,6 +132,7 @@ class Process:
                 settings=self._settings,
                 spire=side,
                 metrics=self._metrics,
+                tracer=self._tracer,
             )
             prefix = beginning.prefixes.current
             log.info("leading", extra=kv(prefix=prefix, own_entries=len(side.mirror.own)))

@@ -27,6 +27,7 @@ from registrar.spire.writer import EntryWriter
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 from registrar.telemetry.rounds import attempt
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,10 @@ class SpireSide:
         metrics: Metrics,
         is_leading: Callable[[], bool],
         ending: Ending,
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings
+        self._tracer = tracer
         self._ending = ending
         self._metrics = metrics
         self._is_leading = is_leading
@@ -138,6 +141,7 @@ class SpireSide:
             gate=self._is_leading,
             observer=self._metrics.spire,
             dropped=self.dropped,
+            tracer=self._tracer,
         )
         bundles, federation = self.bundles, self.federation
         if bundles is None or federation is None:

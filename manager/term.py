@@ -25,6 +25,7 @@ from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import ENTRY_STATES, Metrics
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Term:
         settings: Settings,
         spire: TermSide,
         metrics: Metrics,
+        tracer: Tracer | None = None,
     ) -> None:
         prefixes, records = beginning.prefixes, beginning.records
         self.ready = asyncio.Event()
@@ -106,7 +108,9 @@ class Term:
         )
         self._shared.wake.status.leave_out(mode.without_status)
         self.sources: Sequence[AnySource] = sources
-        self._runtime = Runtime(sources, shared=self._shared, metrics=metrics, unused=mode.unused)
+        self._runtime = Runtime(
+            sources, shared=self._shared, metrics=metrics, unused=mode.unused, tracer=tracer
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -167,6 +167,10 @@ LOG_FORMAT: Key[LogFormat] = Key("log_format", kinds.FORMAT, "text",
 LOG_PATH = Key("log_path", kinds.PATH, None,
     "The file to write the log to.", shown="standard error", inherited=True,
     names=_in(*_MODES, "csi", manager="logPath"))
+TRACING = Key("tracing", kinds.BOOLEAN, default=False,
+    meaning="Make OpenTelemetry spans of the way from a Pod to its entry and its record, and send "
+    "them where the standard variables `OTEL_EXPORTER_OTLP_*` say.",
+    names=_in(*_MODES, manager="tracing"))
 KUBECONFIG = Key("kubeconfig", kinds.PATH, None,
     "How to reach the Kubernetes API; wins over the Pod's own.",
     shown="as kubectl finds it, see above", names=_in(*_MODES, "csi", manager="kubeconfig"))

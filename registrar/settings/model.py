@@ -247,6 +247,7 @@ class Settings:
     log_level: LogLevel = "info"
     log_format: LogFormat = "text"
     log_path: Path | None = None
+    tracing: bool = False
     kubeconfig: Path | None = None
     context: str = ""
     warnings: tuple[str, ...] = ()

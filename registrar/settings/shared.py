@@ -41,6 +41,7 @@ def shared_settings(reader: Reader, spire: Callable[[Reader], SpireAddress]) -> 
         log_level=reader.get(keys.LOG_LEVEL),
         log_format=reader.get(keys.LOG_FORMAT),
         log_path=reader.get(keys.LOG_PATH),
+        tracing=reader.get(keys.TRACING),
         kubeconfig=reader.get(keys.KUBECONFIG),
     )
 
