@@ -60,7 +60,7 @@ def overview_of(process: Process, recent: Recent) -> Overview:
         "cluster": settings.cluster,
         "class": settings.class_name,
         "prefix of entry IDs": "" if working is None else working.term.shared.prefix,
-        "leads": process.leaders,
+        "leads": process.leaders or ("" if working is None else "this process; nobody is elected"),
         "version": _VERSION,
     }
     failing = [] if working is None else list(islice(_failing(process), MOST_SHOWN + 1))

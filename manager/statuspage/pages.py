@@ -34,10 +34,6 @@ def overview_page(found: Overview) -> Markup:
     if found.entries:
         named = ((_ENTRIES.get(name, name), str(number)) for name, number in found.entries.items())
         parts += [element("h2", "Entries"), table("Entries by state", ("State", "Number"), named)]
-    if found.queues:
-        rows = ((name, str(depth)) for name, depth in found.queues.items())
-        parts.append(element("h2", "Queues"))
-        parts.append(table("Keys that wait to be worked on", ("Queue", "Keys"), rows))
     parts += _troubles(found)
     return page("Overview", joined(parts))
 
@@ -62,6 +58,10 @@ def _troubles(found: Overview) -> list[Markup]:
         parts.append(
             table(f"Objects that something is wrong with{more}", ("Object", "Reason", "Why"), wrong)
         )
+    if found.queues:
+        rows = ((name, str(depth)) for name, depth in found.queues.items())
+        parts.append(element("h2", "Queues"))
+        parts.append(table("Keys that wait to be worked on", ("Queue", "Keys"), rows))
     parts.append(element("h2", "Last warnings of the log"))
     if not found.warnings:
         parts.append(element("p", "None since it was started."))
@@ -119,7 +119,9 @@ def _considered(one: Considered) -> Markup:
 
 
 def _link(kind: str, value: str) -> Markup:
-    return element("a", value, href=f"/search?{urlencode({'kind': kind, FIELD: value})}")
+    return element(
+        "a", value, href=f"/search?{urlencode({'kind': kind, FIELD: value}, errors='replace')}"
+    )
 
 
 def page(title: str, content: Markup, kind: str = ANYTHING, written: str = "") -> Markup:
@@ -137,7 +139,7 @@ def page(title: str, content: Markup, kind: str = ANYTHING, written: str = "") -
         element("a", "Skip to the content", href="#content", class_="skip"),
         element(
             "header",
-            element("p", element("a", "spire-registrar", href="/")),
+            element("p", element("a", "spire-registrar", href="/"), class_="home"),
             _form(kind, written),
         ),
         element("main", content, id="content", tabindex="-1"),

@@ -18,7 +18,7 @@ body {
   font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--back);
 }
 header { border-bottom: 1px solid var(--line); padding: 1rem 0; }
-header p { margin: 0; font-weight: 700; }
+.home { margin: 0; font-weight: 700; }
 h1 { font-size: 1.6rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin-top: 2rem; }
 h3 { font-size: 1.05rem; overflow-wrap: anywhere; }
