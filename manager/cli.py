@@ -16,6 +16,7 @@ from manager.commands import (
     plan,
     render,
     run,
+    top,
     topology,
     wait,
 )
@@ -30,6 +31,7 @@ _OWN: dict[str, Command] = {
     "plan": plan,
     "explain": explain,
     "doctor": doctor,
+    "top": top,
     "render": render,
     "generate-config": generate_config,
     "wait": wait,

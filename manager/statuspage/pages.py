@@ -59,9 +59,9 @@ def _troubles(found: Overview) -> list[Markup]:
             table(f"Objects that something is wrong with{more}", ("Object", "Reason", "Why"), wrong)
         )
     if found.queues:
-        rows = ((name, str(depth)) for name, depth in found.queues.items())
+        depths = ((name, str(depth)) for name, depth in found.queues.items())
         parts.append(element("h2", "Queues"))
-        parts.append(table("Keys that wait to be worked on", ("Queue", "Keys"), rows))
+        parts.append(table("Keys that wait to be worked on", ("Queue", "Keys"), depths))
     parts.append(element("h2", "Last warnings of the log"))
     if not found.warnings:
         parts.append(element("p", "None since it was started."))
