@@ -1,15 +1,17 @@
 """What the SPIRE server holds of what is claimed, and what the registrar was told when it asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from api.meta import ObjectKey, find_condition
 from manager.explain.known import Known
 from manager.explain.model import Difference, EntryState, Identity, Masked
+from manager.explain.turns import in_turns
 from manager.preview.model import Action, Change
 from registrar.claims.claim import Claim, Claimant
 from registrar.claims.index import ClaimIndex
 from registrar.claims.record import READY
+from registrar.claims.serving import Agents, NodeAgent
 from registrar.identity.entry import Attributes, Entry, EntryKey
 
 _STATES = {
@@ -32,20 +34,23 @@ class Entries:
     def __init__(self, known: Known) -> None:
         self._known = known
         self._remedy = known.remedy
-        self._held: dict[EntryKey, Entry] = {entry.key: entry for entry in known.entries()}
 
-    def all(self) -> Iterator[Entry]:
-        """Every entry on the server."""
-        return iter(self._held.values())
-
-    def with_id(self, entry_id: str) -> Entry | None:
-        """The entry with that ID."""
-        return next((entry for entry in self._held.values() if entry.id == entry_id), None)
-
-    def keys_of(self, spiffe_id: str) -> list[EntryKey]:
+    async def keys_of(self, spiffe_id: str) -> list[EntryKey]:
         """The keys with that SPIFFE ID that are claimed, or that the server holds."""
         keys = set(self._known.shared.index.keys_of(spiffe_id))
-        return sorted(keys | {key for key in self._held if key.spiffe_id == spiffe_id}, key=str)
+        async for entry in in_turns(self._known.entries()):
+            if entry.key.spiffe_id == spiffe_id:
+                keys.add(entry.key)
+        return sorted(keys, key=str)
+
+    async def agents(self, agents: Iterable[NodeAgent] | None) -> Agents | None:
+        """Whom those agents serve by the entries that there are; None for no agents."""
+        if agents is None:
+            return None
+        found = Agents(agents, ())
+        async for entry in in_turns(self._known.entries()):
+            found.add(entry)
+        return found
 
     def identity(self, key: EntryKey) -> Identity:
         """The identity with that key, whoever asks for it."""
@@ -64,7 +69,7 @@ class Entries:
         )
 
     def _unclaimed(self, key: EntryKey) -> Identity:
-        held = self._held.get(key)
+        held = self._known.held(key)
         attributes = Attributes() if held is None else held.attributes
         return Identity(key=key, attributes=attributes, by=None, entry=self._of_nobody(key, held))
 
@@ -84,7 +89,7 @@ class Entries:
         )
 
     def _state(self, key: EntryKey, claim: Claim) -> EntryState:
-        held, change = self._held.get(key), self._known.change_of(key)
+        held, change = self._known.held(key), self._known.change_of(key)
         told = self._told(key)
         if change is None:
             return EntryState(state="missing", why=told, remedy="" if told else self._remedy)

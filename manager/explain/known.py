@@ -68,6 +68,14 @@ class Known(Protocol):
         """The entries on the SPIRE server that are known, all of ours among them."""
         ...
 
+    def held(self, key: EntryKey) -> Entry | None:
+        """The entry with that key among them, rather ours."""
+        ...
+
+    def with_id(self, entry_id: str) -> Entry | None:
+        """The entry with that ID among them."""
+        ...
+
     def is_ours(self, entry_id: str) -> bool:
         """Whether the entry of that ID is this registrar's."""
         ...

@@ -21,7 +21,6 @@ from manager.explain.subjects import ENTRY, SPIFFE_ID, Subject
 from manager.explain.verdict import because, closest, why_not_served
 from registrar.claims.claim import Claimant
 from registrar.claims.record import key_of
-from registrar.claims.serving import Agents
 from registrar.identity.entry import EntryKey
 
 MOST_IDENTITIES = 20
@@ -46,17 +45,17 @@ class ObjectExplainer:
             self._reading.note(await self._known.look(spiffe_id=subject.name))
         entries = Entries(self._known)
         if subject.kind == ENTRY:
-            keys = self._keys_of_entry(subject.name, entries)
+            keys = self._keys_of_entry(subject.name)
         elif subject.kind == SPIRE_ENTRY.kind:
             keys = self._keys_of_record(subject.name)
         elif subject.kind == SPIFFE_ID:
-            keys = entries.keys_of(subject.name)
+            keys = await entries.keys_of(subject.name)
         else:
             return await self._of_object(subject, entries)
         return await self._of_keys(subject, keys, entries)
 
-    def _keys_of_entry(self, entry_id: str, entries: Entries) -> list[EntryKey]:
-        entry = entries.with_id(entry_id)
+    def _keys_of_entry(self, entry_id: str) -> list[EntryKey]:
+        entry = self._known.with_id(entry_id)
         return list(self._known.keys_planned_as(entry_id)) if entry is None else [entry.key]
 
     def _keys_of_record(self, name: str) -> list[EntryKey]:
@@ -149,7 +148,7 @@ class ObjectExplainer:
 
     async def _identities(self, keys: Iterable[EntryKey], entries: Entries) -> list[Identity]:
         agents = await self._reading.agents()
-        serves = None if agents is None else Agents(agents, entries.all())
+        serves = await entries.agents(agents)
         identities = []
         for key in keys:
             identity = entries.identity(key)

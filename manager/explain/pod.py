@@ -46,11 +46,11 @@ class PodExplainer:
         if seen is not None:
             self._reading.note(await self._known.look(pod=seen.selectors))
         entries = Entries(self._known)
-        serves = None if agents is None else Agents(agents, entries.all())
+        serves = await entries.agents(agents)
         notes = {claim.key: one.warnings for one in judged for claim in one.claims if one.warnings}
         identities = [
             self._identity(entries.identity(entry_key), seen, serves, notes.get(entry_key, {}))
-            for entry_key in await self._keys(seen, judged, entries)
+            for entry_key in await self._keys(seen, judged)
         ]
         # What only the agent can tell comes last.
         identities.sort(key=lambda one: one.fit is not None and bool(one.fit.unknown))
@@ -98,14 +98,12 @@ class PodExplainer:
         """Whether Pods ask for something by themselves in this mode, or by templates."""
         return any(source.kind == POD.kind for source in self._known.sources)
 
-    async def _keys(
-        self, seen: "_Seen | None", judged: Iterable[Judged], entries: Entries
-    ) -> list[EntryKey]:
+    async def _keys(self, seen: "_Seen | None", judged: Iterable[Judged]) -> list[EntryKey]:
         """The keys that somebody asks for on behalf of the Pod, or that select it."""
         own = {claim.key for one in judged for claim in one.claims}
         if seen is not None:
             index = self._known.shared.index
-            held = (entry.key for entry in entries.all())
+            held = (entry.key for entry in self._known.entries())
             async for key in in_turns(chain(index.keys(), held)):
                 if seen.is_selected(key):
                     own.add(key)

@@ -82,6 +82,14 @@ class Rehearsed:
         yield from self._preview.before.foreign.values()
         yield from self._preview.before.own.values()
 
+    def held(self, key: EntryKey) -> Entry | None:
+        """The entry with that key, rather ours."""
+        return self._held.get(key)
+
+    def with_id(self, entry_id: str) -> Entry | None:
+        """The entry with that ID."""
+        return next((entry for entry in self._held.values() if entry.id == entry_id), None)
+
     def is_ours(self, entry_id: str) -> bool:
         """Whether the entry of that ID is this registrar's."""
         return entry_id in self._preview.before.own
@@ -93,6 +101,10 @@ class Rehearsed:
     def keys_planned_as(self, entry_id: str) -> Sequence[EntryKey]:
         """The keys whose entry would have that ID."""
         return [c.key for c in self._preview.outlook.entries if c.entry_id == entry_id]
+
+    @cached_property
+    def _held(self) -> dict[EntryKey, Entry]:
+        return {entry.key: entry for entry in self.entries()}
 
     @cached_property
     def _changes(self) -> dict[EntryKey, Change]:

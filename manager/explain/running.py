@@ -155,6 +155,17 @@ class Running:
         yield from self._foreign.values()
         yield from self._mirror.own.values()
 
+    def held(self, key: EntryKey) -> Entry | None:
+        """The entry with that key, rather ours."""
+        return self._mirror.entry_of(key) or self._foreign.get(key)
+
+    def with_id(self, entry_id: str) -> Entry | None:
+        """The entry with that ID."""
+        own = self._mirror.own.get(entry_id)
+        if own is not None:
+            return own
+        return next((entry for entry in self._foreign.values() if entry.id == entry_id), None)
+
     def is_ours(self, entry_id: str) -> bool:
         """Whether the entry of that ID is this registrar's."""
         return entry_id in self._mirror.own

@@ -5,16 +5,26 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from api.codec import JSONObject
+from api.documents import dump_yaml
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
 from manager.explain.model import Explanation
 from manager.process import Process
 from manager.statuspage.pages import explanation_page
 from manager.statuspage.server import MOST_WAITING, WithStatusPage
-from registrar.settings.model import ControllerManager, LeaderElection
+from registrar.settings.model import (
+    ControllerManager,
+    CRDMode,
+    LeaderElection,
+    PodIdentity,
+    ReconcileMode,
+    StaticManifests,
+)
 from tests.support.controllermanager import NODE, Manager
 from tests.support.explaining import Asking, attest
 from tests.support.setup import Setup, until
@@ -43,6 +53,11 @@ class Seen:
         assert answer.text == str(explanation_page(found, kind, written))
         assert found.verdict in answer.page.lines
         return found
+
+    async def process_is_idle(self) -> None:
+        """Wait until all that is asked for is set."""
+        counts = self.process.entry_counts
+        await until(lambda: counts()["set"] == counts()["desired"] == counts()["present"])
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +113,48 @@ async def test_the_page_of_a_pod_says_what_explain_says(setup: Setup) -> None:
         (entry,) = setup.entries()
         await both.agree(f"entry/{entry.id}")
         await both.agree(f"spiffe-id/{SA}")
+
+
+@pytest.mark.parametrize(
+    "workload", [None, ReconcileMode(), CRDMode()], ids=["layered", "reconcile", "crd"]
+)
+async def test_it_agrees_in_the_other_modes(
+    manager: Manager, workload: ReconcileMode | CRDMode | None
+) -> None:
+    setup = manager.setup
+    await a_node(manager)
+    await setup.apply("web")
+    await manager.pod("web-1", labels={"app": "web", "spiffe": "web"})
+    await manager.pod("db-1", labels={"app": "db"})
+    changes: dict[str, object] = {"controller_manager": None, "workload_registrar": workload}
+    if workload is not None:
+        changes["pods"] = PodIdentity("label", "spiffe")
+    async with seen(manager, **changes) as both:
+        await until(lambda: len(setup.entries("/web")) == 1)
+        await both.process_is_idle()
+        for subject in ("pod/web-1", "pod/db-1", "spiffe-id/spiffe://example.org/web"):
+            await both.agree(subject)
+
+
+async def test_it_agrees_without_a_cluster(manager: Manager, tmp_path: Path) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    document: JSONObject = {
+        "apiVersion": "spire.spiffe.io/v1alpha1",
+        "kind": "ClusterStaticEntry",
+        "metadata": {"name": "one"},
+        "spec": {
+            "spiffeID": "spiffe://example.org/one",
+            "parentID": "spiffe://example.org/agent",
+            "selectors": ["unix:uid:0"],
+        },
+    }
+    (folder / "one.yaml").write_text(dump_yaml(document), encoding="utf-8")
+    static = ControllerManager(static_manifests=StaticManifests(folder))
+    async with seen(manager, controller_manager=static, kubeconfig=None) as both:
+        await until(lambda: len(manager.setup.entries("/one")) == 1)
+        await both.agree("spiffe-id/spiffe://example.org/one")
+        await both.agree("pod/web-1")
 
 
 async def test_it_agrees_on_who_gets_nothing(manager: Manager) -> None:

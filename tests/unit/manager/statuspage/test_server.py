@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from registrar.telemetry.connection import Limits
 from tests.support.rawhttp import connected
 from tests.support.statuspage import Browser, browsing
 
-SETTINGS = Settings(cluster="c", trust_domain="example.org", spire=UnixAddress("/none.sock"))
+SETTINGS = Settings(cluster="c", trust_domain="example.org", spire=UnixAddress(Path("/none.sock")))
 START = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
 
