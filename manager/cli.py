@@ -20,6 +20,7 @@ from manager.commands import (
     plan,
     render,
     run,
+    top,
     topology,
     wait,
 )
@@ -34,6 +35,7 @@ _OWN: dict[str, Command] = {
     "plan": plan,
     "explain": explain,
     "doctor": doctor,
+    "top": top,
     "render": render,
     "generate-config": generate_config,
     "wait": wait,

@@ -14,7 +14,7 @@ from registrar.ending import Ending
 from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.spire.bundles import BundleClient
-from registrar.spire.connection import open_connection
+from registrar.spire.connection import Connection, open_connection
 from registrar.spire.droppedfields import DroppedFields
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import SpireError
@@ -75,6 +75,8 @@ class SpireSide:
         self._client: EntryClient | None = None
         self._problem: str | None = "not reached yet"
         self._answers = asyncio.Event()
+        self.connection: Connection | None = None
+        """To ask the server further, once connected."""
         self.bundles: BundleClient | None = None
         self.federation: FederationClient | None = None
         self.minter: Minter | None = None
@@ -91,6 +93,7 @@ class SpireSide:
         async with open_connection(
             settings.spire, trust_domain=settings.trust_domain
         ) as connection:
+            self.connection = connection
             observer, gate, ending = self._metrics.spire, self._is_leading, self._ending
             self._client = EntryClient(connection, observer=observer, gate=gate, ending=ending)
             self.bundles = BundleClient(connection, observer=observer, gate=gate, ending=ending)

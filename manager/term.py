@@ -23,6 +23,7 @@ from registrar.claims.outcome import State
 from registrar.identity.entry import Entry
 from registrar.settings.model import Settings
 from registrar.spire.background import background
+from registrar.spire.mirror import EntryMirror
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import ENTRY_STATES, Metrics
 from registrar.telemetry.tracing import Tracer
@@ -209,6 +210,11 @@ class Term:
     def shared(self) -> SharedState:
         """What is known in this term."""
         return self._shared
+
+    @property
+    def mirror(self) -> EntryMirror:
+        """What the SPIRE server holds."""
+        return self._spire.mirror
 
     def withheld(self) -> list[Entry]:
         """The entries whose deletion is withheld."""

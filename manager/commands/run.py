@@ -6,6 +6,7 @@ from pathlib import Path
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import EXIT_LEADERSHIP_LOST, Runnable, run_until_stopped
+from manager.names import status_page_key
 from registrar.errors import InvalidField
 from registrar.settings.model import Settings
 from registrar.telemetry.logging import kv
@@ -51,7 +52,12 @@ def _process(settings: Settings, path: Path) -> Runnable:
     # Only here: the other commands, the node driver among them, need not carry all of this.
     from manager.process import Process  # noqa: PLC0415
 
-    return Process(settings, _tracer() if settings.tracing else None)
+    process = Process(settings, _tracer() if settings.tracing else None)
+    if settings.status_page_addr == "0":
+        return process
+    from manager.statuspage.server import WithStatusPage  # noqa: PLC0415
+
+    return WithStatusPage(process, field=status_page_key(settings))
 
 
 def _tracer() -> Tracer:
