@@ -8,11 +8,13 @@ from pathlib import Path
 
 from manager.commands import (
     check,
+    cleanup,
     completion,
     csi,
     doctor,
     explain,
     generate_config,
+    migrate,
     plan,
     render,
     run,
@@ -31,6 +33,8 @@ _OWN: dict[str, Command] = {
     "explain": explain,
     "doctor": doctor,
     "render": render,
+    "migrate": migrate,
+    "cleanup": cleanup,
     "generate-config": generate_config,
     "wait": wait,
     "topology": topology,
