@@ -1,45 +1,28 @@
 """From another registrar to this one and back, on servers: no entry is missing at any moment."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from manager import cli
-from manager.commands.migrating import migrate
-from tests.support.controllermanager import Manager
-from tests.support.migration import MANAGER, NAMESPACE, OURS, PeerWorld, an_entry, manager_world
+from tests.support.migration import (
+    MANAGER,
+    PEERS,
+    WORKLOAD,
+    Run,
+    installed,
+    namespace_of,
+    there_and_back,
+)
 from tests.support.setup import Setup
 
 pytestmark = pytest.mark.may_block
 
 
-class Run:
-    """The command in this process."""
-
-    def __init__(self, setup: Setup, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder / "out"
-        self._setup = setup
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    async def __call__(self, peer: str, *flags: str) -> int:
-        words = ["migrate", peer, "--kubeconfig", str(self._setup.settings.kubeconfig)]
-        words += ["--output-dir", str(self.folder), "--timeout", "60s", *flags]
-        self._capsys.readouterr()
-        arguments = cli.parser().parse_args(words)
-        code = await migrate(arguments)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    async def document(self, peer: str, *flags: str) -> tuple[int, dict[str, object]]:
-        code = await self(peer, "-o", "json", *flags)
-        return code, json.loads(self.out)
-
-
 @pytest.fixture(autouse=True)
-def own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_POD_NAMESPACE", NAMESPACE)
+def own_namespace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    callspec = getattr(request.node, "callspec", None)
+    peer = MANAGER if callspec is None else callspec.params.get("peer", MANAGER)
+    monkeypatch.setenv("MY_POD_NAMESPACE", namespace_of(peer))
 
 
 @pytest.fixture
@@ -47,42 +30,19 @@ def run(embedded: Setup, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     return Run(embedded, tmp_path, capsys)
 
 
-async def managers_entries(setup: Setup) -> list[str]:
-    """Two Pods with the entries that the controller manager made, and somebody else's entry."""
-    manager = Manager(setup)
-    node = await manager.node()
-    await manager.template("all", spiffeIDTemplate="spiffe://{{ .TrustDomain }}/{{ .PodMeta.Name }}")
-    ids = []
-    for name in ("a", "b"):
-        uid = await manager.pod(name)
-        agent = f"/spire/agent/k8s_psat/test/{node}"
-        entry = an_entry(f"peer-{name}", f"/{name}", agent, f"k8s:pod-uid:{uid}")
-        ids.append(setup.spire_server.put(entry).id if setup.embedded is None else entry.id)
-        if setup.embedded is not None:
-            setup.spire.state.put(entry)
-    return ids
+@pytest.mark.parametrize("peer", PEERS)
+async def test_a_peer_is_replaced_and_put_back(embedded: Setup, run: Run, peer: str) -> None:
+    await there_and_back(run, await installed(embedded, peer))
 
 
-async def there_and_back(run: Run, world: PeerWorld, peer: str) -> None:
-    setup = world.setup
-    before = {entry.id for entry in setup.all_entries()}
-    async with world.node() as node:
-        code, document = await run.document(peer, "--apply", "--yes", "--image", OURS)
-        assert code == 0, (run.out, run.err)
-        watch = document["watch"]
-        assert isinstance(watch, dict)
-        assert (watch["entries"], watch["missingMoments"]) == (len(before), 0)
-        assert await world.image_there() == OURS
-        assert before <= {entry.id for entry in setup.all_entries()}
-        code, document = await run.document(peer, "--undo", "--yes")
-        assert code == 0, (run.out, run.err)
-        assert await world.image_there() == world.image
-        assert node.ran == [world.image, "", OURS, "", world.image]
-    assert before <= {entry.id for entry in setup.all_entries()}
-
-
-async def test_the_controller_manager_is_replaced_and_put_back(embedded: Setup, run: Run) -> None:
-    await managers_entries(embedded)
-    world = manager_world(embedded)
-    await world.install()
-    await there_and_back(run, world, MANAGER)
+@pytest.mark.real("control plane", "spire")
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", [MANAGER, WORKLOAD])
+async def test_it_is_so_on_real_servers(
+    real_servers: Setup, peer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = await installed(real_servers, peer)
+    try:
+        await there_and_back(Run(real_servers, tmp_path, capsys), world)
+    finally:
+        await world.remove()
