@@ -95,7 +95,9 @@ async def clean(arguments: argparse.Namespace) -> int:
     from registrar.spire.errors import SpireError  # noqa: PLC0415
 
     settings = None
-    if arguments.config is not None:
+    if arguments.prefix is not None:
+        _check(arguments.prefix)
+    else:
         settings = await asyncio.to_thread(_settings, arguments)
         if settings is None:
             return EXIT_CONFIGURATION
@@ -110,6 +112,16 @@ async def clean(arguments: argparse.Namespace) -> int:
     except KubeError as error:
         _complain(str(error))
     return EXIT_FAILED
+
+
+def _check(prefix: str) -> None:
+    """Raises InvalidField, by the flag, for a prefix that no registrar can have."""
+    from registrar.claims.ownership import check_prefix  # noqa: PLC0415
+
+    try:
+        check_prefix(prefix)
+    except InvalidField as error:
+        raise InvalidField("--prefix", prefix, error.remedy) from error
 
 
 async def _cleaned(

@@ -50,7 +50,7 @@ class Pages:
             "mode": None if settings is None else settings.mode,
             "problems": [*survey.problems],
             "warnings": [printable(warning) for warning in survey.warnings],
-            "notes": survey.notes(),
+            "notes": [*survey.notes()],
             "lackingRights": [*lacking],
             "folder": str(folder),
             "files": [*files],
@@ -182,8 +182,7 @@ class Pages:
     def end(self, code: int) -> None:
         """Give the document."""
         self._document["steps"] = [
-            {"step": each.title, "done": each.is_done, "what": each.what}
-            for each in self._outcomes
+            {"step": each.title, "done": each.is_done, "what": each.what} for each in self._outcomes
         ]
         self._document["exitCode"] = code
         if self._output != "table":

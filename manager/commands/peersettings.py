@@ -20,9 +20,7 @@ class Understood(NamedTuple):
     warnings: list[str]
 
 
-def understood(
-    file: Path, arguments: Sequence[str], environment: Mapping[str, str]
-) -> Understood:
+def understood(file: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Understood:
     """How a file in the folder is understood, with the arguments and variables of a container."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     add_config_flags(parser)

@@ -15,9 +15,10 @@ from manager.migrate import definitions, kept, swap
 from manager.migrate.kept import Kept, KeptObject
 from manager.migrate.objects import CONFIG_MAP, CRD, KINDS, Objects
 from manager.migrate.reading import at, key_of, mapping, text
-from manager.migrate.rollout import NotInTime, Rollout
+from manager.migrate.rollout import Rollout
 from manager.migrate.steps import SO_ALREADY, Step
 from manager.migrate.survey import Survey
+from manager.migrate.waiting import NotInTime
 from registrar.kube.errors import NotFound
 
 _REPLACED = "definitions-replaced"
@@ -31,7 +32,7 @@ Works = Callable[[], Awaitable[str]]
 class Change:
     """The steps of one migration. ``kept`` is what the folder holds of what was there before."""
 
-    def __init__(  # noqa: PLR0913 - what is changed, by what, and how long it may take
+    def __init__(
         self,
         objects: Objects,
         survey: Survey,

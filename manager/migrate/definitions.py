@@ -5,18 +5,16 @@ its objects with it: they are kept first, and written anew. While that is done n
 so the entries on the SPIRE server stay.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY, Kind
 from api.meta import KubeObject, ObjectKey
 from manager.migrate.objects import CRD, POD, AnyKind, Objects
 from manager.migrate.reading import at, key_of, mapping, mappings, portable, text, words
-from manager.migrate.rollout import NotInTime
+from manager.migrate.waiting import until_no
 from registrar.kube.errors import AlreadyExists, KubeError
 
-_LOOK_SECONDS = 0.2
 _WAIT_SECONDS = 60.0
 REPLACED = (CLUSTER_SPIFFE_ID.resource, SPIRE_ENTRY.resource)
 
@@ -40,10 +38,11 @@ async def install(objects: Objects, definition: JSONObject) -> None:
     """Create or change a definition, and wait until it is served. Raises KubeError."""
     await objects.put(CRD, definition, key_of(definition))
 
-    async def is_done() -> bool:
-        return await _is_served(objects, definition)
+    async def problem() -> str:
+        is_served = await _is_served(objects, definition)
+        return "" if is_served else f"{key_of(definition).name} is not served"
 
-    await _until(is_done, f"{key_of(definition).name} is not served")
+    await until_no(problem, timeout_seconds=_WAIT_SECONDS)
 
 
 async def _is_served(objects: Objects, definition: JSONObject) -> bool:
@@ -72,19 +71,10 @@ async def remove(objects: Objects, definition: JSONObject) -> None:
     key = key_of(definition)
     await objects.delete(CRD, key)
 
-    async def is_done() -> bool:
-        return await objects.get(CRD, key) is None
+    async def problem() -> str:
+        return "" if await objects.get(CRD, key) is None else f"{key.name} is still there"
 
-    await _until(is_done, f"{key.name} is still there")
-
-
-async def _until(is_done: Callable[[], Awaitable[bool]], why: str) -> None:
-    try:
-        async with asyncio.timeout(_WAIT_SECONDS):
-            while not await is_done():
-                await asyncio.sleep(_LOOK_SECONDS)
-    except TimeoutError:
-        raise NotInTime(f"not within {_WAIT_SECONDS:g} s: {why}") from None
+    await until_no(problem, timeout_seconds=_WAIT_SECONDS)
 
 
 async def write_anew(

@@ -63,8 +63,8 @@ def page(survey: Survey, *, image: str, folder: Path) -> str:
     lines = [
         f"# From {peer} to spire-registrar",
         "",
-        f"Found: {place}; image {installation.container.get('image')}; service account "
-        f"{survey.account}; configuration {config.path} ({where}).",
+        f"Found: {place}; image {installation.container.get('image')}.",
+        f"Its service account is {survey.account}, its configuration {config.path} ({where}).",
         "",
         "## Before",
         "",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from api.codec import JSONObject
@@ -64,7 +64,7 @@ class ConfigFile:
 
     path: str
     text: str
-    key: ObjectKey = ObjectKey("", "")
+    key: ObjectKey = field(default=ObjectKey("", ""))
     """The ConfigMap; empty where the file was given by hand."""
     entry: str = ""
     """Its name within the data of the ConfigMap."""
@@ -97,7 +97,7 @@ class Installation:
     @property
     def environment(self) -> dict[str, str]:
         """The variables whose values stand in the template; the namespace's too."""
-        found = {}
+        found: dict[str, str] = {}
         for variable in mappings(self.container.get("env")):
             name, value = text(variable.get("name")), text(variable.get("value"))
             field = text(at(variable, "valueFrom", "fieldRef", "fieldPath"))
@@ -131,9 +131,7 @@ class Installation:
         spec = mapping(self.workload.get("spec"))
         if self.place.kind == "StatefulSet":
             return number(spec.get("replicas"), 1) > 1
-        return not (
-            self.place.kind == "Deployment" and at(spec, "strategy", "type") == "Recreate"
-        )
+        return not (self.place.kind == "Deployment" and at(spec, "strategy", "type") == "Recreate")
 
     def _is_it(self, container: JSONObject) -> bool:
         return container.get("name") == self.place.container
@@ -177,16 +175,14 @@ def _is_named(place: Place, workload: str) -> bool:
     return name == place.name and kind.lower() in kinds
 
 
-def _in(
-    peer: Peer, kind: AnyKind, document: JSONObject, container: str
-) -> Iterator[Installation]:
+def _in(peer: Peer, kind: AnyKind, document: JSONObject, container: str) -> Iterator[Installation]:
     """The containers of a workload that run the peer, or have the name that was given."""
     key = key_of(document)
-    for field in FIELDS:
-        for each in mappings(at(document, "spec", "template", "spec", field)):
+    for listed in FIELDS:
+        for each in mappings(at(document, "spec", "template", "spec", listed)):
             name = text(each.get("name"))
             if name == container or (not container and runs(peer, each)):
-                place = Place(kind.kind, key.namespace, key.name, name, field)
+                place = Place(kind.kind, key.namespace, key.name, name, listed)
                 yield Installation(peer, place, document, each)
 
 
@@ -223,7 +219,8 @@ def _sources(installation: Installation, path: str) -> Iterator[tuple[ObjectKey,
     """The ConfigMaps that may hold a file, and its name in their data; the nearest mount first."""
     namespace = installation.place.namespace
     volumes = {
-        text(volume.get("name")): volume for volume in mappings(installation.pod_spec.get("volumes"))
+        text(volume.get("name")): volume
+        for volume in mappings(installation.pod_spec.get("volumes"))
     }
     working = text(installation.container.get("workingDir"))
     whole = PurePosixPath(working or "/") / path

@@ -68,7 +68,9 @@ class Objects:
     def __init__(self, session: API) -> None:
         self.session = session
 
-    async def all(self, kind: AnyKind, namespace: str = "", *, labels: str = "") -> list[JSONObject]:
+    async def all(
+        self, kind: AnyKind, namespace: str = "", *, labels: str = ""
+    ) -> list[JSONObject]:
         """All of a kind, in one namespace or in all."""
         found: list[JSONObject] = []
         token = ""
@@ -155,4 +157,3 @@ class Objects:
 
     async def _write(self, method: str, path: str, document: JSONObject) -> JSONObject:
         return decode_object(await self.session.call(Request(method, path, body=encode(document))))
-

@@ -1,18 +1,10 @@
-"""Waits until a workload is as it was asked to be: none of the old Pods left, all new ones ready."""
-
-import asyncio
-from collections.abc import Awaitable, Callable
+"""Waits until a workload is as it was asked to be: no old Pod left, all new ones ready."""
 
 from api.codec import JSONObject
 from manager.migrate.installation import Place
 from manager.migrate.objects import POD, Objects
 from manager.migrate.reading import at, key_of, mapping, mappings, number, text, words
-
-_LOOK_SECONDS = 0.5
-
-
-class NotInTime(Exception):  # noqa: N818 - named by what happened
-    """What was waited for did not come; the message says how it is."""
+from manager.migrate.waiting import NotInTime, until_no
 
 
 class Rollout:
@@ -38,7 +30,7 @@ class Rollout:
                 return f"{self._place.workload} still has Pods"
             return ""
 
-        await self._until(problem)
+        await until_no(problem, timeout_seconds=self._timeout)
 
     async def complete(self) -> None:
         """Wait until all Pods are new and ready. Raises NotInTime and KubeError."""
@@ -50,16 +42,7 @@ class Rollout:
                 return "; ".join([why, *(each for each in waits if each)])
             return ""
 
-        await self._until(problem)
-
-    async def _until(self, problem: Callable[[], Awaitable[str]]) -> None:
-        why = ""
-        try:
-            async with asyncio.timeout(self._timeout):
-                while why := await problem():
-                    await asyncio.sleep(_LOOK_SECONDS)
-        except TimeoutError:
-            raise NotInTime(f"not within {self._timeout:g} s: {why or 'no answer'}") from None
+        await until_no(problem, timeout_seconds=self._timeout)
 
     async def _workload(self) -> JSONObject:
         found = await self._objects.get(self._place.of, self._place.key)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from manager.migrate.installation import Unclear
-from manager.migrate.rollout import NotInTime
+from manager.migrate.waiting import NotInTime
 from registrar.errors import printable
 from registrar.kube.errors import KubeError
 from registrar.spire.errors import SpireError

@@ -64,9 +64,7 @@ async def look_around(objects: Objects, installation: Installation) -> Surroundi
             rules += [(scope, rule) for rule in mappings(role and role.get("rules"))]
             bindings.append(f"{of.kind} {name}" + (f" in {scope}" if scope else ""))
     try:
-        for document in await objects.all(VALIDATING):
-            if _is_for(document, installation):
-                webhooks.append(document)
+        webhooks += [d for d in await objects.all(VALIDATING) if _is_for(d, installation)]
     except Forbidden as error:
         unread.append(str(error))
     return Surroundings(tuple(bindings), tuple(rules), tuple(webhooks), tuple(unread))

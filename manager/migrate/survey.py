@@ -1,4 +1,4 @@
-"""Everything that was learnt of a peer's installation, and what this registrar needs in its place."""
+"""What was learnt of a peer's installation, and what this registrar needs in its place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

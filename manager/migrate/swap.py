@@ -17,9 +17,7 @@ def ours(installation: Installation, image: str) -> JSONObject:
     return container
 
 
-def with_container(
-    workload: JSONObject, place: Place, container: JSONObject | None
-) -> JSONObject:
+def with_container(workload: JSONObject, place: Place, container: JSONObject | None) -> JSONObject:
     """With that container in the place of the one of its name; without it for None."""
     spec = mapping(at(workload, "spec", "template", "spec"))
     there = mappings(spec.get(place.field))

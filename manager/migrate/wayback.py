@@ -12,8 +12,9 @@ from manager.migrate.installation import Installation
 from manager.migrate.kept import UNDONE, Kept, KeptObject
 from manager.migrate.objects import CONFIG_MAP, CRD, KINDS, Objects
 from manager.migrate.reading import at, key_of, mapping, portable, text
-from manager.migrate.rollout import NotInTime, Rollout
+from manager.migrate.rollout import Rollout
 from manager.migrate.steps import SO_ALREADY, Step
+from manager.migrate.waiting import NotInTime
 
 _BACK = "definitions-back"
 _SAVED = "our-objects-saved"

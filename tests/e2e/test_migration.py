@@ -15,7 +15,8 @@ from api.proto.types_pb2 import SPIFFEID, Entry, Selector
 from hack.control_plane import ControlPlane
 from hack.spire import RealServer
 from registrar.settings.model import PodIdentity
-from tests.support.migration import LAYERED, Run, installed, restore_kinds, there_and_back
+from tests.support.migration import Run, there_and_back
+from tests.support.peers import LAYERED, installed, restore_kinds
 from tests.support.setup import real_setup, some_looks
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
