@@ -12,11 +12,13 @@ from pathlib import Path
 
 from manager.commands import (
     check,
+    cleanup,
     completion,
     csi,
     doctor,
     explain,
     generate_config,
+    migrate,
     plan,
     render,
     run,
@@ -37,6 +39,8 @@ _OWN: dict[str, Command] = {
     "doctor": doctor,
     "top": top,
     "render": render,
+    "migrate": migrate,
+    "cleanup": cleanup,
     "generate-config": generate_config,
     "wait": wait,
     "topology": topology,

@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
     arguments.config = arguments.file or arguments.config
     path = path_of(arguments)
     found = examined(arguments)
-    problems = _problems_of(found, path)
+    problems = problems_of(found, path)
     if arguments.output == "table":
         count = len(problems)
         verdict = f"wrong, {count} mistake{'s' * (count != 1)}" if problems else "right"
@@ -73,7 +73,7 @@ def main(arguments: argparse.Namespace) -> int:
     return EXIT_CONFIGURATION if problems else 0
 
 
-def _problems_of(found: "Examined", path: Path) -> tuple[ConfigProblem, ...]:
+def problems_of(found: "Examined", path: Path) -> tuple[ConfigProblem, ...]:
     """Everything that is wrong, also with what only the driver or the mode can tell."""
     # Only here: the other commands need not carry all of this.
     from registrar.settings.csi import NODE_NAME, load_csi  # noqa: PLC0415

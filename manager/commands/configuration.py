@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,8 +57,13 @@ def path_of(arguments: argparse.Namespace) -> Path:
     return named or next((path for path in DEFAULTS if path.exists()), DEFAULTS[0])
 
 
-def examined(arguments: argparse.Namespace) -> "Examined":
-    """The file with the flags, and everything that can be said of both."""
+def examined(
+    arguments: argparse.Namespace, *, environment: Mapping[str, str] | None = None
+) -> "Examined":
+    """The file with the flags, and everything that can be said of both.
+
+    ``environment`` are the variables, by default those of this process.
+    """
     # Only here: the node driver has a file of its own, and need not carry the other three.
     from registrar.settings.load import examine  # noqa: PLC0415
 
@@ -67,6 +72,7 @@ def examined(arguments: argparse.Namespace) -> "Examined":
         overrides={**original_overrides(arguments), **overrides_of(arguments)},
         fallbacks=original_fallbacks(arguments),
         expand_env=arguments.expand_env,
+        environment=environment,
     )
     return replace(found, warnings=(*original_warnings(arguments), *found.warnings))
 

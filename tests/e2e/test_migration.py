@@ -13,7 +13,10 @@ from api.documents import dump_yaml
 from api.kinds import POD
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
 from hack.control_plane import ControlPlane
+from hack.spire import RealServer
 from registrar.settings.model import PodIdentity
+from tests.support.migration import Run, there_and_back
+from tests.support.peers import LAYERED, installed, restore_kinds
 from tests.support.setup import real_setup, some_looks
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -24,10 +27,10 @@ KINDS = {"clusterspiffeids": "ClusterSpiffeID", "spireentries": "SpireEntry"}
 """As the original spelled them."""
 
 
-@pytest.fixture
-def plane(tmp_path: Path) -> Iterator[ControlPlane]:
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane of our own: other tests share kinds that are changed here."""
-    with ControlPlane((), tmp_path) as plane:
+    with ControlPlane((), tmp_path_factory.mktemp("plane")) as plane:
         yield plane
 
 
@@ -60,6 +63,20 @@ async def test_the_original_is_replaced_without_a_change_on_the_spire_server(
             pod = (await setup.client.get(POD.path("default", "pod-0")))["metadata"]
             assert isinstance(pod, dict)
             assert pod["finalizers"] == ["example.org/first", "example.org/last"]
+
+
+@pytest.mark.real("control plane", "spire")
+@pytest.mark.may_block
+async def test_the_command_replaces_it_and_puts_it_back(
+    tmp_path: Path,
+    plane: ControlPlane,
+    real_spire_server: RealServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with real_setup(tmp_path, plane, real_spire_server) as setup:
+        world = await installed(setup, LAYERED)
+        await there_and_back(Run(setup, tmp_path, capsys), world)
+        await restore_kinds(setup)
 
 
 def _install_the_original(plane: ControlPlane) -> None:
