@@ -173,6 +173,8 @@ def test_the_product_alone_has_its_other_commands(
         "doctor",
         "top",
         "render",
+        "migrate",
+        "cleanup",
         "generate-config",
         "wait",
         "topology",
