@@ -50,9 +50,12 @@ def ensure(progress: Progress) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as made:
         folder = Path(made)
-        # Whoever is root may be told by apt to write as a user who cannot write here.
-        fetch = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *_packages()]
-        _run(fetch, folder)
+        try:
+            _download(folder)
+        except ToolError:
+            # A fresh machine has no lists of packages, or old ones.
+            _run(["apt-get", "update"], folder)
+            _download(folder)
         whole = folder / "whole"
         for package in folder.glob("*.deb"):
             _run(["dpkg-deb", "-x", str(package), str(whole)], folder)
@@ -63,6 +66,11 @@ def ensure(progress: Progress) -> Path:
     if program is None:
         raise ToolError(f"Debian's package {_PACKAGE} holds no program that is known here")
     return program
+
+
+def _download(folder: Path) -> None:
+    # Whoever is root may be told by apt to write as a user who cannot write here.
+    _run(["apt-get", "-o", "APT::Sandbox::User=root", "download", *_packages()], folder)
 
 
 def picture(

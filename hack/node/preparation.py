@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from hack import envoy, tool_build
+from hack import browser, envoy, tool_build
 from hack.compilers import Progress, ToolError
 from hack.node import debian, images, machine
 
@@ -27,4 +27,9 @@ def prepare(progress: Progress, *, install: bool) -> tuple[Path, ...]:
     for tools in tool_build.TOOLSETS:
         tool_build.build(progress, tools)
     envoy.install(progress)
+    try:
+        browser.ensure(progress)
+    except ToolError as error:
+        # The pages are tested without it too.
+        progress(f"going on without a browser: {error}")
     return images.build(progress)
