@@ -155,6 +155,8 @@ def configure(level: str, log_format: Format = "text", path: Path | None = None)
     before, before_level = root.handlers[:], root.level
     root.handlers[:] = [handler]
     root.setLevel(number)
+    # At debug it has a line for each call, which says nothing of what was called.
+    logging.getLogger("_cygrpc").setLevel(logging.INFO)
     listener.start()
     try:
         yield

@@ -141,3 +141,11 @@ def test_a_full_disk_does_not_change_how_the_process_ends(
     with configure("info", path=Path("/dev/full")):
         logging.getLogger("x").info("there is no room for this")
     assert "No space left on device" in capfd.readouterr().err
+
+
+def test_what_grpc_says_of_each_call_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with configure("debug", path=path):
+        logging.getLogger("_cygrpc").debug("Loaded running loop")
+        logging.getLogger("x").debug("ours")
+    assert [line.split()[-1] for line in path.read_text().splitlines()] == ["ours"]
