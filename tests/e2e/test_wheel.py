@@ -172,6 +172,8 @@ def test_the_product_alone_has_its_other_commands(
         "explain",
         "doctor",
         "render",
+        "migrate",
+        "cleanup",
         "generate-config",
         "wait",
         "topology",
