@@ -94,7 +94,7 @@ tools: $(STAMP) ## build kube-apiserver, etcd, SPIRE, … once, about 10 to 15 m
 # One lock for all of Python 3.11 to 3.13 and all platforms. setup.cfg decides what may be in it.
 lock: $(STAMP) ## choose the newest versions that fit and write the lock files
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --extra dev --output-file requirements.lock setup.cfg
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --extra dev --extra top --output-file requirements.lock setup.cfg
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --constraint requirements.lock \
 	  --output-file requirements-run.lock setup.cfg
 	cd hack/tools && $(CURDIR)/$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file pip-audit.lock pip-audit.in

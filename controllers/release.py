@@ -242,7 +242,9 @@ class ReleasePass:
             return
         # What is recorded goes next; whoever claims the key meanwhile must not find it set.
         shared.outcomes.forget(key)
-        names = {name for name in (shared.known_name_of(key),) if name}
+        # It may have been recorded in an earlier term alone, and the entry may have gone unseen:
+        # the answer to a deletion was lost, or somebody else deleted it.
+        names = {shared.name_of(key)}
         if entry_id:
             names |= {k.name for k in self._objects.by_index(ENTRY_ID_INDEX, entry_id)}
         shared.released |= names

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from api.meta import KubeObject, ObjectKey
 from controllers.rights import Need
+from controllers.traced import Traced
 from registrar.claims.claim import Claimant
 from registrar.claims.judged import Judged
 from registrar.identity.entry import Entry, EntryKey
@@ -21,6 +22,7 @@ from registrar.kube.slots import Backlog
 from registrar.kube.store import Change, Store
 from registrar.kube.turns import IN_ORDER, Turn
 from registrar.telemetry.observers import ControllerObserver
+from registrar.telemetry.tracing import Tracer
 
 T = TypeVar("T", bound=KubeObject)
 K = TypeVar("K", bound=Hashable)
@@ -219,11 +221,14 @@ class Source(Generic[K]):
         watched = (origin for watched in self.watches for origin in watched.origins)
         return [origin for origin in (*watched, *self.also_decides) if origin.may_be_unknown]
 
-    def wire(self, observer: ControllerObserver) -> "Wired":
+    def wire(self, observer: ControllerObserver, tracer: Tracer | None = None) -> "Wired":
         """Make its queue and its loop, and connect what wakes it."""
+        traced = None
+        if tracer is not None:
+            traced = Traced(name=self.name, kind=self.kind, reconcile=self.reconcile, tracer=tracer)
         controller = Controller(
             name=self.name,
-            reconcile=self.reconcile,
+            reconcile=self.reconcile if traced is None else traced.reconcile,
             concurrency=self.concurrency or 1,
             timeout_seconds=_REMOTE_SECONDS if self.concurrency else _COMPUTE_SECONDS,
             observer=observer,
@@ -238,7 +243,8 @@ class Source(Generic[K]):
         for watched in self.watches:
             watched.connect(controller.queue.add)
         if self.serves is not None:
-            self.serves.serve(controller.queue.add)
+            add = controller.queue.add
+            self.serves.serve(add if traced is None else traced.waking(add))
 
         async def look_at_all() -> None:
             self.prepare()

@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 from devcluster.mounts import own_mounts  # noqa: E402 - the checkout is measured
 from hack import postgresql  # noqa: E402 - the checkout is measured
 from hack.bench_burst import OURS, Curve, measure_bursts, peer  # noqa: E402
+from hack.bench_commands import Commands  # noqa: E402 - the checkout is measured
 from hack.bench_csi import measure_csi  # noqa: E402 - the checkout is measured
 from hack.bench_figures import Figure  # noqa: E402
 from hack.bench_growth import Growing  # noqa: E402 - the checkout is measured
@@ -33,7 +34,7 @@ from hack.bench_modes import FULL, QUICK, Bench, Scale, say  # noqa: E402
 from hack.bench_server import EMBEDDED, KINDS, POSTGRESQL, SQLITE, Database  # noqa: E402
 from hack.bench_world import open_world  # noqa: E402
 
-_MODES = ("layered", "manager", "burst", "growth", "csi")
+_MODES = ("layered", "manager", "burst", "growth", "commands", "csi")
 _NODES = 100
 """Nodes over which the Pods of the controller manager's mode are spread."""
 
@@ -123,6 +124,12 @@ async def measure(choice: Choice) -> Results:
             results.creates += bursts.creates
             continue
         kind = choice.spire[0] if choice.spire else SQLITE
+        if mode == "commands":
+            async with open_world(Database(kind), manager=True, nodes=_NODES) as world:
+                commands = Commands(world, scale.at_once.pods, scale.commands, say)
+                await commands.run()
+                results.add(commands)
+            continue
         if mode == "growth":
             database = Database(kind, is_analyzed=kind == SQLITE)
             async with open_world(database, manager=True, nodes=_NODES) as world:

@@ -28,6 +28,8 @@ class Scale:
     volumes: int
     at_once: Size
     growth: Growth
+    commands: int
+    """How often each command is run."""
 
 
 FULL = Scale(
@@ -40,6 +42,7 @@ FULL = Scale(
     volumes=110,
     at_once=Size(pods=10_000, singles=50),
     growth=FULL_GROWTH,
+    commands=5,
 )
 QUICK = Scale(
     singles=10,
@@ -51,6 +54,7 @@ QUICK = Scale(
     volumes=5,
     at_once=Size(pods=100, singles=5),
     growth=QUICK_GROWTH,
+    commands=1,
 )
 _PACE_SECONDS = 1 / 20
 

@@ -164,13 +164,8 @@ class World:
         """
         port, health = _free_port(), _free_port()
         folder = self.plane.folder
-        configuration = folder / "controller.conf"
-        template = _MANAGER_CONFIGURATION if self._manager else _CONFIGURATION
-        configuration.write_text(
-            template.format(
-                socket=through.socket if through else self.spire.socket, port=port, health=health
-            ),
-            encoding="utf-8",
+        configuration = self.configure(
+            through.socket if through else self.spire.socket, port=port, health=health
         )
         environment = {**os.environ, "ENABLE_WEBHOOKS": "false"}
         if against:
@@ -197,6 +192,15 @@ class World:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
+
+    def configure(self, socket: Path, *, port: int = 0, health: int = 0) -> Path:
+        """Write the configuration of whoever is measured, and say where."""
+        configuration = self.plane.folder / "controller.conf"
+        template = _MANAGER_CONFIGURATION if self._manager else _CONFIGURATION
+        configuration.write_text(
+            template.format(socket=socket, port=port, health=health), encoding="utf-8"
+        )
+        return configuration
 
     @property
     def api_port(self) -> int:

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from api.codec import JSONValue  # noqa: E402 - the checkout itself is what is generated from
 from api.crd import CUSTOM_KINDS, crd  # noqa: E402
 from api.documents import dump_yaml  # noqa: E402
-from hack import generate_protos, kube_types  # noqa: E402
+from hack import generate_protos, helm_chart, kube_types  # noqa: E402
 from hack.kind_pages import render_kind_pages  # noqa: E402
 from hack.monitoring.alerts import render_rules  # noqa: E402
 from hack.monitoring.dashboard import render_dashboard  # noqa: E402
@@ -53,6 +53,8 @@ def generated() -> dict[Path, str]:
             "resources": bases,
         }
     )
+    # The chart carries what is generated here, so that is written first.
+    files |= helm_chart.render_chart(files)
     table = kube_types.table()
     if table is not None:
         files[kube_types.TABLE] = table

@@ -1,10 +1,11 @@
 """Builds the real servers that tests run against, once for each version of their modules.
 
-There are three sets, each built and cached by itself: the Kubernetes control plane, SPIRE, and
-what a node needs besides. The binaries lie outside the tree, in the user's cache, in a folder named
-by everything that decides their contents: the set's module files, the Go version, the platform and
-the recipe here. A folder with that name is complete, always: a build works beside it and is renamed
-at its end. Only the standard library is used, so that this runs before anything is installed.
+There are four sets, each built and cached by itself: the Kubernetes control plane, SPIRE, Helm,
+and what a node needs besides. The binaries lie outside the tree, in the user's cache, in a folder
+named by everything that decides their contents: the set's module files, the Go version, the
+platform and the recipe here. A folder with that name is complete, always: a build works beside it
+and is renamed at its end. Only the standard library is used, so that this runs before anything is
+installed.
 """
 
 import argparse
@@ -137,7 +138,14 @@ NODE = Toolset(
         Tool("coredns", ".", 2, "coredns"),
     ),
 )
-TOOLSETS = (CONTROL_PLANE, SPIRE, NODE)
+HELM = Toolset(
+    "Helm",
+    "helm-",
+    "helm",
+    "helm.sh/helm/v3",
+    (Tool("helm", "helm.sh/helm/v3/cmd/helm", 2, "helm"),),
+)
+TOOLSETS = (CONTROL_PLANE, SPIRE, HELM, NODE)
 
 
 def installed(tools: Toolset = CONTROL_PLANE) -> Path | None:
@@ -230,6 +238,8 @@ def _build_into(folder: Path, tools: Toolset, go: Go, progress: Progress) -> Non
 
 def _ldflags(tools: Toolset, tool: Tool) -> str:
     """Return what the linker is told; Kubernetes' programs learn their version by it alone."""
+    if tools is HELM:
+        return _helms_ldflags()
     if not tool.package.startswith("k8s.io/") and tools is not CONTROL_PLANE:
         return "-s -w"
     version = tools.version()
@@ -246,6 +256,15 @@ def _ldflags(tools: Toolset, tool: Tool) -> str:
         f"-X {package}.{name}={value}" for package in packages for name, value in values.items()
     ]
     return " ".join(["-s", "-w", *stamps])
+
+
+def _helms_ldflags() -> str:
+    """Return what Helm's own Makefile stamps: else it renders for Kubernetes 1.20."""
+    minor = version_in(MODULES / HELM.module / "go.mod", r"\bk8s\.io/client-go v0\.(\d+)\.")[0]
+    stamps = [f"internal/version.version={HELM.version()}"]
+    for package in ("pkg/chartutil", "pkg/lint/rules"):
+        stamps += [f"{package}.k8sVersionMajor=1", f"{package}.k8sVersionMinor={minor}"]
+    return " ".join(["-s", "-w", *(f"-X helm.sh/helm/v3/{stamp}" for stamp in stamps)])
 
 
 def _remove_others(kept: Path, tools: Toolset) -> None:
@@ -266,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="hack/tool_build.py", description="Builds the real servers, unless they are there."
     )
     parser.add_argument("--node", action="store_true", help="what a real node needs, too")
-    wanted = TOOLSETS if parser.parse_args(arguments).node else (CONTROL_PLANE, SPIRE)
+    wanted = TOOLSETS if parser.parse_args(arguments).node else (CONTROL_PLANE, SPIRE, HELM)
     try:
         for tools in wanted:
             _say(f"{tools.title} is in {build(_say, tools)}")

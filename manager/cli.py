@@ -1,8 +1,12 @@
 """The command line ``spire-registrar``."""
 
 import argparse
+import os
+import select
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from manager.commands import (
     plan,
     render,
     run,
+    top,
     topology,
     wait,
 )
@@ -32,6 +37,7 @@ _OWN: dict[str, Command] = {
     "plan": plan,
     "explain": explain,
     "doctor": doctor,
+    "top": top,
     "render": render,
     "migrate": migrate,
     "cleanup": cleanup,
@@ -40,6 +46,9 @@ _OWN: dict[str, Command] = {
     "topology": topology,
     "completion": completion,
 }
+
+_READER_HAS_GONE = 128 + signal.SIGPIPE
+"""The exit code that shells know from programs that end by this signal."""
 
 
 def parser(plugs: Iterable[Command] = ()) -> argparse.ArgumentParser:
@@ -69,18 +78,46 @@ def complete() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    words = sys.argv[1:] if arguments is None else arguments
-    if words and words[0] == completion.WORD:
-        return completion.answer(parser(plugged().values()), words[1:])
-    given = as_ours(words, DEFAULTS)
-    # A registrar that starts has no use for another distribution, nor for what may be wrong in it.
-    plugs = {} if given and given[0] in _OWN else plugged()
-    if given and given[0] in ABSENT and ABSENT.keys().isdisjoint(plugs):
-        sys.stderr.write(f"{ABSENT[given[0]]}\n")
-        return 2
-    parsed = parser(plugs.values()).parse_args(given)
-    code: int = parsed.main(parsed)
-    return code
+    with _quiet_once_nobody_reads():
+        words = sys.argv[1:] if arguments is None else arguments
+        if words and words[0] == completion.WORD:
+            return completion.answer(parser(plugged().values()), words[1:])
+        given = as_ours(words, DEFAULTS)
+        # A registrar that starts has no use for another distribution, nor for what may be wrong
+        # in it.
+        plugs = {} if given and given[0] in _OWN else plugged()
+        if given and given[0] in ABSENT and ABSENT.keys().isdisjoint(plugs):
+            sys.stderr.write(f"{ABSENT[given[0]]}\n")
+            return 2
+        parsed = parser(plugs.values()).parse_args(given)
+        code: int = parsed.main(parsed)
+        return code
+
+
+@contextmanager
+def _quiet_once_nobody_reads() -> Iterator[None]:
+    """End without a word where the reader has had enough, as after ``| head``."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _has_reader_gone():
+            raise
+        sys.exit(_READER_HAS_GONE)
+
+
+def _has_reader_gone() -> bool:
+    """Tell whether nobody reads what we write; if so, what is left goes nowhere."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    # Asked for nothing, poll tells of the other end alone.
+    if not poll.poll(0):
+        return False
+    # The interpreter would try once more at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 if __name__ == "__main__":

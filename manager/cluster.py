@@ -26,7 +26,7 @@ from registrar.kube.client import KubeClient
 from registrar.kube.errors import KubeError
 from registrar.kube.leader import LeaderElector
 from registrar.kube.recorder import EventRecorder
-from registrar.kube.session import Session, connect
+from registrar.kube.session import API, Session, connect
 from registrar.settings.model import LeaderElection, Settings
 from registrar.telemetry.health import Checks
 from registrar.telemetry.logging import kv
@@ -57,6 +57,7 @@ class ClusterSide:
         self._owner: PrefixOwner | None = None
         self._has_owner = asyncio.Event()
         self.webhooks: Webhook | None = None
+        self.session: API | None = None
 
     def add_checks(self, checks: Checks) -> None:
         """Caches must be filled, the prefix ours or a replica's, the webhooks served."""
@@ -75,6 +76,17 @@ class ClusterSide:
             return True
         return self._owner is not None and self._owner.is_waiting()
 
+    @property
+    def leaders(self) -> str:
+        """Whose the Lease of the replicas is, and why the prefix is another's."""
+        refusal = "" if self._owner is None else self._owner.refusal()
+        if self._elector is None:
+            return refusal
+        holder = self._elector.holder or "nobody yet"
+        me = " (this process)" if self._elector.is_leader() else ""
+        leads = f"{holder}{me} by the Lease {self._lease}"
+        return f"{leads}; {refusal}" if refusal else leads
+
     def prefix_state(self) -> str:
         """How the prefix is had."""
         return "" if self._owner is None else self._owner.state
@@ -86,6 +98,7 @@ class ClusterSide:
             self._connect(f"{USER_AGENT}-lease") as own,
             asyncio.TaskGroup() as tasks,
         ):
+            self.session = session
             self.webhooks = self.mode.webhook(session, spire.connected_minter())
             if self.webhooks is not None:
                 tasks.create_task(self.webhooks.run())

@@ -36,6 +36,8 @@ class FolderSide:
     """The files of one folder. There is one process, which may always write."""
 
     webhooks = None
+    session = None
+    leaders = ""
 
     def __init__(
         self, settings: Settings, config: ControllerManager, manifests: StaticManifests

@@ -22,6 +22,12 @@ def metrics_key(settings: Settings) -> str:
     return "metrics_bind_addr" if is_crd else "metrics_addr"
 
 
+def status_page_key(settings: Settings) -> str:
+    """The key of the address of the status page, in the words of the file that was read."""
+    is_manager = settings.controller_manager is not None
+    return "statusPage.bindAddress" if is_manager else "status_page_addr"
+
+
 def lease_namespace_key(settings: Settings) -> str:
     """The key of the Lease's namespace, in the words of the file that was read."""
     is_manager = settings.controller_manager is not None

@@ -5,31 +5,48 @@ A process leads once. Who loses the Lease ends, and is started again from nothin
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from manager.cluster import ClusterSide
 from manager.folder import FolderSide
-from manager.modes.mode import Webhook
+from manager.modes.mode import Mode, Webhook
 from manager.names import HEALTH_KEY, metrics_key
 from manager.side import Beginning, Side
 from manager.spire import SpireSide
 from manager.term import NO_ENTRIES, Term
 from registrar.claims.ownership import check_prefix
 from registrar.ending import Ending
+from registrar.kube.session import API
 from registrar.settings.model import Settings
+from registrar.spire.connection import Connection
 from registrar.telemetry.health import Checks, Heartbeat, serve
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What a process that leads knows, and whom it asks."""
+
+    settings: Settings
+    mode: Mode
+    term: Term
+    session: API | None
+    """None without a cluster."""
+    connection: Connection
+
+
 class Process:
-    """One registrar. ``run`` works until cancelled.
+    """One registrar. ``run`` works until cancelled, and closes the ``tracer``, if there is one.
 
     Raises InvalidField for what is wrong with the settings.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
         if settings.entry_id_prefix is not None:
             check_prefix(settings.entry_id_prefix)
         self._settings = settings
@@ -37,6 +54,7 @@ class Process:
         self._ending = Ending()
         self._side = _side_of(settings, self._metrics, self._ending)
         self._term: Term | None = None
+        self._spire: SpireSide | None = None
         self._checks = Checks()
         self._metrics.on_refresh(self._measure)
         self.port = 0
@@ -56,6 +74,33 @@ class Process:
         """Whether this process leads and has looked at every object."""
         return self._term is not None and self._term.ready.is_set()
 
+    @property
+    def settings(self) -> Settings:
+        """Those that it works by."""
+        return self._settings
+
+    @property
+    def metrics(self) -> Metrics:
+        """Its metrics."""
+        return self._metrics
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether another process works, so that this one knows nothing of entries."""
+        return self._term is None and self._side.is_standby()
+
+    @property
+    def leaders(self) -> str:
+        """Who leads, in words; empty where nobody is elected."""
+        return self._side.leaders
+
+    def working(self) -> "Working | None":
+        """What it knows, to be asked; None until it has looked at every object."""
+        term, spire = self._term, self._spire
+        if term is None or spire is None or spire.connection is None or not term.ready.is_set():
+            return None
+        return Working(self._settings, self._side.mode, term, self._side.session, spire.connection)
+
     def why_not_ready(self) -> str | None:
         """None when ready, else what the process waits for, in words."""
         return next((why for why in self._checks.run().values() if why is not None), None)
@@ -74,6 +119,9 @@ class Process:
             working.cancel()
             await working
             raise
+        finally:
+            if self._tracer is not None:
+                await self._tracer.close()
 
     async def _run(self) -> None:
         settings, metrics, checks = self._settings, self._metrics, self._checks
@@ -81,8 +129,13 @@ class Process:
         for warning in settings.warnings:
             log.warning(warning)
         spire = SpireSide(
-            settings, metrics=metrics, is_leading=self.is_leading, ending=self._ending
+            settings,
+            metrics=metrics,
+            is_leading=self.is_leading,
+            ending=self._ending,
+            tracer=self._tracer,
         )
+        self._spire = spire
         self._side.add_checks(checks)
         checks.add("spire", spire.problem)
         checks.add("first-pass", self._why_not_passed)
@@ -123,6 +176,7 @@ class Process:
                 settings=self._settings,
                 spire=side,
                 metrics=self._metrics,
+                tracer=self._tracer,
             )
             prefix = beginning.prefixes.current
             log.info("leading", extra=kv(prefix=prefix, own_entries=len(side.mirror.own)))

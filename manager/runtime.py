@@ -13,6 +13,7 @@ from controllers.wakeups import WiringError
 from registrar.spire.background import background
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +31,14 @@ class Runtime:
         shared: SharedState,
         metrics: Metrics,
         unused: frozenset[str],
+        tracer: Tracer | None = None,
     ) -> None:
         self._sources = sources
         self._last_good = shared.last_good
         for source in sources:
             _check(source)
         self._wired = {
-            source.name: source.wire(metrics.controller(source.name)) for source in sources
+            source.name: source.wire(metrics.controller(source.name), tracer) for source in sources
         }
         shared.wake.check(unused=unused, kinds={source.kind for source in sources if source.kind})
         self._late = [origin for origin in self._origins() if not origin.is_available]

@@ -16,6 +16,7 @@ from registrar.claims.ownership import (
     default_prefixes,
     workload_prefixes,
 )
+from registrar.kube.session import API
 from registrar.settings.model import Settings
 from registrar.telemetry.health import Checks
 
@@ -86,6 +87,16 @@ class Side(Protocol):
     @property
     def webhooks(self) -> Webhook | None:
         """The server that the API server calls, once it runs."""
+        ...
+
+    @property
+    def session(self) -> API | None:
+        """To ask the API server further, once connected; None without a cluster."""
+        ...
+
+    @property
+    def leaders(self) -> str:
+        """Who leads, in words; empty where nobody is elected."""
         ...
 
     def add_checks(self, checks: Checks) -> None:

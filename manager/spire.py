@@ -14,7 +14,7 @@ from registrar.ending import Ending
 from registrar.settings.model import Settings
 from registrar.spire.background import background
 from registrar.spire.bundles import BundleClient
-from registrar.spire.connection import open_connection
+from registrar.spire.connection import Connection, open_connection
 from registrar.spire.droppedfields import DroppedFields
 from registrar.spire.entries import EntryClient
 from registrar.spire.errors import SpireError
@@ -27,6 +27,7 @@ from registrar.spire.writer import EntryWriter
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import Metrics
 from registrar.telemetry.rounds import attempt
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +65,18 @@ class SpireSide:
         metrics: Metrics,
         is_leading: Callable[[], bool],
         ending: Ending,
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings
+        self._tracer = tracer
         self._ending = ending
         self._metrics = metrics
         self._is_leading = is_leading
         self._client: EntryClient | None = None
         self._problem: str | None = "not reached yet"
         self._answers = asyncio.Event()
+        self.connection: Connection | None = None
+        """To ask the server further, once connected."""
         self.bundles: BundleClient | None = None
         self.federation: FederationClient | None = None
         self.minter: Minter | None = None
@@ -88,6 +93,7 @@ class SpireSide:
         async with open_connection(
             settings.spire, trust_domain=settings.trust_domain
         ) as connection:
+            self.connection = connection
             observer, gate, ending = self._metrics.spire, self._is_leading, self._ending
             self._client = EntryClient(connection, observer=observer, gate=gate, ending=ending)
             self.bundles = BundleClient(connection, observer=observer, gate=gate, ending=ending)
@@ -138,6 +144,7 @@ class SpireSide:
             gate=self._is_leading,
             observer=self._metrics.spire,
             dropped=self.dropped,
+            tracer=self._tracer,
         )
         bundles, federation = self.bundles, self.federation
         if bundles is None or federation is None:

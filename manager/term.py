@@ -23,8 +23,10 @@ from registrar.claims.outcome import State
 from registrar.identity.entry import Entry
 from registrar.settings.model import Settings
 from registrar.spire.background import background
+from registrar.spire.mirror import EntryMirror
 from registrar.telemetry.logging import kv
 from registrar.telemetry.metrics import ENTRY_STATES, Metrics
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Term:
         settings: Settings,
         spire: TermSide,
         metrics: Metrics,
+        tracer: Tracer | None = None,
     ) -> None:
         prefixes, records = beginning.prefixes, beginning.records
         self.ready = asyncio.Event()
@@ -106,7 +109,9 @@ class Term:
         )
         self._shared.wake.status.leave_out(mode.without_status)
         self.sources: Sequence[AnySource] = sources
-        self._runtime = Runtime(sources, shared=self._shared, metrics=metrics, unused=mode.unused)
+        self._runtime = Runtime(
+            sources, shared=self._shared, metrics=metrics, unused=mode.unused, tracer=tracer
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -205,6 +210,11 @@ class Term:
     def shared(self) -> SharedState:
         """What is known in this term."""
         return self._shared
+
+    @property
+    def mirror(self) -> EntryMirror:
+        """What the SPIRE server holds."""
+        return self._spire.mirror
 
     def withheld(self) -> list[Entry]:
         """The entries whose deletion is withheld."""

@@ -28,12 +28,21 @@ def apply(cluster: Cluster, *documents: Mapping[str, object]) -> None:
 def wait_for(what: str, condition: Callable[[], bool], seconds: float = SECONDS) -> None:
     """Return once the condition holds.
 
+    Whoever is asked may be unable to answer for a moment, such as a kubelet that counts what a
+    container has while it goes: a condition that raises ServerError does not hold yet.
+
     Raises:
-        ServerError: it did not in time; or what a look at it raised.
+        ServerError: it did not in time; says what the last look at it raised, if it did.
 
     """
     deadline = time.monotonic() + seconds
-    while not condition():
+    while True:
+        unanswered = ""
+        try:
+            if condition():
+                return
+        except ServerError as error:
+            unanswered = f": {error}"
         if time.monotonic() > deadline:
-            raise ServerError(f"not in {seconds:.0f} s: {what}")
+            raise ServerError(f"not in {seconds:.0f} s: {what}{unanswered}")
         _pause(0.25)

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hack import definitions
+from hack.node.waiting import wait_for
 from hack.soak import clock
 from hack.soak.documents import at
 from hack.soak.modes import CRDS
@@ -294,12 +296,15 @@ def _restore_crd(scene: Scene) -> None:
     name = f"crd/{path.rpartition('/')[2]}"
     there = scene.world.kube.get(path)
     if there is not None and at(there, "metadata", "deletionTimestamp") is not None:
-        # It would go in spite of us. An API server that gave up on it looks again after a change.
-        mark = f"soak/again={at(there, 'metadata', 'resourceVersion')}"
-        scene.world.plane.run_kubectl("annotate", name, mark, "--overwrite")
-        scene.world.plane.run_kubectl("wait", "--for=delete", name, "--timeout=30s")
+        # It would go in spite of us.
+        wait_for(f"{name} is gone", lambda: _is_gone(scene.world, path))
     scene.world.apply(file)
     scene.world.plane.run_kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+
+
+def _is_gone(world: World, path: str) -> bool:
+    definitions.nudge(world.plane.run_kubectl)
+    return world.kube.get(path) is None
 
 
 def _take_rights(scene: Scene) -> None:

@@ -1,15 +1,10 @@
 """An explanation as people read it: what there is, what gives nothing, and one sentence."""
 
-from collections.abc import Iterator
-from itertools import chain, repeat
-
-from manager.explain.document import time_of
-from manager.explain.model import Considered, EntryState, Explanation, Identity
-from manager.output import Colour, Page, listed
+from manager.explain.fields import COLOURS, fields_of
+from manager.explain.model import Considered, Explanation
+from manager.output import Colour, Page
 
 _WIDTH = 15
-_GOOD = frozenset({"set", "foreign"})
-_COLOURS: dict[bool | None, Colour] = {True: "green", False: "red", None: "yellow"}
 
 
 def write(explanation: Explanation, page: Page) -> None:
@@ -20,7 +15,7 @@ def write(explanation: Explanation, page: Page) -> None:
     _title(page, "Identities", explanation.identities)
     for identity in explanation.identities:
         page.line("  " + page.coloured(identity.key.spiffe_id, "bold"))
-        for name, value, *colours in _of_identity(identity):
+        for name, value, *colours in fields_of(identity):
             _write_field(page, name, value, *colours)
     _title(page, "Gives nothing", explanation.considered)
     for one in explanation.considered:
@@ -35,64 +30,8 @@ def write(explanation: Explanation, page: Page) -> None:
     for line in explanation.unknown:
         page.paragraph(page.coloured(line), indent="    ", first="  ")
     page.line()
-    colour = _COLOURS[explanation.has_identity]
+    colour = COLOURS[explanation.has_identity]
     page.paragraph(page.coloured(explanation.verdict, colour))
-
-
-Field = tuple[str, str] | tuple[str, str, Colour]
-
-
-def _of_identity(one: Identity) -> Iterator[Field]:
-    attributes = one.attributes
-    yield "asked for by", "nobody" if one.by is None else str(one.by)
-    for name, other in zip(chain(["masks"], repeat("")), one.masked, strict=False):
-        yield name, f"{other.by}: {other.why}, and for the same entry"
-    yield "parent", one.key.parent_id
-    yield "selectors", ", ".join(map(str, one.key.selectors))
-    if one.fit is not None and one.fit.missing:
-        yield "", f"the Pod has not {listed(map(str, one.fit.missing))}", "red"
-    if one.fit is not None and one.fit.unknown:
-        unknown = listed(map(str, one.fit.unknown))
-        yield "", f"only the agent can tell whether the Pod has {unknown}"
-    if attributes.federates_with:
-        yield "federates with", ", ".join(attributes.federates_with)
-    if one.pending:
-        yield "", f"the SPIRE server holds no bundle of {listed(one.pending)} yet", "yellow"
-    if attributes.dns_names:
-        yield "DNS names", ", ".join(attributes.dns_names)
-    yield from _of_entry(one.entry)
-    yield from _of_serving(one)
-    for reason, message in one.notes.items():
-        yield reason, message, "yellow"
-
-
-def _of_entry(entry: EntryState) -> Iterator[Field]:
-    words = [entry.state]
-    if entry.id:
-        words.append(f"as {entry.id}")
-    if entry.created_at:
-        words.append(f"since {time_of(entry.created_at)}")
-    yield "entry", " ".join(words), "green" if entry.state in _GOOD else "red"
-    for one in entry.differences:
-        yield "", f"{one.field} is {one.found}, asked for is {one.wanted}", "yellow"
-    if entry.why:
-        yield "", entry.why
-    if entry.remedy:
-        yield "", entry.remedy
-
-
-def _of_serving(one: Identity) -> Iterator[Field]:
-    serving = one.serving
-    if serving is None:
-        if one.in_doubt:
-            yield "served by", "nobody can tell", "yellow"
-        return
-    if serving.unmet is not None:
-        yield "served by", f"nobody: {serving.unmet.message}", "red"
-        yield "", serving.unmet.remedy
-        return
-    alias = "" if serving.alias is None else f", which has the parent by entry {serving.alias.id}"
-    yield "served by", f"{serving.agent}{alias}", "green"
 
 
 def _write_considered(page: Page, one: Considered) -> None:

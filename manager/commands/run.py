@@ -6,8 +6,11 @@ from pathlib import Path
 
 from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.lifecycle import EXIT_LEADERSHIP_LOST, Runnable, run_until_stopped
+from manager.names import status_page_key
+from registrar.errors import InvalidField
 from registrar.settings.model import Settings
 from registrar.telemetry.logging import kv
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -49,4 +52,25 @@ def _process(settings: Settings, path: Path) -> Runnable:
     # Only here: the other commands, the node driver among them, need not carry all of this.
     from manager.process import Process  # noqa: PLC0415
 
-    return Process(settings)
+    process = Process(settings, _tracer() if settings.tracing else None)
+    if settings.status_page_addr == "0":
+        return process
+    from manager.statuspage.server import WithStatusPage  # noqa: PLC0415
+
+    return WithStatusPage(process, field=status_page_key(settings))
+
+
+def _tracer() -> Tracer:
+    """Where spans go. Raises InvalidField: what makes them is not installed, or not known."""
+    try:
+        from registrar.telemetry.otel import OpenTelemetryTracer, exporter  # noqa: PLC0415
+    except ImportError as error:
+        raise InvalidField(
+            "tracing",
+            "true",
+            "OpenTelemetry is not installed: pip install 'spire-registrar[tracing]', or set false",
+        ) from error
+    try:
+        return OpenTelemetryTracer(exporter())
+    except ValueError as error:
+        raise InvalidField("tracing", "true", str(error)) from error

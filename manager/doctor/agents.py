@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from manager.doctor.finding import Finding, counted, error, ok, some, warning
+from manager.doctor.finding import Finding, error, ok, some, warning
 from manager.doctor.world import World
+from manager.output import counted
 from registrar.spire.agents import Agent
 
 CLUSTER, NODES, ALIVE = "cluster-name", "agents-and-nodes", "agents-alive"

@@ -7,9 +7,10 @@ import msgspec
 
 from api.codec import JSONObject, decode
 from controllers.rights import Need, Right
-from manager.doctor.finding import Finding, counted, error, ok, warning
+from manager.doctor.finding import Finding, error, ok, warning
 from manager.doctor.world import World
 from manager.modes.choice import mode_of
+from manager.output import counted
 from manager.rights import needs_of
 from registrar.kube.errors import KubeError, Unauthorized
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from api.meta import find_condition
 from api.proto import types_pb2
 from api.spiffeid.v1beta1.spireentry import SpireEntry
-from manager.doctor.finding import Finding, counted, error, ok, some, warning
+from manager.doctor.finding import Finding, error, ok, some, warning
 from manager.doctor.leases import Holding
 from manager.doctor.world import World
+from manager.output import counted
 from registrar.claims.ownership import is_a_registrars, is_ours
 from registrar.kube.errors import NotFound
 

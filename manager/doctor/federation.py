@@ -3,8 +3,9 @@
 from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN
 from api.meta import Condition, find_condition
 from manager.doctor.authorities import lasting
-from manager.doctor.finding import Finding, counted, error, ok, some, warning
+from manager.doctor.finding import Finding, error, ok, some, warning
 from manager.doctor.world import World
+from manager.output import counted
 
 OBJECTS, BUNDLES = "federation-objects", "federation-bundles"
 _RUNBOOK = "a-bundle-is-not-fresh"

@@ -6,9 +6,10 @@ import msgspec
 
 from api.codec import DecodeError, JSONObject, JSONValue, decode, decode_object, encode
 from api.crd import CUSTOM_KINDS, CustomKind, crd
-from manager.doctor.finding import Finding, counted, error, ok, some, warning
+from manager.doctor.finding import Finding, error, ok, some, warning
 from manager.doctor.world import CALL_SECONDS, World
 from manager.modes.choice import mode_of
+from manager.output import counted
 from manager.rights import needs_of
 from registrar.kube.errors import Forbidden, KubeError, NotFound
 from registrar.kube.session import Request

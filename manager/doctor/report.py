@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from api.codec import JSONValue
-from manager.doctor.finding import Finding, Level, counted
-from manager.output import Colour, Page
+from manager.doctor.finding import Finding, Level
+from manager.output import Colour, Page, counted
 from registrar.errors import printable
 
 _SIGNS = {Level.OK: "√", Level.WARNING: "‼", Level.ERROR: "×"}  # noqa: RUF001 - a sign

@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
 from manager.doctor.entries import largest_parent
-from manager.doctor.finding import Finding, Unlooked, counted, error, ok, warning
+from manager.doctor.finding import Finding, Unlooked, error, ok, warning
 from manager.doctor.leases import holding, leader_lease
 from manager.doctor.world import CALL_SECONDS, World
+from manager.output import counted
 from registrar.kube.errors import KubeError
 from registrar.kube.session import Request
 

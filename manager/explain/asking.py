@@ -7,8 +7,8 @@ from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, NODE, POD, SPIRE_ENTRY
 from api.meta import ObjectKey
 from controllers.source import AnySource
 from manager.caches.cache import Unread
+from manager.explain.known import Known
 from manager.explain.model import MASKED, Considered
-from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claimant, Problem
 from registrar.claims.judged import Judged
 from registrar.errors import Retry
@@ -61,28 +61,28 @@ def considered_of(judged: Iterable[Judged]) -> Iterator[Considered]:
                 yield Considered(by=one.by, reason=reason, message=message)
 
 
-def unread(preview: Preview) -> list[str]:
+def unread(known: Known) -> list[str]:
     """What the registrar could not read either."""
-    return [said(one) for one in preview.unread]
+    return [said(one) for one in known.unread]
 
 
-def undecided(preview: Preview, kind: str = "") -> list[str]:
+def undecided(known: Known, kind: str = "") -> list[str]:
     """What could not be read of the kinds that decide what an object of that kind gives.
 
     What only others ask for decides nothing of it; of a Pod, no kind, all who may ask do. A kind
     that is not installed has no objects, which is known.
     """
-    names = {cache.name for cache in preview.mode.caches} - _DECIDE_NO_ENTRY
+    names = {cache.name for cache in known.mode.caches} - _DECIDE_NO_ENTRY
     if kind:
         names -= {one.kind.resource for one in CUSTOM_KINDS if one.kind.kind != kind}
-    unread = (one for one in preview.unread if one.resource in names and not one.is_missing)
+    unread = (one for one in known.unread if one.resource in names and not one.is_missing)
     return [said(one) for one in unread]
 
 
-def unread_kind(preview: Preview, kind: str) -> str:
+def unread_kind(known: Known, kind: str) -> str:
     """Why the objects of a custom kind are not known; empty where they are, or are not needed."""
     names = {one.kind.resource for one in CUSTOM_KINDS if one.kind.kind == kind}
-    unread = (one for one in preview.unread if one.resource in names and not one.is_missing)
+    unread = (one for one in known.unread if one.resource in names and not one.is_missing)
     return next(map(said, unread), "")
 
 

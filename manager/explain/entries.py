@@ -1,21 +1,19 @@
 """What the SPIRE server holds of what is claimed, and what the registrar was told when it asked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from api.meta import ObjectKey, find_condition
+from manager.explain.known import Known
 from manager.explain.model import Difference, EntryState, Identity, Masked
+from manager.explain.turns import in_turns
 from manager.preview.model import Action, Change
-from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claim, Claimant
 from registrar.claims.index import ClaimIndex
 from registrar.claims.record import READY
+from registrar.claims.serving import Agents, NodeAgent
 from registrar.identity.entry import Attributes, Entry, EntryKey
 
-_RUNS = (
-    "see that a registrar with this configuration runs and leads: its log, /readyz?verbose, "
-    "and the Lease of its replicas"
-)
 _STATES = {
     Action.CREATE: "missing",
     Action.UPDATE: "differs",
@@ -31,46 +29,47 @@ _STATES = {
 
 
 class Entries:
-    """The entries that there are, and what the rehearsal would do with them."""
+    """The entries that there are, and what the registrar does with them, or would do."""
 
-    def __init__(self, preview: Preview) -> None:
-        self._preview = preview
-        self._remedy = preview.held_by or _RUNS
-        self._changes = {change.key: change for change in preview.outlook.entries}
-        self._held: dict[EntryKey, Entry] = dict(preview.before.foreign)
-        self._held |= {entry.key: entry for entry in preview.before.own.values()}
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._remedy = known.remedy
 
-    def all(self) -> Iterator[Entry]:
-        """Every entry on the server."""
-        return iter(self._held.values())
-
-    def with_id(self, entry_id: str) -> Entry | None:
-        """The entry with that ID."""
-        return next((entry for entry in self._held.values() if entry.id == entry_id), None)
-
-    def keys_of(self, spiffe_id: str) -> list[EntryKey]:
+    async def keys_of(self, spiffe_id: str) -> list[EntryKey]:
         """The keys with that SPIFFE ID that are claimed, or that the server holds."""
-        keys = set(self._preview.shared.index.keys_of(spiffe_id))
-        return sorted(keys | {key for key in self._held if key.spiffe_id == spiffe_id}, key=str)
+        keys = set(self._known.shared.index.keys_of(spiffe_id))
+        async for entry in in_turns(self._known.entries()):
+            if entry.key.spiffe_id == spiffe_id:
+                keys.add(entry.key)
+        return sorted(keys, key=str)
+
+    async def agents(self, agents: Iterable[NodeAgent] | None) -> Agents | None:
+        """Whom those agents serve by the entries that there are; None for no agents."""
+        if agents is None:
+            return None
+        found = Agents(agents, ())
+        async for entry in in_turns(self._known.entries()):
+            found.add(entry)
+        return found
 
     def identity(self, key: EntryKey) -> Identity:
         """The identity with that key, whoever asks for it."""
-        claims = self._preview.shared.index.claims(key)
+        claims = self._known.shared.index.claims(key)
         if not claims:
             return self._unclaimed(key)
         winner = claims[0]
-        outcome = self._preview.shared.outcomes.get(key)
+        outcome = self._known.shared.outcomes.get(key)
         return Identity(
             key=key,
             attributes=winner.attributes,
             by=winner.subject,
             entry=self._state(key, winner),
-            masked=_others(claims, self._preview.shared.index),
+            masked=_others(claims, self._known.shared.index),
             pending=outcome.pending,
         )
 
     def _unclaimed(self, key: EntryKey) -> Identity:
-        held = self._held.get(key)
+        held = self._known.held(key)
         attributes = Attributes() if held is None else held.attributes
         return Identity(key=key, attributes=attributes, by=None, entry=self._of_nobody(key, held))
 
@@ -78,8 +77,8 @@ class Entries:
         if held is None:
             return EntryState(state="missing", why="nobody asks for it and the server has none")
         state = EntryState(state="foreign", id=held.id, created_at=held.created_at)
-        change = self._changes.get(key)
-        if change is None or held.id not in self._preview.before.own:
+        change = self._known.change_of(key)
+        if change is None or not self._known.is_ours(held.id):
             why = "nobody asks this registrar for it, and it is not this registrar's"
             return replace(state, why=why)
         return replace(
@@ -90,7 +89,7 @@ class Entries:
         )
 
     def _state(self, key: EntryKey, claim: Claim) -> EntryState:
-        held, change = self._held.get(key), self._changes.get(key)
+        held, change = self._known.held(key), self._known.change_of(key)
         told = self._told(key)
         if change is None:
             return EntryState(state="missing", why=told, remedy="" if told else self._remedy)
@@ -104,7 +103,7 @@ class Entries:
             if change.action is not Action.CREATE:
                 return state
             return replace(state, why=told, remedy="" if told else self._remedy)
-        wanted = self._preview.shared.asked(claim)
+        wanted = self._known.shared.asked(claim)
         state = replace(state, differences=list(_differences(change, wanted, held.attributes)))
         match change.action:
             case Action.UPDATE:
@@ -125,8 +124,8 @@ class Entries:
 
     def _told(self, key: EntryKey) -> str:
         """What the SPIRE server told the running registrar, where that was recorded."""
-        records = self._preview.mode.spire_entries.store
-        name = self._preview.shared.known_name_of(key)
+        records = self._known.mode.spire_entries.store
+        name = self._known.shared.known_name_of(key)
         record = records.get(ObjectKey("", name)) if name else None
         ready = None if record is None else find_condition(record.status.conditions, READY)
         if ready is None or ready.status == "True":

@@ -5,14 +5,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from api.kinds import POD
+from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, POD
 from api.meta import ObjectKey
 from manager.caches.cache import Unread
 from manager.explain.asking import said
+from manager.explain.federation import explain_federation
+from manager.explain.known import Known
 from manager.explain.model import Explanation
 from manager.explain.objects import ObjectExplainer
 from manager.explain.pod import PodExplainer
 from manager.explain.reading import Reading
+from manager.explain.rehearsed import Rehearsed
 from manager.explain.subjects import Subject
 from manager.preview.rehearsal import CannotPreview, Preview, rehearsed
 from registrar.settings.model import Settings
@@ -59,11 +62,23 @@ def unexplained(subject: Subject, unread: Sequence[Unread]) -> Explanation:
 
 async def explained(preview: Preview, subject: Subject, *, now: float) -> Explanation:
     """The answer, as of what a rehearsal found; ``now`` is Unix time."""
-    reading = Reading(preview)
+    known = Rehearsed(preview)
+    reading = Reading(known)
+    if subject.kind == CLUSTER_FEDERATED_TRUST_DOMAIN.kind:
+        return _with_facts(known, await explain_federation(preview, reading, subject))
+    return await answered(known, reading, subject, now=now)
+
+
+async def answered(known: Known, reading: Reading, subject: Subject, *, now: float) -> Explanation:
+    """The answer about a Pod, an entry, or what asks for entries."""
     if subject.kind == POD.kind:
         key = ObjectKey(subject.namespace, subject.name)
-        found = await PodExplainer(preview, reading, now=now).explain(key)
+        found = await PodExplainer(known, reading, now=now).explain(key)
     else:
-        found = await ObjectExplainer(preview, reading, now=now).explain(subject)
-    mode = {"mode": preview.settings.mode, "trust domain": preview.settings.trust_domain}
+        found = await ObjectExplainer(known, reading, now=now).explain(subject)
+    return _with_facts(known, found)
+
+
+def _with_facts(known: Known, found: Explanation) -> Explanation:
+    mode = {"mode": known.settings.mode, "trust domain": known.settings.trust_domain}
     return replace(found, facts={**found.facts, **mode})

@@ -3,7 +3,12 @@
 from api.meta import ObjectKey
 from api.spire.v1alpha1.clusterfederatedtrustdomain import ClusterFederatedTrustDomain
 from controllers.federationstatus import UNDECODABLE
-from manager.explain.model import Considered
+from manager.explain.asking import unread, unread_kind
+from manager.explain.model import Considered, Explanation
+from manager.explain.reading import Reading
+from manager.explain.rehearsed import Rehearsed
+from manager.explain.subjects import Subject
+from manager.explain.verdict import because
 from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claimant, Problem
 from registrar.claims.classes import Classes, by_class
@@ -39,6 +44,36 @@ def why_not_federated(preview: Preview, named: Claimant) -> Considered | None:
     if problem is None:
         return None
     return Considered(by=named, reason=problem.reason, message=problem.message)
+
+
+async def explain_federation(preview: Preview, reading: Reading, subject: Subject) -> Explanation:
+    """What became of the federation relationship that an object asks for."""
+    known, named = Rehearsed(preview), subject.claimant
+    found = why_not_federated(preview, named)
+    changes = [c for c in preview.outlook.relationships if named in c.objects]
+    is_set: bool | None = False
+    if found is not None and found.unmet is not None:
+        verdict = f"{named} gives nothing, because {because(found)}"
+    elif found is not None:
+        verdict = f"{named} is wrong: {found.why}"
+    elif changes:
+        change = changes[0]
+        is_set = not any(one.action.is_change for one in changes)
+        verdict = f"the registrar would {change.action.value} what {named} asks for"
+        if is_set:
+            verdict = f"the SPIRE server federates with {change.trust_domain} as it asks"
+    elif doubt := unread_kind(known, named.kind):
+        is_set, verdict = None, f"nobody can tell whether there is a {named}: {doubt}"
+    else:
+        verdict = f"there is no {named} that this registrar reads: is the name right?"
+    return Explanation(
+        subject=f"{subject.kind} {subject.shown}",
+        verdict=verdict,
+        has_identity=is_set,
+        considered=[] if found is None else [found],
+        events=await reading.events([named]),
+        unknown=[*reading.unknown, *unread(known)],
+    )
 
 
 def _wrong(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from api.kinds import CLUSTER_FEDERATED_TRUST_DOMAIN, POD, SPIRE_ENTRY
+from api.kinds import POD, SPIRE_ENTRY
 from api.meta import ObjectKey
 from manager.explain.asking import (
     considered_of,
@@ -14,15 +14,13 @@ from manager.explain.asking import (
     unread_kind,
 )
 from manager.explain.entries import Entries
-from manager.explain.federation import why_not_federated
+from manager.explain.known import Known
 from manager.explain.model import Considered, Explanation, Identity
 from manager.explain.reading import Reading
-from manager.explain.subjects import ENTRY, Subject
+from manager.explain.subjects import ENTRY, SPIFFE_ID, Subject
 from manager.explain.verdict import because, closest, why_not_served
-from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claimant
 from registrar.claims.record import key_of
-from registrar.claims.serving import Agents
 from registrar.identity.entry import EntryKey
 
 MOST_IDENTITIES = 20
@@ -31,42 +29,45 @@ _MOST_EXAMPLES = 5
 
 
 class ObjectExplainer:
-    """Explains whatever is no Pod; ``now`` is Unix time."""
+    """Explains what asks for entries and is no Pod; ``now`` is Unix time."""
 
-    def __init__(self, preview: Preview, reading: Reading, *, now: float) -> None:
-        self._preview = preview
+    def __init__(self, known: Known, reading: Reading, *, now: float) -> None:
+        self._known = known
         self._reading = reading
-        self._entries = Entries(preview)
         self._now = now
         self._pods_left = 0
 
     async def explain(self, subject: Subject) -> Explanation:
         """The explanation of an object, an entry or a SPIFFE ID."""
         if subject.kind == ENTRY:
-            return await self._of_keys(subject, self._keys_of_entry(subject.name))
-        if subject.kind == SPIRE_ENTRY.kind:
-            return await self._of_keys(subject, self._keys_of_record(subject.name))
-        if subject.kind == CLUSTER_FEDERATED_TRUST_DOMAIN.kind:
-            return await self._of_trust_domain(subject)
-        if not subject.kind[0].isupper():
-            return await self._of_keys(subject, self._entries.keys_of(subject.name))
-        return await self._of_object(subject)
+            self._reading.note(await self._known.look(entry_id=subject.name))
+        if subject.kind == SPIFFE_ID:
+            self._reading.note(await self._known.look(spiffe_id=subject.name))
+        entries = Entries(self._known)
+        if subject.kind == ENTRY:
+            keys = self._keys_of_entry(subject.name)
+        elif subject.kind == SPIRE_ENTRY.kind:
+            keys = self._keys_of_record(subject.name)
+        elif subject.kind == SPIFFE_ID:
+            keys = await entries.keys_of(subject.name)
+        else:
+            return await self._of_object(subject, entries)
+        return await self._of_keys(subject, keys, entries)
 
     def _keys_of_entry(self, entry_id: str) -> list[EntryKey]:
-        entry = self._entries.with_id(entry_id)
-        if entry is not None:
-            return [entry.key]
-        planned = self._preview.outlook.entries
-        return [change.key for change in planned if change.entry_id == entry_id]
+        entry = self._known.with_id(entry_id)
+        return list(self._known.keys_planned_as(entry_id)) if entry is None else [entry.key]
 
     def _keys_of_record(self, name: str) -> list[EntryKey]:
-        record = self._preview.mode.spire_entries.store.get(ObjectKey("", name))
+        record = self._known.mode.spire_entries.store.get(ObjectKey("", name))
         key = None if record is None else key_of(record)
         return [] if key is None else [key]
 
-    async def _of_keys(self, subject: Subject, keys: list[EntryKey]) -> Explanation:
+    async def _of_keys(
+        self, subject: Subject, keys: list[EntryKey], entries: Entries
+    ) -> Explanation:
         """What is known of those entries."""
-        identities = await self._identities(keys)
+        identities = await self._identities(keys, entries)
         served = [one for one in identities if one.is_served]
         what = f"{subject.kind}/{subject.name}"
         has = _all_or_none(bool(served), identities)
@@ -97,18 +98,18 @@ class ObjectExplainer:
         if is_found or self._reading.no_agents:
             return self._reading.no_agents
         if subject.kind == SPIRE_ENTRY.kind:
-            return unread_kind(self._preview, subject.kind)
+            return unread_kind(self._known, subject.kind)
         if subject.kind == ENTRY:
             return ""  # the server's entries are all known
         kind = subject.kind if subject.kind[0].isupper() else ""
-        return next(iter(undecided(self._preview, kind)), "")
+        return next(iter(undecided(self._known, kind)), "")
 
-    async def _of_object(self, subject: Subject) -> Explanation:
+    async def _of_object(self, subject: Subject, entries: Entries) -> Explanation:
         """What an object asks for."""
         named = subject.claimant
-        found = await judged(self._preview.sources, named)
+        found = await judged(self._known.sources, named)
         keys = {claim.key for one in found for claim in one.claims} or self._claimed_by(named)
-        identities = await self._identities(sorted(keys, key=str))
+        identities = await self._identities(sorted(keys, key=str), entries)
         considered = list(considered_of(found))
         if not identities and found and not considered:
             considered = await self._nearest_pods(named)
@@ -120,7 +121,7 @@ class ObjectExplainer:
 
     def _claimed_by(self, named: Claimant) -> set[EntryKey]:
         """What is claimed in the name of an object, such as one that was made for a Pod."""
-        index = self._preview.shared.index
+        index = self._known.shared.index
         return {
             key
             for key in index.keys()  # noqa: SIM118 - no mapping
@@ -133,7 +134,7 @@ class ObjectExplainer:
         To ask about each takes too long in a great cluster.
         """
         found: list[Considered] = []
-        for source in self._preview.sources:
+        for source in self._known.sources:
             if source.kind != POD.kind or source.explain is None:
                 continue
             keys = list(source.keys())
@@ -145,35 +146,12 @@ class ObjectExplainer:
                 found += [replace(one, by=_pod(key)) for one in considered_of(under)]
         return sorted(found, key=closest)
 
-    async def _of_trust_domain(self, subject: Subject) -> Explanation:
-        """What became of a federation relationship."""
-        named = subject.claimant
-        found = why_not_federated(self._preview, named)
-        changes = [c for c in self._preview.outlook.relationships if named in c.objects]
-        is_set: bool | None = False
-        if found is not None and found.unmet is not None:
-            verdict = f"{named} gives nothing, because {because(found)}"
-        elif found is not None:
-            verdict = f"{named} is wrong: {found.why}"
-        elif changes:
-            change = changes[0]
-            is_set = not any(one.action.is_change for one in changes)
-            verdict = f"the registrar would {change.action.value} what {named} asks for"
-            if is_set:
-                verdict = f"the SPIRE server federates with {change.trust_domain} as it asks"
-        elif doubt := unread_kind(self._preview, named.kind):
-            is_set, verdict = None, f"nobody can tell whether there is a {named}: {doubt}"
-        else:
-            verdict = f"there is no {named} that this registrar reads: is the name right?"
-        considered = [] if found is None else [found]
-        return await self._explanation(subject, verdict, [], considered, is_served=is_set)
-
-    async def _identities(self, keys: Iterable[EntryKey]) -> list[Identity]:
+    async def _identities(self, keys: Iterable[EntryKey], entries: Entries) -> list[Identity]:
         agents = await self._reading.agents()
-        serves = None if agents is None else Agents(agents, self._entries.all())
+        serves = await entries.agents(agents)
         identities = []
         for key in keys:
-            identity = self._entries.identity(key)
+            identity = entries.identity(key)
             if key.parent_id.endswith("/spire/server"):
                 identities.append(identity)
                 continue
@@ -211,7 +189,7 @@ class ObjectExplainer:
             considered=shown[:_MOST_EXAMPLES],
             left_out=max(0, len(shown) - _MOST_EXAMPLES),
             events=await self._reading.events(named),
-            unknown=[*self._reading.unknown, *unread(self._preview)],
+            unknown=[*self._reading.unknown, *unread(self._known)],
         )
 
 

@@ -7,16 +7,18 @@ with no is the reason.
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from api.attested import AttestedPod
 from api.kinds import POD
 from api.meta import ObjectKey
 from manager.explain.asking import considered_of, judged_objects, judged_pod, undecided, unread
 from manager.explain.entries import Entries
+from manager.explain.known import Known
 from manager.explain.model import Considered, Explanation, Identity
 from manager.explain.reading import Reading
+from manager.explain.turns import in_turns
 from manager.explain.verdict import closest, verdict_of_pod
-from manager.preview.rehearsal import Preview
 from registrar.claims.judged import Judged
 from registrar.claims.podentry import pod_source
 from registrar.claims.podselectors import Fit, PodSelectors
@@ -30,23 +32,25 @@ MOST_CONSIDERED = 12
 class PodExplainer:
     """Explains Pods; ``now`` is Unix time."""
 
-    def __init__(self, preview: Preview, reading: Reading, *, now: float) -> None:
-        self._preview = preview
+    def __init__(self, known: Known, reading: Reading, *, now: float) -> None:
+        self._known = known
         self._reading = reading
-        self._entries = Entries(preview)
         self._now = now
 
     async def explain(self, key: ObjectKey) -> Explanation:
         """The explanation of one Pod."""
         pod = await self._reading.pod(key)
-        judged = await judged_pod(self._preview.sources, key)
-        agents = await self._reading.agents()
-        serves = None if agents is None else Agents(agents, self._entries.all())
+        judged = await judged_pod(self._known.sources, key)
         seen = None if pod is None else _Seen(pod, PodSelectors(pod))
+        agents = await self._reading.agents()
+        if seen is not None:
+            self._reading.note(await self._known.look(pod=seen.selectors))
+        entries = Entries(self._known)
+        serves = await entries.agents(agents)
         notes = {claim.key: one.warnings for one in judged for claim in one.claims if one.warnings}
         identities = [
-            self._identity(entry_key, seen, serves, notes.get(entry_key, {}))
-            for entry_key in self._keys(seen, judged)
+            self._identity(entries.identity(entry_key), seen, serves, notes.get(entry_key, {}))
+            for entry_key in await self._keys(seen, judged)
         ]
         # What only the agent can tell comes last.
         identities.sort(key=lambda one: one.fit is not None and bool(one.fit.unknown))
@@ -67,7 +71,7 @@ class PodExplainer:
             considered=considered[:MOST_CONSIDERED],
             left_out=max(0, len(considered) - MOST_CONSIDERED),
             events=await self._reading.events(concerned),
-            unknown=[*self._reading.unknown, *unread(self._preview)],
+            unknown=[*self._reading.unknown, *unread(self._known)],
         )
         is_there = pod is not None or bool(judged)
         verdict = verdict_of_pod(explanation, key, is_there=is_there, doubts=self._doubts())
@@ -83,34 +87,36 @@ class PodExplainer:
             return False
         if any(identity.by is not None for identity in identities):
             return False
-        return None if undecided(self._preview) else False
+        return None if undecided(self._known) else False
 
     def _doubts(self) -> list[str]:
         """What cannot be read and may decide what the Pod gets, the nearest first."""
         nearest = (self._reading.no_pod, self._reading.no_agents)
-        return [*filter(None, nearest), *undecided(self._preview)]
+        return [*filter(None, nearest), *undecided(self._known)]
 
     def _reads_pods(self) -> bool:
         """Whether Pods ask for something by themselves in this mode, or by templates."""
-        return any(source.kind == POD.kind for source in self._preview.sources)
+        return any(source.kind == POD.kind for source in self._known.sources)
 
-    def _keys(self, seen: "_Seen | None", judged: Iterable[Judged]) -> list[EntryKey]:
+    async def _keys(self, seen: "_Seen | None", judged: Iterable[Judged]) -> list[EntryKey]:
         """The keys that somebody asks for on behalf of the Pod, or that select it."""
         own = {claim.key for one in judged for claim in one.claims}
         if seen is not None:
-            index = self._preview.shared.index
-            own.update(key for key in index.keys() if seen.is_selected(key))  # noqa: SIM118
-            own.update(entry.key for entry in self._entries.all() if seen.is_selected(entry.key))
+            index = self._known.shared.index
+            held = (entry.key for entry in self._known.entries())
+            async for key in in_turns(chain(index.keys(), held)):
+                if seen.is_selected(key):
+                    own.add(key)
         return sorted(own, key=lambda key: (key.spiffe_id, key.parent_id, key.selectors))
 
     def _identity(
         self,
-        key: EntryKey,
+        identity: Identity,
         seen: "_Seen | None",
         agents: Agents | None,
         notes: Mapping[str, str],
     ) -> Identity:
-        identity = replace(self._entries.identity(key), notes=notes)
+        key, identity = identity.key, replace(identity, notes=notes)
         if seen is None:
             return replace(identity, in_doubt=bool(self._reading.no_pod))
         node, phase = seen.pod.spec.node_name, seen.pod.status.phase
@@ -132,7 +138,7 @@ class PodExplainer:
     ) -> AsyncIterator[Considered]:
         """Objects that ask by themselves and are wrong, not ours, or select other Pods."""
         known = {one.by for one in judged}
-        async for one in judged_objects(self._preview.sources, without=known):
+        async for one in judged_objects(self._known.sources, without=known):
             for considered in considered_of([one]):
                 yield considered
             if seen is None or one.unmet is not None or one.problem is not None:

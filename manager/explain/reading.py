@@ -5,19 +5,20 @@ is said, with the right that is missing.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from api.attested import ATTESTED_POD, AttestedPod
 from api.codec import DecodeError, decode
 from api.core import Event
 from api.kinds import EVENT
 from api.meta import ObjectKey
+from manager.explain.known import Known
 from manager.explain.model import Happened
-from manager.preview.rehearsal import Preview
 from registrar.claims.claim import Claimant
 from registrar.claims.serving import NodeAgent
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import Forbidden, KubeError
-from registrar.spire.agents import AgentClient
+from registrar.spire.agents import Agent, AgentClient
 from registrar.spire.errors import PermissionDenied, SpireError
 
 _MOST_EVENTS = 10
@@ -25,16 +26,28 @@ _MOST_PAGES = 20
 _PAGE = 500
 
 
+class AgentList(Protocol):
+    """Lists the agents; an AgentClient does. Raises SpireError."""
+
+    async def list(self) -> Sequence[Agent]:
+        """All agents."""
+        ...
+
+
 class Reading:
     """Reads what is asked for; ``unknown`` grows by what could not be read.
 
     ``no_pod`` and ``no_agents`` say why the Pod or the agents are not known, which may decide who
-    has an identity; they are empty where they are.
+    has an identity; they are empty where they are. ``with_events`` False: nobody asks for Events,
+    which takes a request for each object. ``agents`` are asked of the SPIRE server by default.
     """
 
-    def __init__(self, preview: Preview) -> None:
-        self._client = None if preview.session is None else KubeClient(preview.session)
-        self._agents = AgentClient(preview.connection)
+    def __init__(
+        self, known: Known, *, with_events: bool = True, agents: AgentList | None = None
+    ) -> None:
+        self._with_events = with_events
+        self._client = None if known.session is None else KubeClient(known.session)
+        self._agents = agents or AgentClient(known.connection)
         self.unknown: list[str] = []
         self.no_pod = ""
         self.no_agents = ""
@@ -62,6 +75,11 @@ class Reading:
             return next((pod for pod in found if pod.metadata.name == key.name), None)
         return None
 
+    def note(self, problem: str) -> None:
+        """Say what could not be read."""
+        if problem:
+            self._unknown(problem)
+
     async def agents(self) -> list[NodeAgent] | None:
         """The agents that the SPIRE server has attested; None where they cannot be read."""
         try:
@@ -86,12 +104,14 @@ class Reading:
     async def events(self, objects: Iterable[Claimant]) -> list[Happened]:
         """The last Events on those objects, the newest last."""
         found: list[Event] = []
-        for named in dict.fromkeys(objects) if self._client is not None else ():
+        for named in dict.fromkeys(objects) if self._with_events else ():
             found += await self._events_on(named)
         found.sort(key=_time_of)
         return [_happened(event) for event in found[-_MOST_EVENTS:]]
 
     async def _events_on(self, named: Claimant) -> Sequence[Event]:
+        if self._client is None:
+            return ()
         # Events on what has no namespace lie in "default".
         namespace = named.namespace or "default"
         selector = f"involvedObject.kind={named.kind},involvedObject.name={named.name}"
@@ -99,8 +119,6 @@ class Reading:
         token = ""
         try:
             for _ in range(_MOST_PAGES):
-                if self._client is None:
-                    break
                 page = await self._client.page(
                     EVENT,
                     limit=_PAGE,

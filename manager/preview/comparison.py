@@ -58,42 +58,46 @@ class Comparison:
         after = self._mirror.own
         for entry in self._before.own.values():
             if entry.id not in after:
-                yield self._gone(entry)
+                yield self.gone(entry)
         for entry in after.values():
             before = self._before.own.get(entry.id)
             if before is not None:
-                yield self._stayed(before, entry)
+                yield self.stayed(before, entry)
             elif entry.id in self._adopted:
-                yield self._changed(Action.ADOPT, self._adopted[entry.id], entry)
+                yield self.changed(Action.ADOPT, self._adopted[entry.id], entry)
             else:
-                yield self._changed(Action.CREATE, None, entry)
+                yield self.changed(Action.CREATE, None, entry)
 
     def _unserved(self) -> Iterator[Change]:
         """Of each key that is claimed and has no entry."""
         for key in self._shared.index.keys():  # noqa: SIM118 - no mapping
-            if self._mirror.entry_of(key) is not None:
-                continue
-            claims = tuple(self._shared.index.claims(key))
-            outcome = self._shared.outcomes.get(key)
-            asked = self._shared.asked(claims[0])
-            holder = self._before.foreign.get(key)
-            action = Action.REFUSED if outcome.state is State.REFUSED else Action.FAILED
-            if holder is not None and action is not Action.REFUSED:
-                action = Action.BLOCKED
-            seen = holder.attributes if holder is not None and action is Action.BLOCKED else None
-            fields = () if seen is None else tuple(sorted(differing(asked, seen)))
-            yield Change(
-                action=action,
-                key=key,
-                entry_id=holder.id if holder is not None and seen is not None else "",
-                before=seen,
-                after=asked,
-                fields=fields,
-                claims=claims,
-                why=outcome.message or "it waits for what is not there yet",
-            )
+            if self._mirror.entry_of(key) is None:
+                yield self.unserved(key)
 
-    def _gone(self, entry: Entry) -> Change:
+    def unserved(self, key: EntryKey) -> Change:
+        """Of a key that is claimed and has no entry."""
+        claims = tuple(self._shared.index.claims(key))
+        outcome = self._shared.outcomes.get(key)
+        asked = self._shared.asked(claims[0])
+        holder = self._before.foreign.get(key)
+        action = Action.REFUSED if outcome.state is State.REFUSED else Action.FAILED
+        if holder is not None and action is not Action.REFUSED:
+            action = Action.BLOCKED
+        seen = holder.attributes if holder is not None and action is Action.BLOCKED else None
+        fields = () if seen is None else tuple(sorted(differing(asked, seen)))
+        return Change(
+            action=action,
+            key=key,
+            entry_id=holder.id if holder is not None and seen is not None else "",
+            before=seen,
+            after=asked,
+            fields=fields,
+            claims=claims,
+            why=outcome.message or "it waits for what is not there yet",
+        )
+
+    def gone(self, entry: Entry) -> Change:
+        """Of an entry that is deleted."""
         others = self._mirror.entries_of(entry.key)
         recorded_for = self.recorded_for(entry.id)
         outcome = self._shared.outcomes.get(entry.key)
@@ -117,7 +121,8 @@ class Comparison:
             why=why,
         )
 
-    def _stayed(self, before: Entry, after: Entry) -> Change:
+    def stayed(self, before: Entry, after: Entry) -> Change:
+        """Of an entry that is there before and after."""
         if after.id in self._withheld:
             return self._kept(after, Action.WITHHELD, self._shared.withheld)
         if after.key not in self._shared.index:
@@ -129,7 +134,7 @@ class Comparison:
             return self._kept(after, Action.KEEP, "")
         # What was changed on the way and changed back is as it was.
         if before != replace(after, revision_number=before.revision_number):
-            return self._changed(Action.UPDATE, before, after)
+            return self.changed(Action.UPDATE, before, after)
         outcome = self._shared.outcomes.get(after.key)
         is_refused = outcome.state in {State.REFUSED, State.FAILED}
         return self._kept(after, Action.REFUSED if is_refused else Action.KEEP, outcome.message)
@@ -147,7 +152,8 @@ class Comparison:
             why=why,
         )
 
-    def _changed(self, action: Action, before: Entry | None, after: Entry) -> Change:
+    def changed(self, action: Action, before: Entry | None, after: Entry) -> Change:
+        """Of an entry that is another afterwards."""
         fields: set[str] = set()
         ends = 0
         if before is not None:

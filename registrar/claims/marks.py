@@ -4,7 +4,7 @@ A template has thousands of entries; its status needs to know at any moment
 how many of them fail, without looking at all of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from registrar.claims.claim import Claimant
@@ -25,6 +25,10 @@ class Marks:
     def has(self, key: EntryKey) -> bool:
         """Whether the key is marked."""
         return key in self._subjects
+
+    def keys(self) -> Iterator[EntryKey]:
+        """Every marked key."""
+        return self._subjects.keys()
 
     def any(self) -> bool:
         """Whether any key is marked."""

@@ -73,6 +73,11 @@ class PodSelectors:
         self._containers = [of_pod.union(_of_container(status)) for status in statuses] or [of_pod]
         self._all = frozenset[str]().union(*self._containers)
 
+    @property
+    def known(self) -> list[Selector]:
+        """Those of any of its containers, as far as can be known here."""
+        return [Selector("k8s", value) for value in sorted(self._all)]
+
     def fit(self, selectors: Iterable[Selector]) -> Fit:
         """How an entry's selectors fit the container that they fit best."""
         wanted = tuple(selectors)

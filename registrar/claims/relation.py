@@ -35,6 +35,10 @@ class Relation(Generic[K, V]):
         """The keys that have the value; not to be changed."""
         return self._keys.get(value, frozenset())
 
+    def keys(self) -> Iterator[K]:
+        """Every key that has a value."""
+        return iter(self._values)
+
     def values(self) -> Iterator[V]:
         """Every value that some key has."""
         return iter(self._keys)

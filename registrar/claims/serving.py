@@ -61,10 +61,14 @@ class Agents:
             self._by_node.setdefault(agent.node, []).append(agent)
         self._entries: dict[str, list[Entry]] = {}
         for entry in entries:
-            self._entries.setdefault(entry.key.spiffe_id, []).append(entry)
+            self.add(entry)
         # Many entries hang on one parent.
         self._having: dict[str, dict[str, Serving]] = {}
         self._somewhere: dict[str, Serving] = {}
+
+    def add(self, entry: Entry) -> None:
+        """One entry more, before anything is asked."""
+        self._entries.setdefault(entry.key.spiffe_id, []).append(entry)
 
     def serving(self, parent_id: str, node: str, *, now: float) -> Serving:
         """Who serves entries that hang on that parent to the Pods of a node."""

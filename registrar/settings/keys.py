@@ -155,6 +155,11 @@ METRICS = Key("metrics_addr", kinds.LISTEN, METRICS_ADDR, _METRICS, inherited=Tr
         manager=As(name="metrics.bindAddress", meaning="Where `/metrics` is served."),
         webhook=As(default="0", meaning=_METRICS + " The original had none of them."),
         crd=As(name="metrics_bind_addr"), csi=As(default=":8090")))
+STATUS_PAGE = Key("status_page_addr", kinds.LOCAL, "0",
+    "Where the [status page](status-page.md) is served. Without a host this machine alone can "
+    "reach it, as `kubectl port-forward` does; it asks nobody for a password.",
+    shown='`"0"`, nothing is served', zeros={"0": "nothing is served"},
+    names=_in(*_MODES, manager="statusPage.bindAddress"))
 LOG_LEVEL: Key[LogLevel] = Key("log_level", kinds.LEVEL, "info",
     "The least severe messages to write: `trace`, `debug`, `info`, `warn` (or "
     "`warning`), `error`, `fatal`, `panic`, in any case.", inherited=True,
@@ -167,6 +172,10 @@ LOG_FORMAT: Key[LogFormat] = Key("log_format", kinds.FORMAT, "text",
 LOG_PATH = Key("log_path", kinds.PATH, None,
     "The file to write the log to.", shown="standard error", inherited=True,
     names=_in(*_MODES, "csi", manager="logPath"))
+TRACING = Key("tracing", kinds.BOOLEAN, default=False,
+    meaning="Make OpenTelemetry spans of the way from a Pod to its entry and its record, and send "
+    "them where the standard variables `OTEL_EXPORTER_OTLP_*` say.",
+    names=_in(*_MODES, manager="tracing"))
 KUBECONFIG = Key("kubeconfig", kinds.PATH, None,
     "How to reach the Kubernetes API; wins over the Pod's own.",
     shown="as kubectl finds it, see above", names=_in(*_MODES, "csi", manager="kubeconfig"))

@@ -133,6 +133,7 @@ SOCKET: Kind[Path] = Kind("path", values.socket_path, _TEXT)
 SERVER = Kind("host:port", values.server_address)
 SERVER_OR_SOCKET = Kind("host:port or `unix://` path", values.server_or_socket)
 LISTEN = Kind("host:port", values.listen_address)
+LOCAL = Kind("host:port", values.local_address)
 BIND = Kind("host:port", values.bind_address)
 PORT = Kind("port", values.port, bare=True)
 BOOLEAN = Kind("boolean", values.boolean, frozenset({"0"}), bare=True,

@@ -227,9 +227,10 @@ class Settings:
     cluster. ``log_path`` None: standard error. ``kubeconfig`` None: as
     kubectl finds it, or the Pod's own. ``context`` is the one to use of a
     kubeconfig, empty for its current one. ``health_addr`` None: probes
-    are served beside the metrics. ``warnings`` are what a person should know of the
-    file though it can be used. One of ``controller_manager`` and
-    ``workload_registrar`` chooses a mode; without either it is the layered one.
+    are served beside the metrics. ``status_page_addr`` "0": there is no
+    status page. ``warnings`` are what a person should know of the file though it
+    can be used. One of ``controller_manager`` and ``workload_registrar`` chooses a
+    mode; without either it is the layered one.
     """
 
     cluster: str
@@ -244,9 +245,11 @@ class Settings:
     deletion_budget: DeletionBudget = field(default_factory=DeletionBudget)
     metrics_addr: str = METRICS_ADDR
     health_addr: str | None = None
+    status_page_addr: str = "0"
     log_level: LogLevel = "info"
     log_format: LogFormat = "text"
     log_path: Path | None = None
+    tracing: bool = False
     kubeconfig: Path | None = None
     context: str = ""
     warnings: tuple[str, ...] = ()

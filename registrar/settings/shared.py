@@ -38,9 +38,11 @@ def shared_settings(reader: Reader, spire: Callable[[Reader], SpireAddress]) -> 
             allow_mass_deletion=reader.get(keys.ALLOW_MASS_DELETION),
         ),
         metrics_addr=reader.get(keys.METRICS),
+        status_page_addr=reader.get(keys.STATUS_PAGE),
         log_level=reader.get(keys.LOG_LEVEL),
         log_format=reader.get(keys.LOG_FORMAT),
         log_path=reader.get(keys.LOG_PATH),
+        tracing=reader.get(keys.TRACING),
         kubeconfig=reader.get(keys.KUBECONFIG),
     )
 

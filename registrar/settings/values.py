@@ -27,6 +27,7 @@ _LONGEST_DURATION = 1000
 """Characters; the search below takes the square of it."""
 _DIGITS = re.compile("-?[0-9]{1,18}")
 _SOCKET_PATH_BYTES = 107
+_LOOPBACK = "127.0.0.1"
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_NAME = re.compile(
@@ -274,6 +275,24 @@ def listen_address(value: Value) -> str:
             value.at,
         )
     return written
+
+
+def local_address(value: Value) -> str:
+    """``host:port`` to listen at; without a host it is this machine alone, ``0`` is not to listen.
+
+    Unlike what metrics are for, what is served there is for people who may look at everything.
+    """
+    written = text(value)
+    if written == "0":
+        return written
+    host, port = _host_and_port(written)
+    if port is None or " " in host:
+        raise Wrong(
+            f'{written!r}: write ":8083" for this machine alone, "0.0.0.0:8083" for all '
+            'addresses, or "0" for none',
+            value.at,
+        )
+    return written if host else f"{_LOOPBACK}{written}"
 
 
 def bind_address(value: Value) -> tuple[str, int]:

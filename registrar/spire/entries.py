@@ -1,6 +1,6 @@
 """The client of the Entry API: pages, and batches with a result for each item."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import grpc
@@ -8,6 +8,7 @@ import grpc
 from api.proto import entry_pb2, entry_pb2_grpc, types_pb2
 from registrar.ending import Ending
 from registrar.identity.entry import Entry
+from registrar.identity.selectors import Selector
 from registrar.spire.calls import (
     TIMEOUT_SECONDS,
     Caller,
@@ -79,16 +80,18 @@ class EntryClient:
         mask: types_pb2.EntryMask | None = None,
         page_size: int = PAGE_SIZE,
         spiffe_id: str = "",
+        parent_id: str = "",
+        selected_by: Iterable[Selector] = (),
     ) -> AsyncGenerator[list[types_pb2.Entry], None]:
-        """All entries, or those of one SPIFFE ID, page by page in the order of their creation.
+        """All entries, or those of one SPIFFE ID or parent, page by page, the oldest first.
+
+        With ``selected_by`` only those none of whose selectors is another.
 
         Without a mask with all fields. The page size is halved whenever a
         page is too large for a message.
         """
         pages = Pages()
-        wanted = None
-        if spiffe_id:
-            wanted = entry_pb2.ListEntriesRequest.Filter(by_spiffe_id=id_to_proto(spiffe_id))
+        wanted = _filter(spiffe_id, parent_id, selected_by)
         while True:
             request = entry_pb2.ListEntriesRequest(
                 filter=wanted, output_mask=mask, page_size=page_size, page_token=pages.token
@@ -227,6 +230,24 @@ async def _split(items: Sequence[T], send: Callable[[Sequence[T]], Awaitable[lis
             raise
     middle = len(items) // 2
     return [*await _split(items[:middle], send), *await _split(items[middle:], send)]
+
+
+def _filter(
+    spiffe_id: str, parent_id: str, selected_by: Iterable[Selector]
+) -> entry_pb2.ListEntriesRequest.Filter | None:
+    """Which entries to list; None for all."""
+    selectors = [types_pb2.Selector(type=one.type, value=one.value) for one in selected_by]
+    if not spiffe_id and not parent_id and not selectors:
+        return None
+    wanted = entry_pb2.ListEntriesRequest.Filter()
+    if spiffe_id:
+        wanted.by_spiffe_id.CopyFrom(id_to_proto(spiffe_id))
+    if parent_id:
+        wanted.by_parent_id.CopyFrom(id_to_proto(parent_id))
+    if selectors:
+        subset = types_pb2.SelectorMatch.MATCH_SUBSET
+        wanted.by_selectors.CopyFrom(types_pb2.SelectorMatch(selectors=selectors, match=subset))
+    return wanted
 
 
 def _stub(channel: grpc.aio.Channel) -> "EntryAsyncStub":

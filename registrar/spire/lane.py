@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
 from registrar.identity.entry import Entry
 from registrar.spire.errors import SpireError
+from registrar.telemetry.tracing import SPAN
 
 Result: TypeAlias = Entry | bool
 """The entry as the server holds it; for a deletion whether there was one."""
@@ -23,12 +24,16 @@ class Kind(Enum):
 
 @dataclass(slots=True, eq=False)
 class Write:
-    """One write that somebody waits for; ``fields`` are the attributes that an update changes."""
+    """One write that somebody waits for; ``fields`` are the attributes that an update changes.
+
+    ``span`` is that of whoever waits, where there is one.
+    """
 
     kind: Kind
     entry: Entry
     future: "asyncio.Future[Result]"
     fields: frozenset[str] = frozenset()
+    span: object | None = field(default_factory=SPAN.get)
 
     def succeed(self, result: Result) -> None:
         """Give the result to whoever still waits for it."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import cast
 
@@ -27,9 +27,11 @@ from registrar.spire.lane import Kind, Queues, Result, Write
 from registrar.spire.mirror import EntryMirror
 from registrar.spire.pace import LARGEST, Pace
 from registrar.telemetry.logging import kv
+from registrar.telemetry.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
+_SERVICE = "spire.api.server.entry.v1.Entry"
 _NO_KEY = EntryKey("", "", ())
 
 
@@ -45,7 +47,7 @@ class EntryWriter:
     ``dropped`` learns from the answers which attributes the server drops.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by keyword
         self,
         client: EntryClient,
         mirror: EntryMirror,
@@ -53,6 +55,7 @@ class EntryWriter:
         gate: Callable[[], bool] = lambda: True,
         observer: CallObserver | None = None,
         dropped: DroppedFields | None = None,
+        tracer: Tracer | None = None,
         calls_per_kind: int = 2,
         batch_size: int = LARGEST,
     ) -> None:
@@ -60,6 +63,7 @@ class EntryWriter:
         self._mirror = mirror
         self._gate = gate
         self._observer = observer or Unobserved()
+        self._tracer = tracer
         self._calls_per_kind = calls_per_kind
         self._paces = {kind: Pace(largest=batch_size) for kind in Kind}
         self._queues = Queues()
@@ -138,11 +142,32 @@ class EntryWriter:
             wanted = [write for write in taken if not write.future.done()]
             try:
                 if wanted:
-                    await self._send(kind, wanted)
+                    with self._traced(kind, wanted):
+                        await self._send(kind, wanted)
             finally:
                 for write in taken:
                     write.fail(_stopped())
                     self._queues.done(write)
+
+    def _traced(self, kind: Kind, writes: Sequence[Write]) -> AbstractContextManager[None]:
+        """The span of a call: one write's own, or one linked to the spans of all its writes."""
+        spans = [write.span for write in writes if write.span is not None]
+        if self._tracer is None or not spans:
+            return nullcontext()
+        method = f"Batch{kind.value.title()}Entry"
+        is_alone = len(writes) == 1
+        return self._tracer.span(
+            f"{_SERVICE}/{method}",
+            attributes={
+                "rpc.system": "grpc",
+                "rpc.service": _SERVICE,
+                "rpc.method": method,
+                "spire.entry.count": len(writes),
+            },
+            parent=spans[0] if is_alone else None,
+            links=() if is_alone else spans,
+            is_call=True,
+        )
 
     async def _send(self, kind: Kind, writes: Sequence[Write]) -> None:
         if not self._gate():

@@ -15,7 +15,7 @@ import logging.handlers
 import queue
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,7 +164,9 @@ def configure(level: str, log_format: Format = "text", path: Path | None = None)
         listener.stop()
         if handler.dropped:
             target.handle(_about_dropped(handler.dropped))
-        target.close()
+        # What a full disk has no room for is lost; that must not change how the process ends.
+        with suppress(OSError):
+            target.close()
 
 
 def _bounded(value: LogValue) -> LogValue:

@@ -312,3 +312,32 @@ async def _two(one: Asked, other: Asked, folder: Path) -> AsyncIterator[None]:
         await one.ready()
         await other.ready()
         yield
+
+
+async def test_a_record_follows_an_entry_whose_deletion_was_done_but_not_answered(
+    embedded: Setup, tmp_path: Path
+) -> None:
+    """Of an earlier life, and its Pod is there, finished: nobody else takes the record away."""
+    cluster, identity = Asked(embedded), PodIdentity("label", "spiffe")
+    await cluster.node()
+    await cluster.pod("a", labels={"spiffe": "one"})
+    async with cluster.mode(tmp_path, identity):
+        await cluster.until_entry("/one")
+        await cluster.until_recorded("/one")
+    (entry,) = embedded.entries("/one")
+    finished: JSONObject = {"status": {"phase": "Succeeded"}}
+    await embedded.client.merge("/api/v1/namespaces/default/pods/a/status", finished)
+    embedded.spire.faults.fail("BatchDeleteEntry")
+    async with cluster.mode(tmp_path, identity):
+        await until(lambda: embedded.spire.calls["BatchDeleteEntry"] > 0)
+        embedded.spire.state.delete(entry.id)
+        # What is missing is seen by itself before the deletion is tried again.
+        await some_looks(embedded)
+        embedded.spire.faults.clear()
+
+        async def is_alone() -> bool:
+            found = {record.spec.spiffe_id for record in await embedded.spire_entries()}
+            return "spiffe://example.org/one" not in found
+
+        await eventually(is_alone)
+        assert not embedded.entries("/one")

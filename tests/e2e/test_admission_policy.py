@@ -11,6 +11,7 @@ import pytest
 
 from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY
 from api.spiffeid.v1beta1.spireentry import CONFIRM_DELETIONS_ANNOTATION
+from hack import definitions
 from hack.control_plane import ControlPlane, Identity, service_account
 from tests.support.manifests import CONFIG, compose, render
 from tests.support.node import wait_for
@@ -237,5 +238,11 @@ def test_who_lacks_the_verb_is_no_registrar(plane: ControlPlane, name: str) -> N
 
 def test_the_kind_can_be_taken_away_with_all_records(plane: ControlPlane, name: str) -> None:
     """Last: what pages on going back say, with the policy in force."""
-    plane.run_kubectl("delete", "crd", SPIRE_ENTRY.resource, "--timeout=60s", timeout_seconds=90)
+    plane.run_kubectl("delete", "crd", SPIRE_ENTRY.resource, "--wait=false")
+
+    def is_gone() -> bool:
+        definitions.nudge(plane.run_kubectl)
+        return not plane.run_kubectl("get", "crd", SPIRE_ENTRY.resource, "--ignore-not-found")
+
+    wait_for("the kind is gone", is_gone)
     assert call(plane, None, "GET", f"{COLLECTION}/{name}")[0] == 404

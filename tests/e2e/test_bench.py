@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-MODES = ("--mode", "layered", "--mode", "manager", "--mode", "csi")
+MODES = ("--mode", "layered", "--mode", "manager", "--mode", "commands", "--mode", "csi")
 AGAINST = f"{sys.executable} -m manager run --config {{config}}"
 
 
@@ -60,5 +60,5 @@ def test_a_quick_run_has_every_figure_and_finds_nothing_wrong(tmp_path: Path) ->
     finished = run(target, *MODES)
     assert finished.returncode == 0, finished.stderr
     figures = json.loads(target.read_text(encoding="utf-8"))["figures"]
-    assert len(figures) == 33, [figure["name"] for figure in figures]
+    assert len(figures) == 38, [figure["name"] for figure in figures]
     assert all(figure["samples"] >= 1 and figure["values"] for figure in figures)

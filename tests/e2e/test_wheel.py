@@ -171,6 +171,7 @@ def test_the_product_alone_has_its_other_commands(
         "plan",
         "explain",
         "doctor",
+        "top",
         "render",
         "migrate",
         "cleanup",

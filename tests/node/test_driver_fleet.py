@@ -90,11 +90,13 @@ def test_the_daemonset_is_rolled(fleet: Fleet) -> None:
 
 def test_the_kubelet_hears_how_full_the_volumes_are(fleet: Fleet) -> None:
     """It asks each of them once a minute; one that only shows a socket holds nothing itself."""
-    wait_for(
-        "stats of the sample Pods",
-        lambda: {"svid", "workload-api"} <= {*fleet.volume_stats("default")},
-    )
-    stats = fleet.volume_stats("default")
+    stats: dict[str, VolumeStats] = {}
+
+    def are_told() -> bool:
+        stats.update(fleet.volume_stats("default"))
+        return {"svid", "workload-api"} <= stats.keys()
+
+    wait_for("stats of the sample Pods", are_told)
     assert stats["svid"].capacity_bytes == 32 * 2**20
     assert 0 < stats["svid"].used_bytes < 2**20
     assert stats["workload-api"] == VolumeStats("workload-api", 0, 0)

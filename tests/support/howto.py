@@ -2,10 +2,13 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from hack import definitions
 from hack.node.cluster import Cluster
 from hack.node.sandbox import clean_environment
 
@@ -13,6 +16,9 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs/howto/install.md"
 SECONDS = 150.0
 """The patience with all commands of a block; their own patience is shorter."""
+
+_BETWEEN_NUDGES = 10.0
+"""Seconds; what kubectl waits for is usually gone by then."""
 
 
 def blocks(heading: str, page: Path = PAGE) -> list[str]:
@@ -37,6 +43,7 @@ class Shell:
     """Where a person types: a folder in which config/ lies, kubectl and spire-registrar at hand."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
         self._folder = folder
         (folder / "config").symlink_to(CHECKOUT / "config")
         environment = clean_environment()
@@ -48,18 +55,34 @@ class Shell:
 
     def run(self, commands: str) -> str:
         """Run the commands up to the first one that fails; return what they wrote."""
-        finished = subprocess.run(
+        with subprocess.Popen(
             ["sh", "-exc", commands],
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
-        return finished.stdout
+            start_new_session=True,
+        ) as process:
+            try:
+                written, errors = self._communicate(process)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        assert process.returncode == 0, f"{written}\n{errors}"
+        return written
+
+    def _communicate(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        """Wait for the end; kubectl may wait for a definition that the API server forgot."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                return process.communicate(timeout=_BETWEEN_NUDGES)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > deadline:
+                    raise
+                definitions.nudge(self._cluster.run_kubectl)
 
 
 def left(cluster: Cluster) -> list[str]:

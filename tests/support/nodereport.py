@@ -42,6 +42,10 @@ def describe(cluster: Cluster) -> str:
 
 def _paragraphs(cluster: Cluster) -> Iterator[str]:
     yield _ask(cluster, "get", "pods", "--all-namespaces", "--output=wide")
+    # What does not end, and why not.
+    state = "KIND:.kind,NAME:.metadata.name,DELETED:.metadata.deletionTimestamp"
+    state += ",WHY:.status.conditions[*].message"
+    yield _ask(cluster, "get", "namespaces,crds", f"--output=custom-columns={state}")
     yield _ask(cluster, "get", "events", "--all-namespaces", "--sort-by=.lastTimestamp")
     try:
         answer = cluster.run_kubectl("get", "pods", "--all-namespaces", "--output=json")

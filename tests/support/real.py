@@ -22,6 +22,7 @@ _ENVOY = "envoy"
 _TOOLSETS = {
     _CONTROL_PLANE: tool_build.CONTROL_PLANE,
     "spire": tool_build.SPIRE,
+    "helm": tool_build.HELM,
     _NODE: tool_build.NODE,
 }
 

@@ -2,8 +2,7 @@
 
 from api.crd import CUSTOM_KINDS, crd
 from devcluster.kubeapi.documents import JSONObject, JSONValue, child, copy_of, text
-from tests.conformance.kube.client import Kube
-from tests.conformance.kube.widgets import CRDS
+from tests.conformance.kube.client import CRDS, Kube
 from tests.support.waiting import eventually
 
 GROUP = "conformance.spire.spiffe.io"

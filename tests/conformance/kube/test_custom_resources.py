@@ -3,8 +3,8 @@
 import pytest
 
 from devcluster.kubeapi.documents import JSONObject, JSONValue, at, child, objects, text
-from tests.conformance.kube.client import Kube
-from tests.conformance.kube.widgets import CRDS, GROUP, crd, ready, widget
+from tests.conformance.kube.client import CRDS, Kube
+from tests.conformance.kube.widgets import GROUP, crd, ready, widget
 
 
 async def test_defaults_are_filled_in_and_nulls_dropped(kube: Kube, widgets: str) -> None:

@@ -7,8 +7,7 @@ import pytest
 from api.crd import CUSTOM_KINDS, crd
 from api.kinds import SPIFFE_ID
 from devcluster.kubeapi.documents import JSONObject, child, copy_of, objects
-from tests.conformance.kube.client import Kube
-from tests.conformance.kube.widgets import CRDS
+from tests.conformance.kube.client import CRDS, Kube
 from tests.support.waiting import eventually
 
 GROUP = "conformance.spiffeid.spiffe.io"

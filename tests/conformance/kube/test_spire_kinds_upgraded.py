@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from devcluster.kubeapi.documents import JSONObject, child, copy_of, obj, objects, text
-from tests.conformance.kube.client import Kube
+from tests.conformance.kube.client import CRDS, Kube
 from tests.conformance.kube.spire_kinds import (
     DEFINITIONS,
     STATIC,
@@ -15,7 +15,6 @@ from tests.conformance.kube.spire_kinds import (
     path_of,
     served,
 )
-from tests.conformance.kube.widgets import CRDS
 from tests.support.waiting import eventually
 
 

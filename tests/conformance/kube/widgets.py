@@ -1,11 +1,10 @@
 """Widget: the custom resource of the suite, with a bit of everything in its schema."""
 
 from devcluster.kubeapi.documents import JSONObject, JSONValue, objects, text
-from tests.conformance.kube.client import Kube
+from tests.conformance.kube.client import CRDS, Kube
 from tests.support.waiting import eventually
 
 GROUP = "conformance.example.com"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 _SPEC: JSONObject = {
     "type": "object",

@@ -62,4 +62,5 @@ def test_documents_are_read_back() -> None:
 
 def test_numbers_and_lists_are_sentences() -> None:
     assert (counted(1, "entry", "entries"), counted(2, "pod")) == ("1 entry", "2 pods")
+    assert counted(2000, "Node") == "2,000 Nodes"
     assert [listed(["a", "b", "c"][:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]

@@ -147,6 +147,27 @@ def test_another_address_to_listen_at_is_refused(written: str) -> None:
     assert '":8080"' in refused(values.listen_address, written)
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (":8083", "127.0.0.1:8083"),
+        ("0.0.0.0:8083", "0.0.0.0:8083"),
+        ("[::1]:0", "[::1]:0"),
+        ("status.example:80", "status.example:80"),
+        ("0", "0"),
+    ],
+)
+def test_an_address_for_people_is_this_machines_alone_without_a_host(
+    written: str, expected: str
+) -> None:
+    assert values.local_address(scalar(written)) == expected
+
+
+@pytest.mark.parametrize("written", ["8083", "localhost", ":70000", "a b:1", "::1:80"])
+def test_another_address_for_people_is_refused(written: str) -> None:
+    assert '"0.0.0.0:8083"' in refused(values.local_address, written)
+
+
 @pytest.mark.parametrize("written", ["/run/s.sock", "unix:///run/s.sock", "unix:/run/s.sock"])
 def test_a_socket_is_named_by_its_path(written: str) -> None:
     assert values.socket_path(scalar(written)) == Path("/run/s.sock")

@@ -133,3 +133,11 @@ def test_nothing_in_a_line_steers_a_terminal(tmp_path: Path, log_format: str) ->
     if log_format == "json":
         (line,) = lines
         assert json.loads(line)["name"] == hostile
+
+
+def test_a_full_disk_does_not_change_how_the_process_ends(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with configure("info", path=Path("/dev/full")):
+        logging.getLogger("x").info("there is no room for this")
+    assert "No space left on device" in capfd.readouterr().err

@@ -1,0 +1,226 @@
+"""What a registrar that runs knows: its own state, and what others have on the SPIRE server.
+
+Nothing of that is copied. Entries of others, which a registrar does not hold, are asked for one
+question at a time, with a filter; there are never more calls than that.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from api.proto.types_pb2 import Entry as EntryMessage
+from controllers.shared import SharedState
+from controllers.source import AnySource
+from manager.caches.cache import Caches, Unread
+from manager.modes.mode import Mode
+from manager.preview.comparison import Before, Comparison
+from manager.preview.model import Action, Change
+from manager.process import Working
+from registrar.claims.outcome import State
+from registrar.claims.ownership import is_ours
+from registrar.claims.podselectors import PodSelectors
+from registrar.identity.entry import Entry, EntryKey, differing
+from registrar.identity.spiffeid import SCHEME
+from registrar.kube.session import API
+from registrar.settings.model import Settings
+from registrar.spire.agents import Agent, AgentClient
+from registrar.spire.calls import Channels
+from registrar.spire.convert import from_proto
+from registrar.spire.entries import EntryClient
+from registrar.spire.errors import NotFound, SpireError
+
+MOST_OTHERS = 1000
+"""Entries of others that are read for one question."""
+KEPT_SECONDS = 10.0
+"""How long the agents, and the entries that give them other IDs, are taken to stay the same."""
+_CALL_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
+_ON_ITS_WAY = (
+    "the registrar is about to write it: ask again in a moment, and look at its log if it stays so"
+)
+
+
+class Asked:
+    """Asks one SPIRE server. Every method raises SpireError."""
+
+    def __init__(self, connection: Channels, trust_domain: str) -> None:
+        self._agents = AgentClient(connection, timeout_seconds=_CALL_SECONDS)
+        self._entries = EntryClient(connection, timeout_seconds=_CALL_SECONDS)
+        self._server = f"{SCHEME}{trust_domain}/spire/server"
+        self._known_agents: tuple[float, Sequence[Agent]] | None = None
+        self._known_aliases: tuple[float, Sequence[Entry]] | None = None
+
+    async def list(self) -> Sequence[Agent]:
+        """The agents, as of KEPT_SECONDS ago at most."""
+        now, kept = asyncio.get_running_loop().time(), self._known_agents
+        if kept is None or now - kept[0] > KEPT_SECONDS:
+            self._known_agents = kept = (now, await self._agents.list())
+        return kept[1]
+
+    async def aliases(self) -> Sequence[Entry]:
+        """The entries that are for agents, as of KEPT_SECONDS ago at most."""
+        now, kept = asyncio.get_running_loop().time(), self._known_aliases
+        if kept is None or now - kept[0] > KEPT_SECONDS:
+            found = await _read(self._entries.pages(parent_id=self._server))
+            self._known_aliases = kept = (now, found)
+        return kept[1]
+
+    async def with_id(self, entry_id: str) -> Sequence[Entry]:
+        """The entry with that ID, or none."""
+        try:
+            return [await self._entries.get(entry_id)]
+        except NotFound:
+            return []
+
+    async def with_spiffe_id(self, spiffe_id: str) -> Sequence[Entry]:
+        """The entries that give a SPIFFE ID."""
+        return await _read(self._entries.pages(spiffe_id=spiffe_id))
+
+    async def selecting(self, pod: PodSelectors) -> Sequence[Entry]:
+        """The entries all of whose selectors a Pod is known to have."""
+        return await _read(self._entries.pages(selected_by=pod.known))
+
+
+class Running:
+    """One registrar that runs, for one question; made by ``of``."""
+
+    def __init__(self, working: Working, asked: Asked, unread: Sequence[Unread]) -> None:
+        self._working = working
+        self._asked = asked
+        self._mirror = working.term.mirror
+        self.unread = unread
+        self.remedy = _ON_ITS_WAY
+        self._foreign: dict[EntryKey, Entry] = {}
+        self._comparison = self._compared()
+
+    @classmethod
+    async def of(cls, working: Working, asked: Asked) -> "Running":
+        """What it knows at this moment."""
+        return cls(working, asked, await _unread(working.mode.caches))
+
+    @property
+    def settings(self) -> Settings:
+        """Those that it works by."""
+        return self._working.settings
+
+    @property
+    def mode(self) -> Mode:
+        """What it reads of the API server."""
+        return self._working.mode
+
+    @property
+    def shared(self) -> SharedState:
+        """The claims, the outcomes and the problems."""
+        return self._working.term.shared
+
+    @property
+    def sources(self) -> Sequence[AnySource]:
+        """To ask for reasons."""
+        return self._working.term.sources
+
+    @property
+    def session(self) -> API | None:
+        """To ask the API server further."""
+        return self._working.session
+
+    @property
+    def connection(self) -> Channels:
+        """To ask the SPIRE server further."""
+        return self._working.connection
+
+    async def look(
+        self, *, spiffe_id: str = "", entry_id: str = "", pod: PodSelectors | None = None
+    ) -> str:
+        """Learn which entries of others concern this; why that cannot be learnt, or empty."""
+        try:
+            found = list(await self._asked.aliases())
+            if spiffe_id:
+                found += await self._asked.with_spiffe_id(spiffe_id)
+            if entry_id and entry_id not in self._mirror.own:
+                found += await self._asked.with_id(entry_id)
+            if pod is not None:
+                found += await self._asked.selecting(pod)
+        except SpireError as error:
+            return f"entries of others on the SPIRE server: {error.message}"
+        own = self._mirror.own
+        self._foreign = {entry.key: entry for entry in found if entry.id not in own}
+        self._comparison = self._compared()
+        if len(found) >= MOST_OTHERS:
+            return f"entries of others on the SPIRE server: only {MOST_OTHERS} were looked at"
+        return ""
+
+    def entries(self) -> Iterator[Entry]:
+        """Those of others that concern the question, and all of ours."""
+        yield from self._foreign.values()
+        yield from self._mirror.own.values()
+
+    def held(self, key: EntryKey) -> Entry | None:
+        """The entry with that key, rather ours."""
+        return self._mirror.entry_of(key) or self._foreign.get(key)
+
+    def with_id(self, entry_id: str) -> Entry | None:
+        """The entry with that ID."""
+        own = self._mirror.own.get(entry_id)
+        if own is not None:
+            return own
+        return next((entry for entry in self._foreign.values() if entry.id == entry_id), None)
+
+    def is_ours(self, entry_id: str) -> bool:
+        """Whether the entry of that ID is this registrar's."""
+        return entry_id in self._mirror.own
+
+    def keys_planned_as(self, entry_id: str) -> Sequence[EntryKey]:
+        """The key that the registrar chose the ID for, while no entry has it."""
+        prefix = self.shared.prefix
+        if not is_ours(prefix, entry_id):
+            return []
+        key = self.shared.holder(entry_id.removeprefix(f"{prefix}."))
+        return [] if key is None or key not in self.shared.index else [key]
+
+    def change_of(self, key: EntryKey) -> Change | None:
+        """What becomes of the entry with that key."""
+        entry, outcome = self._mirror.entry_of(key), self.shared.outcomes.get(key)
+        is_claimed, comparison = key in self.shared.index, self._comparison
+        if entry is None:
+            if not is_claimed:
+                return None
+            change = comparison.unserved(key)
+            is_planned = change.action is Action.FAILED and outcome.state is State.PENDING
+            return replace(change, action=Action.CREATE, why="") if is_planned else change
+        change = comparison.stayed(entry, entry)
+        if change.action is not Action.KEEP or change.why:
+            return change
+        if not is_claimed:
+            return comparison.gone(entry)
+        asked = self.shared.asked(self.shared.index.claims(key)[0])
+        # Where a server does not know a field, the entry is set without it.
+        if outcome.is_set or not differing(asked, entry.attributes):
+            return change
+        return comparison.changed(Action.UPDATE, entry, replace(entry, attributes=asked))
+
+    def _compared(self) -> Comparison:
+        before = Before(self._mirror.own, self._foreign, self._mirror.foreign_count)
+        withheld = self._working.term.withheld()
+        return Comparison(before, self._mirror, self.shared, withheld=withheld)
+
+
+async def _read(pages: AsyncGenerator[list[EntryMessage], None]) -> list[Entry]:
+    """The entries of some pages, MOST_OTHERS at most."""
+    found: list[Entry] = []
+    async with aclosing(pages) as reading:
+        async for page in reading:
+            found += map(from_proto, page)
+            if len(found) >= MOST_OTHERS:
+                break
+    return found[:MOST_OTHERS]
+
+
+async def _unread(caches: Caches) -> Sequence[Unread]:
+    """What cannot be read. A registrar that works knows that of everything, so nobody waits."""
+    try:
+        async with asyncio.timeout(_LOOK_SECONDS):
+            return await caches.looked()
+    except TimeoutError:
+        why = caches.why_not_synced() or "it is being read"
+        return [Unread("", f"not all objects are known: {why}", "ask again in a moment")]

@@ -1,0 +1,1 @@
+"""The status page: what a registrar does and why, for people with a browser. It only reads."""
