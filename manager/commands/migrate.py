@@ -10,6 +10,7 @@ from manager.commands.clusterflags import add_cluster_flags
 from manager.commands.configuration import EXIT_CONFIGURATION
 from manager.commands.confirmation import EXIT_REFUSED, add_yes_flag
 from manager.commands.lifecycle import say_errors
+from manager.commands.plan import add_limit_flag
 from manager.commands.timelimit import add_timeout
 from manager.output import add_output_flag
 from registrar.errors import InvalidField
@@ -84,6 +85,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="do it though the SPIRE server cannot be reached from here, so that no entry is "
         "watched",
     )
+    add_limit_flag(parser, default=5)
     add_yes_flag(parser)
     add_timeout(parser, "5m")
     add_output_flag(parser, meaning="what was found, and what is done")

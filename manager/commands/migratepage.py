@@ -97,12 +97,12 @@ class Pages:
             )
         page.line()
 
-    def plan(self, outlook: Outlook) -> None:
+    def plan(self, outlook: Outlook, *, limit: int) -> None:
         """What our registrar would change."""
         self._document["plan"] = document_of(outlook, shows_kept=False)
         if self._output == "table":
             self._page.line(self._page.coloured("Plan:", "bold"))
-            show(outlook, self._page, limit=_SHOWN, shows_kept=False)
+            show(outlook, self._page, limit=limit, shows_kept=False)
             self._page.line()
 
     def no_plan(self, why: str) -> None:

@@ -7,16 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from api.documents import dump_yaml
+from api.kinds import CLUSTER_SPIFFE_ID
+from api.meta import ObjectKey
 from manager.commands.configuration import EXIT_CONFIGURATION
 from manager.commands.confirmation import EXIT_REFUSED, is_agreed
 from manager.commands.migratepage import Pages
 from manager.commands.peersettings import understood
 from manager.migrate import kept
 from manager.migrate.change import Change
+from manager.migrate.definitions import as_ours, is_by_a_person, is_ours, objects_of
 from manager.migrate.files import write_files
 from manager.migrate.installation import ConfigFile, Installation, Unclear, config_file, find
 from manager.migrate.kept import Kept
-from manager.migrate.objects import POD, Objects
+from manager.migrate.objects import CRD, POD, Objects
 from manager.migrate.peers import PEERS
 from manager.migrate.reading import at, key_of, number, text
 from manager.migrate.steps import Step, perform
@@ -27,6 +31,7 @@ from manager.migrate.wayback import WayBack
 from manager.migrate.works import until_it_works
 from manager.names import USER_AGENT
 from manager.output import only_unexpected
+from manager.preview.manifests import Manifests, read_manifests
 from manager.preview.model import Outlook
 from manager.preview.rehearsal import CannotPreview, rehearsed
 from registrar.errors import flat
@@ -151,19 +156,37 @@ class _Migration:
     async def _plan(self, here: Settings, survey: Survey) -> Outlook | None:
         """What our registrar would change; None where it cannot be told from here."""
         found: Outlook | None = None
+        manifests = None
+        if survey.changes_kinds:
+            manifests = await self._written_anew()
         try:
             with only_unexpected():
                 async with rehearsed(
                     here,
                     namespace=survey.installation.place.namespace,
+                    manifests=manifests,
                     deadline_seconds=self._arguments.timeout,
                 ) as preview:
                     found = preview.outlook
         except* CannotPreview as errors:
             self._pages.no_plan("; ".join(map(str, flat(errors))))
         if found is not None:
-            self._pages.plan(found)
+            self._pages.plan(found, limit=self._arguments.limit)
         return found
+
+    async def _written_anew(self) -> Manifests | None:
+        """The objects that people wrote, as ours: what the peer made for Pods goes with its kind.
+
+        None once the kind is ours. Raises KubeError.
+        """
+        definition = await self._objects.get(CRD, ObjectKey("", CLUSTER_SPIFFE_ID.resource))
+        if definition is None or is_ours(definition):
+            return None
+        found = await objects_of(self._objects, definition)
+        path = self._folder / "identities" / "identities.yaml"
+        content = "---\n".join(dump_yaml(as_ours(each)) for each in found if is_by_a_person(each))
+        await asyncio.to_thread(_write, path, content)
+        return await asyncio.to_thread(read_manifests, path.parent)
 
     async def _apply(
         self, survey: Survey, here: Settings, record: Kept | None, outlook: Outlook | None

@@ -71,17 +71,22 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--all", action="store_true", help="show what stays as it is too, in every format"
     )
-    parser.add_argument(
-        "--limit",
-        type=_number,
-        default=20,
-        metavar="N",
-        help="show at most N entries of each action in the table; 0 is all (default: 20)",
-    )
+    add_limit_flag(parser, default=20)
     add_namespace_flag(parser)
     add_timeout(parser, "5m")
     add_config_flags(parser)
     parser.set_defaults(main=main, parser=parser)
+
+
+def add_limit_flag(parser: argparse.ArgumentParser, *, default: int) -> None:
+    """Add ``--limit``: how much of a plan a reader sees."""
+    parser.add_argument(
+        "--limit",
+        type=_number,
+        default=default,
+        metavar="N",
+        help=f"show at most N entries of each action in the table; 0 is all (default: {default})",
+    )
 
 
 def _number(text: str) -> int:

@@ -121,6 +121,20 @@ def is_by_a_person(document: JSONObject) -> bool:
     return not text(at(document, "spec", "selector", "podUid"))
 
 
+def is_ours(definition: JSONObject) -> bool:
+    """Whether a definition spells ClusterSpiffeId as ours does."""
+    return at(definition, "spec", "names", "kind") == CLUSTER_SPIFFE_ID.kind
+
+
+def as_ours(document: JSONObject) -> JSONObject:
+    """A ClusterSpiffeId of the peer as it is written anew."""
+    ours: JSONObject = {
+        "apiVersion": CLUSTER_SPIFFE_ID.api_version,
+        "kind": CLUSTER_SPIFFE_ID.kind,
+    }
+    return {**without_finalizers(portable(document)), **ours}
+
+
 def without_finalizers(document: JSONObject) -> JSONObject:
     """The object without the peer's finalizers, which nobody would ever take off."""
     metadata = mapping(document.get("metadata"))

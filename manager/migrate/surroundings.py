@@ -62,7 +62,9 @@ async def look_around(objects: Objects, installation: Installation) -> Surroundi
                 unread.append(str(error))
                 continue
             rules += [(scope, rule) for rule in mappings(role and role.get("rules"))]
-            bindings.append(f"{of.kind} {name}" + (f" in {scope}" if scope else ""))
+            # Every account has the API server's own; they say nothing of the peer.
+            if not name.startswith("system:"):
+                bindings.append(f"{of.kind} {name}" + (f" in {scope}" if scope else ""))
     try:
         webhooks += [d for d in await objects.all(VALIDATING) if _is_for(d, installation)]
     except Forbidden as error:

@@ -11,6 +11,7 @@ from registrar.settings.model import LeaderElection, PodIdentity, ReconcileMode
 from tests.support.controllermanager import Manager
 from tests.support.migration import Run, a_node, there_and_back
 from tests.support.peers import (
+    LAYERED,
     MANAGER,
     OURS,
     PEERS,
@@ -297,3 +298,13 @@ async def test_a_folder_of_something_else_is_left_alone(embedded: Setup, run: Ru
     (run.folder / "migration.json").write_text('{"version": 2}')
     assert await run(MANAGER) == 2
     assert "is of version 2" in run.err
+
+
+async def test_the_plan_is_of_what_is_written_anew(embedded: Setup, run: Run) -> None:
+    await installed(embedded, LAYERED)
+    assert await run(LAYERED) == 0
+    # The objects that the peer had made for Pods go with its kind.
+    assert "Entries: 3 to adopt." in run.out
+    written = (run.folder / "identities/identities.yaml").read_text()
+    names = [str(document["metadata"]) for document in load_yaml_documents(written)]  # type: ignore[index,call-overload]
+    assert names == ["{'name': 'a'}", "{'name': 'b'}"]
