@@ -15,6 +15,7 @@ from api.codec import JSONValue  # noqa: E402 - the checkout itself is what is g
 from api.crd import CUSTOM_KINDS, crd  # noqa: E402
 from api.documents import dump_yaml  # noqa: E402
 from hack import generate_protos, helm_chart, kube_types  # noqa: E402
+from hack.command_page import render_commands  # noqa: E402
 from hack.kind_pages import render_kind_pages  # noqa: E402
 from hack.monitoring.alerts import render_rules  # noqa: E402
 from hack.monitoring.dashboard import render_dashboard  # noqa: E402
@@ -32,6 +33,7 @@ def generated() -> dict[Path, str]:
     """Every generated text file: its path in the repository and what must stand in it."""
     files = {
         Path("docs/reference/configuration.md"): render_reference(),
+        Path("docs/reference/commands.md"): render_commands(),
         Path("docs/reference/metrics.md"): render_metrics(),
         Path("docs/reference/alerts.md"): render_page(),
         Path("config/prometheus/rules.yaml"): _RULES_MARK + render_rules(),

@@ -34,7 +34,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "from here. With --apply the steps are done, each stated first: the other registrar is "
         "stopped, ours is started and takes its entries over; meanwhile every entry of the SPIRE "
         "server is watched. With --undo it is all put back.",
-        epilog="Exit code 0: done, and no entry was missing at any moment. "
+        epilog="Exit code 0: done, and no entry was missing in any listing. "
         f"{EXIT_FAILED}: a server cannot be reached, or a step failed; those after it were not "
         f"done. {EXIT_CONFIGURATION}: a flag or the other registrar's configuration is wrong, or "
         f"none or several are found. {EXIT_REFUSED}: nobody agreed, or another registrar has the "

@@ -156,7 +156,7 @@ METRICS = Key("metrics_addr", kinds.LISTEN, METRICS_ADDR, _METRICS, inherited=Tr
         webhook=As(default="0", meaning=_METRICS + " The original had none of them."),
         crd=As(name="metrics_bind_addr"), csi=As(default=":8090")))
 STATUS_PAGE = Key("status_page_addr", kinds.LOCAL, "0",
-    "Where the [status page](status-page.md) is served. Without a host this machine alone can "
+    "Where the status page is served. Without a host this machine alone can "
     "reach it, as `kubectl port-forward` does; it asks nobody for a password.",
     shown='`"0"`, nothing is served', zeros={"0": "nothing is served"},
     names=_in(*_MODES, manager="statusPage.bindAddress"))
