@@ -20,6 +20,7 @@ from hack.kind_pages import render_kind_pages  # noqa: E402
 from hack.monitoring.alerts import render_rules  # noqa: E402
 from hack.monitoring.dashboard import render_dashboard  # noqa: E402
 from hack.monitoring.page import render_page  # noqa: E402
+from hack.picture import render_picture  # noqa: E402
 from registrar.settings.reference import render_reference  # noqa: E402
 from registrar.settings.samples import render_samples  # noqa: E402
 from registrar.telemetry.reference import render_metrics  # noqa: E402
@@ -34,6 +35,7 @@ def generated() -> dict[Path, str]:
     files = {
         Path("docs/reference/configuration.md"): render_reference(),
         Path("docs/reference/commands.md"): render_commands(),
+        Path("docs/pictures/first-identity.svg"): render_picture(),
         Path("docs/reference/metrics.md"): render_metrics(),
         Path("docs/reference/alerts.md"): render_page(),
         Path("config/prometheus/rules.yaml"): _RULES_MARK + render_rules(),
