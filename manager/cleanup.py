@@ -5,6 +5,7 @@ of it and a record says so. What was adopted keeps the ID that somebody else gav
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
 from manager.modes.choice import mode_of
 from manager.names import OWNERS_NAMESPACE
-from manager.prefixowner import holder_of
+from manager.prefixowner import holder_in, holder_of
 from manager.side import ownership_of, prefixes_of, records_of
 from registrar.claims.instance import recorded_ids
 from registrar.claims.ownership import (
@@ -102,6 +103,8 @@ async def whose_configuration(
     owns = replace(
         ownership_of(settings, mode, records, Prefixes(prefixes.current, prefixes.former)),
         recorded=recorded_ids(stored, records, prefixes.former),
+        # So may be what looks like the original controller manager's: it may be that one's still.
+        with_uuids=False,
         cleanup=None,
     )
     leader = None
@@ -114,11 +117,23 @@ async def alive(whose: Whose, kube: KubeClient | None) -> str:
     """Who works with the prefix now, or why that cannot be told; empty where nobody does."""
     if kube is None:
         return "without a cluster there is no Lease, so nobody can tell whether a registrar runs"
+    now = datetime.now(UTC)
     try:
-        holder = await holder_of(kube, prefix=whose.prefix, now=datetime.now(UTC))
+        holder = await holder_of(kube, prefix=whose.prefix, now=now)
+        if holder:
+            return f"a registrar runs with the prefix {whose.prefix!r}: {holder}"
+        # It may be the tool's that was here before, which has no Lease for a prefix.
+        leader = whose.leader and await holder_in(kube, whose.leader, now=now)
+        if leader:
+            return f"the Lease {whose.leader} is held: {leader}"
+        if not await _is_there(kube, whose.owner):
+            return (
+                f"no registrar of this cluster has a Lease for the prefix {whose.prefix!r}, so "
+                "nobody can tell whether one runs, as in another cluster or without one"
+            )
     except KubeError as error:
         return f"whether a registrar runs with the prefix cannot be read: {error}"
-    return f"a registrar runs with the prefix {whose.prefix!r}: {holder}" if holder else ""
+    return ""
 
 
 async def look(
@@ -176,17 +191,20 @@ async def remove(
     if kube is None or failed:
         # The records tell whose the entries are that are left.
         return failed
-    for record in remains.records:
-        try:
-            await kube.delete(SPIRE_ENTRY, record.key, uid=record.metadata.uid)
-        except NotFound:
-            continue
-    for key in remains.leases:
-        try:
-            await kube.delete(LEASE, key)
-        except NotFound:
-            continue
+    why = "" if is_forced or not (remains.records or remains.leases) else await alive(whose, kube)
+    if why:
+        raise Refused(why)
+    await _remove_from_cluster(remains, kube)
     return failed
+
+
+async def _remove_from_cluster(remains: Remains, kube: KubeClient) -> None:
+    for record in remains.records:
+        with suppress(NotFound):
+            await kube.delete(SPIRE_ENTRY, record.key, uid=record.metadata.uid)
+    for key in remains.leases:
+        with suppress(NotFound):
+            await kube.delete(LEASE, key)
 
 
 def _is_of(obj: SpireEntry, whose: Whose, ids: Iterable[str]) -> bool:

@@ -217,10 +217,18 @@ class PrefixOwner:
 async def holder_of(client: Kubernetes, *, prefix: str, now: datetime) -> str:
     """Who holds a prefix, as ``described`` says it; empty where nobody does.
 
+    Raises KubeError.
+    """
+    return await holder_in(client, ObjectKey(OWNERS_NAMESPACE, owner_lease(prefix)), now=now)
+
+
+async def holder_in(client: Kubernetes, key: ObjectKey, *, now: datetime) -> str:
+    """Who holds a Lease; empty where nobody does, or it is not there.
+
     A holder that has not renewed its Lease for long is gone. Raises KubeError.
     """
     try:
-        lease = await client.get(LEASE, ObjectKey(OWNERS_NAMESPACE, owner_lease(prefix)))
+        lease = await client.get(LEASE, key)
     except NotFound:
         return ""
     spec = lease.spec

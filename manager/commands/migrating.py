@@ -17,8 +17,15 @@ from manager.commands.peersettings import understood
 from manager.migrate import kept
 from manager.migrate.change import Change
 from manager.migrate.definitions import as_ours, is_by_a_person, is_ours, objects_of
-from manager.migrate.files import write_files
-from manager.migrate.installation import ConfigFile, Installation, Unclear, config_file, find
+from manager.migrate.files import write_files, write_private
+from manager.migrate.installation import (
+    ConfigFile,
+    Installation,
+    Unclear,
+    config_file,
+    find,
+    others,
+)
 from manager.migrate.kept import Kept
 from manager.migrate.objects import CRD, POD, Objects
 from manager.migrate.peers import PEERS
@@ -108,7 +115,7 @@ class _Migration:
             )
         config = await self._config(installation)
         path = self._folder / config.name
-        await asyncio.to_thread(_write, path, config.text)
+        await asyncio.to_thread(write_private, path, config.text)
         known = await asyncio.to_thread(
             understood, path, installation.arguments, installation.environment
         )
@@ -184,8 +191,10 @@ class _Migration:
             return None
         found = await objects_of(self._objects, definition)
         path = self._folder / "identities" / "identities.yaml"
-        content = "---\n".join(dump_yaml(as_ours(each)) for each in found if is_by_a_person(each))
-        await asyncio.to_thread(_write, path, content)
+        written = [as_ours(each) for each in found if is_by_a_person(each)]
+        await asyncio.to_thread(write_private, path, "---\n".join(map(dump_yaml, written)))
+        if not written:
+            return Manifests(path.parent)
         return await asyncio.to_thread(read_manifests, path.parent)
 
     async def _apply(
@@ -196,6 +205,13 @@ class _Migration:
             return EXIT_REFUSED
         if record is None or record.is_undone:
             record = _kept_of(survey)
+            if not survey.installation.is_sidecar and not record.replicas:
+                raise Unclear(
+                    f"{record.place.workload} has 0 replicas, so it is not known how many ours is "
+                    "to have: scale it to that number first"
+                )
+        if survey.changes_kinds:
+            await self._check_alone(survey)
         sees_spire = not self._arguments.unwatched
 
         async def works() -> str:
@@ -217,6 +233,17 @@ class _Migration:
             works=works,
         )
         return await self._do(change.steps(), here, record)
+
+    async def _check_alone(self, survey: Survey) -> None:
+        """Raises Unclear where the peer runs elsewhere too: its objects would go under it."""
+        installation = survey.installation
+        found = await others(self._objects, installation.peer, installation.place)
+        if found:
+            names = "; ".join(str(each.place) for each in found)
+            raise Unclear(
+                f"{installation.peer.name} runs elsewhere too, and its kinds have to be replaced "
+                f"in the whole cluster: stop {names} first, by 0 replicas"
+            )
 
     async def _undo(self, survey: Survey, record: Kept | None) -> int:
         if record is None:
@@ -269,6 +296,12 @@ class _Migration:
             code = EXIT_FAILED
         elif report is not None and report.moments:
             code = EXIT_MISSING
+        elif report is not None and report.is_end_unknown:
+            self._pages.refuse(
+                "the SPIRE server did not answer in the end, so nobody knows whether an entry is "
+                "missing"
+            )
+            code = EXIT_FAILED
         self._pages.watched(report)
         return code
 
@@ -308,8 +341,3 @@ def _kept_of(survey: Survey) -> Kept:
 def _never() -> bool:
     """Whether the watch may write."""
     return False
-
-
-def _write(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")

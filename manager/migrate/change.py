@@ -12,7 +12,7 @@ from pathlib import Path
 from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID
 from manager.migrate import definitions, kept, swap
-from manager.migrate.kept import Kept, KeptObject
+from manager.migrate.kept import BACK, REPLACED, SAVED, WRITTEN, Kept, KeptObject
 from manager.migrate.objects import CONFIG_MAP, CRD, KINDS, Objects
 from manager.migrate.reading import at, key_of, mapping, text
 from manager.migrate.rollout import Rollout
@@ -20,10 +20,6 @@ from manager.migrate.steps import SO_ALREADY, Step
 from manager.migrate.survey import Survey
 from manager.migrate.waiting import NotInTime
 from registrar.kube.errors import NotFound
-
-_REPLACED = "definitions-replaced"
-_WRITTEN = "objects-written"
-_SAVED = "objects-saved"
 
 Works = Callable[[], Awaitable[str]]
 """Waits until our registrar works; gives what it found. Raises NotInTime."""
@@ -73,7 +69,8 @@ class Change:
         if not survey.installation.is_sidecar:
             title = f"Stop {survey.installation.peer.name}: {place.workload} gets no Pods"
             yield Step(f"{title}, and wait until the last one is gone", self._stop)
-        elif survey.installation.overlaps:
+        elif survey.installation.overlaps or survey.changes_kinds:
+            # Who runs while its kind goes takes all objects for deleted, and their entries too.
             title = f"Stop {survey.installation.peer.name}: take container {place.container} out of"
             yield Step(f"{title} {place.workload}, and wait until no Pod has it", self._take_out)
         if survey.changes_kinds:
@@ -148,7 +145,7 @@ class Change:
         return "its Pods are ready"
 
     async def _save(self) -> str:
-        if _SAVED in self._kept.done:
+        if SAVED in self._kept.done:
             return SO_ALREADY
         saved: list[JSONObject] = []
         for name in definitions.REPLACED:
@@ -156,23 +153,24 @@ class Change:
             if definition is not None:
                 saved += await definitions.objects_of(self._objects, definition)
         self._kept.custom = saved
-        await self._done(_SAVED)
+        await self._done(SAVED)
         return f"{len(saved)} saved"
 
     async def _replace(self) -> str:
-        if _REPLACED in self._kept.done:
+        if REPLACED in self._kept.done:
             return SO_ALREADY
         for definition in self._survey.definitions():
             old = await self._objects.get(CRD, key_of(definition))
             if old is not None:
                 await definitions.remove(self._objects, old)
             await definitions.install(self._objects, definition)
-        await self._done(_REPLACED)
         freed = await definitions.free_pods(self._objects)
+        self._kept.forget(*BACK)
+        await self._done(REPLACED)
         return f"replaced; {freed} Pods had its finalizer, which is taken off"
 
     async def _write(self) -> str:
-        if _WRITTEN in self._kept.done:
+        if WRITTEN in self._kept.done:
             return SO_ALREADY
         name = CLUSTER_SPIFFE_ID.resource
         (definition,) = (d for d in self._survey.definitions() if key_of(d).name == name)
@@ -184,7 +182,7 @@ class Change:
             and definitions.is_by_a_person(document)
         ]
         number = await definitions.write_anew(self._objects, definition, wanted)
-        await self._done(_WRITTEN)
+        await self._done(WRITTEN)
         return f"{number} written"
 
     async def _kept_definition(self, name: str) -> JSONObject | None:
@@ -198,7 +196,7 @@ class Change:
         if there is None:
             raise NotInTime(f"{self._place.workload} is not there any more")
         found = self._place.container_in(there)
-        return found is not None and found.get("image") != self._old_image
+        return found is not None and found.get("image") == self._image
 
     @property
     def _old_image(self) -> str:

@@ -6,6 +6,7 @@ so the entries on the SPIRE server stay.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID, SPIRE_ENTRY, Kind
@@ -13,7 +14,7 @@ from api.meta import KubeObject, ObjectKey
 from manager.migrate.objects import CRD, POD, AnyKind, Objects
 from manager.migrate.reading import at, key_of, mapping, mappings, portable, text, words
 from manager.migrate.waiting import until_no
-from registrar.kube.errors import AlreadyExists, KubeError
+from registrar.kube.errors import AlreadyExists, KubeError, NotFound
 
 _WAIT_SECONDS = 60.0
 REPLACED = (CLUSTER_SPIFFE_ID.resource, SPIRE_ENTRY.resource)
@@ -110,6 +111,8 @@ async def restore_status(
         if not isinstance(status, dict) or not status:
             continue
         key = key_of(document)
+        if await objects.get(kind, key) is None:
+            continue
         if has_status:
             await objects.put_status(kind, document, key)
         else:
@@ -154,6 +157,8 @@ async def free_pods(objects: Objects) -> int:
     for pod in await objects.all(POD):
         if any("spiffe" in name for name in words(at(pod, "metadata", "finalizers"))):
             key: ObjectKey = key_of(pod)
-            await objects.change(POD, key, freed)
-            number += 1
+            # One that goes meanwhile needs nothing any more.
+            with suppress(NotFound):
+                await objects.change(POD, key, freed)
+                number += 1
     return number

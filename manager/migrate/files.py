@@ -1,5 +1,6 @@
 """What a migration writes into its folder: the peer's file, manifests for kustomize, and a page."""
 
+import os
 from pathlib import Path
 
 from api.codec import JSONObject
@@ -33,10 +34,17 @@ def write_files(survey: Survey, *, image: str, folder: Path) -> list[str]:
     texts[KUSTOMIZATION] = dump_yaml(kustomization)
     texts[survey.config.name] = survey.config.text
     texts[PAGE] = page(survey, image=image, folder=folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in texts.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        write_private(folder / name, content)
     return sorted(texts)
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a file that nobody else may read: variables of a container may be secret."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
 
 
 def patch_of(survey: Survey, image: str) -> JSONObject:

@@ -169,6 +169,19 @@ async def find(
     return found[0]
 
 
+async def others(objects: Objects, peer: Peer, place: Place) -> list[Installation]:
+    """Those that run the peer elsewhere in the cluster. Raises KubeError."""
+    found: list[Installation] = []
+    for kind in WORKLOADS:
+        for document in await objects.all(kind, ""):
+            found += _in(peer, kind, document, "")
+    return [
+        each
+        for each in found
+        if str(each.place) != str(place) and number(at(each.workload, "spec", "replicas"), 1)
+    ]
+
+
 def _is_named(place: Place, workload: str) -> bool:
     kind, _, name = workload.rpartition("/")
     kinds = {place.kind.lower(), place.of.plural, place.of.resource, ""}

@@ -12,6 +12,12 @@ from manager.migrate.reading import mapping, mappings, number, text, words
 NAME = "migration.json"
 UNDONE = "undone"
 """Among ``done``: the peer is back, so what is kept is of no use any more."""
+SAVED, REPLACED, WRITTEN = "objects-saved", "definitions-replaced", "objects-written"
+THERE = (SAVED, REPLACED, WRITTEN)
+"""Among ``done`` too: what must not be repeated on the way there, until it was undone."""
+OURS_SAVED, DEFINITIONS_BACK = "our-objects-saved", "definitions-back"
+BACK = (OURS_SAVED, DEFINITIONS_BACK)
+"""The same on the way back."""
 _VERSION = 1
 
 
@@ -52,6 +58,10 @@ class Kept:
     def is_undone(self) -> bool:
         """Whether the peer is back."""
         return UNDONE in self.done
+
+    def forget(self, *marks: str) -> None:
+        """Let steps be done again, for those of the other direction have been done since."""
+        self.done = [each for each in self.done if each not in marks]
 
     def keep(self, kept: KeptObject) -> bool:
         """Keep how an object was, unless it is kept already; tells whether it was not."""

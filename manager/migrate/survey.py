@@ -20,6 +20,7 @@ from manager.migrate.rights import lacking, rights
 from manager.migrate.surroundings import Surroundings
 from manager.modes.choice import mode_of
 from manager.rights import needs_of
+from registrar.claims.naming import short_hash
 from registrar.settings.legacy import LAYERED
 from registrar.settings.model import Settings
 
@@ -86,7 +87,8 @@ class Survey:
         place = self.installation.place
         return rights(
             self.needs(),
-            name=f"spire-registrar-for-{place.namespace}-{place.name}",
+            name=f"spire-registrar-for-{place.namespace}-{place.name}-"
+            + short_hash(place.kind, place.namespace, place.name),
             namespace=place.namespace,
             account=self.installation.service_account,
         )

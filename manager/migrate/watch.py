@@ -52,6 +52,8 @@ class Report:
     """How many listings the server did not answer, as while it restarts."""
     longest_gap_seconds: float = 0.0
     """The longest time between two listings that were answered."""
+    is_end_unknown: bool = False
+    """Whether the last listing was not answered."""
 
 
 @dataclass
@@ -65,6 +67,7 @@ class Watch:
     longest_gap_seconds: float = 0.0
     _missing: Counter[frozenset[EntryKey]] = field(default_factory=Counter)
     _answered_at: float = 0.0
+    _is_answered: bool = True
 
     async def begin(self) -> None:
         """Make the first listing. Raises SpireError."""
@@ -78,7 +81,9 @@ class Watch:
             now = await self._list()
         except SpireError:
             self.unanswered += 1
+            self._is_answered = False
             return
+        self._is_answered = True
         self.listings += 1
         at = time.monotonic()
         self.longest_gap_seconds = max(self.longest_gap_seconds, at - self._answered_at)
@@ -112,6 +117,7 @@ class Watch:
             departed=len(departed),
             unanswered=self.unanswered,
             longest_gap_seconds=self.longest_gap_seconds,
+            is_end_unknown=not self._is_answered,
         )
 
     async def _list(self) -> dict[str, EntryKey]:

@@ -9,15 +9,20 @@ from api.kinds import CLUSTER_SPIFFE_ID
 from api.meta import ObjectKey
 from manager.migrate import definitions, kept, swap
 from manager.migrate.installation import Installation
-from manager.migrate.kept import UNDONE, Kept, KeptObject
+from manager.migrate.kept import (
+    DEFINITIONS_BACK,
+    OURS_SAVED,
+    THERE,
+    UNDONE,
+    WRITTEN,
+    Kept,
+    KeptObject,
+)
 from manager.migrate.objects import CONFIG_MAP, CRD, KINDS, Objects
 from manager.migrate.reading import at, key_of, mapping, portable, text
 from manager.migrate.rollout import Rollout
 from manager.migrate.steps import SO_ALREADY, Step
 from manager.migrate.waiting import NotInTime
-
-_BACK = "definitions-back"
-_SAVED = "our-objects-saved"
 
 
 class WayBack:
@@ -48,7 +53,8 @@ class WayBack:
         if not self._installation.is_sidecar:
             title = f"Stop our registrar: {place.workload} gets no Pods"
             yield Step(f"{title}, and wait until the last one is gone", self._stop)
-        elif self._installation.overlaps:
+        elif self._installation.overlaps or self._kept.custom_kinds:
+            # Who runs while its kind goes takes all objects for deleted, and their entries too.
             title = f"Stop our registrar: take container {place.container} out of {place.workload}"
             yield Step(f"{title}, and wait until no Pod has it", self._take_out)
         for each in self._kept.objects:
@@ -119,24 +125,25 @@ class WayBack:
         return "no Pod has it any more"
 
     async def _definitions_back(self) -> str:
-        if _BACK in self._kept.done:
+        if DEFINITIONS_BACK in self._kept.done:
             return SO_ALREADY
         await self._save_ours()
         for each in self._kept.objects:
             if each.kind == CRD.kind and each.before is not None:
                 await self._put_definition_back(each.before)
-        await self._done(_BACK)
+        self._kept.forget(*THERE)
+        await self._done(DEFINITIONS_BACK)
         return f"{len(self._kept.custom)} objects written anew"
 
     async def _save_ours(self) -> None:
         """Keep what people wrote since, for the peer is to see it too."""
-        if _SAVED in self._kept.done:
+        if OURS_SAVED in self._kept.done:
             return
         name = CLUSTER_SPIFFE_ID.resource
         now = await self._objects.get(CRD, ObjectKey("", name))
         if now is not None:
             self._kept.later = await definitions.objects_of(self._objects, now)
-        await self._done(_SAVED)
+        await self._done(OURS_SAVED)
 
     async def _put_definition_back(self, old: JSONObject) -> None:
         now = await self._objects.get(CRD, key_of(old))
@@ -148,10 +155,28 @@ class WayBack:
         written = before
         if key_of(old).name == CLUSTER_SPIFFE_ID.resource:
             made = [each for each in before if not definitions.is_by_a_person(each)]
-            later = [each for each in self._kept.later if definitions.is_by_a_person(each)]
-            written = [*made, *map(definitions.without_finalizers, later)]
+            written = [*made, *map(definitions.without_finalizers, self._of_people())]
         await definitions.write_anew(self._objects, old, written)
         await definitions.restore_status(self._objects, old, before)
+
+    def _of_people(self) -> list[JSONObject]:
+        """The ClusterSpiffeIds that people have written, as they are now.
+
+        Those that were not written anew under our kind are there as they were.
+        """
+        later = [each for each in self._kept.later if definitions.is_by_a_person(each)]
+        if WRITTEN in self._kept.done:
+            return later
+        names = {key_of(each).name for each in later}
+        before = [
+            each
+            for each in self._kept.custom
+            # The peer spelled it ClusterSpiffeID.
+            if text(each.get("kind")).lower() == CLUSTER_SPIFFE_ID.kind.lower()
+            and definitions.is_by_a_person(each)
+            and key_of(each).name not in names
+        ]
+        return [*before, *later]
 
     async def _start(self) -> str:
         def changed(there: JSONObject) -> JSONObject:

@@ -170,3 +170,18 @@ async def test_what_is_wrong_is_said_first(
         cli.main(["cleanup", "--prefix", "a"])
     assert await cleanup("--server-socket-path", str(tmp_path / "nowhere"), "--yes") == 1
     assert "the SPIRE server:" in capsys.readouterr().err
+
+
+async def test_without_a_lease_nobody_can_tell_whether_one_runs(
+    embedded: Setup, cleanup: Cleanup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A registrar of another cluster, or in static mode, has none here."""
+    mine = await left(embedded)
+    await embedded.client.delete(
+        LEASE.object_path(ObjectKey(OWNERS_NAMESPACE, owner_lease(PREFIX)))
+    )
+    assert await cleanup("--yes") == 3
+    assert "nobody can tell whether one runs" in capsys.readouterr().err
+    assert own(embedded) == mine
+    assert await cleanup("--yes", "--force") == 0
+    assert not own(embedded)

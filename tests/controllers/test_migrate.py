@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from api.codec import JSONObject
+from api.codec import JSONObject, JSONValue
 from api.documents import load_yaml_documents
+from manager.migrate import definitions
+from manager.migrate.waiting import NotInTime
 from registrar.settings.model import LeaderElection, PodIdentity, ReconcileMode
 from tests.support.controllermanager import Manager
-from tests.support.migration import Run, a_node, there_and_back
+from tests.support.migration import Run, a_node, seen, there_and_back
 from tests.support.peers import (
     LAYERED,
+    LAYERED_KINDS,
     MANAGER,
     OURS,
     PEERS,
@@ -75,6 +78,78 @@ async def test_beside_a_server_old_and_new_never_run_at_the_same_time(
     world = await installed(embedded, WORKLOAD, kind=kind, spec=spec, others=(SERVER,))
     images = {"peer": world.image, "ours": OURS, "": ""}
     await there_and_back(run, world, ran=[images[name] for name in ran])
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [("StatefulSet", {"replicas": 1}), ("Deployment", {"strategy": {"type": "Recreate"}})],
+    ids=["one", "recreated"],
+)
+async def test_nobody_runs_while_the_kinds_are_replaced(
+    embedded: Setup, run: Run, kind: str, spec: JSONObject
+) -> None:
+    """Who sees its kind go takes all objects for deleted, and deletes their entries."""
+    await there_and_back(
+        run, await installed(embedded, LAYERED, kind=kind, spec=spec, others=(SERVER,))
+    )
+
+
+async def test_what_was_not_written_anew_is_there_again_on_the_way_back(
+    embedded: Setup, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await installed(embedded, LAYERED)
+
+    async def fails(*_: object) -> int:
+        raise NotInTime("the API server is away")
+
+    async with a_node(world):
+        with monkeypatch.context() as patched:
+            patched.setattr(definitions, "write_anew", fails)
+            code, document = await run.document(LAYERED, "--apply", "--yes", "--image", OURS)
+        assert (code, document["watch"]["missingMoments"]) == (1, 0)  # type: ignore[index]
+        code, document = await run.document(LAYERED, "--undo", "--yes")
+        assert code == 0, (run.out, run.err)
+        assert seen(document)[1] == 0
+        listed = await embedded.client.get(f"{LAYERED_KINDS}/clusterspiffeids")
+        names = [item["metadata"]["name"] for item in listed["items"]]  # type: ignore[index,call-overload,union-attr]
+        assert sorted(map(str, names)) == ["a", "b", "pod-a", "pod-b"]
+        # And all of it once more, from the beginning.
+        code, document = await run.document(LAYERED, "--apply", "--yes", "--image", OURS)
+        assert code == 0, (run.out, run.err)
+        assert seen(document)[1] == 0
+        kinds = {each.spec.spiffe_id for each in await embedded.cluster_spiffe_ids()}
+        assert {"spiffe://example.org/a", "spiffe://example.org/b"} <= kinds
+
+
+async def test_where_all_objects_were_made_for_pods_there_is_a_plan_too(
+    embedded: Setup, run: Run
+) -> None:
+    await installed(embedded, LAYERED)
+    for name in ("a", "b"):
+        path = f"{LAYERED_KINDS}/clusterspiffeids/{name}"
+        await embedded.client.merge(path, {"metadata": {"finalizers": None}})
+        await embedded.client.delete(path)
+    assert await run(LAYERED) == 0, run.err
+
+
+async def test_another_installation_of_the_kinds_that_go_stops_it(
+    embedded: Setup, run: Run
+) -> None:
+    world = await installed(embedded, LAYERED)
+    await world_of(embedded, LAYERED, name="other").install()
+    flags = ("--workload", "deployment/registrar", "--apply", "--yes", "--image", OURS)
+    assert await run(LAYERED, *flags) == 2
+    assert "runs elsewhere too" in run.err
+    assert await world.image_there() == world.image
+
+
+async def test_nobody_else_may_read_what_is_written(embedded: Setup, run: Run) -> None:
+    variables: list[JSONValue] = [{"name": "PASSWORD", "value": "hunter2"}]
+    await world_of(embedded, MANAGER, container={"env": variables}).install()
+    assert await run(MANAGER) == 0
+    assert "hunter2" in (run.folder / "workload.yaml").read_text()
+    written = [run.folder, *run.folder.iterdir()]
+    assert [path.name for path in written if path.stat().st_mode & 0o077] == []
 
 
 async def test_a_daemon_set_has_no_pods_before_ours_come(embedded: Setup, run: Run) -> None:
