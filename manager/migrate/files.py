@@ -109,7 +109,7 @@ def _by_hand(survey: Survey, folder: Path) -> list[str]:
         steps.append(f"`kubectl apply -f {folder / RIGHTS}`")
     if not installation.is_sidecar and place.kind != "DaemonSet":
         steps.append(f"Stop {peer} first: `{stop} --replicas=0`, and wait until its Pods are gone.")
-    elif installation.overlaps:
+    elif installation.overlaps or survey.changes_kinds:
         steps.append(
             f"Stop {peer} first: take container {place.container} out of {place.workload}, and "
             "wait until no Pod has it: old and new Pods would else run at the same time."
