@@ -50,6 +50,11 @@ async def served(manager: Manager, ask: Asking, **pod: object) -> Explanation:
     await manager.pod("web-1", **pod)  # type: ignore[arg-type]
     async with manager.setup.registrar(controller_manager=MANAGER):
         await until(lambda: len(manager.setup.entries()) == 1)
+
+        async def is_recorded() -> bool:
+            return any(record.status.entry_id for record in await manager.setup.spire_entries())
+
+        await eventually(is_recorded)
     return await ask("pod/web-1")
 
 
