@@ -216,15 +216,17 @@ async def test_it_shows_what_stands_in_the_way_and_whose_it_is(manager: Manager)
 
 async def test_it_shows_who_masks_whom(manager: Manager) -> None:
     await a_node(manager)
-    await manager.template("older")
+    made = [await manager.template(name) for name in ("one", "two")]
+    # Timestamps are seconds: within one the uid decides.
+    made.sort(key=lambda obj: (obj.metadata.creation_timestamp or "", obj.metadata.uid))
+    younger = made[1].metadata.name
     await manager.pod("web-1")
     async with seen(manager) as both:
         await until(lambda: len(manager.setup.entries()) == 1)
-        await manager.template("younger")
-        await manager.until_stats("younger", entries_masked=1)
+        await manager.until_stats(younger, entries_masked=1)
         found = await both.agree("pod/web-1")
         (masked,) = found.considered
-        assert (masked.word, str(masked.by)) == ("Masked", "ClusterSPIFFEID younger")
+        assert (masked.word, str(masked.by)) == ("Masked", f"ClusterSPIFFEID {younger}")
 
 
 async def test_what_the_server_refuses_is_said_by_the_pod_and_by_the_overview(
