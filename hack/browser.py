@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
+from hack import debianpackage
 from hack.compilers import Progress, ToolError, cache_folder
 
 _PACKAGE = "chromium-headless-shell"
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _SECONDS = 120
-_FETCH_SECONDS = 600
 
 Scheme = Literal["light", "dark"]
 _SCHEMES: dict[Scheme, str] = {"dark": "0", "light": "1"}
@@ -43,34 +43,11 @@ def ensure(progress: Progress) -> Path:
     program = found()
     if program is not None:
         return program
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise ToolError("no Chromium in PATH, and no apt-get to fetch Debian's")
-    progress(f"fetching Debian's package {_PACKAGE}")
-    target = _folder()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as made:
-        folder = Path(made)
-        try:
-            _download(folder)
-        except ToolError:
-            # A fresh machine has no lists of packages, or old ones.
-            _run(["apt-get", "update"], folder)
-            _download(folder)
-        whole = folder / "whole"
-        for package in folder.glob("*.deb"):
-            _run(["dpkg-deb", "-x", str(package), str(whole)], folder)
-        # Complete or not there at all; another process may have been quicker.
-        if not target.exists():
-            whole.rename(target)
+    debianpackage.unpack(_PACKAGE, _folder(), progress, names=_packages)
     program = found()
     if program is None:
         raise ToolError(f"Debian's package {_PACKAGE} holds no program that is known here")
     return program
-
-
-def _download(folder: Path) -> None:
-    # Whoever is root may be told by apt to write as a user who cannot write here.
-    _run(["apt-get", "-o", "APT::Sandbox::User=root", "download", *_packages()], folder)
 
 
 def picture(
@@ -123,17 +100,8 @@ def _browse(program: Path, scheme: Scheme, *arguments: str) -> str:
 def _packages() -> list[str]:
     """The package, and of what it needs those that this machine lacks."""
     command = ["apt-get", "install", "--simulate", "--no-install-recommends", _PACKAGE]
-    lines = _run(command, Path.cwd()).splitlines()
+    lines = debianpackage.run(command, Path.cwd()).splitlines()
     return [line.split(" ")[1] for line in lines if line.startswith("Inst ")]
-
-
-def _run(command: list[str], folder: Path) -> str:
-    finished = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
-    )
-    if finished.returncode:
-        raise ToolError(f"{' '.join(command)} failed:\n{finished.stderr[-2000:]}")
-    return finished.stdout
 
 
 def _folder() -> Path:

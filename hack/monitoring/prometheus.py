@@ -7,7 +7,6 @@ needs to be root.
 import dataclasses
 import json
 import shutil
-import subprocess
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -17,12 +16,12 @@ from urllib.parse import urlencode
 
 from api.codec import JSONValue
 from api.documents import dump_yaml
-from hack.compilers import Progress, ToolError, cache_folder
+from hack import debianpackage
+from hack.compilers import Progress, cache_folder
 from hack.processes import Servers, free_port
 
 START_SECONDS = 60
 _ASK_SECONDS = 30
-_GET_SECONDS = 300
 _PACKAGE = "prometheus"
 
 
@@ -53,28 +52,8 @@ def ensure(progress: Progress) -> Programs:
     programs = found()
     if programs is not None:
         return programs
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise ToolError("no prometheus and promtool in PATH, and no apt-get to fetch Debian's")
-    progress("fetching Debian's package prometheus")
-    target = _folder()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as made:
-        folder = Path(made)
-        # Whoever is root may be told by apt to write as a user who cannot write here.
-        fetch = ["apt-get", "-o", "APT::Sandbox::User=root", "download", _PACKAGE]
-        if _fails(fetch, folder):
-            failure = _fails(["apt-get", "update"], folder) or _fails(fetch, folder)
-            if failure:
-                raise ToolError(f"apt-get download {_PACKAGE} failed:\n{failure}")
-        (package,) = folder.glob("*.deb")
-        whole = folder / "whole"
-        failure = _fails(["dpkg-deb", "-x", str(package), str(whole)], folder)
-        if failure:
-            raise ToolError(f"{package.name} cannot be unpacked:\n{failure}")
-        # Complete or not there at all; another process may have been quicker.
-        if not target.exists():
-            whole.rename(target)
-    return _unpacked(target)
+    debianpackage.unpack(_PACKAGE, _folder(), progress)
+    return _unpacked(_folder())
 
 
 class Prometheus:
@@ -157,18 +136,3 @@ def _folder() -> Path:
 def _unpacked(folder: Path) -> Programs:
     binaries = folder / "usr" / "bin"
     return Programs(binaries / "prometheus", binaries / "promtool")
-
-
-def _fails(command: list[str], folder: Path) -> str:
-    """Run it; return what it said when it failed."""
-    finished = subprocess.run(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=_GET_SECONDS,
-        check=False,
-    )
-    return finished.stdout[-2000:] + "\n" if finished.returncode else ""

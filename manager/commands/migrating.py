@@ -16,7 +16,7 @@ from manager.commands.migratepage import Pages
 from manager.commands.peersettings import understood
 from manager.migrate import kept
 from manager.migrate.change import Change
-from manager.migrate.definitions import as_ours, is_by_a_person, is_ours, objects_of
+from manager.migrate.definitions import as_ours, is_ours, objects_of, of_people
 from manager.migrate.files import write_files, write_private
 from manager.migrate.installation import (
     ConfigFile,
@@ -191,7 +191,7 @@ class _Migration:
             return None
         found = await objects_of(self._objects, definition)
         path = self._folder / "identities" / "identities.yaml"
-        written = [as_ours(each) for each in found if is_by_a_person(each)]
+        written = [as_ours(each) for each in of_people(found)]
         await asyncio.to_thread(write_private, path, "---\n".join(map(dump_yaml, written)))
         if not written:
             return Manifests(path.parent)

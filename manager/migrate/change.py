@@ -115,33 +115,18 @@ class Change:
     async def _stop(self) -> str:
         if await self._is_swapped():
             return "ours runs there already"
-        await self._objects.change(
-            self._place.of, self._place.key, lambda there: swap.stopped(there, self._place)
-        )
-        await self._rollout.stopped(self._old_image)
+        await self._rollout.stop(self._old_image)
         return "none of its Pods is left"
 
     async def _take_out(self) -> str:
         if await self._is_swapped():
             return "ours runs there already"
-        await self._objects.change(
-            self._place.of,
-            self._place.key,
-            lambda there: swap.with_container(there, self._place, None),
-        )
-        await self._rollout.stopped(self._old_image)
-        await self._rollout.complete()
+        await self._rollout.take_out(self._old_image)
         return "no Pod has it any more"
 
     async def _start(self) -> str:
-        def changed(there: JSONObject) -> JSONObject:
-            wanted = swap.with_container(there, self._place, self._ours)
-            if not self._survey.installation.is_sidecar:
-                return swap.started(wanted, self._place, self._kept.replicas)
-            return wanted
-
-        await self._objects.change(self._place.of, self._place.key, changed)
-        await self._rollout.complete()
+        is_sidecar = self._survey.installation.is_sidecar
+        await self._rollout.start(self._ours, None if is_sidecar else self._kept.replicas)
         return "its Pods are ready"
 
     async def _save(self) -> str:
@@ -174,13 +159,8 @@ class Change:
             return SO_ALREADY
         name = CLUSTER_SPIFFE_ID.resource
         (definition,) = (d for d in self._survey.definitions() if key_of(d).name == name)
-        wanted = [
-            definitions.without_finalizers(document)
-            for document in self._kept.custom
-            # The peer spelled it ClusterSpiffeID.
-            if text(document.get("kind")).lower() == CLUSTER_SPIFFE_ID.kind.lower()
-            and definitions.is_by_a_person(document)
-        ]
+        people = definitions.of_people(self._kept.custom)
+        wanted = [definitions.without_finalizers(document) for document in people]
         number = await definitions.write_anew(self._objects, definition, wanted)
         await self._done(WRITTEN)
         return f"{number} written"
@@ -210,8 +190,7 @@ class Change:
             await asyncio.to_thread(kept.write, self._folder, self._kept)
 
     async def _done(self, what: str) -> None:
-        self._kept.done.append(what)
-        await asyncio.to_thread(kept.write, self._folder, self._kept)
+        await kept.mark(self._folder, self._kept, what)
 
 
 def _names(documents: list[JSONObject]) -> str:

@@ -5,7 +5,7 @@ its objects with it: they are kept first, and written anew. While that is done n
 so the entries on the SPIRE server stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from api.codec import JSONObject
@@ -122,6 +122,13 @@ async def restore_status(
 def is_by_a_person(document: JSONObject) -> bool:
     """Whether a person wrote a ClusterSpiffeId: one that selects a Pod by its uid was made."""
     return not text(at(document, "spec", "selector", "podUid"))
+
+
+def of_people(documents: Iterable[JSONObject]) -> list[JSONObject]:
+    """The ClusterSpiffeIds among these that people wrote; the peer spelled it ClusterSpiffeID."""
+    kind = CLUSTER_SPIFFE_ID.kind.lower()
+    found = (each for each in documents if text(each.get("kind")).lower() == kind)
+    return [each for each in found if is_by_a_person(each)]
 
 
 def is_ours(definition: JSONObject) -> bool:

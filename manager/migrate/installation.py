@@ -146,10 +146,7 @@ async def find(
     objects: Objects, peer: Peer, *, namespace: str = "", workload: str = "", container: str = ""
 ) -> Installation:
     """The one that runs the peer. Raises Unclear and KubeError."""
-    found: list[Installation] = []
-    for kind in WORKLOADS:
-        for document in await objects.all(kind, namespace):
-            found += _in(peer, kind, document, container)
+    found = await _all(objects, peer, namespace, container)
     if workload:
         found = [each for each in found if _is_named(each.place, workload)]
     if not found:
@@ -169,15 +166,19 @@ async def find(
     return found[0]
 
 
-async def others(objects: Objects, peer: Peer, place: Place) -> list[Installation]:
-    """Those that run the peer elsewhere in the cluster. Raises KubeError."""
+async def _all(objects: Objects, peer: Peer, namespace: str, container: str) -> list[Installation]:
     found: list[Installation] = []
     for kind in WORKLOADS:
-        for document in await objects.all(kind, ""):
-            found += _in(peer, kind, document, "")
+        for document in await objects.all(kind, namespace):
+            found += _in(peer, kind, document, container)
+    return found
+
+
+async def others(objects: Objects, peer: Peer, place: Place) -> list[Installation]:
+    """Those that run the peer elsewhere in the cluster. Raises KubeError."""
     return [
         each
-        for each in found
+        for each in await _all(objects, peer, "", "")
         if str(each.place) != str(place) and number(at(each.workload, "spec", "replicas"), 1)
     ]
 

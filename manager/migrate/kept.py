@@ -1,5 +1,6 @@
 """What was there before, kept in the folder until somebody goes back: ``migration.json``."""
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,13 @@ def write(folder: Path, kept: Kept) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+async def mark(folder: Path, kept: Kept, what: str) -> None:
+    """Note at once that a step is done, which must not be repeated. Raises OSError."""
+    if what not in kept.done:
+        kept.done.append(what)
+    await asyncio.to_thread(write, folder, kept)
 
 
 def _document(kept: Kept) -> JSONObject:

@@ -1,6 +1,9 @@
 """Waits until a workload is as it was asked to be: no old Pod left, all new ones ready."""
 
+from collections.abc import Callable
+
 from api.codec import JSONObject
+from manager.migrate import swap
 from manager.migrate.installation import Place
 from manager.migrate.objects import POD, Objects
 from manager.migrate.reading import at, key_of, mapping, mappings, number, text, words
@@ -14,6 +17,33 @@ class Rollout:
         self._objects = objects
         self._place = place
         self._timeout = timeout_seconds
+
+    async def stop(self, image: str) -> None:
+        """Let the workload have no Pods, and wait. Raises NotInTime and KubeError."""
+        await self._change(lambda there: swap.stopped(there, self._place))
+        await self.stopped(image)
+
+    async def take_out(self, image: str) -> None:
+        """Let its Pods go on without the container, and wait. Raises NotInTime and KubeError."""
+        await self._change(lambda there: swap.with_container(there, self._place, None))
+        await self.stopped(image)
+        await self.complete()
+
+    async def start(self, container: JSONObject, replicas: int | None) -> None:
+        """Let its Pods have this container, and wait. Raises NotInTime and KubeError.
+
+        ``replicas`` None leaves their number as it is.
+        """
+
+        def changed(there: JSONObject) -> JSONObject:
+            wanted = swap.with_container(there, self._place, container)
+            return wanted if replicas is None else swap.started(wanted, self._place, replicas)
+
+        await self._change(changed)
+        await self.complete()
+
+    async def _change(self, changed: Callable[[JSONObject], JSONObject]) -> None:
+        await self._objects.change(self._place.of, self._place.key, changed)
 
     async def stopped(self, image: str) -> None:
         """Wait until no Pod has the container with that image. Raises NotInTime and KubeError."""

@@ -1,13 +1,12 @@
 """The steps back from this registrar to the peer: ours is stopped first here too."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 from api.codec import JSONObject
 from api.kinds import CLUSTER_SPIFFE_ID
 from api.meta import ObjectKey
-from manager.migrate import definitions, kept, swap
+from manager.migrate import definitions, kept
 from manager.migrate.installation import Installation
 from manager.migrate.kept import (
     DEFINITIONS_BACK,
@@ -105,23 +104,13 @@ class WayBack:
     async def _stop(self) -> str:
         if await self._is_back():
             return "the peer runs there already"
-        await self._objects.change(
-            self._place.of, self._place.key, lambda there: swap.stopped(there, self._place)
-        )
-        await self._rollout.stopped(await self._image())
+        await self._rollout.stop(await self._image())
         return "none of its Pods is left"
 
     async def _take_out(self) -> str:
         if await self._is_back():
             return "the peer runs there already"
-        image = await self._image()
-        await self._objects.change(
-            self._place.of,
-            self._place.key,
-            lambda there: swap.with_container(there, self._place, None),
-        )
-        await self._rollout.stopped(image)
-        await self._rollout.complete()
+        await self._rollout.take_out(await self._image())
         return "no Pod has it any more"
 
     async def _definitions_back(self) -> str:
@@ -164,36 +153,22 @@ class WayBack:
 
         Those that were not written anew under our kind are there as they were.
         """
-        later = [each for each in self._kept.later if definitions.is_by_a_person(each)]
+        later = definitions.of_people(self._kept.later)
         if WRITTEN in self._kept.done:
             return later
         names = {key_of(each).name for each in later}
-        before = [
-            each
-            for each in self._kept.custom
-            # The peer spelled it ClusterSpiffeID.
-            if text(each.get("kind")).lower() == CLUSTER_SPIFFE_ID.kind.lower()
-            and definitions.is_by_a_person(each)
-            and key_of(each).name not in names
-        ]
-        return [*before, *later]
+        before = definitions.of_people(self._kept.custom)
+        return [*(each for each in before if key_of(each).name not in names), *later]
 
     async def _start(self) -> str:
-        def changed(there: JSONObject) -> JSONObject:
-            wanted = swap.with_container(there, self._place, self._kept.container)
-            if not self._installation.is_sidecar:
-                return swap.started(wanted, self._place, self._kept.replicas)
-            return wanted
-
-        await self._objects.change(self._place.of, self._place.key, changed)
-        await self._rollout.complete()
+        is_sidecar = self._installation.is_sidecar
+        replicas = None if is_sidecar else self._kept.replicas
+        await self._rollout.start(self._kept.container, replicas)
         await self._done(UNDONE)
         return "its Pods are ready"
 
     async def _done(self, what: str) -> None:
-        if what not in self._kept.done:
-            self._kept.done.append(what)
-        await asyncio.to_thread(kept.write, self._folder, self._kept)
+        await kept.mark(self._folder, self._kept, what)
 
     async def _is_back(self) -> bool:
         there = await self._workload()

@@ -16,7 +16,7 @@ from hack.control_plane import ControlPlane
 from hack.spire import RealServer
 from registrar.settings.model import PodIdentity
 from tests.support.migration import Run, there_and_back
-from tests.support.peers import LAYERED, installed, restore_kinds
+from tests.support.peers import LAYERED, installed, layered_definition, restore_kinds
 from tests.support.setup import real_setup, some_looks
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -81,25 +81,7 @@ async def test_the_command_replaces_it_and_puts_it_back(
 
 def _install_the_original(plane: ControlPlane) -> None:
     for plural, kind in KINDS.items():
-        schema: JSONObject = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        document: JSONObject = {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": f"{plural}.spiffeid.spiffe.io"},
-            "spec": {
-                "group": "spiffeid.spiffe.io",
-                "scope": "Cluster",
-                "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-                "versions": [
-                    {
-                        "name": "v1beta1",
-                        "served": True,
-                        "storage": True,
-                        "schema": {"openAPIV3Schema": schema},
-                    }
-                ],
-            },
-        }
+        document = layered_definition(plural, kind)
         plane.run_kubectl("apply", "-f", "-", stdin=dump_yaml(document))
         plane.run_kubectl("wait", "--for=condition=Established", f"crd/{plural}.spiffeid.spiffe.io")
 

@@ -259,6 +259,28 @@ def _put(setup: Setup, entry: Entry) -> None:
         setup.spire_server.put(entry)
 
 
+def layered_definition(plural: str, kind: str) -> JSONObject:
+    """The definition of a kind as the layered peer spelled it, which lets everything be stored."""
+    schema: JSONObject = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    name = f"{plural}.spiffeid.spiffe.io"
+    return {
+        **raw("apiextensions.k8s.io/v1", "CustomResourceDefinition", name),
+        "spec": {
+            "group": "spiffeid.spiffe.io",
+            "scope": "Cluster",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [
+                {
+                    "name": "v1beta1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
 async def _install_kinds_of_the_layered(setup: Setup, uids: dict[str, str]) -> None:
     """Its kinds as it spelled them, with objects that have its finalizer."""
     for plural, kind in (("clusterspiffeids", "ClusterSpiffeID"), ("spireentries", "SpireEntry")):
@@ -266,25 +288,7 @@ async def _install_kinds_of_the_layered(setup: Setup, uids: dict[str, str]) -> N
         with contextlib.suppress(NotFound):
             await setup.client.delete(CRDS + name)
         await eventually(lambda name=name: _is_away(setup, CRDS + name))  # type: ignore[misc]
-        schema: JSONObject = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        await setup.client.apply(
-            {
-                **raw("apiextensions.k8s.io/v1", "CustomResourceDefinition", name),
-                "spec": {
-                    "group": "spiffeid.spiffe.io",
-                    "scope": "Cluster",
-                    "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-                    "versions": [
-                        {
-                            "name": "v1beta1",
-                            "served": True,
-                            "storage": True,
-                            "schema": {"openAPIV3Schema": schema},
-                        }
-                    ],
-                },
-            }
-        )
+        await setup.client.apply(layered_definition(plural, kind))
         await eventually(lambda plural=plural: _is_served(setup, plural))  # type: ignore[misc]
     for name, uid in uids.items():
         spec: JSONObject = {
