@@ -1,6 +1,7 @@
 """What SPIRE needs by itself: entries written call after call, by a client that does no more."""
 
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,11 @@ from api.proto import entry_pb2, entry_pb2_grpc, types_pb2
 
 BATCH = 100
 _TRUST_DOMAIN = "example.org"
-_PARENT = types_pb2.SPIFFEID(trust_domain=_TRUST_DOMAIN, path="/bench/parent")
+_NAMES = uuid.UUID("f2b6c1de-4a2f-4d7f-8a55-6a0c9d1c7e10")
+_PARENT = types_pb2.SPIFFEID(
+    trust_domain=_TRUST_DOMAIN,
+    path=f"/spire/agent/k8s_psat/bench/{uuid.uuid5(_NAMES, 'node')}",
+)
 _SECONDS = 120.0
 
 
@@ -28,16 +33,26 @@ class Step:
 
 
 def entry(number: int, *, shares_selector: bool = False) -> types_pb2.Entry:
-    """An entry such as a Pod has; all share their parent, and may share a selector."""
-    selectors = [types_pb2.Selector(type="k8s", value=f"pod-uid:{number}")]
+    """An entry such as a Pod has; all share their parent, and may share a selector.
+
+    Its parent, ID and selector are as long as those that controllers write: SPIRE's time grows with
+    the size of its rows.
+    """
+    pod_uid = uuid.uuid5(_NAMES, f"pod {number}")
+    selectors = [types_pb2.Selector(type="k8s", value=f"pod-uid:{pod_uid}")]
     if shares_selector:
         selectors.append(types_pb2.Selector(type="k8s", value="ns:bench"))
     return types_pb2.Entry(
-        id=f"bare.{number}",
+        id=_entry_id(number),
         spiffe_id=types_pb2.SPIFFEID(trust_domain=_TRUST_DOMAIN, path=f"/bare-{number}"),
         parent_id=_PARENT,
         selectors=selectors,
     )
+
+
+def _entry_id(number: int) -> str:
+    """A UUID, as SPIRE gives; made from the number, so that a random order comes again."""
+    return str(uuid.uuid5(_NAMES, f"entry {number}"))
 
 
 async def write(
@@ -74,7 +89,7 @@ async def remove(socket: Path, number: int) -> None:
     async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
         stub = entry_pb2_grpc.EntryStub(channel)
         for first in range(0, number, BATCH):
-            ids = [f"bare.{index}" for index in range(first, min(first + BATCH, number))]
+            ids = [_entry_id(index) for index in range(first, min(first + BATCH, number))]
             answer = await stub.BatchDeleteEntry(
                 entry_pb2.BatchDeleteEntryRequest(ids=ids), timeout=_SECONDS
             )

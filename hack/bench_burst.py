@@ -52,6 +52,14 @@ def peer(command: str) -> Subject:
     return Subject(Path(command.split(maxsplit=1)[0]).name, against=command)
 
 
+@dataclass(frozen=True)
+class Ends:
+    """When the last entry of a burst was there, in seconds after its first and its last Pod."""
+
+    after_first: float
+    after_last: float
+
+
 @dataclass
 class Curve:
     """Something over something: seconds or numbers, in order."""
@@ -82,18 +90,18 @@ class Burst:
         self._began: dict[str, float] = {}
         self.measured = Measured()
 
-    async def run(self, subject: Subject) -> float:
-        """Measure; gives how long the last entry came after the last Pod, in seconds."""
+    async def run(self, subject: Subject) -> Ends:
+        """Measure; gives when the last entry of the burst was there."""
         async with self._world.registrar(subject.against) as controller:
             await self._singles("empty", "one Pod, no entries")
             await controller.until_idle()
-            after = await self._burst(controller)
+            ends = await self._burst(controller)
             await self._singles("behind", "one Pod, just after the burst")
             await controller.until_idle()
             self._percentiles(f"one Pod, {len(self._began):,} entries", await self._made("full"))
             resident = controller.memory()["highest"]
             self._figure("memory, highest, MB", 1, {"": float(resident)})
-        return after
+        return ends
 
     async def _singles(self, tag: str, title: str) -> None:
         self._percentiles(title, await self._made(tag))
@@ -111,7 +119,7 @@ class Burst:
             waits.append(appeared - self._began[name])
         return waits
 
-    async def _burst(self, controller: Registrar) -> float:
+    async def _burst(self, controller: Registrar) -> Ends:
         spire, pods = self._world.spire, self._size.pods
         used = controller.cpu_seconds(), cpu_seconds(spire.pid)
         first, answers = time.monotonic(), []
@@ -140,9 +148,10 @@ class Burst:
             last_entry = float(await spire.ask(f"wait-all {pods} /burst-"))
             others.cancel()
         load = load_average()
+        ends = Ends(last_entry - first, max(0.0, last_entry - max(answers)))
         values = {
-            "last entry after last Pod, s": round(max(0.0, last_entry - max(answers)), 1),
-            "last entry after first Pod, s": round(last_entry - first, 1),
+            "last entry after last Pod, s": round(ends.after_last, 1),
+            "last entry after first Pod, s": round(ends.after_first, 1),
             "Pods a second": float(round(pods / (max(answers) - first))),
             "CPU of the controller, s": round(controller.cpu_seconds() - used[0], 1),
             "CPU of SPIRE, s": round(cpu_seconds(spire.pid) - used[1], 1),
@@ -150,7 +159,7 @@ class Burst:
         }
         self._figure(f"{pods:,} Pods at once", pods, values)
         await self._spread(first)
-        return values["last entry after last Pod, s"]
+        return ends
 
     async def _spread(self, first: float) -> None:
         """How long each Pod of the burst waited, and each of the other namespace."""
@@ -193,24 +202,24 @@ async def measure_bursts(
     """Measure every controller on every database, one after the other."""
     whole = Measured()
     for database in databases:
+        alone: dict[bool, float] = {}
         for selectors in (False, True):
             title = database.title + (", a selector in common" if selectors else "")
             say(f"{title}: a bare client")
             steps = await _bare(database, size.pods, shares_selector=selectors)
             whole.figures.append(_bare_figure(title, size.pods, steps))
+            alone[selectors] = sum(step.seconds_per_entry * BATCH for step in steps)
             points = [(float(s.present), s.cpu_seconds_per_entry * 1000) for s in steps]
             whole.creates.append(Curve(title, points))
-        peers: dict[str, float] = {}
-        ours: dict[str, float] = {}
+        ends: dict[Subject, Ends] = {}
         for subject in subjects:
             say(f"{database.title}: {subject.title}")
             async with open_world(database, manager=subject.manager) as world:
                 burst = Burst(world, subject, database, size)
-                after = await burst.run(subject)
-            (peers if subject.against else ours)[subject.title] = after
+                ends[subject] = await burst.run(subject)
             whole.figures += burst.measured.figures
             whole.bursts += burst.measured.bursts
-        whole.figures += _compared(database, ours, peers)
+        whole.figures += _compared(database, ends, alone)
     return whole
 
 
@@ -237,17 +246,28 @@ def _bare_figure(title: str, entries: int, steps: list[Step]) -> Figure:
 
 
 def _compared(
-    database: Database, ours: Mapping[str, float], peers: Mapping[str, float]
+    database: Database, ends: Mapping[Subject, Ends], alone: Mapping[bool, float]
 ) -> list[Figure]:
-    """Our times as shares of the peers'."""
-    return [
-        Figure(
-            f"{own}, last entry after last Pod, as a share of {other}'s; {database.title}",
-            f"≤ {_PEER_SHARE:g}",
-            1,
-            {"share": round(seconds / theirs, 2)},
-        )
-        for other, theirs in peers.items()
-        for own, seconds in ours.items()
-        if theirs > 0
-    ]
+    """Our times as shares of SPIRE's own and of the peers'.
+
+    ``alone`` is what a bare client needs for as many entries, without and with a selector in
+    common, which the entries of the layered mode have.
+    """
+    figures: list[Figure] = []
+    for own in ends:
+        if own.against:
+            continue
+        share = ends[own].after_first / alone[not own.manager]
+        whose = "last entry after first Pod, as a share of SPIRE's own time"
+        figures.append(_share(f"{own.title}, {whose}; {database.title}", _SPIRE_SHARE, share))
+        for other in ends:
+            if other.against and ends[other].after_last > 0:
+                share = ends[own].after_last / ends[other].after_last
+                whose = f"last entry after last Pod, as a share of {other.title}'s"
+                title = f"{own.title}, {whose}; {database.title}"
+                figures.append(_share(title, _PEER_SHARE, share))
+    return figures
+
+
+def _share(title: str, target: float, share: float) -> Figure:
+    return Figure(title, f"≤ {target:g}", 1, {"share": round(share, 2)})
