@@ -217,7 +217,7 @@ def _show(arguments: argparse.Namespace, whose: "Whose", remains: "Remains", why
                         for e in remains.entries
                     ],
                     "records": [record.metadata.name for record in remains.records],
-                    "leases": [str(key) for key in remains.leases],
+                    "leases": [str(lease.key) for lease in remains.leases],
                     "foreignEntries": remains.foreign,
                     "adoptedEntries": remains.adopted,
                 },

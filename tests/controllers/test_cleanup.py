@@ -12,10 +12,16 @@ from api.kinds import LEASE
 from api.meta import ObjectKey
 from devcluster.client import NotFound
 from manager import cli
+from manager.cleanup import look, remove, whose_prefix
 from manager.commands.cleanup import clean
 from manager.names import OWNERS_NAMESPACE
 from registrar.claims.ownership import owner_lease
+from registrar.kube.client import KubeClient
+from registrar.kube.errors import Conflict
+from registrar.kube.session import connect
 from registrar.settings.model import UnixAddress
+from registrar.spire.connection import open_connection
+from registrar.spire.entries import EntryClient
 from tests.support.peers import an_entry
 from tests.support.setup import Setup, eventually, until
 
@@ -115,6 +121,29 @@ async def test_its_records_and_leases_go_too_if_asked(embedded: Setup, cleanup: 
     assert {entry.id for entry in embedded.all_entries()} == FOREIGN
     assert await embedded.spire_entries() == []
     assert await lease(embedded) is None
+
+
+async def test_a_lease_that_was_made_anew_meanwhile_stays(embedded: Setup) -> None:
+    settings, whose = embedded.settings, whose_prefix(PREFIX)
+    await left(embedded)
+    async with (
+        open_connection(settings.spire, trust_domain=settings.trust_domain) as connection,
+        connect(settings.kubeconfig, user_agent="test") as session,
+    ):
+        spire, kube = EntryClient(connection), KubeClient(session)
+        remains = await look(whose, spire, kube, with_records=True)
+        await embedded.client.delete(LEASE.object_path(whose.owner))
+        await embedded.client.create(
+            LEASE.path(whose.owner.namespace),
+            {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": whose.owner.name},
+            },
+        )
+        with pytest.raises(Conflict):
+            await remove(whose, remains, spire, kube, is_forced=True)
+    assert await lease(embedded) is not None
 
 
 async def test_without_a_word_nothing_goes(
