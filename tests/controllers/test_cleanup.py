@@ -195,10 +195,21 @@ async def test_what_is_wrong_is_said_first(
     words = ["cleanup", "--prefix", "a.", "--server-socket-path", str(tmp_path)]
     assert await asyncio.to_thread(cli.main, words) == 2
     assert "--prefix: 'a.'" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        cli.main(["cleanup", "--prefix", "a"])
+    for wrong in (["--prefix", "a"], [], ["--prefix", "a", "--config", "b", *words[3:]]):
+        with pytest.raises(SystemExit):
+            cli.main(["cleanup", *wrong])
     assert await cleanup("--server-socket-path", str(tmp_path / "nowhere"), "--yes") == 1
     assert "the SPIRE server:" in capsys.readouterr().err
+
+
+async def test_the_flags_of_the_registrar_count_beside_its_file(
+    embedded: Setup, cleanup: Cleanup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(await left(embedded)) == 2
+    assert await cleanup("--entry-id-prefix", "none", "--dry-run", by_file=True) == 0
+    assert "To delete: 0 entries." in capsys.readouterr().out
+    assert await cleanup("--trust-domain", "", "--dry-run", by_file=True) == 2
+    assert "--trust-domain: missing" in capsys.readouterr().err
 
 
 async def test_without_a_lease_nobody_can_tell_whether_one_runs(
