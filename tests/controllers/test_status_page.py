@@ -33,6 +33,8 @@ from tests.support.setup import Setup, until
 from tests.support.statuspage import Browser, browsing
 from tests.support.waiting import SECONDS, eventually
 
+pytestmark = pytest.mark.usefixtures("in_spire")
+
 MANAGER = ControllerManager(ignore_namespaces=("^kube-.*$", "infra"))
 SA = "spiffe://example.org/ns/default/sa/default"
 
@@ -75,16 +77,6 @@ class Seen:
             return counts()["set"] == counts()["present"] >= entries and set(queues) == {"0"}
 
         await eventually(is_idle)
-
-
-@pytest.fixture(autouse=True)
-def own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
-
-
-@pytest.fixture
-def manager(embedded: Setup) -> Manager:
-    return Manager(embedded)
 
 
 @asynccontextmanager
