@@ -72,8 +72,8 @@ class Traced(Generic[K]):
                 reconcile, attributes=attributes, parent=parent, began_ago=waited
             ):
                 return await self._reconcile(key)
-        except Exception:
-            # It is tried again, and that belongs to the trace too.
+        except BaseException:
+            # Timed out too, it is tried again, and that belongs to the trace too.
             self._handed.setdefault(key, parent)
             raise
 

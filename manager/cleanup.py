@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from api.codec import DecodeError, decode
+from api.core import Lease
 from api.kinds import LEASE, SPIRE_ENTRY
 from api.meta import ObjectKey
 from api.spiffeid.v1beta1.spireentry import SpireEntry
@@ -65,7 +66,7 @@ class Remains:
 
     entries: Sequence[Entry]
     records: Sequence[SpireEntry]
-    leases: Sequence[ObjectKey]
+    leases: Sequence[Lease]
     foreign: int
     adopted: int
 
@@ -126,7 +127,7 @@ async def alive(whose: Whose, kube: KubeClient | None) -> str:
         leader = whose.leader and await holder_in(kube, whose.leader, now=now)
         if leader:
             return f"the Lease {whose.leader} is held: {leader}"
-        if not await _is_there(kube, whose.owner):
+        if await _lease(kube, whose.owner) is None:
             return (
                 f"no registrar of this cluster has a Lease for the prefix {whose.prefix!r}, so "
                 "nobody can tell whether one runs, as in another cluster or without one"
@@ -149,17 +150,17 @@ async def look(
                 entry = from_proto(message)
                 # An alias of an agent is SPIRE's own, whatever its ID.
                 own += [] if is_join_token(entry.key) else [entry]
-    found: list[SpireEntry] = []
-    leases: list[ObjectKey] = []
+    records: list[SpireEntry] = []
+    leases: list[Lease] = []
     if kube is not None:
-        found = [obj async for obj in _spire_entries(kube) if _is_of(obj, whose, ids)]
+        records = [obj async for obj in _spire_entries(kube) if _is_of(obj, whose, ids)]
         if with_records:
-            wanted = (whose.owner, whose.leader)
-            leases = [key for key in wanted if key is not None and await _is_there(kube, key)]
-    named = {obj.status.entry_id for obj in found if obj.status.entry_id}
+            wanted = [key for key in (whose.owner, whose.leader) if key is not None]
+            leases = [found for key in wanted if (found := await _lease(kube, key)) is not None]
+    named = {obj.status.entry_id for obj in records if obj.status.entry_id}
     return Remains(
         entries=own,
-        records=found if with_records else (),
+        records=records if with_records else (),
         leases=leases,
         foreign=len(ids) - len(own),
         adopted=len((named & ids) - {entry.id for entry in own}),
@@ -176,7 +177,8 @@ async def remove(
 ) -> list[str]:
     """Take it away; gives what failed, in words. Raises Refused, SpireError and KubeError.
 
-    What is there no more is not missed. Each batch asks again whether a registrar has come.
+    What is there no more is not missed; what somebody has made anew since it was looked at stays,
+    and is a KubeError. Each batch asks again whether a registrar has come.
     """
     now = await look(whose, spire, None, with_records=False)
     there = {entry.id for entry in now.entries}
@@ -202,21 +204,20 @@ async def _remove_from_cluster(remains: Remains, kube: KubeClient) -> None:
     for record in remains.records:
         with suppress(NotFound):
             await kube.delete(SPIRE_ENTRY, record.key, uid=record.metadata.uid)
-    for key in remains.leases:
+    for lease in remains.leases:
         with suppress(NotFound):
-            await kube.delete(LEASE, key)
+            await kube.delete(LEASE, lease.key, uid=lease.metadata.uid)
 
 
 def _is_of(obj: SpireEntry, whose: Whose, ids: Iterable[str]) -> bool:
     return whose.is_record(obj) or entry_id(whose.prefix, obj.metadata.name) in ids
 
 
-async def _is_there(kube: KubeClient, key: ObjectKey) -> bool:
+async def _lease(kube: KubeClient, key: ObjectKey) -> Lease | None:
     try:
-        await kube.get(LEASE, key)
+        return await kube.get(LEASE, key)
     except NotFound:
-        return False
-    return True
+        return None
 
 
 async def _spire_entries(kube: KubeClient) -> AsyncIterator[SpireEntry]:

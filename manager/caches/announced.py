@@ -57,6 +57,10 @@ class AnnouncedOrStored:
         """The Pod that is stored, unless it goes and another is announced under its name.
 
         While one is there no other can be created: whoever asks for it is refused after us.
+
+        Whoever asks also forgets what was announced of a Pod that is stored: later it would stand
+        in for one that is gone. The cache's changes cannot do it instead. A standby hears none of
+        them, and a change that was announced and then refused brings none.
         """
         stored = self._cache.store.get(key)
         if stored is None or (not self.is_readable and self._announced.is_withdrawn(key)):

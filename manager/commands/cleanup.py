@@ -5,22 +5,21 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from manager.commands.clusterflags import add_cluster_flags
-from manager.commands.configuration import EXIT_CONFIGURATION, say
+from manager.commands.configuration import EXIT_CONFIGURATION, add_config_flags, settings_of
 from manager.commands.confirmation import EXIT_REFUSED, add_yes_flag, is_agreed
 from manager.commands.lifecycle import say_errors
 from manager.names import USER_AGENT
 from manager.output import Page, add_output_flag, as_document, counted
 from registrar.errors import InvalidField, printable
+from registrar.settings.flags import overrides_of
 
 if TYPE_CHECKING:
     from manager.cleanup import Remains, Whose
     from registrar.kube.client import KubeClient
-    from registrar.settings.model import Settings
+    from registrar.settings.model import Settings, SpireAddress
     from registrar.spire.entries import EntryClient
 
 EXIT_FAILED = 1
@@ -33,24 +32,18 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "cleanup",
         help="take away the entries that a registrar left which runs no more",
         description="Take away the entries on the SPIRE server that a registrar of this prefix, or "
-        "with this configuration, made, and with --records its SpireEntries and Leases too. What "
-        "would go is shown first. An entry that somebody else made is never touched, nor one that "
-        "the registrar had adopted. While a registrar runs with the prefix, or it cannot be seen "
-        "whether one does, nothing is done without --force.",
+        "with this configuration, made, and with --records its SpireEntries and Leases too. Name "
+        "--config, with the flags that the registrar had, or --prefix with --server-socket-path: "
+        "of the settings only that one and --kubeconfig count then. What would go is shown first. "
+        "An entry that somebody else made is never touched, nor one that the registrar had "
+        "adopted. While a registrar runs with the prefix, or it cannot be seen whether one does, "
+        "nothing is done without --force.",
         epilog="Exit code 0: it is gone, or there was nothing. "
         f"{EXIT_FAILED}: a server cannot be read, or something could not be deleted. "
         f"{EXIT_CONFIGURATION}: a flag or the configuration is wrong. {EXIT_REFUSED}: nobody "
         "agreed, or a registrar runs with the prefix; nothing more was deleted.",
     )
-    whose = parser.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--prefix", metavar="PREFIX", help="what the IDs of its entries begin with")
-    whose.add_argument("--config", type=Path, metavar="FILE", help="the registrar's configuration")
-    parser.add_argument(
-        "--server-socket-path",
-        type=Path,
-        metavar="PATH",
-        help="the SPIRE server's socket; needed with --prefix",
-    )
+    parser.add_argument("--prefix", metavar="PREFIX", help="what the IDs of its entries begin with")
     parser.add_argument(
         "--registrar-namespace",
         default="",
@@ -71,13 +64,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add_yes_flag(parser)
     add_output_flag(parser, meaning="what goes, line by line")
-    add_cluster_flags(parser, meaning="the cluster's (default: as kubectl finds one)")
+    add_config_flags(parser)
     parser.set_defaults(main=main, parser=parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the subcommand."""
-    if arguments.prefix is not None and arguments.server_socket_path is None:
+    if (arguments.prefix is None) == (arguments.config is None):
+        arguments.parser.error("name one of --prefix and --config")
+    if arguments.prefix is not None and "server_socket_path" not in overrides_of(arguments):
         arguments.parser.error("--prefix needs --server-socket-path PATH")
     code = EXIT_CONFIGURATION
     try:
@@ -98,7 +93,7 @@ async def clean(arguments: argparse.Namespace) -> int:
     if arguments.prefix is not None:
         _check(arguments.prefix)
     else:
-        settings = await asyncio.to_thread(_settings, arguments)
+        settings = await asyncio.to_thread(settings_of, arguments)
         if settings is None:
             return EXIT_CONFIGURATION
     try:
@@ -173,35 +168,24 @@ async def _servers(
     from registrar.spire.entries import EntryClient  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
-        given = arguments.server_socket_path
-        address = settings.spire if settings is not None else UnixAddress(given)
-        address = UnixAddress(given) if given is not None else address
-        trust_domain = "" if settings is None else settings.trust_domain
+        if settings is None:
+            given = overrides_of(arguments)
+            address: SpireAddress = UnixAddress(Path(given["server_socket_path"]))
+            kubeconfig = Path(given["kubeconfig"]) if given.get("kubeconfig") else None
+            trust_domain = ""
+        else:
+            address, kubeconfig = settings.spire, settings.kubeconfig
+            trust_domain = settings.trust_domain
         connection = await stack.enter_async_context(
             open_connection(address, trust_domain=trust_domain)
         )
         kube = None
         if settings is None or settings.mode != "static":
             session = await stack.enter_async_context(
-                connect(
-                    arguments.kubeconfig or (settings.kubeconfig if settings else None),
-                    user_agent=USER_AGENT,
-                    context=arguments.context,
-                )
+                connect(kubeconfig, user_agent=USER_AGENT, context=arguments.context)
             )
             kube = KubeClient(session)
         yield EntryClient(connection), kube
-
-
-def _settings(arguments: argparse.Namespace) -> "Settings | None":
-    """The configuration's, or None after every mistake in it was printed."""
-    from registrar.settings.load import examine  # noqa: PLC0415
-
-    found = examine(arguments.config)
-    say(found.problems, found.warnings, arguments.config)
-    if found.problems or found.settings is None:
-        return None
-    return replace(found.settings, context=arguments.context)
 
 
 def _show(arguments: argparse.Namespace, whose: "Whose", remains: "Remains", why: str) -> None:
@@ -217,7 +201,7 @@ def _show(arguments: argparse.Namespace, whose: "Whose", remains: "Remains", why
                         for e in remains.entries
                     ],
                     "records": [record.metadata.name for record in remains.records],
-                    "leases": [str(key) for key in remains.leases],
+                    "leases": [str(lease.key) for lease in remains.leases],
                     "foreignEntries": remains.foreign,
                     "adoptedEntries": remains.adopted,
                 },

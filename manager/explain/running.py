@@ -5,9 +5,9 @@ question at a time, with a filter; there are never more calls than that.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Container, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from api.proto.types_pb2 import Entry as EntryMessage
 from controllers.shared import SharedState
@@ -31,7 +31,7 @@ from registrar.spire.entries import EntryClient
 from registrar.spire.errors import NotFound, SpireError
 
 MOST_OTHERS = 1000
-"""Entries of others that are read for one question."""
+"""Entries of others that are kept of one read."""
 KEPT_SECONDS = 10.0
 """How long the agents, and the entries that give them other IDs, are taken to stay the same."""
 _CALL_SECONDS = 5.0
@@ -41,15 +41,26 @@ _ON_ITS_WAY = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Entries that are not the registrar's; ``are_all`` False: there are more of them."""
+
+    entries: Sequence[Entry]
+    are_all: bool = True
+
+
 class Asked:
-    """Asks one SPIRE server. Every method raises SpireError."""
+    """Asks one SPIRE server. Every method raises SpireError.
+
+    ``own`` are the IDs that the registrar's entries have: those are not asked for.
+    """
 
     def __init__(self, connection: Channels, trust_domain: str) -> None:
         self._agents = AgentClient(connection, timeout_seconds=_CALL_SECONDS)
         self._entries = EntryClient(connection, timeout_seconds=_CALL_SECONDS)
         self._server = f"{SCHEME}{trust_domain}/spire/server"
         self._known_agents: tuple[float, Sequence[Agent]] | None = None
-        self._known_aliases: tuple[float, Sequence[Entry]] | None = None
+        self._known_aliases: tuple[float, Others] | None = None
 
     async def list(self) -> Sequence[Agent]:
         """The agents, as of KEPT_SECONDS ago at most."""
@@ -58,28 +69,28 @@ class Asked:
             self._known_agents = kept = (now, await self._agents.list())
         return kept[1]
 
-    async def aliases(self) -> Sequence[Entry]:
+    async def aliases(self, own: Container[str]) -> Others:
         """The entries that are for agents, as of KEPT_SECONDS ago at most."""
         now, kept = asyncio.get_running_loop().time(), self._known_aliases
         if kept is None or now - kept[0] > KEPT_SECONDS:
-            found = await _read(self._entries.pages(parent_id=self._server))
+            found = await _read(self._entries.pages(parent_id=self._server), own)
             self._known_aliases = kept = (now, found)
         return kept[1]
 
-    async def with_id(self, entry_id: str) -> Sequence[Entry]:
+    async def with_id(self, entry_id: str) -> Others:
         """The entry with that ID, or none."""
         try:
-            return [await self._entries.get(entry_id)]
+            return Others([await self._entries.get(entry_id)])
         except NotFound:
-            return []
+            return Others([])
 
-    async def with_spiffe_id(self, spiffe_id: str) -> Sequence[Entry]:
+    async def with_spiffe_id(self, spiffe_id: str, own: Container[str]) -> Others:
         """The entries that give a SPIFFE ID."""
-        return await _read(self._entries.pages(spiffe_id=spiffe_id))
+        return await _read(self._entries.pages(spiffe_id=spiffe_id), own)
 
-    async def selecting(self, pod: PodSelectors) -> Sequence[Entry]:
+    async def selecting(self, pod: PodSelectors, own: Container[str]) -> Others:
         """The entries all of whose selectors a Pod is known to have."""
-        return await _read(self._entries.pages(selected_by=pod.known))
+        return await _read(self._entries.pages(selected_by=pod.known), own)
 
 
 class Running:
@@ -133,21 +144,27 @@ class Running:
         self, *, spiffe_id: str = "", entry_id: str = "", pod: PodSelectors | None = None
     ) -> str:
         """Learn which entries of others concern this; why that cannot be learnt, or empty."""
+        own = self._mirror.own
         try:
-            found = list(await self._asked.aliases())
+            found = {"for agents": await self._asked.aliases(own)}
             if spiffe_id:
-                found += await self._asked.with_spiffe_id(spiffe_id)
-            if entry_id and entry_id not in self._mirror.own:
-                found += await self._asked.with_id(entry_id)
+                found["that give this SPIFFE ID"] = await self._asked.with_spiffe_id(spiffe_id, own)
+            if entry_id and entry_id not in own:
+                found["with this ID"] = await self._asked.with_id(entry_id)
             if pod is not None:
-                found += await self._asked.selecting(pod)
+                found["that select the Pod"] = await self._asked.selecting(pod, own)
         except SpireError as error:
             return f"entries of others on the SPIRE server: {error.message}"
-        own = self._mirror.own
-        self._foreign = {entry.key: entry for entry in found if entry.id not in own}
+        entries = (entry for others in found.values() for entry in others.entries)
+        # The aliases are of a moment ago.
+        self._foreign = {entry.key: entry for entry in entries if entry.id not in own}
         self._comparison = self._compared()
-        if len(found) >= MOST_OTHERS:
-            return f"entries of others on the SPIRE server: only {MOST_OTHERS} were looked at"
+        cut = [which for which, others in found.items() if not others.are_all]
+        if cut:
+            return (
+                f"entries of others on the SPIRE server: of those {' and of those '.join(cut)}, "
+                f"only the first {MOST_OTHERS} were looked at: the command explain looks at all"
+            )
         return ""
 
     def entries(self) -> Iterator[Entry]:
@@ -205,15 +222,15 @@ class Running:
         return Comparison(before, self._mirror, self.shared, withheld=withheld)
 
 
-async def _read(pages: AsyncGenerator[list[EntryMessage], None]) -> list[Entry]:
-    """The entries of some pages, MOST_OTHERS at most."""
+async def _read(pages: AsyncGenerator[list[EntryMessage], None], own: Container[str]) -> Others:
+    """The entries of some pages that are not ours, MOST_OTHERS at most."""
     found: list[Entry] = []
     async with aclosing(pages) as reading:
         async for page in reading:
-            found += map(from_proto, page)
-            if len(found) >= MOST_OTHERS:
-                break
-    return found[:MOST_OTHERS]
+            found += (from_proto(message) for message in page if message.id not in own)
+            if len(found) > MOST_OTHERS:
+                return Others(found[:MOST_OTHERS], are_all=False)
+    return Others(found)
 
 
 async def _unread(caches: Caches) -> Sequence[Unread]:

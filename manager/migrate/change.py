@@ -46,7 +46,7 @@ class Change:
         self._image = image
         self._works = works
         self._place = survey.installation.place
-        self._rollout = Rollout(objects, self._place, timeout_seconds=timeout_seconds)
+        self._rollout = Rollout(objects, survey.installation, timeout_seconds=timeout_seconds)
         self._ours = swap.ours(survey.installation, image)
 
     def steps(self) -> list[Step]:

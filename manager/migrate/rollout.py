@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from api.codec import JSONObject
 from manager.migrate import swap
-from manager.migrate.installation import Place
+from manager.migrate.installation import Installation
 from manager.migrate.objects import POD, Objects
 from manager.migrate.reading import at, key_of, mapping, mappings, number, text, words
 from manager.migrate.waiting import NotInTime, until_no
@@ -13,9 +13,12 @@ from manager.migrate.waiting import NotInTime, until_no
 class Rollout:
     """One workload. ``timeout_seconds`` None waits for ever."""
 
-    def __init__(self, objects: Objects, place: Place, *, timeout_seconds: float | None) -> None:
+    def __init__(
+        self, objects: Objects, installation: Installation, *, timeout_seconds: float | None
+    ) -> None:
         self._objects = objects
-        self._place = place
+        self._installation = installation
+        self._place = installation.place
         self._timeout = timeout_seconds
 
     async def stop(self, image: str) -> None:
@@ -25,7 +28,7 @@ class Rollout:
 
     async def take_out(self, image: str) -> None:
         """Let its Pods go on without the container, and wait. Raises NotInTime and KubeError."""
-        await self._change(lambda there: swap.with_container(there, self._place, None))
+        await self._change(lambda there: swap.with_container(there, self._installation, None))
         await self.stopped(image)
         await self.complete()
 
@@ -36,7 +39,7 @@ class Rollout:
         """
 
         def changed(there: JSONObject) -> JSONObject:
-            wanted = swap.with_container(there, self._place, container)
+            wanted = swap.with_container(there, self._installation, container)
             return wanted if replicas is None else swap.started(wanted, self._place, replicas)
 
         await self._change(changed)

@@ -1,5 +1,7 @@
 """The workload with the peer's container, without it, and with ours in its place."""
 
+from itertools import takewhile
+
 from api.codec import JSONObject, JSONValue
 from manager.migrate.installation import Installation, Place
 from manager.migrate.reading import at, mapping, mappings
@@ -17,21 +19,31 @@ def ours(installation: Installation, image: str) -> JSONObject:
     return container
 
 
-def with_container(workload: JSONObject, place: Place, container: JSONObject | None) -> JSONObject:
-    """With that container in the place of the one of its name; without it for None."""
-    spec = mapping(at(workload, "spec", "template", "spec"))
-    there = mappings(spec.get(place.field))
-    changed: list[JSONValue] = []
-    is_there = False
-    for each in there:
-        if each.get("name") != place.container:
-            changed.append(each)
-        elif container is not None:
-            changed.append(container)
-            is_there = True
-    if container is not None and not is_there:
-        changed.append(container)
+def with_container(
+    workload: JSONObject, installation: Installation, container: JSONObject | None
+) -> JSONObject:
+    """With that container in the place that the peer's had; without it for None."""
+    place = installation.place
+    there = _listed(workload, place)
+    changed: list[JSONValue] = [each for each in there if each.get("name") != place.container]
+    if container is not None:
+        names = [each.get("name") for each in there]
+        is_there = place.container in names
+        index = names.index(place.container) if is_there else _index(names, installation)
+        changed.insert(index, container)
     return _with(workload, ("spec", "template", "spec", place.field), changed)
+
+
+def _index(names: list[JSONValue], installation: Installation) -> int:
+    """Behind those that stood before it: others may have come or gone since it was taken out."""
+    place = installation.place
+    was = [each.get("name") for each in _listed(installation.workload, place)]
+    before = [*takewhile(lambda name: name != place.container, was)]
+    return max((index + 1 for index, name in enumerate(names) if name in before), default=0)
+
+
+def _listed(workload: JSONObject, place: Place) -> list[JSONObject]:
+    return mappings(at(workload, "spec", "template", "spec", place.field))
 
 
 def stopped(workload: JSONObject, place: Place) -> JSONObject:

@@ -41,7 +41,7 @@ class WayBack:
         self._kept = record
         self._folder = folder
         self._place = record.place
-        self._rollout = Rollout(objects, self._place, timeout_seconds=timeout_seconds)
+        self._rollout = Rollout(objects, installation, timeout_seconds=timeout_seconds)
 
     def steps(self) -> list[Step]:
         """All of them, in order."""

@@ -22,13 +22,13 @@ from manager.context import Context
 from manager.sources.core import behind_entries, status_source
 from manager.sources.going import going_pods
 from manager.sources.made import asking, made_source
-from registrar.claims.claim import Claim, Claimant
+from manager.sources.waitingpods import WaitingPods
+from registrar.claims.claim import Claim
 from registrar.claims.clusterspiffeid import claim_of
 from registrar.claims.madepods import LayeredPodRules
 from registrar.claims.podentry import pod_source
 from registrar.claims.pods import generated_name, owned_by, pod_of
 from registrar.errors import InvalidField, Retry
-from registrar.kube.store import Change
 from registrar.settings.model import PodIdentity
 
 
@@ -89,7 +89,7 @@ def layered_pod_sources(
         mirror=mirror,
         on_pod=context.latency.pod_seen,
     )
-    without_namespace: set[Claimant] = set()
+    waiting = WaitingPods(pods.store)
 
     def prepared(obj: ClusterSpiffeId) -> ClusterSpiffeId:
         """The object, owned by its Pod's Namespace. Raises Retry while its watch lags behind."""
@@ -98,16 +98,9 @@ def layered_pod_sources(
         namespace = namespaces.store.get(ObjectKey("", name))
         if namespace is None:
             if pod is not None:
-                without_namespace.add(pod_source(pod))
+                waiting.wait(pod)
             raise Retry("NamespaceUnknown", f"namespace {name} is not known yet")
         return owned_by(obj, namespace)
-
-    def in_namespace(change: Change[Namespace]) -> list[Claimant]:
-        """The Pods of a Namespace whose objects wait for it."""
-        name = "" if change.new is None else change.key.name
-        found = [pod for pod in without_namespace if pod.namespace == name]
-        without_namespace.difference_update(found)
-        return found
 
     def all_pods() -> list[ObjectKey]:
         """Those that are there, and those that something was made for."""
@@ -122,7 +115,7 @@ def layered_pod_sources(
         serves=shared.wake.pod,
         turn=turns.of_objects(shared, pod_source),
         room=behind_entries(context),
-        notes=[note(pods, going_pods(shared))],
+        notes=[note(pods, going_pods(shared)), note(pods, waiting.left)],
         watches=[
             watch(objects, triggers.its_maker_pods(made.made_for)),
             watch(pods, triggers.itself),
@@ -145,7 +138,7 @@ def layered_pod_sources(
         "clusterspiffeid-record",
         writing,
         objects,
-        watches=[watch(namespaces, in_namespace)],
+        watches=[watch(namespaces, waiting.called)],
     )
 
 

@@ -26,20 +26,31 @@ CLUSTER_DOMAIN = "cluster.local"
 CLASS_LABEL = "spire.spiffe.io/class-name"
 _API_VERSION = "spire.spiffe.io/v1alpha1"
 _VARIABLE = re.compile(r"\$(?:\{([^}]{0,256})\}|([A-Za-z_][A-Za-z0-9_]*|[*#$@!?0-9-]))")
+_QUOTED_OR_COMMENT = re.compile(
+    r""""(?:\\[^\n]|[^"\n])*"?|'[^'\n]*'|(?<!\S)(?:\#|//)[^\n]*|(?<!\S)/\*(?:.*?\*/|.*)""",
+    re.DOTALL,
+)
+"""In HCL or YAML; what is quoted is no comment, whatever stands in it."""
 _OTHERS = frozenset({"apiVersion", "kind", "metadata"})
 
 
 def expand_environment(text: str, environment: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The text with variables replaced as Go's os.ExpandEnv does, and the names of unset ones."""
-    unset: list[str] = []
+    """The text with variables replaced as Go's os.ExpandEnv does, and the names of unset ones.
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1] if found[1] is not None else found[2]
-        if name not in environment:
-            unset.append(name)
-        return environment.get(name, "")
+    Those are left out that stand in comments only: nobody misses them.
+    """
 
-    return _VARIABLE.sub(value, text), sorted(set(unset))
+    def without_comment(found: re.Match[str]) -> str:
+        return found[0] if found[0][0] in "\"'" else ""
+
+    code = _QUOTED_OR_COMMENT.sub(without_comment, text)
+    unset = {_name(found) for found in _VARIABLE.finditer(code)} - environment.keys()
+    expanded = _VARIABLE.sub(lambda found: environment.get(_name(found), ""), text)
+    return expanded, sorted(unset)
+
+
+def _name(variable: re.Match[str]) -> str:
+    return variable[1] if variable[1] is not None else variable[2]
 
 
 def detect_cluster_domain(resolver_configuration: str) -> str:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from grpc import StatusCode
@@ -142,8 +143,7 @@ class EntryWriter:
             wanted = [write for write in taken if not write.future.done()]
             try:
                 if wanted:
-                    with self._traced(kind, wanted):
-                        await self._send(kind, wanted)
+                    await self._send(kind, wanted)
             finally:
                 for write in taken:
                     write.fail(_stopped())
@@ -178,16 +178,9 @@ class EntryWriter:
         began = asyncio.get_running_loop().time()
         with self._mirror.writing(write.entry.id for write in writes):
             try:
-                if kind is Kind.DELETE:
-                    answers = await self._client.delete([w.entry.id for w in writes])
-                    self._took(kind, len(writes), began)
-                    self._deleted(writes, answers)
-                    return
-                entries = [write.entry for write in writes]
-                if kind is Kind.CREATE:
-                    results = await self._client.create(entries)
-                else:
-                    results = await self._client.update(entries, writes[0].fields)
+                # What the call raises has to leave its span, which knows of no failure else.
+                with self._traced(kind, writes):
+                    settle = await self._call(kind, writes)
             except SpireError as error:
                 if error.code is StatusCode.DEADLINE_EXCEEDED:
                     self._took(kind, len(writes), began)
@@ -201,7 +194,19 @@ class EntryWriter:
                     write.fail(Internal(f"unexpected error: {type(error).__name__}: {error}"))
                 return
             self._took(kind, len(writes), began)
-            self._written(writes, results)
+            settle()
+
+    async def _call(self, kind: Kind, writes: Sequence[Write]) -> Callable[[], None]:
+        """Ask the server; gives what is to be done with its answers. Raises SpireError."""
+        if kind is Kind.DELETE:
+            answers = await self._client.delete([write.entry.id for write in writes])
+            return partial(self._deleted, writes, answers)
+        entries = [write.entry for write in writes]
+        if kind is Kind.CREATE:
+            results = await self._client.create(entries)
+        else:
+            results = await self._client.update(entries, writes[0].fields)
+        return partial(self._written, writes, results)
 
     def _took(self, kind: Kind, writes: int, began: float) -> None:
         self._paces[kind].took(writes, asyncio.get_running_loop().time() - began)

@@ -74,8 +74,9 @@ class OpenTelemetryTracer:
         token = SPAN.set(span.get_span_context())
         try:
             yield
-        except Exception as error:
-            # Its words may have anything in them; the log has them.
+        except BaseException as error:
+            # Also a cancellation, which a time-out is in here. The words of an error may have
+            # anything in them; the log has them.
             span.set_attribute("error.type", getattr(error, "reason", "") or type(error).__name__)
             span.set_status(Status(StatusCode.ERROR))
             raise

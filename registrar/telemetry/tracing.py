@@ -32,7 +32,8 @@ class Tracer(Protocol):
 
         ``parent`` and ``links`` are what ``SPAN`` was elsewhere. ``began_ago`` are seconds that
         count as a part of it already. ``is_call`` says that another server does the work. An
-        exception gives the span the status of an error, without the exception's words.
+        exception gives the span the status of an error, without the exception's words; so does a
+        cancellation, as of a time-out.
         """
         ...
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from hack.control_plane import ControlPlane
 from hack.spire import RealServer
+from tests.support.controllermanager import Manager
 from tests.support.federationstory import Story
 from tests.support.setup import Setup, embedded_setup, real_setup
 
@@ -46,6 +47,18 @@ async def embedded(tmp_path: Path) -> AsyncIterator[Setup]:
     """The embedded servers only, for tests that inject faults into both."""
     async with embedded_setup(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def manager(embedded: Setup) -> Manager:
+    """The embedded servers, and the words of the controller manager's mode."""
+    return Manager(embedded)
+
+
+@pytest.fixture
+def in_spire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registrar of this process takes "spire" for its own namespace."""
+    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
 
 
 @pytest_asyncio.fixture

@@ -12,10 +12,16 @@ from api.kinds import LEASE
 from api.meta import ObjectKey
 from devcluster.client import NotFound
 from manager import cli
+from manager.cleanup import look, remove, whose_prefix
 from manager.commands.cleanup import clean
 from manager.names import OWNERS_NAMESPACE
 from registrar.claims.ownership import owner_lease
+from registrar.kube.client import KubeClient
+from registrar.kube.errors import Conflict
+from registrar.kube.session import connect
 from registrar.settings.model import UnixAddress
+from registrar.spire.connection import open_connection
+from registrar.spire.entries import EntryClient
 from tests.support.peers import an_entry
 from tests.support.setup import Setup, eventually, until
 
@@ -117,6 +123,29 @@ async def test_its_records_and_leases_go_too_if_asked(embedded: Setup, cleanup: 
     assert await lease(embedded) is None
 
 
+async def test_a_lease_that_was_made_anew_meanwhile_stays(embedded: Setup) -> None:
+    settings, whose = embedded.settings, whose_prefix(PREFIX)
+    await left(embedded)
+    async with (
+        open_connection(settings.spire, trust_domain=settings.trust_domain) as connection,
+        connect(settings.kubeconfig, user_agent="test") as session,
+    ):
+        spire, kube = EntryClient(connection), KubeClient(session)
+        remains = await look(whose, spire, kube, with_records=True)
+        await embedded.client.delete(LEASE.object_path(whose.owner))
+        await embedded.client.create(
+            LEASE.path(whose.owner.namespace),
+            {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": whose.owner.name},
+            },
+        )
+        with pytest.raises(Conflict):
+            await remove(whose, remains, spire, kube, is_forced=True)
+    assert await lease(embedded) is not None
+
+
 async def test_without_a_word_nothing_goes(
     embedded: Setup, cleanup: Cleanup, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,10 +195,21 @@ async def test_what_is_wrong_is_said_first(
     words = ["cleanup", "--prefix", "a.", "--server-socket-path", str(tmp_path)]
     assert await asyncio.to_thread(cli.main, words) == 2
     assert "--prefix: 'a.'" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        cli.main(["cleanup", "--prefix", "a"])
+    for wrong in (["--prefix", "a"], [], ["--prefix", "a", "--config", "b", *words[3:]]):
+        with pytest.raises(SystemExit):
+            cli.main(["cleanup", *wrong])
     assert await cleanup("--server-socket-path", str(tmp_path / "nowhere"), "--yes") == 1
     assert "the SPIRE server:" in capsys.readouterr().err
+
+
+async def test_the_flags_of_the_registrar_count_beside_its_file(
+    embedded: Setup, cleanup: Cleanup, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(await left(embedded)) == 2
+    assert await cleanup("--entry-id-prefix", "none", "--dry-run", by_file=True) == 0
+    assert "To delete: 0 entries." in capsys.readouterr().out
+    assert await cleanup("--trust-domain", "", "--dry-run", by_file=True) == 2
+    assert "--trust-domain: missing" in capsys.readouterr().err
 
 
 async def test_without_a_lease_nobody_can_tell_whether_one_runs(

@@ -18,19 +18,11 @@ from tests.support.entries import spire_entry
 from tests.support.explaining import Asking, attest, see_page
 from tests.support.setup import Setup, cluster_spiffe_id, eventually, until
 
+pytestmark = pytest.mark.usefixtures("in_spire")
+
 MANAGER = ControllerManager(ignore_namespaces=("^kube-.*$", "infra"))
 SA = "spiffe://example.org/ns/default/sa/default"
 LABELLED = PodIdentity("label", "spiffe")
-
-
-@pytest.fixture(autouse=True)
-def own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
-
-
-@pytest.fixture
-def manager(embedded: Setup) -> Manager:
-    return Manager(embedded)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from tests.support.controllermanager import Manager
 from tests.support.explaining import Asking, attest, text_of
 from tests.support.setup import Setup, until
 
+pytestmark = pytest.mark.usefixtures("in_spire")
+
 MANAGER = ControllerManager()
 SA = "spiffe://example.org/ns/default/sa/default"
 TRUST = {
@@ -21,16 +23,6 @@ TRUST = {
     "bundleEndpointURL": "https://other.org/bundle",
     "bundleEndpointProfile": {"type": "https_web"},
 }
-
-
-@pytest.fixture(autouse=True)
-def own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
-
-
-@pytest.fixture
-def manager(embedded: Setup) -> Manager:
-    return Manager(embedded)
 
 
 @pytest.fixture

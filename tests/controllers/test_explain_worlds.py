@@ -30,6 +30,8 @@ from tests.support.walk.model import Model
 from tests.support.walk.replicas import Replicas
 from tests.support.walk.walk import Length, Walk
 
+pytestmark = pytest.mark.usefixtures("in_spire")
+
 WORLDS = {
     "manager": {"controller_manager": ControllerManager(ignore_namespaces=("infra",))},
     "layered": {"pods": LABELLED},
@@ -38,11 +40,6 @@ WORLDS = {
 }
 SEEDS = range(3)
 NAMESPACES = ("default", "shop", "infra-1", "kube-system")
-
-
-@pytest.fixture(autouse=True)
-def own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from api.codec import JSONObject
 from api.documents import dump_yaml
 from api.proto.types_pb2 import SPIFFEID, Entry, Selector
 from manager.explain.model import Explanation
+from manager.explain.running import MOST_OTHERS
 from manager.process import Process
 from manager.statuspage.pages import explanation_page
 from manager.statuspage.server import MOST_WAITING, WithStatusPage
@@ -27,10 +28,12 @@ from registrar.settings.model import (
     StaticManifests,
 )
 from tests.support.controllermanager import NODE, Manager
-from tests.support.explaining import Asking, attest
+from tests.support.explaining import Asking, attest, put_for_agents
 from tests.support.setup import Setup, until
 from tests.support.statuspage import Browser, browsing
 from tests.support.waiting import SECONDS, eventually
+
+pytestmark = pytest.mark.usefixtures("in_spire")
 
 MANAGER = ControllerManager(ignore_namespaces=("^kube-.*$", "infra"))
 SA = "spiffe://example.org/ns/default/sa/default"
@@ -74,16 +77,6 @@ class Seen:
             return counts()["set"] == counts()["present"] >= entries and set(queues) == {"0"}
 
         await eventually(is_idle)
-
-
-@pytest.fixture(autouse=True)
-def own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
-
-
-@pytest.fixture
-def manager(embedded: Setup) -> Manager:
-    return Manager(embedded)
 
 
 @asynccontextmanager
@@ -212,6 +205,18 @@ async def test_it_shows_what_stands_in_the_way_and_whose_it_is(manager: Manager)
         assert "elsewhere" not in states
         for subject in ("entry/theirs", "entry/others", f"spiffe-id/{SA}"):
             assert (await both.agree(subject)).identities
+
+
+async def test_it_says_which_entries_of_others_were_too_many(manager: Manager) -> None:
+    await a_node(manager)
+    await manager.template("all")
+    await manager.pod("web-1")
+    put_for_agents(manager.setup.spire, MOST_OTHERS + 1)
+    async with seen(manager) as both:
+        await until(lambda: len(manager.setup.entries("/ns/default/sa/default")) == 1)
+        page = (await both.browser.search("default/web-1")).page
+    wanted = "of those for agents, only the first 1000 were looked at: the command explain looks"
+    assert wanted in page.text
 
 
 async def test_it_shows_who_masks_whom(manager: Manager) -> None:

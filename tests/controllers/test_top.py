@@ -21,17 +21,9 @@ from manager.top.watching import Watching, watching
 from registrar.telemetry.metrics import Metrics
 from tests.support.controllermanager import NODE, Manager
 from tests.support.explaining import attest
-from tests.support.setup import Setup, eventually, until
+from tests.support.setup import eventually, until
 
-
-@pytest.fixture(autouse=True)
-def own_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
-
-
-@pytest.fixture
-def manager(embedded: Setup) -> Manager:
-    return Manager(embedded)
+pytestmark = pytest.mark.usefixtures("in_spire")
 
 
 @asynccontextmanager

@@ -15,7 +15,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from controllers.traced import Traced
 from manager.process import Process
+from registrar.kube.controller import Done
 from registrar.settings.model import PodIdentity, ReconcileMode
 from registrar.telemetry import otel
 from registrar.telemetry.tracing import SPAN
@@ -151,6 +153,45 @@ async def test_whoever_takes_spans_may_fail(embedded: Setup, hangs: bool) -> Non
     finally:
         free.set()
     assert exporter.was_asked
+
+
+async def test_a_call_that_fails_is_an_error(embedded: Setup) -> None:
+    cluster, exporter = Workload(embedded), InMemorySpanExporter()
+    await cluster.node()
+    async with traced(embedded, exporter):
+        embedded.spire.faults.fail("BatchCreateEntry", times=1)
+        await cluster.pod("a")
+        await cluster.until_recorded(PATH)
+    failed, made, *_ = sorted(
+        (call for call in named(exporter.get_finished_spans(), CALL) if call.parent is not None),
+        key=lambda call: call.start_time or 0,
+    )[-2:]
+    assert failed.status.status_code is StatusCode.ERROR
+    assert attributes(failed)["error.type"] == "SpireUnavailable"
+    assert made.status.status_code is StatusCode.UNSET
+
+
+async def test_a_reconcile_that_times_out_is_an_error_and_its_trace_goes_on() -> None:
+    exporter = InMemorySpanExporter()
+    tracer = await asyncio.to_thread(otel.OpenTelemetryTracer, exporter)
+    hangs = [True, False]
+
+    async def reconcile(_: str) -> Done:
+        if hangs.pop(0):
+            await asyncio.Event().wait()
+        return Done()
+
+    source = Traced(name="a", kind="", reconcile=reconcile, tracer=tracer)
+    with tracer.span("cause", attributes={}):
+        source.waking(lambda _: None)("key")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await source.reconcile("key")
+    await source.reconcile("key")
+    await tracer.close()
+    cause, *spans = exporter.get_finished_spans()
+    assert [parent_of(span, [cause]) for span in spans] == [cause, cause]
+    assert [span.status.status_code for span in spans] == [StatusCode.ERROR, StatusCode.UNSET]
 
 
 async def test_an_error_is_told_without_its_words() -> None:

@@ -12,6 +12,9 @@ import msgspec
 import pytest
 
 from api.codec import convert
+from api.documents import load_yaml_documents
+from api.labels import LabelSelector, compile_selector
+from api.meta import ObjectMeta
 from registrar.settings import hcl
 from registrar.settings.csi import CSISettings, load_csi
 from registrar.settings.load import interpret
@@ -253,6 +256,47 @@ def test_a_registrar_listens_where_its_pod_says(folder: str) -> None:
     _, container, settings = registrar(render(folder))
     named = {port.name: port.container_port for port in container.ports}
     assert named["http-metrics"] == int(settings.metrics_addr.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("folder", KUSTOMIZATIONS)
+def test_prometheus_finds_every_registrar_and_nothing_else(folder: str) -> None:
+    text = (CONFIG / "prometheus/pod_monitor.yaml").read_text(encoding="utf-8")
+    (document,) = load_yaml_documents(text)
+    monitor = convert(document, _PodMonitor)
+    rendered = render(folder)
+    selector = compile_selector(monitor.spec.selector, path="selector")
+    found = {
+        name: [port.name for each in template.spec.containers for port in each.ports]
+        for name, template in rendered.templates().items()
+        if selector.matches(template.metadata.labels)
+    }
+    assert set(found) == {
+        name
+        for name, pod in rendered.pods().items()
+        for container in pod.containers
+        if container.image.partition(":")[0] == "spire-registrar" and container.args[0] != "csi"
+    }
+    (endpoint,) = monitor.spec.pod_metrics_endpoints
+    assert all(ports.count(endpoint.port) == 1 for ports in found.values())
+    assert all(
+        convert(each["metadata"], ObjectMeta).namespace == monitor.metadata.namespace
+        for each in rendered.of_kind("Deployment", "StatefulSet")
+        if convert(each["metadata"], ObjectMeta).name in found
+    )
+
+
+class _Endpoint(msgspec.Struct):
+    port: str
+
+
+class _MonitorSpec(msgspec.Struct, rename="camel"):
+    selector: LabelSelector
+    pod_metrics_endpoints: list[_Endpoint]
+
+
+class _PodMonitor(msgspec.Struct):
+    metadata: ObjectMeta
+    spec: _MonitorSpec
 
 
 @pytest.mark.parametrize("name", ["spire-server", "spire-agent"])

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from api.proto.types_pb2 import SPIFFEID, Agent, Selector
+from api.proto.types_pb2 import SPIFFEID, Agent, Entry, Selector
+from devcluster.spire.server import SpireServer
 from manager.commands.explaintext import write
 from manager.explain.explain import explained
 from manager.explain.model import Explanation
@@ -60,6 +61,17 @@ class Asking:
 def agent_id(node_uid: str, cluster: str = CLUSTER) -> str:
     """The ID that an agent has by k8s_psat."""
     return f"spiffe://example.org/spire/agent/k8s_psat/{cluster}/{node_uid}"
+
+
+def put_for_agents(spire: SpireServer, number: int) -> list[str]:
+    """So many entries that give agents other IDs; gives their own IDs."""
+    server = SPIFFEID(trust_domain="example.org", path="/spire/server")
+    ids = [f"alias-{each}" for each in range(number)]
+    for id_ in ids:
+        spiffe_id = SPIFFEID(trust_domain="example.org", path=f"/{id_}")
+        selectors = [Selector(type="k8s_psat", value=f"agent_node_name:{id_}")]
+        spire.state.put(Entry(id=id_, spiffe_id=spiffe_id, parent_id=server, selectors=selectors))
+    return ids
 
 
 def attest(

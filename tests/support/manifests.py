@@ -152,12 +152,15 @@ class Place:
         return PurePosixPath(self.volume.host_path.path) / self.path
 
 
-class _Template(msgspec.Struct):
+class PodTemplate(msgspec.Struct):
+    """The Pods of a workload, with their labels."""
+
     spec: PodSpec
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
 class _Spec(msgspec.Struct, rename="camel"):
-    template: _Template | None = None
+    template: PodTemplate | None = None
 
 
 class _Workload(msgspec.Struct):
@@ -182,15 +185,19 @@ class Rendered:
 
     def pods(self) -> dict[str, PodSpec]:
         """The Pods of Deployments, StatefulSets and DaemonSets, and those that stand alone."""
+        return {name: template.spec for name, template in self.templates().items()}
+
+    def templates(self) -> dict[str, PodTemplate]:
+        """The same, with their labels."""
         workloads = self.of_kind("Deployment", "StatefulSet", "DaemonSet")
         found = {
-            made.metadata.name: made.spec.template.spec
+            made.metadata.name: made.spec.template
             for made in (convert(each, _Workload) for each in workloads)
             if made.spec.template is not None
         }
         for each in self.of_kind("Pod"):
-            metadata = convert(each["metadata"], _Metadata)
-            found[metadata.name] = convert(each["spec"], PodSpec)
+            made = convert(each, PodTemplate)
+            found[made.metadata.name] = made
         return found
 
     def configuration(self, pod: PodSpec, container: Container) -> str:

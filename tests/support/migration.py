@@ -163,16 +163,19 @@ async def there_and_back(run: Run, world: PeerWorld, *, ran: list[str] | None = 
     setup = world.setup
     before = {entry.id for entry in setup.all_entries()}
     assert before
+    containers = await world.containers_there()
     async with a_node(world) as node:
         code, document = await run.document(world.peer, "--apply", "--yes", "--image", OURS)
         assert code == 0, (run.out, run.err)
         check_seen(document, len(before))
         assert await world.image_there() == OURS
+        assert await world.containers_there() == containers
         assert before <= {entry.id for entry in setup.all_entries()}
         code, document = await run.document(world.peer, "--undo", "--yes")
         assert code == 0, (run.out, run.err)
         check_seen(document, len(setup.all_entries()))
         assert await world.image_there() == world.image
+        assert await world.containers_there() == containers
         assert node.ran == (ran or [world.image, "", OURS, "", world.image])
     assert before <= {entry.id for entry in setup.all_entries()}
 

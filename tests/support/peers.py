@@ -8,6 +8,7 @@ from api.crd import CUSTOM_KINDS, crd
 from api.proto.types_pb2 import Entry
 from devcluster.client import NotFound
 from devcluster.spire.server import SpireServer
+from manager.migrate.reading import at, mappings
 from registrar.settings.model import UnixAddress
 from tests.support.controllermanager import Manager
 from tests.support.setup import Setup, eventually
@@ -68,7 +69,7 @@ class PeerWorld:
     kind: str = "Deployment"
     name: str = "registrar"
     others: tuple[JSONObject, ...] = ()
-    """Containers in the same Pod."""
+    """Containers in the same Pod, behind the peer's."""
     spec: JSONObject = field(default_factory=dict)
     """What else the workload's spec says."""
     container: JSONObject = field(default_factory=dict)
@@ -128,7 +129,7 @@ class PeerWorld:
             "volumeMounts": [{"name": "config", "mountPath": "/etc/peer"}],
             **self.container,
         }
-        containers: list[JSONValue] = [*self.others, container]
+        containers: list[JSONValue] = [container, *self.others]
         return {
             **raw("apps/v1", self.kind, self.name, self.namespace),
             "spec": {
@@ -152,6 +153,10 @@ class PeerWorld:
         """The image of the container now; empty where it was taken out."""
         return image_of(await self.setup.client.get(self.path))
 
+    async def containers_there(self) -> list[str]:
+        """The names of the containers now, in their order."""
+        return [str(each["name"]) for each in containers_of(await self.setup.client.get(self.path))]
+
     async def text(self) -> str:
         """The file in the ConfigMap now."""
         path = f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}-config"
@@ -165,20 +170,12 @@ def raw(version: str, kind: str, name: str, namespace: str = "") -> JSONObject:
     return {"apiVersion": version, "kind": kind, "metadata": metadata}
 
 
+def containers_of(workload: JSONObject) -> list[JSONObject]:
+    return mappings(at(workload, "spec", "template", "spec", "containers"))
+
+
 def image_of(workload: JSONObject) -> str:
-    spec = workload["spec"]
-    assert isinstance(spec, dict)
-    template = spec["template"]
-    assert isinstance(template, dict)
-    pod = template["spec"]
-    assert isinstance(pod, dict)
-    containers = pod["containers"]
-    assert isinstance(containers, list)
-    for each in containers:
-        assert isinstance(each, dict)
-        if each["name"] == "peer":
-            return str(each["image"])
-    return ""
+    return next((str(c["image"]) for c in containers_of(workload) if c["name"] == "peer"), "")
 
 
 def an_entry(id_: str, path: str, parent: str, *selectors: str) -> Entry:

@@ -57,9 +57,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- include "spire-registrar.change-peers" (dict "root" $root "rules" $object.spec.egress "side" "to") }}
 {{- else if has $object.kind (list "PodMonitor" "PrometheusRule") }}
 {{- $_ := set $metadata "labels" (merge $metadata.labels $root.Values.prometheus.labels) }}
-{{- if and (eq $object.kind "PodMonitor") (eq $metadata.name "spire-registrar") (eq $root.Values.mode "controller-manager") }}
-{{- $_ := set $object.spec.selector.matchLabels "app.kubernetes.io/name" "spire-controller-manager" }}
-{{- end }}
 {{- else if eq $object.kind "Deployment" }}
 {{- include "spire-registrar.change-registrar" . }}
 {{- else if eq $object.kind "DaemonSet" }}

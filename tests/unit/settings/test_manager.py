@@ -216,6 +216,26 @@ def test_the_environment_is_expanded_as_go_does() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "unset"),
+    [
+        ("# $A\na: $B # $C\n  # ${D}\n", ["B"]),
+        ("a = \"$A # $B\" # $C\n// $D\n/* $E\n$F */ b = '# $G'\n", ["A", "B", "G"]),
+        ('a = "\\" # $A"\nurl = "http://$B" # $A "\n', ["A", "B"]),
+        ("url: http://$A/#$B\n", ["A", "B"]),
+        ("it's: $A # $B\n", ["A"]),
+        ("a: $A # $A\n/* $B", ["A"]),
+    ],
+    ids=["yaml", "hcl", "escaped", "within-a-word", "apostrophe", "no-end"],
+)
+def test_nobody_misses_a_variable_that_stands_in_a_comment_only(
+    text: str, unset: list[str]
+) -> None:
+    expanded, found = expand_environment(text, {})
+    assert found == unset
+    assert "$" not in expanded
+
+
+@pytest.mark.parametrize(
     ("text", "domain"),
     [
         ("search ns.svc.k8s.test svc.k8s.test k8s.test\n", "k8s.test"),
