@@ -27,12 +27,12 @@ class Claims:
         self._shared = shared
         self._mirror = mirror
 
-    def begin(self, source: Claimant, sign: Sign | None = None) -> None:
+    def begin(self, source: Claimant, sign: Sign | None = None, *, uid: str = "") -> None:
         """The source is about to be looked at; ``sign`` is what its entries say of themselves.
 
         Until ``put`` or ``remove``, what the SPIRE server may hold for it stays.
         """
-        self._shared.last_good.begin(source, sign)
+        self._shared.last_good.begin(source, sign, uid=uid)
 
     def put(self, source: Claimant, claims: Iterable[Claim], recorded: Recorded) -> set[EntryKey]:
         """The source is right and claims this; gives the keys that it touched."""

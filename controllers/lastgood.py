@@ -9,7 +9,7 @@ every object that is in doubt counts.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from api.kinds import NAMESPACE
 from api.spiffeid.v1beta1.spireentry import SpireEntry
@@ -53,6 +53,17 @@ def _nothing() -> None:
     """Stand in until the wiring connects the release pass."""
 
 
+class _Looking(NamedTuple):
+    """An object in doubt: what its entries say of themselves, and its uid as far as it is known."""
+
+    sign: Sign | None
+    uid: str
+
+    def may_be(self, recorded_uid: str) -> bool:
+        """Whether a record may mean this object, and not one that had its name before."""
+        return not self.uid or not recorded_uid or self.uid == recorded_uid
+
+
 class LastGood:
     """The entries of the start that nobody has claimed yet, and the objects that are in doubt.
 
@@ -75,7 +86,7 @@ class LastGood:
         self._own_namespace = own_namespace
         self._left: dict[EntryKey, Entry] = {}
         self._by_sign: dict[Sign, set[EntryKey]] = {}
-        self._unseen: dict[Claimant, Sign | None] = {}
+        self._unseen: dict[Claimant, _Looking] = {}
         self._unseen_signs: dict[Sign, int] = {}
         self._unseen_scopes: dict[str, dict[Claimant, None]] = {}
         self._settling: dict[Claimant, tuple[EntryKey, ...]] = {}
@@ -113,14 +124,17 @@ class LastGood:
 
     # Which objects are in doubt.
 
-    def begin(self, source: Claimant, sign: Sign | None = None) -> None:
-        """An object is about to be looked at: in doubt until that ends without an error."""
+    def begin(self, source: Claimant, sign: Sign | None = None, *, uid: str = "") -> None:
+        """An object is about to be looked at: in doubt until that ends without an error.
+
+        With its ``uid`` it is not taken for one that had its name before.
+        """
         if not self._left:
             return
         self._settling.pop(source, None)
         if source in self._unseen:
             self._forget(source)
-        self._doubt(source, sign)
+        self._doubt(source, _Looking(sign, uid))
 
     def seen(self, source: Claimant) -> None:
         """An object was looked at without an error, or is known to be gone."""
@@ -130,7 +144,8 @@ class LastGood:
 
     def kept(self, source: Claimant) -> None:
         """An object is wrong. Where the entries tell, those that it had are known, as if seen."""
-        if self._unseen.get(source) is not None:
+        looking = self._unseen.get(source)
+        if looking is not None and looking.sign is not None:
             self.seen(source)
 
     def claimed(
@@ -145,9 +160,10 @@ class LastGood:
         keys = tuple(keys)
         for key in keys:
             self._drop(key)
-        if self._unseen.get(source) is None and not all(map(is_held, keys)) and self._left:
+        looking = self._unseen.get(source, _Looking(None, ""))
+        if looking.sign is None and not all(map(is_held, keys)) and self._left:
             if source not in self._unseen:
-                self._doubt(source, None)
+                self._doubt(source, looking)
             self._settling[source] = keys
             return
         self.seen(source)
@@ -203,10 +219,11 @@ class LastGood:
         if sign is not None and sign in self._unseen_signs:
             return str(sign)
         owners = self._owners(key)
-        for owner in owners:
+        for owner, uid in owners:
             if owner.kind in self._unavailable:
                 return f"{owner}: {self._unavailable[owner.kind]}"
-            if owner in self._unseen:
+            looking = self._unseen.get(owner)
+            if looking is not None and looking.may_be(uid):
                 return str(owner)
         if owners:
             return None
@@ -217,27 +234,28 @@ class LastGood:
                 return str(source)
         return None
 
-    def _owners(self, key: EntryKey) -> list[Claimant]:
-        """The objects for which the entry is recorded; none without a record."""
+    def _owners(self, key: EntryKey) -> list[tuple[Claimant, str]]:
+        """The objects for which the entry is recorded, with their uids; none without a record."""
         owners = []
         for name in self._records.by_index(ENTRY_ID_INDEX, self._left[key].id):
             record = self._records.get(name)
             if record is None or not self._is_own(record) or key_of(record) != key:
                 continue
             owners += [
-                Claimant(owner.kind, "", owner.name)
+                (Claimant(owner.kind, "", owner.name), owner.uid)
                 for owner in record.metadata.owner_references
                 if owner.kind != NAMESPACE.kind
             ]
             owners += [
-                Claimant(holder.kind, holder.namespace, holder.name)
+                (Claimant(holder.kind, holder.namespace, holder.name), holder.uid)
                 for holder in record.spec.holders
                 if holder.kind != REGISTRAR
             ]
         return owners
 
-    def _doubt(self, source: Claimant, sign: Sign | None) -> None:
-        self._unseen[source] = sign
+    def _doubt(self, source: Claimant, looking: _Looking) -> None:
+        self._unseen[source] = looking
+        sign = looking.sign
         if sign is not None:
             self._unseen_signs[sign] = self._unseen_signs.get(sign, 0) + 1
             return
@@ -247,7 +265,7 @@ class LastGood:
 
     def _forget(self, source: Claimant) -> None:
         self._settling.pop(source, None)
-        sign = self._unseen.pop(source)
+        sign = self._unseen.pop(source).sign
         if sign is not None:
             left = self._unseen_signs.pop(sign) - 1
             if left:

@@ -58,11 +58,12 @@ class ObjectClaimReconciler(Generic[T]):
     async def reconcile(self, key: ObjectKey) -> Result:
         """Bring the claims of one object up to date."""
         source = self._claiming.source_of(key)
-        self._claims.begin(source)
+        meta = self._meta(key)
+        self._claims.begin(source, uid=meta.uid if meta else "")
         broken = self._objects.broken.get(key)
         if broken is not None:
             log.warning("an object does not decode", extra=kv(object=str(key), error=broken.error))
-        meta, judged = self._meta(key), self._judge(key)
+        judged = self._judge(key)
         if meta is None or judged is None or judged.unmet is not None:
             touched = self._claims.remove(source)
         elif judged.problem is not None:

@@ -134,7 +134,7 @@ class PodReconciler(Generic[P, V, W]):
         """
         source, pod = self._source_of(key), self._gather.pod(key)
         sign = self._gather.sign(key, pod)
-        self._claims.begin(source, sign)
+        self._claims.begin(source, sign, uid=pod.metadata.uid if pod else "")
         found = await self.wanted(key)
         if found is None:
             # Asked after the others' turns: one that cannot be read any more is not gone.

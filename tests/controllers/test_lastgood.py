@@ -228,6 +228,24 @@ async def test_an_invalid_spiffe_id_keeps_its_entry_over_a_restart_and_others_go
         await manager.until_paths("/right")
 
 
+async def test_a_wrong_object_has_nothing_of_one_that_had_its_name_while_nobody_looked(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
+
+    def running() -> AbstractAsyncContextManager[Process]:
+        return manager.setup.registrar(workload_registrar=CRDMode(), pods=None)
+
+    async with running():
+        await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
+        await manager.until_paths("/one")
+        await until_recorded(manager, "recorded", 1)
+    await manager.client.delete(SPIFFE_ID.path("default", "one"))
+    await write_spiffe_id(manager, "one", "default", "spiffe://other.test/x")
+    async with running():
+        await manager.until_paths()
+
+
 @pytest.mark.parametrize("fault", ["missing", "forbidden"])
 @pytest.mark.parametrize("mode", ["crd", "controller manager"])
 async def test_the_kind_of_a_mode_that_cannot_be_read_is_said_and_removes_nothing(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 
 import grpc
+import msgspec
 import pytest
 
 from api.core import Node
@@ -154,6 +155,24 @@ async def test_a_wrong_object_has_what_is_recorded_for_it() -> None:
     world.error = InvalidField("spec", "x", "mend it")
     await world.look()
     assert [claim.source for claim in world.shared.index.claims(KEY)] == [WEB]
+
+
+async def test_a_wrong_object_holds_nothing_of_one_that_had_its_name_before() -> None:
+    stored = make_cluster_spiffe_id()
+    new = msgspec.structs.replace(stored.metadata, uid="uid-of-a-new-one")
+    world = World(entry(), stored=[record(KEY, "p.web", "web")])
+    world.objects.put(msgspec.structs.replace(stored, metadata=new))
+    world.error = InvalidField("spec", "x", "mend it")
+    await world.look()
+    assert KEY not in world.shared.index
+    assert list(world.last_good.released()) == [KEY]
+
+
+@pytest.mark.parametrize("uid", ["", "uid-web"])
+def test_an_object_in_doubt_holds_what_its_records_may_mean(uid: str) -> None:
+    held = LastGood([entry()], records=records(record(KEY, "p.web", "web")))
+    held.begin(WEB, uid=uid)
+    assert held.doubt_of(KEY) == "ClusterSpiffeId web"
 
 
 async def test_an_object_that_is_known_to_be_gone_holds_nothing() -> None:
