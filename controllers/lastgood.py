@@ -223,7 +223,8 @@ class LastGood:
             if owner.kind in self._unavailable:
                 return f"{owner}: {self._unavailable[owner.kind]}"
             looking = self._unseen.get(owner)
-            if looking is not None and looking.may_be(uid):
+            # One that is right takes over from who had its name, as while a registrar runs.
+            if looking is not None and (owner in self._settling or looking.may_be(uid)):
                 return str(owner)
         if owners:
             return None

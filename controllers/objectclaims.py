@@ -14,6 +14,7 @@ from registrar.claims.claim import Claim, Claimant, Origin, Problem
 from registrar.claims.judged import Judged
 from registrar.claims.unmet import Unmet
 from registrar.errors import InvalidField
+from registrar.identity.entry import EntryKey
 from registrar.kube.controller import Done, Result
 from registrar.kube.store import Store
 from registrar.telemetry.logging import kv
@@ -67,7 +68,7 @@ class ObjectClaimReconciler(Generic[T]):
         if meta is None or judged is None or judged.unmet is not None:
             touched = self._claims.remove(source)
         elif judged.problem is not None:
-            touched = self._claims.keep_last_good(
+            touched = self._forget_another(source, meta) | self._claims.keep_last_good(
                 source, judged.problem, lambda: self._recorded(source, meta)
             )
         else:
@@ -111,6 +112,12 @@ class ObjectClaimReconciler(Generic[T]):
         """The metadata of the object, also of one that does not decode."""
         obj, broken = self._objects.get(key), self._objects.broken.get(key)
         return broken.meta if broken is not None else None if obj is None else obj.metadata
+
+    def _forget_another(self, source: Claimant, meta: ObjectMeta) -> set[EntryKey]:
+        """Let go what one asked for that had the object's name before, and is gone unseen."""
+        had = self._shared.index.of_source(source)
+        is_another = any(claim.holder_uid not in ("", meta.uid) for claim in had)
+        return self._claims.remove(source) if meta.uid and is_another else set()
 
     def _recorded(self, source: Claimant, meta: ObjectMeta) -> list[Claim]:
         return self._claims.recorded_for(

@@ -201,6 +201,28 @@ async def test_a_key_that_was_edited_while_nobody_looked_is_set_before_the_old_o
         await manager.until_paths("/new")
 
 
+async def test_a_right_object_takes_over_from_one_that_had_its_name_once_its_entry_is_set(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
+
+    def running() -> AbstractAsyncContextManager[Process]:
+        return manager.setup.registrar(workload_registrar=CRDMode(), pods=None)
+
+    async with running():
+        await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
+        await manager.until_paths("/one")
+        await until_recorded(manager, "recorded", 1)
+    await manager.client.delete(SPIFFE_ID.path("default", "one"))
+    await write_spiffe_id(manager, "one", "default", "spiffe://example.org/new")
+    manager.spire.faults.fail("BatchCreateEntry", times=None)
+    async with running():
+        await some_looks(manager.setup)
+        assert manager.paths() == ["/one"]
+        manager.spire.faults.clear()
+        await manager.until_paths("/new")
+
+
 @RECORDS
 async def test_an_invalid_spiffe_id_keeps_its_entry_over_a_restart_and_others_go(
     manager: Manager, records: str, monkeypatch: pytest.MonkeyPatch

@@ -168,6 +168,21 @@ async def test_a_wrong_object_holds_nothing_of_one_that_had_its_name_before() ->
     assert list(world.last_good.released()) == [KEY]
 
 
+async def test_a_wrong_object_takes_over_nothing_from_one_that_went_unseen() -> None:
+    stored = make_cluster_spiffe_id()
+    world = World(entry())
+    world.objects.put(stored)
+    await world.look()
+    assert KEY in world.shared.index
+    world.error = InvalidField("spec", "x", "mend it")
+    await world.look()
+    assert KEY in world.shared.index
+    new = msgspec.structs.replace(stored.metadata, uid="uid-of-a-new-one")
+    world.objects.put(msgspec.structs.replace(stored, metadata=new))
+    await world.look()
+    assert KEY not in world.shared.index
+
+
 @pytest.mark.parametrize("uid", ["", "uid-web"])
 def test_an_object_in_doubt_holds_what_its_records_may_mean(uid: str) -> None:
     held = LastGood([entry()], records=records(record(KEY, "p.web", "web")))
