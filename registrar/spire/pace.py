@@ -7,8 +7,9 @@ call must not be long; nor should it be so short that its own cost counts.
 CALL_SECONDS = 0.1
 """How long a call should take: whoever comes waits for the one under way, and for his own."""
 
-SMALLEST, LARGEST = 10, 500
-"""Even a slow server gets so many at once: a call has a cost of its own."""
+SMALLEST, LARGEST = 4, 500
+"""Even a slow server gets so many at once: a call has a cost of its own. Not more, for where one
+write takes 20 ms, whoever comes would wait too long for two calls."""
 _AT_FIRST = 50
 _WEIGHT = 0.3
 """Of the newest call in what is believed of the next one."""

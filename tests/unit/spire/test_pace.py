@@ -30,7 +30,7 @@ def test_a_call_has_what_the_server_does_in_its_time(seconds_per_write: float, s
 def test_it_follows_a_server_that_grows_slower_and_quicker_again() -> None:
     pace = Pace()
     quick = served(pace, 0.001)
-    slow = served(pace, 0.01)
+    slow = served(pace, 0.05)
     assert slow == SMALLEST < quick / 4
     assert served(pace, 0.001) == pytest.approx(quick, rel=0.05)
 
