@@ -3,11 +3,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from api.codec import JSONObject
 from api.kinds import LEASE
 from api.meta import ObjectKey
 from devcluster.client import NotFound
@@ -144,6 +146,27 @@ async def test_a_lease_that_was_made_anew_meanwhile_stays(embedded: Setup) -> No
         with pytest.raises(Conflict):
             await remove(whose, remains, spire, kube, is_forced=True)
     assert await lease(embedded) is not None
+
+
+@pytest.mark.parametrize("is_forced", [False, True], ids=["asked", "forced"])
+async def test_a_lease_that_was_taken_meanwhile_goes_only_if_forced(
+    embedded: Setup, *, is_forced: bool
+) -> None:
+    """A registrar that comes patches the one that there is, which keeps its uid."""
+    settings, whose = embedded.settings, whose_prefix(PREFIX)
+    await left(embedded)
+    async with (
+        open_connection(settings.spire, trust_domain=settings.trust_domain) as connection,
+        connect(settings.kubeconfig, user_agent="test") as session,
+    ):
+        spire, kube = EntryClient(connection), KubeClient(session)
+        remains = await look(whose, spire, kube, with_records=True)
+        # It is not held, as between the last question for a holder and the deletion.
+        annotated: JSONObject = {"metadata": {"annotations": {"test": "taken"}}}
+        await embedded.client.merge(LEASE.object_path(whose.owner), annotated)
+        with nullcontext() if is_forced else pytest.raises(Conflict):
+            await remove(whose, remains, spire, kube, is_forced=is_forced)
+    assert (await lease(embedded) is None) == is_forced
 
 
 async def test_without_a_word_nothing_goes(
