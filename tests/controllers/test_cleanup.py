@@ -15,13 +15,14 @@ from api.meta import ObjectKey
 from devcluster.client import NotFound
 from manager import cli
 from manager.cleanup import look, remove, whose_prefix
-from manager.commands.cleanup import clean
+from manager.commands.cleanup import address_of, clean
+from manager.commands.configuration import settings_of
 from manager.names import OWNERS_NAMESPACE
 from registrar.claims.ownership import owner_lease
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import Conflict
 from registrar.kube.session import connect
-from registrar.settings.model import UnixAddress
+from registrar.settings.model import TCPAddress, UnixAddress
 from registrar.spire.connection import open_connection
 from registrar.spire.entries import EntryClient
 from tests.support.peers import an_entry
@@ -233,6 +234,41 @@ async def test_the_flags_of_the_registrar_count_beside_its_file(
     assert "To delete: 0 entries." in capsys.readouterr().out
     assert await cleanup("--trust-domain", "", "--dry-run", by_file=True) == 2
     assert "--trust-domain: missing" in capsys.readouterr().err
+
+
+async def test_a_socket_that_is_typed_is_the_servers_own_whatever_the_file_says(
+    embedded: Setup, cleanup: Cleanup, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file's address, and the socket of its agent, are those of where the registrar ran."""
+    assert len(await left(embedded)) == 2
+    file = tmp_path / "spire-k8s-registrar.conf"
+    file.write_text(file.read_text() + 'server_address = "127.0.0.1:9"\n')
+    assert await cleanup("--yes", by_file=True) == 0
+    assert "Deleted 2 entries." in capsys.readouterr().out
+    assert not own(embedded)
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"),
+    [
+        (["--server-socket-path", "/here"], UnixAddress(Path("/here"))),
+        (["--server-socket-path", "unix:///here"], UnixAddress(Path("/here"))),
+        (
+            ["--server-socket-path", "/here", "--server-address", "spire:1"],
+            TCPAddress("spire", 1, Path("/here")),
+        ),
+        (["--server-address", "spire:1"], TCPAddress("spire", 1, Path("/agent"))),
+        ([], TCPAddress("spire", 8081, Path("/agent"))),
+    ],
+    ids=["socket", "url", "both", "address", "neither"],
+)
+def test_a_typed_socket_is_the_workload_apis_only_beside_a_typed_address(
+    tmp_path: Path, flags: list[str], address: UnixAddress | TCPAddress
+) -> None:
+    file = tmp_path / "spire-k8s-registrar.conf"
+    file.write_text(FILE.format(socket="/agent") + 'server_address = "spire:8081"\n')
+    arguments = cli.parser().parse_args(["cleanup", "--config", str(file), *flags])
+    assert address_of(arguments, settings_of(arguments)) == address
 
 
 async def test_without_a_lease_nobody_can_tell_whether_one_runs(
