@@ -66,7 +66,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add_yes_flag(parser)
     add_output_flag(parser, meaning="what goes, line by line")
-    add_config_flags(parser)
+    add_config_flags(parser, meaning="the registrar's configuration file; it or --prefix is needed")
     parser.set_defaults(main=main, parser=parser)
 
 

@@ -222,6 +222,11 @@ async def test_what_is_wrong_is_said_first(
     for wrong in (["--prefix", "a"], [], ["--prefix", "a", "--config", "b", *words[3:]]):
         with pytest.raises(SystemExit):
             cli.main(["cleanup", *wrong])
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        cli.main(["cleanup", "--help"])
+    # A default would be one that the command refuses.
+    assert "default: spire-k8s-registrar.conf" not in " ".join(capsys.readouterr().out.split())
     assert await cleanup("--server-socket-path", str(tmp_path / "nowhere"), "--yes") == 1
     assert "the SPIRE server:" in capsys.readouterr().err
 
