@@ -178,7 +178,8 @@ async def remove(
     """Take it away; gives what failed, in words. Raises Refused, SpireError and KubeError.
 
     What is there no more is not missed; what somebody has made anew since it was looked at stays,
-    and is a KubeError. Each batch asks again whether a registrar has come.
+    as does a Lease that somebody has taken since, unless forced, and is a KubeError. Each batch
+    asks again whether a registrar has come.
     """
     now = await look(whose, spire, None, with_records=False)
     there = {entry.id for entry in now.entries}
@@ -196,17 +197,19 @@ async def remove(
     why = "" if is_forced or not (remains.records or remains.leases) else await alive(whose, kube)
     if why:
         raise Refused(why)
-    await _remove_from_cluster(remains, kube)
+    await _remove_from_cluster(remains, kube, is_forced=is_forced)
     return failed
 
 
-async def _remove_from_cluster(remains: Remains, kube: KubeClient) -> None:
+async def _remove_from_cluster(remains: Remains, kube: KubeClient, *, is_forced: bool) -> None:
     for record in remains.records:
         with suppress(NotFound):
             await kube.delete(SPIRE_ENTRY, record.key, uid=record.metadata.uid)
     for lease in remains.leases:
         with suppress(NotFound):
-            await kube.delete(LEASE, lease.key, uid=lease.metadata.uid)
+            # Who takes a Lease patches the one that there is, which keeps its uid.
+            version = "" if is_forced else lease.metadata.resource_version
+            await kube.delete(LEASE, lease.key, uid=lease.metadata.uid, resource_version=version)
 
 
 def _is_of(obj: SpireEntry, whose: Whose, ids: Iterable[str]) -> bool:

@@ -16,6 +16,9 @@ Without the operator, `spec` of `config/prometheus/rules.yaml` is a file for Pro
 `rule_files`. What is scraped should have the labels `namespace`, `pod` and `job`, as with the
 operator: replicas of one installation are joined by them.
 
+The PodMonitor finds a registrar by the label `spire-registrar.spiffe.io/registrar: "true"` of its
+Pods: give it to them in manifests of your own.
+
 An alert for what you do not use, such as federation or the node driver, has no series and never
 fires.
 

@@ -34,7 +34,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Take away the entries on the SPIRE server that a registrar of this prefix, or "
         "with this configuration, made, and with --records its SpireEntries and Leases too. Name "
         "--config, with the flags that the registrar had, or --prefix with --server-socket-path: "
-        "of the settings only that one and --kubeconfig count then. What would go is shown first. "
+        "of the settings only that one and --kubeconfig count then. It is the SPIRE server's own "
+        "socket here, also where the file has a server's address, unless --server-address is given "
+        "too. What would go is shown first. "
         "An entry that somebody else made is never touched, nor one that the registrar had "
         "adopted. While a registrar runs with the prefix, or it cannot be seen whether one does, "
         "nothing is done without --force.",
@@ -64,7 +66,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add_yes_flag(parser)
     add_output_flag(parser, meaning="what goes, line by line")
-    add_config_flags(parser)
+    add_config_flags(parser, meaning="the registrar's configuration file; it or --prefix is needed")
     parser.set_defaults(main=main, parser=parser)
 
 
@@ -163,21 +165,17 @@ async def _servers(
     """Clients of both servers; no cluster's in static mode, which has none."""
     from registrar.kube.client import KubeClient  # noqa: PLC0415
     from registrar.kube.session import connect  # noqa: PLC0415
-    from registrar.settings.model import UnixAddress  # noqa: PLC0415
     from registrar.spire.connection import open_connection  # noqa: PLC0415
     from registrar.spire.entries import EntryClient  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
         if settings is None:
-            given = overrides_of(arguments)
-            address: SpireAddress = UnixAddress(Path(given["server_socket_path"]))
-            kubeconfig = Path(given["kubeconfig"]) if given.get("kubeconfig") else None
-            trust_domain = ""
+            given = overrides_of(arguments).get("kubeconfig")
+            kubeconfig, trust_domain = Path(given) if given else None, ""
         else:
-            address, kubeconfig = settings.spire, settings.kubeconfig
-            trust_domain = settings.trust_domain
+            kubeconfig, trust_domain = settings.kubeconfig, settings.trust_domain
         connection = await stack.enter_async_context(
-            open_connection(address, trust_domain=trust_domain)
+            open_connection(address_of(arguments, settings), trust_domain=trust_domain)
         )
         kube = None
         if settings is None or settings.mode != "static":
@@ -186,6 +184,21 @@ async def _servers(
             )
             kube = KubeClient(session)
         yield EntryClient(connection), kube
+
+
+def address_of(arguments: argparse.Namespace, settings: "Settings | None") -> "SpireAddress":
+    """Where the SPIRE server is. A socket that is typed is the server's own, as for ``migrate``.
+
+    Only beside a typed TCP address it is the Workload API's, as for ``run``. With ``settings``
+    None it must be typed.
+    """
+    from registrar.settings.model import UnixAddress  # noqa: PLC0415
+
+    given = overrides_of(arguments)
+    socket = given.get("server_socket_path")
+    if settings is not None and (not socket or given.get("server_address")):
+        return settings.spire
+    return UnixAddress(Path((socket or "").removeprefix("unix://").removeprefix("unix:")))
 
 
 def _show(arguments: argparse.Namespace, whose: "Whose", remains: "Remains", why: str) -> None:

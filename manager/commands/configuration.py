@@ -29,13 +29,17 @@ DEFAULTS = (Path("spire-k8s-registrar.conf"), Path("k8s-workload-registrar.conf"
 EXIT_CONFIGURATION = 2
 
 
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """The file, and a flag for each of its keys."""
+def add_config_flags(
+    parser: argparse.ArgumentParser,
+    *,
+    meaning: str = f"configuration file (default: {DEFAULTS[0]}, else {DEFAULTS[1]})",
+) -> None:
+    """The file, with that meaning, and a flag for each of its keys."""
     parser.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"configuration file (default: {DEFAULTS[0]}, else {DEFAULTS[1]})",
+        help=meaning,
     )
     parser.add_argument(
         "--expand-env",

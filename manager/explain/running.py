@@ -1,7 +1,8 @@
 """What a registrar that runs knows: its own state, and what others have on the SPIRE server.
 
 Nothing of that is copied. Entries of others, which a registrar does not hold, are asked for one
-question at a time, with a filter; there are never more calls than that.
+question at a time, with a filter. The server gives those of ours that fit it too, so each read ends
+after so many entries, whoever they are of.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ from registrar.spire.errors import NotFound, SpireError
 
 MOST_OTHERS = 1000
 """Entries of others that are kept of one read."""
+MOST_READ = 10_000
+"""Entries that one read fetches, ours too, but for the rest of a page: a question has its time."""
 KEPT_SECONDS = 10.0
 """How long the agents, and the entries that give them other IDs, are taken to stay the same."""
 _CALL_SECONDS = 5.0
@@ -52,7 +55,7 @@ class Others:
 class Asked:
     """Asks one SPIRE server. Every method raises SpireError.
 
-    ``own`` are the IDs that the registrar's entries have: those are not asked for.
+    ``own`` are the IDs that the registrar's entries have: those are read, and not kept.
     """
 
     def __init__(self, connection: Channels, trust_domain: str) -> None:
@@ -163,7 +166,8 @@ class Running:
         if cut:
             return (
                 f"entries of others on the SPIRE server: of those {' and of those '.join(cut)}, "
-                f"only the first {MOST_OTHERS} were looked at: the command explain looks at all"
+                f"only the first {MOST_OTHERS} were looked at, and no more than {MOST_READ} with "
+                "ours among them: the command explain looks at all"
             )
         return ""
 
@@ -223,12 +227,14 @@ class Running:
 
 
 async def _read(pages: AsyncGenerator[list[EntryMessage], None], own: Container[str]) -> Others:
-    """The entries of some pages that are not ours, MOST_OTHERS at most."""
+    """The entries of some pages that are not ours: MOST_OTHERS, out of MOST_READ, at most."""
     found: list[Entry] = []
+    number = 0
     async with aclosing(pages) as reading:
         async for page in reading:
             found += (from_proto(message) for message in page if message.id not in own)
-            if len(found) > MOST_OTHERS:
+            number += len(page)
+            if len(found) > MOST_OTHERS or number > MOST_READ:
                 return Others(found[:MOST_OTHERS], are_all=False)
     return Others(found)
 

@@ -99,10 +99,13 @@ def examine(
     except ConfigError as error:
         return Examined(Origin(), None, error.problems)
     variables = os.environ if environment is None else environment
+    expanded = expand_environment(text, variables)[0] if expand_env else text
+    found = _examine(expanded, path, overrides or {}, fallbacks or {}, variables)
     unset: list[str] = []
     if expand_env:
-        text, unset = expand_environment(text, variables)
-    found = _examine(text, path, overrides or {}, fallbacks or {}, variables)
+        # Which comments there are, only the language tells, and that what is expanded.
+        is_yaml = found.origin.tool == legacy.MANAGER
+        unset = expand_environment(text, variables, is_yaml=is_yaml)[1]
     warnings = tuple(f"${name} is not set: it counts as empty" for name in unset)
     return replace(found, warnings=(*warnings, *found.warnings))
 

@@ -26,24 +26,29 @@ CLUSTER_DOMAIN = "cluster.local"
 CLASS_LABEL = "spire.spiffe.io/class-name"
 _API_VERSION = "spire.spiffe.io/v1alpha1"
 _VARIABLE = re.compile(r"\$(?:\{([^}]{0,256})\}|([A-Za-z_][A-Za-z0-9_]*|[*#$@!?0-9-]))")
-_QUOTED_OR_COMMENT = re.compile(
-    r""""(?:\\[^\n]|[^"\n])*"?|'[^'\n]*'|(?<!\S)(?:\#|//)[^\n]*|(?<!\S)/\*(?:.*?\*/|.*)""",
-    re.DOTALL,
+_IN_YAML = re.compile(r""""(?:\\[^\n]|[^"\n])*"?|'[^'\n]*'|(?<!\S)\#[^\n]*""")
+_IN_HCL = re.compile(
+    _IN_YAML.pattern
+    + r"|<<-?(\w+)\n(?:.*?^[ \t]*\1[ \t\r]*$|.*)|(?<!\S)//[^\n]*|(?<!\S)/\*(?:.*?\*/|.*)",
+    re.DOTALL | re.MULTILINE,
 )
-"""In HCL or YAML; what is quoted is no comment, whatever stands in it."""
+"""What is quoted, a heredoc too, is no comment, whatever stands in it."""
 _OTHERS = frozenset({"apiVersion", "kind", "metadata"})
 
 
-def expand_environment(text: str, environment: Mapping[str, str]) -> tuple[str, list[str]]:
+def expand_environment(
+    text: str, environment: Mapping[str, str], *, is_yaml: bool = False
+) -> tuple[str, list[str]]:
     """The text with variables replaced as Go's os.ExpandEnv does, and the names of unset ones.
 
-    Those are left out that stand in comments only: nobody misses them.
+    Those are left out that stand in comments only, of HCL or of YAML: nobody misses them.
     """
 
     def without_comment(found: re.Match[str]) -> str:
-        return found[0] if found[0][0] in "\"'" else ""
+        has_no_end = found[0].startswith("/*") and not found[0].endswith("*/")
+        return found[0] if has_no_end or found[0][0] in "\"'<" else ""
 
-    code = _QUOTED_OR_COMMENT.sub(without_comment, text)
+    code = (_IN_YAML if is_yaml else _IN_HCL).sub(without_comment, text)
     unset = {_name(found) for found in _VARIABLE.finditer(code)} - environment.keys()
     expanded = _VARIABLE.sub(lambda found: environment.get(_name(found), ""), text)
     return expanded, sorted(unset)

@@ -3,23 +3,26 @@
 import asyncio
 import json
 from collections.abc import Awaitable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from api.codec import JSONObject
 from api.kinds import LEASE
 from api.meta import ObjectKey
 from devcluster.client import NotFound
 from manager import cli
 from manager.cleanup import look, remove, whose_prefix
-from manager.commands.cleanup import clean
+from manager.commands.cleanup import address_of, clean
+from manager.commands.configuration import settings_of
 from manager.names import OWNERS_NAMESPACE
 from registrar.claims.ownership import owner_lease
 from registrar.kube.client import KubeClient
 from registrar.kube.errors import Conflict
 from registrar.kube.session import connect
-from registrar.settings.model import UnixAddress
+from registrar.settings.model import TCPAddress, UnixAddress
 from registrar.spire.connection import open_connection
 from registrar.spire.entries import EntryClient
 from tests.support.peers import an_entry
@@ -146,6 +149,27 @@ async def test_a_lease_that_was_made_anew_meanwhile_stays(embedded: Setup) -> No
     assert await lease(embedded) is not None
 
 
+@pytest.mark.parametrize("is_forced", [False, True], ids=["asked", "forced"])
+async def test_a_lease_that_was_taken_meanwhile_goes_only_if_forced(
+    embedded: Setup, *, is_forced: bool
+) -> None:
+    """A registrar that comes patches the one that there is, which keeps its uid."""
+    settings, whose = embedded.settings, whose_prefix(PREFIX)
+    await left(embedded)
+    async with (
+        open_connection(settings.spire, trust_domain=settings.trust_domain) as connection,
+        connect(settings.kubeconfig, user_agent="test") as session,
+    ):
+        spire, kube = EntryClient(connection), KubeClient(session)
+        remains = await look(whose, spire, kube, with_records=True)
+        # It is not held, as between the last question for a holder and the deletion.
+        annotated: JSONObject = {"metadata": {"annotations": {"test": "taken"}}}
+        await embedded.client.merge(LEASE.object_path(whose.owner), annotated)
+        with nullcontext() if is_forced else pytest.raises(Conflict):
+            await remove(whose, remains, spire, kube, is_forced=is_forced)
+    assert (await lease(embedded) is None) == is_forced
+
+
 async def test_without_a_word_nothing_goes(
     embedded: Setup, cleanup: Cleanup, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +222,11 @@ async def test_what_is_wrong_is_said_first(
     for wrong in (["--prefix", "a"], [], ["--prefix", "a", "--config", "b", *words[3:]]):
         with pytest.raises(SystemExit):
             cli.main(["cleanup", *wrong])
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        cli.main(["cleanup", "--help"])
+    # A default would be one that the command refuses.
+    assert "default: spire-k8s-registrar.conf" not in " ".join(capsys.readouterr().out.split())
     assert await cleanup("--server-socket-path", str(tmp_path / "nowhere"), "--yes") == 1
     assert "the SPIRE server:" in capsys.readouterr().err
 
@@ -210,6 +239,41 @@ async def test_the_flags_of_the_registrar_count_beside_its_file(
     assert "To delete: 0 entries." in capsys.readouterr().out
     assert await cleanup("--trust-domain", "", "--dry-run", by_file=True) == 2
     assert "--trust-domain: missing" in capsys.readouterr().err
+
+
+async def test_a_socket_that_is_typed_is_the_servers_own_whatever_the_file_says(
+    embedded: Setup, cleanup: Cleanup, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file's address, and the socket of its agent, are those of where the registrar ran."""
+    assert len(await left(embedded)) == 2
+    file = tmp_path / "spire-k8s-registrar.conf"
+    file.write_text(file.read_text() + 'server_address = "127.0.0.1:9"\n')
+    assert await cleanup("--yes", by_file=True) == 0
+    assert "Deleted 2 entries." in capsys.readouterr().out
+    assert not own(embedded)
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"),
+    [
+        (["--server-socket-path", "/here"], UnixAddress(Path("/here"))),
+        (["--server-socket-path", "unix:///here"], UnixAddress(Path("/here"))),
+        (
+            ["--server-socket-path", "/here", "--server-address", "spire:1"],
+            TCPAddress("spire", 1, Path("/here")),
+        ),
+        (["--server-address", "spire:1"], TCPAddress("spire", 1, Path("/agent"))),
+        ([], TCPAddress("spire", 8081, Path("/agent"))),
+    ],
+    ids=["socket", "url", "both", "address", "neither"],
+)
+def test_a_typed_socket_is_the_workload_apis_only_beside_a_typed_address(
+    tmp_path: Path, flags: list[str], address: UnixAddress | TCPAddress
+) -> None:
+    file = tmp_path / "spire-k8s-registrar.conf"
+    file.write_text(FILE.format(socket="/agent") + 'server_address = "spire:8081"\n')
+    arguments = cli.parser().parse_args(["cleanup", "--config", str(file), *flags])
+    assert address_of(arguments, settings_of(arguments)) == address
 
 
 async def test_without_a_lease_nobody_can_tell_whether_one_runs(

@@ -215,7 +215,7 @@ async def test_it_says_which_entries_of_others_were_too_many(manager: Manager) -
     async with seen(manager) as both:
         await until(lambda: len(manager.setup.entries("/ns/default/sa/default")) == 1)
         page = (await both.browser.search("default/web-1")).page
-    wanted = "of those for agents, only the first 1000 were looked at: the command explain looks"
+    wanted = "of those for agents, only the first 1000 were looked at, and no more than 10000"
     assert wanted in page.text
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from registrar.settings.load import interpret
+from registrar.settings.load import examine, interpret
 from registrar.settings.manager import detect_cluster_domain, expand_environment
 from registrar.settings.model import (
     CachedNamespace,
@@ -223,9 +223,10 @@ def test_the_environment_is_expanded_as_go_does() -> None:
         ('a = "\\" # $A"\nurl = "http://$B" # $A "\n', ["A", "B"]),
         ("url: http://$A/#$B\n", ["A", "B"]),
         ("it's: $A # $B\n", ["A"]),
-        ("a: $A # $A\n/* $B", ["A"]),
+        ("a: $A # $A\n/* $B", ["A", "B"]),
+        ("a = <<-X\n# $A\n  X\nb = <<Y\n// $B\nY\n# $C\n", ["A", "B"]),
     ],
-    ids=["yaml", "hcl", "escaped", "within-a-word", "apostrophe", "no-end"],
+    ids=["yaml", "hcl", "escaped", "within-a-word", "apostrophe", "no-end", "heredoc"],
 )
 def test_nobody_misses_a_variable_that_stands_in_a_comment_only(
     text: str, unset: list[str]
@@ -233,6 +234,20 @@ def test_nobody_misses_a_variable_that_stands_in_a_comment_only(
     expanded, found = expand_environment(text, {})
     assert found == unset
     assert "$" not in expanded
+
+
+def test_the_language_of_a_file_decides_what_a_comment_in_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("clusterName: a # $B\ntrustDomain: example.org\nclassName: //$A\n")
+    found = examine(path, expand_env=True, environment={})
+    assert [warning for warning in found.warnings if "is not set" in warning] == [
+        "$A is not set: it counts as empty"
+    ]
+
+
+def test_yaml_knows_only_the_hash_as_a_comment() -> None:
+    text = "a: //$A:8081\nb: /* $B */ # $C\n"
+    assert expand_environment(text, {}, is_yaml=True)[1] == ["A", "B"]
 
 
 @pytest.mark.parametrize(
