@@ -56,13 +56,33 @@ def lines(path: Path, curves: Sequence[Curve], *, across: str, up: str, title: s
     _save(path, picture, axes)
 
 
+def panels(path: Path, curves: Sequence[Curve], *, across: str, up: str) -> None:
+    """A picture of curves, with one panel for each database, which their titles name last."""
+    by_database: dict[str, list[Curve]] = {}
+    for curve in curves:
+        by_database.setdefault(curve["title"].rpartition("; ")[2], []).append(curve)
+    rows = -(-len(by_database) // 2)
+    picture, places = plt.subplots(rows, 2, figsize=(10.0, 3.2 * rows), squeeze=False)
+    for axes, (database, found) in zip(places.flat, by_database.items(), strict=False):
+        for curve in found:
+            points = zip(*curve["points"], strict=True)
+            axes.plot(*points, label=curve["title"].rpartition("; ")[0])
+        axes.set(xlabel=across, ylabel=up, title=database, xlim=(0, None), ylim=(0, None))
+    for axes in places.flat[len(by_database) :]:
+        axes.remove()
+    _save(path, picture, *places.flat[: len(by_database)])
+
+
 def singles(path: Path, figures: Sequence[Figure]) -> None:
     """A picture of what one Pod waits: a group of bars for each controller and database."""
     waits: dict[str, dict[str, float]] = {}
     for figure in figures:
         who, _, what = figure["name"].rpartition(": ")
         if what.startswith(_SINGLE):
-            waits.setdefault(what.removeprefix(_SINGLE), {})[who] = figure["values"]["p50"]
+            when = what.removeprefix(_SINGLE)
+            # The number of entries differs a little from run to run.
+            when = "when it rests again" if when[0].isdigit() else when
+            waits.setdefault(when, {})[who] = figure["values"]["p50"]
     picture, axes = plt.subplots(figsize=_SIZE)
     height = 0.8 / max(1, len(waits))
     names = list(dict.fromkeys(name for found in waits.values() for name in found))
@@ -75,9 +95,10 @@ def singles(path: Path, figures: Sequence[Figure]) -> None:
     _save(path, picture, axes)
 
 
-def _save(path: Path, picture: "plt.Figure", axes: "plt.Axes") -> None:
-    axes.legend(fontsize=7)
-    axes.grid(visible=True, alpha=0.3)
+def _save(path: Path, picture: "plt.Figure", *panels: "plt.Axes") -> None:
+    for axes in panels:
+        axes.legend(fontsize=7)
+        axes.grid(visible=True, alpha=0.3)
     picture.tight_layout()
     picture.savefig(path, metadata={"Date": None})
     # A line of spaces less in what is committed.
@@ -98,12 +119,11 @@ def draw(document: Document, folder: Path) -> list[Path]:
         up="CPU of the server for one entry, ms",
         title="What SPIRE itself takes for one entry, in calls of 100",
     )
-    lines(
+    panels(
         burst,
         document["bursts"],
         across="seconds since the first Pod",
         up="Pods with their entry",
-        title="A mass of Pods at once",
     )
     if any(_SINGLE in figure["name"] for figure in document["figures"]):
         singles(waits, document["figures"])
