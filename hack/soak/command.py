@@ -17,7 +17,7 @@ from hack.processes import ServerError
 from hack.soak import csilife
 from hack.soak.modes import MODES
 from hack.soak.outcome import Outcome
-from hack.soak.plan import Step
+from hack.soak.plan import MOST_AT_ONCE, Step
 from hack.soak.report import kept, replayed, summary, told
 from hack.soak.rolling import rolled
 from hack.soak.shrink import shrunk
@@ -32,6 +32,7 @@ class Chosen(argparse.Namespace):
     minutes: float
     seed: int | None
     fault: list[str]
+    at_once: int | None
     shrink_minutes: float | None
     folder: Path | None
     sweep: bool
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments, namespace=Chosen())
     if csilife.NAME in (chosen.mode or ()) and (chosen.sweep or chosen.rolling):
         parser.error(f"--mode {csilife.NAME} has faults of its own: no --sweep, no --rolling")
+    if chosen.at_once is not None and not 1 <= chosen.at_once <= MOST_AT_ONCE:
+        parser.error(f"--at-once {chosen.at_once}: give a number from 1 to {MOST_AT_ONCE}")
     if chosen.list_faults:
         for line in told_faults():
             _say(line)
@@ -72,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0, help="for all modes together")
     parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--fault", action="append", default=[], help="only this one; repeatable")
+    parser.add_argument(
+        "--at-once", type=int, metavar="N", help=f"N faults at a time: 1 to {MOST_AT_ONCE}"
+    )
     parser.add_argument("--shrink-minutes", type=float, help="default: 10; 0, not at all, for csi")
     parser.add_argument("--folder", type=Path, help="where logs of failures go")
     parser.add_argument("--sweep", action="store_true", help="kill at every write, one by one")
@@ -117,7 +123,7 @@ def _soak(chosen: Chosen) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     share = chosen.minutes * 60 / len(modes)
     _say(f"soak of {', '.join(mode.name for mode in modes)} with the seed {seed}, logs in {folder}")
-    total = Total()
+    total = Total(more=f" --at-once {chosen.at_once}" if chosen.at_once else "")
     for mode in modes:
         until, number = time.monotonic() + share, seed
         while not total.has(mode) or time.monotonic() < until:
@@ -134,8 +140,9 @@ def _soak(chosen: Chosen) -> int:
 
 @dataclasses.dataclass(slots=True)
 class Total:
-    """All lives together."""
+    """All lives together; ``more`` is what besides mode and seed a life needs to come again."""
 
+    more: str = ""
     outcome: Outcome = dataclasses.field(default_factory=Outcome)
     lives: int = 0
     failed: list[str] = dataclasses.field(default_factory=list)
@@ -150,7 +157,7 @@ class Total:
         self.lives += 1
         self.modes.add(mode.name)
         if one.findings:
-            self.failed.append(f"--mode {mode.name} --seed {seed}")
+            self.failed.append(f"--mode {mode.name} --seed {seed}{self.more}")
         self.outcome.rounds += one.rounds
         self.outcome.actions += one.actions
         self.outcome.looks += one.looks
@@ -170,7 +177,7 @@ def _life(
         for finding in outcome.findings:
             _say(f"  FOUND {finding}")
         return outcome
-    steps = replay or mode.plan(seed, chosen.fault)
+    steps = replay or mode.plan(seed, chosen.fault, chosen.at_once)
     outcome = mode.live(steps, say=_say, until=until, folder=where)
     if not outcome.findings:
         return outcome

@@ -29,7 +29,7 @@ _FAULTS = {fault.name: fault for fault in FAULTS}
 _BEGIN = 6
 
 
-def planned(seed: int, only: Iterable[str] = ()) -> list[Step]:
+def planned(seed: int, only: Iterable[str] = (), at_once: int | None = None) -> list[Step]:
     """Return the steps of one life of the node; `only` are the faults that may come."""
     chance = random.Random(f"{NAME} {seed}")  # noqa: S311 - no secret
     faults = [fault for fault in FAULTS if fault.name in set(only)] or list(FAULTS)
@@ -37,7 +37,12 @@ def planned(seed: int, only: Iterable[str] = ()) -> list[Step]:
     steps.append(Step("judge"))
     for _ in range(ROUNDS):
         steps += round_of(
-            chance, sorted(ACTIONS), faults, steps=STEPS, at_once=AT_ONCE, pauses=_PAUSES
+            chance,
+            sorted(ACTIONS),
+            faults,
+            steps=STEPS,
+            at_once=at_once or AT_ONCE,
+            pauses=_PAUSES,
         )
     return steps
 

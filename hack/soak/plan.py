@@ -19,7 +19,8 @@ BEGIN, ROUNDS, STEPS = 24, 6, 14
 After each round all is judged.
 """
 
-AT_ONCE, BEGINS = 3, 0.6
+AT_ONCE, MOST_AT_ONCE = 3, 5
+BEGINS = AT_ONCE / MOST_AT_ONCE
 """Faults at one time, and how likely one more begins at a step."""
 
 _PAUSES = (0.0, 0.05, 0.1, 0.3, 1.0)
@@ -63,7 +64,9 @@ def needs_of(mode: Mode) -> set[str]:
     return needs | ({"custom"} if mode.custom else set())
 
 
-def planned(mode: Mode, seed: int, only: Iterable[str] = ()) -> list[Step]:
+def planned(
+    mode: Mode, seed: int, only: Iterable[str] = (), at_once: int | None = None
+) -> list[Step]:
     """Return the steps of one life of the servers; `only` are the faults that may come."""
     chance = random.Random(f"{mode.name} {seed}")  # noqa: S311 - no secret
     actions = sorted(actions_of(mode.name))
@@ -72,8 +75,9 @@ def planned(mode: Mode, seed: int, only: Iterable[str] = ()) -> list[Step]:
     making = [name for name in actions if name.startswith(("apply-", "create-", "set-"))]
     steps = [dataclasses.replace(_act(chance, making), pause_seconds=0.0) for _ in range(BEGIN)]
     steps.append(Step("judge"))
+    most = at_once or AT_ONCE
     for _ in range(ROUNDS):
-        steps += round_of(chance, actions, faults)
+        steps += round_of(chance, actions, faults, at_once=most, begins=most / MOST_AT_ONCE)
     return steps
 
 
@@ -98,6 +102,7 @@ def round_of(
     *,
     steps: int = STEPS,
     at_once: int = AT_ONCE,
+    begins: float = BEGINS,
     pauses: Sequence[float] = _PAUSES,
 ) -> list[Step]:
     """Return a round of so many actions, while faults come and go."""
@@ -108,7 +113,7 @@ def round_of(
         for begun, until in [each for each in active if each[1] <= number]:
             found.append(dataclasses.replace(begun, kind="end"))
             active.remove((begun, until))
-        if len(active) < at_once and chance.random() < BEGINS:
+        if len(active) < at_once and chance.random() < begins:
             fault = chance.choice(faults)
             if fault.place not in {places[begun.name] for begun, _ in active}:
                 pause = chance.choice(pauses)

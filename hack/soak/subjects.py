@@ -24,10 +24,13 @@ class Live(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Subject:
-    """One of them: how it is planned by a seed and the faults that may come, and lived."""
+    """One of them: how it is planned, and lived.
+
+    A plan is of a seed, the faults that may come, and how many of them at a time.
+    """
 
     name: str
-    plan: Callable[[int, list[str]], list[Step]]
+    plan: Callable[[int, list[str], int | None], list[Step]]
     live: Live
 
 
