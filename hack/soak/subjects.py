@@ -1,7 +1,7 @@
 """What a soak may be of: the modes of the registrar, and the node driver."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,16 @@ from hack.soak.outcome import Outcome, Say
 from hack.soak.plan import Step, needs_of, planned
 
 
+class Plan(Protocol):
+    """Works out steps from a seed."""
+
+    def __call__(
+        self, seed: int, only: Iterable[str] = (), at_once: int | None = None
+    ) -> list[Step]:
+        """`only` are the faults that may come, so many of them at a time."""
+        ...
+
+
 class Live(Protocol):
     """Does steps on fresh servers."""
 
@@ -24,13 +34,10 @@ class Live(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Subject:
-    """One of them: how it is planned, and lived.
-
-    A plan is of a seed, the faults that may come, and how many of them at a time.
-    """
+    """One of them: how it is planned, and lived."""
 
     name: str
-    plan: Callable[[int, list[str], int | None], list[Step]]
+    plan: Plan
     live: Live
 
 

@@ -39,6 +39,24 @@ def test_every_fault_ends_before_it_is_judged(name: str) -> None:
     assert not active
 
 
+@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("at_once", [1, 5])
+def test_no_more_faults_are_on_at_a_time_than_may_be(name: str, at_once: int) -> None:
+    changes = {"begin": 1, "end": -1}
+    steps = SUBJECTS[name].plan(3, at_once=at_once)
+    on = list(itertools.accumulate(changes.get(step.kind, 0) for step in steps))
+    assert min(on) == 0
+    assert max(on) <= at_once
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_the_more_may_be_on_the_more_faults_come(name: str) -> None:
+    plans = [SUBJECTS[name].plan(3, at_once=at_once) for at_once in (1, 3, 5)]
+    begins = [sum(step.kind == "begin" for step in steps) for steps in plans]
+    assert begins == sorted(set(begins))
+    assert plans[1] == SUBJECTS[name].plan(3)
+
+
 @pytest.mark.parametrize(("name", "fault"), [("layered", "api-409"), ("csi", "agent-hung")])
 def test_only_the_named_faults_come(name: str, fault: str) -> None:
     steps = SUBJECTS[name].plan(1, [fault])
