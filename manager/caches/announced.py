@@ -32,6 +32,7 @@ class AnnouncedOrStored:
         self._announced = announced
         self._wake: Callable[[ObjectKey], None] = _nobody
         self._doubt: Callable[[ObjectKey], None] = _nobody
+        self._has_believed = False
 
     def listen(self, wake: Callable[[ObjectKey], None], doubt: Callable[[ObjectKey], None]) -> None:
         """Have it told which Pods are announced; ``doubt`` what is believed of one made anew."""
@@ -43,7 +44,7 @@ class AnnouncedOrStored:
 
     def created(self, pod: ObjectKey) -> None:
         """It asked about a new one: another replica may have heard that an earlier one goes."""
-        if not self.is_readable:
+        if self._must_believe():
             self._doubt(pod)
         self._wake(pod)
 
@@ -63,7 +64,7 @@ class AnnouncedOrStored:
         them, and a change that was announced and then refused brings none.
         """
         stored = self._cache.store.get(key)
-        if stored is None or (not self.is_readable and self._announced.is_withdrawn(key)):
+        if stored is None or (self._must_believe() and self._announced.is_withdrawn(key)):
             return self._announced.get(key)
         self._announced.seen(stored)
         if stored.metadata.deletion_timestamp is not None:
@@ -72,18 +73,18 @@ class AnnouncedOrStored:
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether it does not decode; or Pods may not be read and nobody said that it goes."""
-        if self.is_readable:
-            return key in self._cache.store.broken
-        return not self._announced.is_withdrawn(key)
+        if self._must_believe():
+            return not self._announced.is_withdrawn(key)
+        return key in self._cache.store.broken
 
     def saw_entry(self, key: ObjectKey, created: int) -> bool:
         """An entry was seen; gives whether the Pod may have it.
 
         It may if it does not decode; or Pods may not be read and the entry is not left over.
         """
-        if self.is_readable:
-            return key in self._cache.store.broken
-        return not self._announced.saw_entry(key, created)
+        if self._must_believe():
+            return not self._announced.saw_entry(key, created)
+        return key in self._cache.store.broken
 
     def is_said_to_go(self, key: ObjectKey) -> bool:
         """Whether its deletion was announced, and no new Pod of its name."""
@@ -95,36 +96,43 @@ class AnnouncedOrStored:
 
     def drop(self, key: ObjectKey) -> bool:
         """Where Pods may not be read: another replica may have heard that it goes."""
-        if not self.is_readable:
+        must_believe = self._must_believe()
+        if must_believe:
             self._announced.drop(key)
-        return not self.is_readable
+        return must_believe
 
     @property
     def is_readable(self) -> bool:
         """Whether Pods may be read at this moment: the right to it can be taken away."""
         return self._cache.is_available and not self._cache.is_unavailable
 
+    def _must_believe(self) -> bool:
+        """Whether what is said of Pods is all there is: then it counts until they can be read."""
+        self._has_believed |= not self.is_readable
+        return not self.is_readable
+
     async def sweep(
         self, wake: Callable[[ObjectKey], None], kept: Callable[[], Iterable[ObjectKey]]
     ) -> None:
         """Give up what was announced and never came, until cancelled, where Pods may be read.
 
-        ``kept`` are those whose entries stay because nothing is known of them.
+        Once they may be read again all are looked at anew: what was believed meanwhile, however
+        short that was, may be wrong. ``kept`` are those whose entries stay because nothing is
+        known of them.
         """
-        was_readable, times_watched = self.is_readable, 0
-        if not was_readable:
+        times_watched = 0
+        if self._must_believe():
             log.warning(
                 "Pods cannot be listed, so what the webhook misses stays as it is: give the "
                 "registrar's role list and watch on pods"
             )
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            if not self.is_readable:
-                was_readable = False
+            if self._must_believe():
                 continue
-            if not was_readable:
-                was_readable = True
-                for pod in list(kept()):
+            if self._has_believed:
+                self._has_believed = False
+                for pod in {*kept(), *self.all()}:
                     wake(pod)
             # What is not seen counts only while the watch is known to show what there is.
             times_watched = times_watched + 1 if self._cache.is_watched else 0

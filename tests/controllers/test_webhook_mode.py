@@ -226,6 +226,30 @@ async def test_rights_on_pods_that_are_taken_away_later_void_no_deletion(
         await eventually(is_believed)
 
 
+async def test_an_entry_that_somebody_deletes_while_pods_cannot_be_read_is_there_again_after_that(
+    embedded: Setup, tmp_path: Path
+) -> None:
+    cluster = Asked(embedded)
+    async with cluster.mode(tmp_path):
+        await cluster.ready()
+        await cluster.pod("a")
+        await cluster.until_recorded(DEFAULT)
+        for method in ("list", "watch"):
+            cluster.faults.fail(None, 403, method=method, resource="pods")
+        cluster.faults.drop_watches()
+
+        async def is_gone() -> bool:
+            for entry in embedded.entries(DEFAULT):
+                embedded.spire.state.delete(entry.id)
+            await some_looks(embedded)
+            return not embedded.entries(DEFAULT)
+
+        # Another replica may have heard that the Pod goes.
+        await eventually(is_gone)
+        cluster.faults.clear()
+        await cluster.until_entry(DEFAULT)
+
+
 async def test_a_wrong_pod_that_may_be_read_only_later_inherits_nothing_from_one_of_its_name(
     embedded: Setup, tmp_path: Path
 ) -> None:
