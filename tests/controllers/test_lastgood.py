@@ -83,6 +83,11 @@ async def until_recorded(manager: Manager, records: str, number: int) -> None:
     await eventually(are_there)
 
 
+def crd_mode(manager: Manager) -> AbstractAsyncContextManager[Process]:
+    """Crd mode, which is to run in the Namespace that the environment names."""
+    return manager.setup.registrar(workload_registrar=CRDMode(), pods=None)
+
+
 async def write_spiffe_id(manager: Manager, name: str, namespace: str, spiffe_id: str) -> None:
     spec: JSONObject = {
         "spiffeId": spiffe_id,
@@ -201,22 +206,24 @@ async def test_a_key_that_was_edited_while_nobody_looked_is_set_before_the_old_o
         await manager.until_paths("/new")
 
 
+async def had_and_lost(manager: Manager) -> None:
+    """A SpiffeID has its entry, and is deleted while no registrar runs."""
+    async with crd_mode(manager):
+        await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
+        await manager.until_paths("/one")
+        await until_recorded(manager, "recorded", 1)
+    await manager.client.delete(SPIFFE_ID.path("default", "one"))
+
+
 async def test_a_right_object_takes_over_from_one_that_had_its_name_once_its_entry_is_set(
     manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
 
-    def running() -> AbstractAsyncContextManager[Process]:
-        return manager.setup.registrar(workload_registrar=CRDMode(), pods=None)
-
-    async with running():
-        await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
-        await manager.until_paths("/one")
-        await until_recorded(manager, "recorded", 1)
-    await manager.client.delete(SPIFFE_ID.path("default", "one"))
+    await had_and_lost(manager)
     await write_spiffe_id(manager, "one", "default", "spiffe://example.org/new")
     manager.spire.faults.fail("BatchCreateEntry", times=None)
-    async with running():
+    async with crd_mode(manager):
         await some_looks(manager.setup)
         assert manager.paths() == ["/one"]
         manager.spire.faults.clear()
@@ -231,17 +238,14 @@ async def test_an_invalid_spiffe_id_keeps_its_entry_over_a_restart_and_others_go
     await no_records(manager, records)
     await manager.namespace("shop")
 
-    def running() -> AbstractAsyncContextManager[Process]:
-        return manager.setup.registrar(workload_registrar=CRDMode(), pods=None)
-
-    async with running():
+    async with crd_mode(manager):
         await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
         await write_spiffe_id(manager, "two", "shop", "spiffe://example.org/two")
         await manager.until_paths("/one", "/two")
         await until_recorded(manager, records, 2)
     await write_spiffe_id(manager, "one", "default", "spiffe://other.test/x")
     await manager.client.delete(SPIFFE_ID.path("shop", "two"))
-    async with running():
+    async with crd_mode(manager):
         # What is wrong in one namespace holds nothing in another.
         await manager.until_paths("/one")
         await some_looks(manager.setup)
@@ -255,16 +259,9 @@ async def test_a_wrong_object_has_nothing_of_one_that_had_its_name_while_nobody_
 ) -> None:
     monkeypatch.setenv("MY_POD_NAMESPACE", "spire")
 
-    def running() -> AbstractAsyncContextManager[Process]:
-        return manager.setup.registrar(workload_registrar=CRDMode(), pods=None)
-
-    async with running():
-        await write_spiffe_id(manager, "one", "default", "spiffe://example.org/one")
-        await manager.until_paths("/one")
-        await until_recorded(manager, "recorded", 1)
-    await manager.client.delete(SPIFFE_ID.path("default", "one"))
+    await had_and_lost(manager)
     await write_spiffe_id(manager, "one", "default", "spiffe://other.test/x")
-    async with running():
+    async with crd_mode(manager):
         await manager.until_paths()
 
 
