@@ -207,8 +207,8 @@ async def measure_bursts(
             title = database.title + (", a selector in common" if selectors else "")
             say(f"{title}: a bare client")
             steps = await _bare(database, size.pods, shares_selector=selectors)
-            whole.figures.append(_bare_figure(title, size.pods, steps))
             alone[selectors] = sum(step.seconds_per_entry * BATCH for step in steps)
+            whole.figures.append(_bare_figure(title, size.pods, steps, alone[selectors]))
             points = [(float(s.present), s.cpu_seconds_per_entry * 1000) for s in steps]
             whole.creates.append(Curve(title, points))
         ends: dict[Subject, Ends] = {}
@@ -228,7 +228,7 @@ async def _bare(database: Database, entries: int, *, shares_selector: bool) -> l
         return await bare_run(database, entries, Path(folder), shares_selector=shares_selector)
 
 
-def _bare_figure(title: str, entries: int, steps: list[Step]) -> Figure:
+def _bare_figure(title: str, entries: int, steps: list[Step], seconds: float) -> Figure:
     """What SPIRE needs alone: in all, and for one entry at the beginning and at the end."""
     few = max(1, len(steps) // 10)
 
@@ -236,7 +236,7 @@ def _bare_figure(title: str, entries: int, steps: list[Step]) -> Figure:
         return round(sum(step.cpu_seconds_per_entry for step in some) / len(some) * 1000, 2)
 
     values = {
-        "all, s": round(sum(step.seconds_per_entry * BATCH for step in steps), 1),
+        "all, s": round(seconds, 1),
         "CPU of SPIRE, s": round(sum(step.cpu_seconds_per_entry * BATCH for step in steps), 1),
         "CPU of one at first, ms": of_one(steps[:few]),
         f"CPU of one at {entries:,}, ms": of_one(steps[-few:]),

@@ -53,7 +53,7 @@ class FolderSide:
         environment = dict(os.environ)
         self._folder = Folder(
             manifests.path,
-            expand=(lambda text: expand_environment(text, environment)[0])
+            expand=(lambda text: expand_environment(text, environment))
             if manifests.expand_env
             else (lambda text: text),
         )

@@ -108,8 +108,9 @@ class AnnouncedOrStored:
 
     def _must_believe(self) -> bool:
         """Whether what is said of Pods is all there is: then it counts until they can be read."""
-        self._has_believed |= not self.is_readable
-        return not self.is_readable
+        must_believe = not self.is_readable
+        self._has_believed |= must_believe
+        return must_believe
 
     async def sweep(
         self, wake: Callable[[ObjectKey], None], kept: Callable[[], Iterable[ObjectKey]]

@@ -193,12 +193,13 @@ def address_of(arguments: argparse.Namespace, settings: "Settings | None") -> "S
     None it must be typed.
     """
     from registrar.settings.model import UnixAddress  # noqa: PLC0415
+    from registrar.settings.values import without_scheme  # noqa: PLC0415
 
     given = overrides_of(arguments)
     socket = given.get("server_socket_path")
     if settings is not None and (not socket or given.get("server_address")):
         return settings.spire
-    return UnixAddress(Path((socket or "").removeprefix("unix://").removeprefix("unix:")))
+    return UnixAddress(Path(without_scheme(socket or "")))
 
 
 def _show(arguments: argparse.Namespace, whose: "Whose", remains: "Remains", why: str) -> None:

@@ -15,7 +15,7 @@ from registrar.settings.files import parse_hcl, read_text
 from registrar.settings.hcl import Table
 from registrar.settings.hcltokens import Position
 from registrar.settings.layered import interpret_layered
-from registrar.settings.manager import expand_environment, interpret_manager
+from registrar.settings.manager import expand_environment, interpret_manager, unset_variables
 from registrar.settings.model import Origin, Settings
 from registrar.settings.problems import ConfigError, ConfigProblem
 from registrar.settings.reader import Reader
@@ -99,13 +99,13 @@ def examine(
     except ConfigError as error:
         return Examined(Origin(), None, error.problems)
     variables = os.environ if environment is None else environment
-    expanded = expand_environment(text, variables)[0] if expand_env else text
+    expanded = expand_environment(text, variables) if expand_env else text
     found = _examine(expanded, path, overrides or {}, fallbacks or {}, variables)
     unset: list[str] = []
     if expand_env:
         # Which comments there are, only the language tells, and that what is expanded.
         is_yaml = found.origin.tool == legacy.MANAGER
-        unset = expand_environment(text, variables, is_yaml=is_yaml)[1]
+        unset = unset_variables(text, variables, is_yaml=is_yaml)
     warnings = tuple(f"${name} is not set: it counts as empty" for name in unset)
     return replace(found, warnings=(*warnings, *found.warnings))
 

@@ -36,10 +36,15 @@ _IN_HCL = re.compile(
 _OTHERS = frozenset({"apiVersion", "kind", "metadata"})
 
 
-def expand_environment(
+def expand_environment(text: str, environment: Mapping[str, str]) -> str:
+    """The text with variables replaced as Go's os.ExpandEnv does; unset ones are empty."""
+    return _VARIABLE.sub(lambda found: environment.get(_name(found), ""), text)
+
+
+def unset_variables(
     text: str, environment: Mapping[str, str], *, is_yaml: bool = False
-) -> tuple[str, list[str]]:
-    """The text with variables replaced as Go's os.ExpandEnv does, and the names of unset ones.
+) -> list[str]:
+    """The names of the variables in a text that are not set.
 
     Those are left out that stand in comments only, of HCL or of YAML: nobody misses them.
     """
@@ -49,9 +54,7 @@ def expand_environment(
         return found[0] if has_no_end or found[0][0] in "\"'<" else ""
 
     code = (_IN_YAML if is_yaml else _IN_HCL).sub(without_comment, text)
-    unset = {_name(found) for found in _VARIABLE.finditer(code)} - environment.keys()
-    expanded = _VARIABLE.sub(lambda found: environment.get(_name(found), ""), text)
-    return expanded, sorted(unset)
+    return sorted({_name(found) for found in _VARIABLE.finditer(code)} - environment.keys())
 
 
 def _name(variable: re.Match[str]) -> str:

@@ -175,10 +175,14 @@ def path(value: Value) -> Path:
     return Path(_without_nul(value))
 
 
+def without_scheme(written: str) -> str:
+    """A socket's path without the ``unix:`` or ``unix://`` that may stand in front of it."""
+    return written.removeprefix("unix://").removeprefix("unix:")
+
+
 def socket_path(value: Value) -> Path:
     """The path of a unix socket, ``unix:`` in front of it or not."""
-    written = _without_nul(value)
-    plain = written.removeprefix("unix://").removeprefix("unix:")
+    plain = without_scheme(_without_nul(value))
     if not plain or "://" in plain:
         raise Wrong(f"must be the path of a unix socket, not {described(value)}", value.at)
     if len(plain.encode()) > _SOCKET_PATH_BYTES:

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -126,14 +126,21 @@ async def test_its_records_and_leases_go_too_if_asked(embedded: Setup, cleanup: 
     assert await lease(embedded) is None
 
 
-async def test_a_lease_that_was_made_anew_meanwhile_stays(embedded: Setup) -> None:
-    settings, whose = embedded.settings, whose_prefix(PREFIX)
-    await left(embedded)
+@asynccontextmanager
+async def servers(setup: Setup) -> AsyncIterator[tuple[EntryClient, KubeClient]]:
+    """Clients of both, as the command has them."""
+    settings = setup.settings
     async with (
         open_connection(settings.spire, trust_domain=settings.trust_domain) as connection,
         connect(settings.kubeconfig, user_agent="test") as session,
     ):
-        spire, kube = EntryClient(connection), KubeClient(session)
+        yield EntryClient(connection), KubeClient(session)
+
+
+async def test_a_lease_that_was_made_anew_meanwhile_stays(embedded: Setup) -> None:
+    whose = whose_prefix(PREFIX)
+    await left(embedded)
+    async with servers(embedded) as (spire, kube):
         remains = await look(whose, spire, kube, with_records=True)
         await embedded.client.delete(LEASE.object_path(whose.owner))
         await embedded.client.create(
@@ -154,13 +161,9 @@ async def test_a_lease_that_was_taken_meanwhile_goes_only_if_forced(
     embedded: Setup, *, is_forced: bool
 ) -> None:
     """A registrar that comes patches the one that there is, which keeps its uid."""
-    settings, whose = embedded.settings, whose_prefix(PREFIX)
+    whose = whose_prefix(PREFIX)
     await left(embedded)
-    async with (
-        open_connection(settings.spire, trust_domain=settings.trust_domain) as connection,
-        connect(settings.kubeconfig, user_agent="test") as session,
-    ):
-        spire, kube = EntryClient(connection), KubeClient(session)
+    async with servers(embedded) as (spire, kube):
         remains = await look(whose, spire, kube, with_records=True)
         # It is not held, as between the last question for a holder and the deletion.
         annotated: JSONObject = {"metadata": {"annotations": {"test": "taken"}}}

@@ -206,6 +206,12 @@ async def test_without_rights_on_pods_what_runs_keeps_its_identity_from_who_take
         assert blind.entry("/two") is None
 
 
+def forbid_pods(cluster: Asked) -> None:
+    """Take away the right to read Pods, but for watches that are open."""
+    for method in ("list", "watch"):
+        cluster.faults.fail(None, 403, method=method, resource="pods")
+
+
 async def test_rights_on_pods_that_are_taken_away_later_void_no_deletion(
     embedded: Setup, tmp_path: Path
 ) -> None:
@@ -214,8 +220,7 @@ async def test_rights_on_pods_that_are_taken_away_later_void_no_deletion(
         await cluster.ready()
         uid = await cluster.pod("a")
         await cluster.until_entry(DEFAULT)
-        for method in ("list", "watch"):
-            cluster.faults.fail(None, 403, method=method, resource="pods")
+        forbid_pods(cluster)
         cluster.faults.drop_watches()
 
         async def is_believed() -> bool:
@@ -234,8 +239,7 @@ async def test_an_entry_that_somebody_deletes_while_pods_cannot_be_read_is_there
         await cluster.ready()
         await cluster.pod("a")
         await cluster.until_recorded(DEFAULT)
-        for method in ("list", "watch"):
-            cluster.faults.fail(None, 403, method=method, resource="pods")
+        forbid_pods(cluster)
         cluster.faults.drop_watches()
 
         async def is_gone() -> bool:
@@ -263,8 +267,7 @@ async def test_a_wrong_pod_that_may_be_read_only_later_inherits_nothing_from_one
         await cluster.delete_pod(name)
     await cluster.pod("a", labels={"spiffe": "spire"})
     await cluster.pod("a2", labels={"spiffe": "three"})
-    for method in ("list", "watch"):
-        cluster.faults.fail(None, 403, method=method, resource="pods")
+    forbid_pods(cluster)
     async with cluster.mode(tmp_path, identity):
         await some_looks(embedded)
         assert cluster.paths() == ["/one", "/two"]

@@ -30,7 +30,7 @@ from registrar.kube.kubeconfig import KubeConfig
 from registrar.kube.store import version_of
 from registrar.settings.hcl import parse, parse_scalar
 from registrar.settings.load import interpret
-from registrar.settings.manager import expand_environment
+from registrar.settings.manager import expand_environment, unset_variables
 from registrar.settings.yamltree import parse_yaml
 from registrar.spire.errors import error_of
 from registrar.telemetry.health import parse_address
@@ -170,7 +170,7 @@ DECODERS: dict[str, Callable[[str], object]] = {
     "YAML tree": parse_yaml,
     "HCL": parse,
     "HCL on the command line": parse_scalar,
-    "variables": lambda text: expand_environment(text, {}),
+    "variables": lambda text: (expand_environment(text, {}), unset_variables(text, {})),
     "configuration": lambda text: interpret(text, path=Path("c.conf")),
     "controller manager's configuration": lambda text: interpret(
         f"kind: ControllerManagerConfig\n{text}", path=Path("c.yaml")

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from registrar.settings.load import examine, interpret
-from registrar.settings.manager import detect_cluster_domain, expand_environment
+from registrar.settings.manager import (
+    detect_cluster_domain,
+    expand_environment,
+    unset_variables,
+)
 from registrar.settings.model import (
     CachedNamespace,
     ControllerManager,
@@ -210,9 +214,9 @@ def test_flags_override_what_both_configurations_have() -> None:
 
 
 def test_the_environment_is_expanded_as_go_does() -> None:
-    text, unset = expand_environment("$A ${B}c ${MISSING} $$ $1x", {"A": "a", "B": "b"})
-    assert text == "a bc   x"
-    assert unset == ["$", "1", "MISSING"]
+    text, environment = "$A ${B}c ${MISSING} $$ $1x", {"A": "a", "B": "b"}
+    assert expand_environment(text, environment) == "a bc   x"
+    assert unset_variables(text, environment) == ["$", "1", "MISSING"]
 
 
 @pytest.mark.parametrize(
@@ -231,9 +235,8 @@ def test_the_environment_is_expanded_as_go_does() -> None:
 def test_nobody_misses_a_variable_that_stands_in_a_comment_only(
     text: str, unset: list[str]
 ) -> None:
-    expanded, found = expand_environment(text, {})
-    assert found == unset
-    assert "$" not in expanded
+    assert unset_variables(text, {}) == unset
+    assert "$" not in expand_environment(text, {})
 
 
 def test_the_language_of_a_file_decides_what_a_comment_in_it_is(tmp_path: Path) -> None:
@@ -247,7 +250,7 @@ def test_the_language_of_a_file_decides_what_a_comment_in_it_is(tmp_path: Path) 
 
 def test_yaml_knows_only_the_hash_as_a_comment() -> None:
     text = "a: //$A:8081\nb: /* $B */ # $C\n"
-    assert expand_environment(text, {}, is_yaml=True)[1] == ["A", "B"]
+    assert unset_variables(text, {}, is_yaml=True) == ["A", "B"]
 
 
 @pytest.mark.parametrize(
